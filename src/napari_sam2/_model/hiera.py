@@ -1,0 +1,211 @@
+"""The Hiera trunk: a hierarchical vision transformer with windows (Ryali et al. 2023, arXiv:2306.00989)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from napari_sam2._model.layers import Mlp
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_sam2._model.config import TrunkConfig
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """Shape of one block.
+
+    Attributes
+    ----------
+    dim, out_dim, heads : int
+        Channels in and out, and heads.
+    window : int
+        Window side in tokens before pooling; 0 is global attention.
+    pool : bool
+        Queries are pooled 2 x 2, which halves the map.
+    ends_stage : bool
+        The output is one of the four maps.
+    """
+
+    dim: int
+    out_dim: int
+    heads: int
+    window: int
+    pool: bool
+    ends_stage: bool
+
+
+def plan_blocks(config: TrunkConfig) -> tuple[BlockPlan, ...]:
+    """Lay out the blocks; a stage's first one pools in the windows of the stage before."""
+    plans: list[BlockPlan] = []
+    for stage, count in enumerate(config.stages):
+        for index in range(count):
+            pools = index == 0 and stage > 0
+            dim = config.channels[stage - 1 if pools else stage]
+            window = config.windows[stage - 1 if pools else stage]
+            is_global = len(plans) in config.global_blocks
+            heads = config.num_heads * 2**stage
+            plans.append(
+                BlockPlan(
+                    dim, config.channels[stage], heads, 0 if is_global else window, pools, index + 1 == count
+                )
+            )
+    return tuple(plans)
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Windows cut from a padded map, (B n, w, w, C), and what is needed to put them back."""
+
+    tokens: Tensor
+    height: int
+    width: int
+
+
+def _cut_windows(x: Tensor, window: int) -> _Windows:
+    """Pad bottom and right with zeros to whole windows; these tokens are attended to, as in the reference."""
+    batch, height, width, channels = x.shape
+    x = functional.pad(x, (0, 0, 0, -width % window, 0, -height % window))
+    rows, columns = x.shape[1] // window, x.shape[2] // window
+    x = x.view(batch, rows, window, columns, window, channels).transpose(2, 3)
+    return _Windows(x.reshape(-1, window, window, channels), height, width)
+
+
+def _join_windows(tokens: Tensor, height: int, width: int) -> Tensor:
+    """Put windows back and crop the padding."""
+    window, channels = tokens.shape[1], tokens.shape[-1]
+    rows, columns = -(-height // window), -(-width // window)
+    x = tokens.view(-1, rows, columns, window, window, channels).transpose(2, 3)
+    return x.reshape(-1, rows * window, columns * window, channels)[:, :height, :width]
+
+
+def _max_pool(x: Tensor) -> Tensor:
+    """Pool (B, H, W, C) 2 x 2."""
+    return functional.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+
+
+class PatchEmbedding(nn.Module):
+    """Convolution from pixels to stride-4 tokens."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, channels, 7, stride=4, padding=3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, 3, S, S) to (B, S/4, S/4, C)."""
+        tokens: Tensor = self.proj(images)
+        return tokens.permute(0, 2, 3, 1)
+
+
+class WindowAttention(nn.Module):
+    """Self-attention inside (B, h, w, C) maps, queries pooled on request."""
+
+    def __init__(self, dim: int, out_dim: int, heads: int, *, pool: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.pool = pool
+        self.qkv = nn.Linear(dim, 3 * out_dim)
+        self.proj = nn.Linear(out_dim, out_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend within each map of the batch."""
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        if self.pool:
+            q = _max_pool(q)
+        height, width = q.shape[1:3]
+        q, k, v = (y.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
+        mixed = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        projected: Tensor = self.proj(mixed)
+        return projected.unflatten(1, (height, width))
+
+
+class Block(nn.Module):
+    """Attention and MLP, each with a residual."""
+
+    def __init__(self, plan: BlockPlan) -> None:
+        super().__init__()
+        self.plan = plan
+        self.norm1 = nn.LayerNorm(plan.dim, eps=1e-6)
+        self.attn = WindowAttention(plan.dim, plan.out_dim, plan.heads, pool=plan.pool)
+        self.norm2 = nn.LayerNorm(plan.out_dim, eps=1e-6)
+        self.mlp = Mlp((plan.out_dim, 4 * plan.out_dim, plan.out_dim), gelu=True)
+        if plan.dim != plan.out_dim:
+            self.proj = nn.Linear(plan.dim, plan.out_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, dim) to (B, H', W', out_dim), halved where queries are pooled."""
+        normed = self.norm1(x)
+        # Where the width changes, the residual is a projection of the normed tokens, not of the tokens.
+        shortcut = x if self.plan.dim == self.plan.out_dim else self.proj(normed)
+        if self.plan.pool:
+            shortcut = _max_pool(shortcut)
+        x = shortcut + self._attend(normed, shortcut)
+        return x + self.mlp(self.norm2(x))
+
+    def _attend(self, x: Tensor, target: Tensor) -> Tensor:
+        if not self.plan.window:
+            return self.attn(x)
+        windows = _cut_windows(x, self.plan.window)
+        return _join_windows(self.attn(windows.tokens), target.shape[1], target.shape[2])
+
+
+class Hiera(nn.Module):
+    """The trunk: pixels in, four maps at strides 4, 8, 16 and 32 out."""
+
+    def __init__(self, config: TrunkConfig) -> None:
+        super().__init__()
+        self.patch_embed = PatchEmbedding(config.embed_dim)
+        self.pos_embed = nn.Parameter(torch.zeros(1, config.embed_dim, *config.background_size))
+        self.pos_embed_window = nn.Parameter(
+            torch.zeros(1, config.embed_dim, config.windows[0], config.windows[0])
+        )
+        self.blocks = nn.ModuleList(Block(plan) for plan in plan_blocks(config))
+        self._table: _PositionTable | None = None
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Map (B, 3, S, S) to four NCHW maps, finest first."""
+        x = self.patch_embed(images)
+        x = x + self.positions(x.shape[1], x.shape[2])
+        maps = []
+        for block in self.blocks:
+            x = block(x)
+            if block.plan.ends_stage:
+                maps.append(x.permute(0, 3, 1, 2))
+        return maps
+
+    def positions(self, height: int, width: int) -> Tensor:
+        """Positional embedding of a stride-4 map, (1, height, width, C)."""
+        if torch.is_grad_enabled():
+            return self._make_positions(height, width)
+        key = self._position_key(height, width)
+        if self._table is None or self._table.key != key:
+            # Bicubic resizing costs tens of milliseconds a frame, so the table is kept until a weight changes.
+            self._table = _PositionTable(key, self._make_positions(height, width))
+        return self._table.values
+
+    def _position_key(self, height: int, width: int) -> tuple[object, ...]:
+        embeds = (self.pos_embed, self.pos_embed_window)
+        return (height, width, *((p.data_ptr(), _version(p), p.device, p.dtype) for p in embeds))
+
+    def _make_positions(self, height: int, width: int) -> Tensor:
+        stretched = functional.interpolate(self.pos_embed.float(), (height, width), mode="bicubic")
+        window = self.pos_embed_window
+        tiled = window.tile((1, 1, height // window.shape[2], width // window.shape[3]))
+        return (stretched + tiled).permute(0, 2, 3, 1)
+
+
+def _version(tensor: Tensor) -> int:
+    """Count of in-place changes; tensors made in inference mode keep none and are never trained."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+@dataclass(frozen=True)
+class _PositionTable:
+    key: tuple[object, ...]
+    values: Tensor

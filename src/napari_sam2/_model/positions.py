@@ -1,0 +1,102 @@
+"""Position codes without parameters: sine codes of maps and times, rotary tables."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import pi
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_TEMPERATURE = 10000.0
+
+
+def _frequencies(count: int, device: torch.device) -> Tensor:
+    """Wave lengths in pairs, as in Vaswani et al. 2017 (arXiv:1706.03762): d_j = T^(2 floor(j / 2) / count)."""
+    index = torch.arange(count, dtype=torch.float32, device=device)
+    exponent = 2 * torch.div(index, 2, rounding_mode="floor") / count
+    return torch.pow(torch.tensor(_TEMPERATURE, device=device), exponent)
+
+
+def _interleaved_sine(angles: Tensor) -> Tensor:
+    """Sine of even channels and cosine of odd ones, kept in place."""
+    pair = torch.stack((angles[..., 0::2].sin(), angles[..., 1::2].cos()), dim=-1)
+    return pair.flatten(-2)
+
+
+# The tables are made outside inference mode, so that training can use one that tracking made first.
+@lru_cache(maxsize=16)
+def sine_map(channels: int, side: int, device: torch.device) -> Tensor:
+    """Sine code of a square map, rows in the first half of the channels and columns in the second.
+
+    Returns
+    -------
+    Tensor
+        (1, channels, side, side) float32.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        steps = torch.arange(1, side + 1, dtype=torch.float32, device=device) / (side + 1e-6) * (2 * pi)
+        axis = _interleaved_sine(steps[:, None] / _frequencies(channels // 2, device))
+        rows = axis[:, None, :].expand(side, side, -1)
+        columns = axis[None, :, :].expand(side, side, -1)
+        return torch.cat((rows, columns), dim=-1).permute(2, 0, 1)[None].contiguous()
+
+
+def sine_times(times: Tensor, channels: int) -> Tensor:
+    """Sine code of times: all sines, then all cosines.
+
+    Parameters
+    ----------
+    times : Tensor
+        (n,), in units of the longest distance.
+    channels : int
+        Width of the code.
+
+    Returns
+    -------
+    Tensor
+        (n, channels) float32.
+    """
+    angles = times[:, None].float() / _frequencies(channels // 2, times.device)
+    return torch.cat((angles.sin(), angles.cos()), dim=-1)
+
+
+@lru_cache(maxsize=16)
+def rotary_table(channels: int, side: int, device: torch.device) -> Tensor:
+    """Axial rotary angles (Su et al. 2021, arXiv:2104.09864) of a square map's tokens.
+
+    Returns
+    -------
+    Tensor
+        (side * side, channels / 2, 2) float32: cosine and sine of each pair's angle; columns turn the first half of
+        the pairs and rows the second.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        quarter = channels // 4
+        exponent = torch.arange(quarter, dtype=torch.float32, device=device) * 4 / channels
+        frequencies = 1.0 / torch.pow(torch.tensor(_TEMPERATURE, device=device), exponent)
+        token = torch.arange(side * side, device=device)
+        columns = (token % side).float()[:, None] * frequencies
+        rows = torch.div(token, side, rounding_mode="floor").float()[:, None] * frequencies
+        angles = torch.cat((columns, rows), dim=-1)
+        return torch.stack((angles.cos(), angles.sin()), dim=-1)
+
+
+def rotate(tokens: Tensor, table: Tensor) -> Tensor:
+    """Turn channel pairs (2j, 2j+1) by the table's angles, in float32.
+
+    Parameters
+    ----------
+    tokens : Tensor
+        (..., k N, channels); the table is used k times along the sequence, once for every map.
+    table : Tensor
+        (N, channels / 2, 2) from `rotary_table`.
+    """
+    pairs = tokens.float().unflatten(-1, (-1, 2)).unflatten(-3, (-1, table.shape[0]))
+    a, b = pairs.unbind(-1)
+    cosine, sine = table.unbind(-1)
+    turned = torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1)
+    return turned.flatten(-2).flatten(-3, -2).to(tokens.dtype)

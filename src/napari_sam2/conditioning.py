@@ -1,0 +1,163 @@
+"""Answering an object's prompts on one frame, as if they had been given one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_sam2._model.layers import resize_logits
+from napari_sam2._model.results import Points
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from napari_sam2._model.results import ImageFeatures, Prediction
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.placement import PlacedLogits
+    from napari_sam2.prompts import FramePrompts
+
+# The reference clamps the logits of an answer before it takes them as the mask prompt of the next one.
+_PREVIOUS_LIMIT = 32.0
+# Logit of the background around a kept crop, and of a frame on which nothing was found.
+_BACKGROUND_LOGIT = -10.0
+_ABSENT_LOGIT = -32.0
+_POSITIVE, _NEGATIVE, _BOX_START, _BOX_END = 1, 0, 2, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """The tracked answer that a first correction on a frame sets out from.
+
+    Attributes
+    ----------
+    low_res : array (4g, 4g), float32
+        Its logits on the network's grid.
+    embedding : array (C, g, g), float32
+        The memory-conditioned features that it was predicted from.
+    """
+
+    low_res: npt.NDArray[np.float32]
+    embedding: npt.NDArray[np.float32]
+
+
+def answer_prompts(
+    model: Sam2,
+    features: ImageFeatures,
+    prompts: FramePrompts,
+    frame_shape: tuple[int, int],
+    base: Base | None,
+) -> Prediction:
+    """Predict one object from its prompts: first the mask, then the box, then the points in their order.
+
+    Step i sees the box and points 1..i and, as mask prompt, the logits of step i - 1.
+
+    Parameters
+    ----------
+    model : Sam2
+        Network.
+    features : ImageFeatures
+        Of the frame, without memory.
+    prompts : FramePrompts
+        At least one prompt.
+    frame_shape : (int, int)
+        Height and width of the frame, in pixels.
+    base : Base or None
+        On a frame that was tracked before its first correction, what was tracked there.
+
+    Raises
+    ------
+    ValueError
+        If there is no prompt.
+    """
+    if prompts.is_empty:
+        raise ValueError("there is no prompt to answer: give a point, a box or a mask")
+    device = features.embedding.device
+    if base is None:
+        embedding = model.recall(features, None)
+        previous = None
+    else:
+        embedding = torch.from_numpy(base.embedding)[None].to(device)
+        previous = _limit(torch.from_numpy(base.low_res)[None, None].to(device))
+    prediction: Prediction | None = None
+    if prompts.mask is not None:
+        mask = _square_mask(model, prompts.mask, device)
+        prediction = _answer_mask(model, features, embedding, mask, initial=base is None)
+        previous = _limit(prediction.low_res)
+    for index, points in enumerate(_point_steps(model, prompts, frame_shape, device)):
+        prediction = model.predict(
+            embedding,
+            features.high_res,
+            points=points,
+            mask_logits=previous,
+            multimask=model.is_ambiguous(points, initial=base is None),
+            candidate=prompts.candidate if index == 0 else None,
+        )
+        previous = _limit(prediction.low_res)
+    if prediction is None:
+        raise ValueError("there is no prompt to answer: give a point, a box or a mask")
+    return prediction
+
+
+def _answer_mask(
+    model: Sam2, features: ImageFeatures, embedding: Tensor, mask: Tensor, *, initial: bool
+) -> Prediction:
+    if model.config.mask_as_output:
+        return model.predict_from_mask(features, mask)
+    multimask = model.is_ambiguous(None, initial=initial)
+    return model.predict(embedding, features.high_res, points=None, mask_logits=mask, multimask=multimask)
+
+
+def _square_mask(model: Sam2, mask: npt.NDArray[np.bool_], device: torch.device) -> Tensor:
+    """Stretch a frame's mask to the network's square, (1, 1, S, S) of zeros and ones."""
+    side = model.config.image_size
+    values = torch.from_numpy(mask.astype(np.float32))[None, None].to(device)
+    return (resize_logits(values, (side, side), antialias=True) >= 0.5).float()
+
+
+def _point_steps(
+    model: Sam2, prompts: FramePrompts, frame_shape: tuple[int, int], device: torch.device
+) -> list[Points]:
+    """List the point tokens of each step: the box alone if there is one, then one more click each time."""
+    corners = [] if prompts.box is None else [prompts.box[:2], prompts.box[2:]]
+    coords = [*corners, *prompts.points]
+    labels = [_BOX_START, _BOX_END][: len(corners)] + [
+        _POSITIVE if p else _NEGATIVE for p in prompts.positive
+    ]
+    first = len(corners) or 1
+    places = to_model_points(coords, frame_shape, model.config.image_size)
+    return [
+        Points(
+            torch.from_numpy(places[None, :count]).to(device),
+            torch.tensor([labels[:count]], dtype=torch.int32, device=device),
+        )
+        for count in range(first, len(coords) + 1)
+    ]
+
+
+def to_model_points(
+    points: list[tuple[float, float]], frame_shape: tuple[int, int], side: int
+) -> npt.NDArray[np.float32]:
+    """Turn (y, x) in pixels of the frame into (x, y) in pixels of the network's square, (P, 2).
+
+    The one place where coordinates are converted: x' = x S / W, y' = y S / H. The prompt encoder adds the half pixel.
+    """
+    places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+    return (places / np.asarray(frame_shape) * side)[:, ::-1].astype(np.float32)
+
+
+def _limit(logits: Tensor) -> Tensor:
+    return logits.clamp(-_PREVIOUS_LIMIT, _PREVIOUS_LIMIT)
+
+
+def whole_grid(placed: PlacedLogits | None, side: int) -> npt.NDArray[np.float32]:
+    """Put a crop of logits back on its grid, (side, side); what was cut off is background."""
+    if placed is None:
+        return np.full((side, side), _ABSENT_LOGIT, np.float32)
+    grid = np.full((side, side), min(float(placed.logits.min()), _BACKGROUND_LOGIT), np.float32)
+    (i, j), (height, width) = placed.offset, placed.logits.shape
+    grid[i : i + height, j : j + width] = placed.logits
+    return grid

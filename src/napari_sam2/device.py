@@ -1,0 +1,102 @@
+"""The device and the precision that the network runs in."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+PrecisionName = Literal["auto", "float32", "bfloat16"]
+PRECISIONS: tuple[PrecisionName, ...] = ("auto", "float32", "bfloat16")
+
+# Objects that go through memory attention together. On a CPU batching was measured to lose, on a GPU it fills the card.
+_GROUP_SIZES = {"cuda": 16, "mps": 4, "cpu": 1}
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the torch device of that name; ``"auto"`` takes CUDA, then Apple's MPS, then the CPU.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"`` or anything that `torch.device` understands, such as ``"cuda:1"``.
+
+    Raises
+    ------
+    ValueError
+        If the name is no device or the device is not present on this machine.
+    """
+    if name == "auto":
+        return torch.device(_best_device_type())
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"{name!r} is no device; use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.") from error
+    if not _is_present(device):
+        raise ValueError(f"Device {name!r} is not present on this machine; use 'auto' or 'cpu'.")
+    return device
+
+
+def _best_device_type() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _is_present(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    return device.type != "mps" or torch.backends.mps.is_available()
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how precisely the network runs.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where the weights and the features live.
+    dtype : torch.dtype
+        ``torch.float32`` (the reference's numbers) or ``torch.bfloat16`` (autocast).
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def group_size(self) -> int:
+        """Number of objects that go through memory attention and the decoder at once."""
+        return _GROUP_SIZES.get(self.device.type, 1)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Context in which the network's matrix work runs at this precision."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+
+def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
+    """Resolve the names of a device and a precision.
+
+    ``precision="auto"`` is bfloat16 on GPUs that compute in it and float32 elsewhere.
+
+    Raises
+    ------
+    ValueError
+        If either name is unknown or the device is not present.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
+    chosen = choose_device(device)
+    if precision == "auto":
+        has_bfloat16 = chosen.type == "cuda" and torch.cuda.is_bf16_supported()
+        return Runtime(chosen, torch.bfloat16 if has_bfloat16 else torch.float32)
+    return Runtime(chosen, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that are free on a CUDA device, or None where the device does not tell."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None

@@ -1,0 +1,119 @@
+"""Labels entries as a few flat arrays, to be stored and read back bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from napari_sam2.labels import Box, Entry, PackedMask, PlacedLogits, Provenance
+from napari_sam2.prompts import PromptKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from napari_sam2.passes import PassKey
+
+_PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
+_PREFIX = "entries"
+# obj, frame, provenance, locked, origin; crop: rows, columns, offset, grid; painted: bytes, box
+_INTEGERS = 5 + 6 + 5
+_FLOATS = 2 + 4  # score, presence; window
+_NONE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class StoredEntry:
+    """An entry and where it belongs."""
+
+    key: PromptKey
+    entry: Entry
+
+
+def pack_entries(entries: Iterable[StoredEntry], origins: Sequence[PassKey]) -> dict[str, npt.NDArray[Any]]:
+    """Turn entries into arrays for `unpack_entries`.
+
+    Parameters
+    ----------
+    entries : iterable of StoredEntry
+        In any order.
+    origins : sequence of PassKey
+        All that occur; entries keep an index into it.
+    """
+    index = {origin: i for i, origin in enumerate(origins)}
+    integers, floats, logits, bits = [], [], [np.zeros(0, np.float32)], [np.zeros(0, np.uint8)]
+    for stored in entries:
+        entry = stored.entry
+        origin = _NONE if entry.origin is None else index[entry.origin]  # type: ignore[index]  # PassKeys only
+        head = [stored.key.obj, stored.key.frame, _PROVENANCES.index(entry.provenance), entry.locked, origin]
+        integers.append([*head, *_crop_row(entry.logits), *_painted_row(entry.painted)])
+        window = entry.logits.window if entry.logits else (0.0,) * 4
+        floats.append([entry.score, entry.presence, *window])
+        logits += [entry.logits.logits.ravel()] if entry.logits else []
+        bits += [entry.painted.bits] if entry.painted else []
+    return {
+        f"{_PREFIX}/integers": np.array(integers, np.int64).reshape(-1, _INTEGERS),
+        f"{_PREFIX}/floats": np.array(floats, np.float64).reshape(-1, _FLOATS),
+        f"{_PREFIX}/logits": np.concatenate(logits),
+        f"{_PREFIX}/bits": np.concatenate(bits),
+    }
+
+
+def _crop_row(placed: PlacedLogits | None) -> list[int]:
+    if placed is None:
+        return [0] * 6
+    return [*placed.logits.shape, *placed.offset, *(placed.grid or placed.logits.shape)]
+
+
+def _painted_row(painted: PackedMask | None) -> list[int]:
+    if painted is None:
+        return [_NONE] * 5
+    return [painted.bits.size, *(painted.box or (0, 0, 0, 0))]
+
+
+def unpack_entries(
+    arrays: Mapping[str, npt.NDArray[Any]], origins: Sequence[PassKey], frame_shape: tuple[int, int]
+) -> Iterator[StoredEntry]:
+    """Turn arrays of `pack_entries` into entries again."""
+    logits, bits = arrays[f"{_PREFIX}/logits"], arrays[f"{_PREFIX}/bits"]
+    at = bit_at = 0
+    for integers, floats in zip(
+        arrays[f"{_PREFIX}/integers"].tolist(), arrays[f"{_PREFIX}/floats"].tolist(), strict=True
+    ):
+        obj, frame, provenance, locked, origin, *rest = integers
+        size, bit_size = rest[0] * rest[1], max(rest[6], 0)
+        crop, painted_bits = logits[at : at + size], bits[bit_at : bit_at + bit_size]
+        at, bit_at = at + size, bit_at + bit_size
+        score, presence, *window = floats
+        yield StoredEntry(
+            PromptKey(obj, frame),
+            Entry(
+                logits=_placed(crop, rest[:6], window, frame_shape),
+                painted=_painted(painted_bits, rest[6:], frame_shape),
+                locked=bool(locked),
+                provenance=_PROVENANCES[provenance],
+                score=score,
+                presence=presence,
+                origin=None if origin == _NONE else origins[origin],
+            ),
+        )
+
+
+def _placed(
+    crop: npt.NDArray[np.float32], row: list[int], window: list[float], frame_shape: tuple[int, int]
+) -> PlacedLogits | None:
+    height, width, i, j, rows, columns = row
+    if not crop.size:
+        return None
+    y0, x0, y1, x1 = window
+    return PlacedLogits(crop.reshape(height, width), (y0, x0, y1, x1), frame_shape, (i, j), (rows, columns))
+
+
+def _painted(bits: npt.NDArray[np.uint8], row: list[int], frame_shape: tuple[int, int]) -> PackedMask | None:
+    size, *corners = row
+    if size == _NONE:
+        return None
+    return PackedMask(bits, Box(*corners) if size else None, frame_shape)

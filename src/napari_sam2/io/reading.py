@@ -1,0 +1,258 @@
+"""Open images without reading them: TIFF, Zarr, OME-Zarr, .npy, .npz, folders of TIFF files."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import tifffile
+import zarr
+
+from napari_sam2.io.scales import ome_tiff_scale, ome_zarr_scale, tiff_scale
+
+TIFF = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
+
+_DAMAGE = ("invalid page offset", "corrupted", "failed to reshape")
+"""What tifffile logs, and goes on, when a file ends too early."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedImage:
+    """An image whose values are read when they are asked for.
+
+    Parameters
+    ----------
+    array : array
+        Has `shape` and `dtype`, and takes integers and slices in brackets: a zarr array (also for TIFF) or
+        numpy.
+    axes : str or None
+        A letter for each axis if the file tells: t, z, c, y, x, and s for the colours of a pixel; others as
+        the file has them.
+    scale : tuple of float, or None
+        Micrometres (t: seconds) from one position to the next along each axis, 1.0 where the file is silent;
+        None if it tells nothing at all.
+    """
+
+    array: Any
+    axes: str | None = None
+    scale: tuple[float, ...] | None = None
+
+
+def open_image(path: str | Path, *, series: int = 0, level: int = 0) -> OpenedImage:
+    """Open an image file or folder.
+
+    Parameters
+    ----------
+    path : str or Path
+        TIFF (ImageJ, OME and LSM included), a folder of TIFF files of one frame each, Zarr array, OME-Zarr
+        image (0.4 and 0.5), an array within a Zarr folder, ``.npy``, or ``.npz`` with an array `images`.
+    series : int
+        Which image of a file that has several.
+    level : int
+        Resolution level, 0 is the finest.
+
+    Returns
+    -------
+    OpenedImage
+        All but ``.npz`` are read lazily.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is of another kind, damaged or cut short, or has no such series or level.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file or folder {path}")
+    if path.is_dir():
+        return _open_folder(path, series, level)
+    opener = _OPENERS.get(path.suffix.lower())
+    if opener is None:
+        kinds = ", ".join(sorted(_OPENERS))
+        raise ValueError(f"{path.name}: cannot read files of this kind; an image is one of {kinds}, or .zarr")
+    return opener(path, series, level)
+
+
+def _open_folder(path: Path, series: int, level: int) -> OpenedImage:
+    if any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup")):
+        return _open_zarr(path, series, level)
+    files = sorted(each for each in path.iterdir() if each.suffix.lower() in (".tif", ".tiff"))
+    if not files:
+        raise ValueError(f"{path} is neither a Zarr folder nor a folder of TIFF files")
+    return _open_tiff_folder(path, files)
+
+
+def _open_tiff_folder(path: Path, files: Sequence[Path]) -> OpenedImage:
+    """Stack files of one frame each, in the order of their names."""
+    first = _open_tiff(files[0], 0, 0)
+    sequence = tifffile.TiffSequence([str(each) for each in files])
+    array = zarr.open_array(sequence.aszarr(), mode="r")
+    if array.shape[1:] != first.array.shape:
+        raise ValueError(f"{path}: the TIFF files cannot be stacked as frames of shape {first.array.shape}")
+    return OpenedImage(array, first.axes and f"t{first.axes}", first.scale and (1.0, *first.scale))
+
+
+def _open_tiff(path: Path, series: int, level: int) -> OpenedImage:
+    with _told_as_damage(path):
+        tiff = tifffile.TiffFile(path)
+        try:
+            return _open_series(tiff, path, series, level)
+        except BaseException:
+            tiff.close()
+            raise
+
+
+def _open_series(tiff: tifffile.TiffFile, path: Path, series: int, level: int) -> OpenedImage:
+    stack = _pick(tiff.series, series, f"{path.name}: series")
+    image = _pick(stack.levels, level, f"{path.name}: level")
+    if _end(image) > tiff.filehandle.size:
+        raise tifffile.TiffFileError("its last page lies beyond its end")
+    # A page a chunk: a frame is read whole, and strips of a few rows would be as many reads.
+    store = stack.aszarr(level=level, chunkmode="page")
+    weakref.finalize(store, tiff.close)
+    axes = image.axes.lower()
+    scale = ome_tiff_scale(tiff.ome_metadata, series, axes) if tiff.is_ome else tiff_scale(tiff, axes)
+    return OpenedImage(zarr.open_array(store, mode="r"), axes, scale)
+
+
+def _end(image: tifffile.TiffPageSeries) -> int:
+    """Position in the file behind the last value."""
+    if image.dataoffset is not None:
+        return image.dataoffset + image.nbytes
+    page = image.pages[-1]
+    if page is None or image.is_multifile:
+        return 0
+    return max((a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=False)), default=0)
+
+
+@contextmanager
+def _told_as_damage(path: Path) -> Iterator[None]:
+    """Turn what tifffile says of a broken file, aloud or in its log, into one ValueError."""
+    heard: list[str] = []
+    handler = _Listener(heard)
+    logger = logging.getLogger("tifffile")
+    logger.addHandler(handler)
+    try:
+        yield
+    except tifffile.TiffFileError as error:
+        raise ValueError(f"{path} is not a TIFF file, or it is damaged or cut short: {error}") from error
+    finally:
+        logger.removeHandler(handler)
+    if heard:
+        raise ValueError(f"{path} is damaged or cut short: {heard[0]}")
+
+
+class _Listener(logging.Handler):
+    """Keeps this thread's messages that tell of damage."""
+
+    def __init__(self, heard: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._heard, self._thread = heard, threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if record.thread == self._thread and any(word in message for word in _DAMAGE):
+            self._heard.append(message)
+
+
+def _open_zarr(path: Path, series: int, level: int) -> OpenedImage:
+    try:
+        node = zarr.open(path, mode="r")
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is not a Zarr folder that can be read: {error}") from error
+    if isinstance(node, zarr.Array):
+        return OpenedImage(node, _dimension_names(node))
+    attributes = _ome_attributes(node)
+    if "multiscales" in attributes:
+        return _open_multiscale(node, attributes["multiscales"], path, series, level)
+    if "bioformats2raw.layout" in attributes:
+        return _open_zarr(path / str(series), 0, level)
+    arrays = sorted(name for name, _ in node.arrays())
+    if len(arrays) == 1:
+        return _open_zarr(path / arrays[0], 0, 0)
+    groups = sorted(name for name, _ in node.groups())
+    inside = ", ".join(arrays + groups) or "nothing"
+    raise ValueError(
+        f"{path} is a Zarr group without an image; it has {inside}: give the path of one of them"
+    )
+
+
+def _open_multiscale(
+    group: zarr.Group, multiscales: Sequence[Mapping[str, Any]], path: Path, series: int, level: int
+) -> OpenedImage:
+    image = _pick(multiscales, series, f"{path.name}: series")
+    dataset = _pick(image["datasets"], level, f"{path.name}: level")
+    array = group.get(dataset["path"])
+    if not isinstance(array, zarr.Array):
+        raise ValueError(f"{path}: the array {dataset['path']!r} of its metadata is missing")  # noqa: TRY004
+    # Version 0.3 had bare letters for axes.
+    axes = [each if isinstance(each, str) else each["name"] for each in image.get("axes", ())]
+    letters = "".join(axes) if len(axes) == array.ndim and all(len(each) == 1 for each in axes) else None
+    return OpenedImage(array, letters, ome_zarr_scale(image, dataset, array.ndim))
+
+
+def _ome_attributes(group: zarr.Group) -> Mapping[str, Any]:
+    """Look up OME metadata where 0.5 has them (under `ome`) or 0.4 and before (at the top)."""
+    attributes = group.attrs.asdict()
+    inner = attributes.get("ome", attributes)
+    return inner if isinstance(inner, dict) else {}
+
+
+def _dimension_names(array: zarr.Array[Any]) -> str | None:
+    names = getattr(array.metadata, "dimension_names", None)
+    if names and all(isinstance(each, str) and len(each) == 1 for each in names):
+        return "".join(names).lower()
+    return None
+
+
+def _open_npy(path: Path, series: int, level: int) -> OpenedImage:
+    _only_one(path, series, level)
+    try:
+        return OpenedImage(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is not a .npy file of numbers, or it is cut short: {error}") from error
+
+
+def _open_npz(path: Path, series: int, level: int) -> OpenedImage:
+    _only_one(path, series, level)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return OpenedImage(stored[_chosen_name(stored.files)])
+    except (ValueError, EOFError, OSError, BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read as an image: {error}") from error
+
+
+def _chosen_name(names: Sequence[str]) -> str:
+    if "images" in names or len(names) == 1:
+        return "images" if "images" in names else names[0]
+    raise ValueError(f"it has no array `images`; it has {', '.join(names) or 'nothing'}")
+
+
+def _only_one(path: Path, series: int, level: int) -> None:
+    if series or level:
+        raise ValueError(
+            f"{path.name}: there is one series and one level, got series={series}, level={level}"
+        )
+
+
+def _pick(items: Sequence[Any], i: int, what: str) -> Any:  # noqa: ANN401 - an item
+    if not 0 <= i < len(items):
+        raise ValueError(f"{what} {i} is not there; there are {len(items)}")
+    return items[i]
+
+
+_OPENERS: Mapping[str, Callable[[Path, int, int], OpenedImage]] = {
+    **dict.fromkeys(TIFF, _open_tiff),
+    ".npy": _open_npy,
+    ".npz": _open_npz,
+}

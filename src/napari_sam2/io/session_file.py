@@ -1,0 +1,147 @@
+"""A session on disk: a JSON document beside a Zarr folder of arrays.
+
+``cells.sam2.json`` holds what people may want to read, ``cells.sam2.zarr`` what is large. Both carry the same
+mark, so that files of different sessions, or of a saving that was cut off half-way, are not taken for one.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from napari_sam2.io.atomic import replacing_all
+
+FORMAT = "napari-sam2 session"
+VERSION = 1
+
+_MARK = "saving"
+
+
+@dataclass(frozen=True, eq=False)
+class SessionDocument:
+    """What `read_session` found.
+
+    Parameters
+    ----------
+    document : dict
+        The JSON document as it was given to `write_session`.
+    arrays : dict of str to array
+        The arrays by name.
+    """
+
+    document: dict[str, Any]
+    arrays: dict[str, npt.NDArray[Any]]
+
+
+def write_session(path: str | Path, document: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Write a session, whole or not at all; one that is there is replaced.
+
+    Parameters
+    ----------
+    path : str or Path
+        Name of the JSON file, ``.json`` at its end; the arrays go to the same name with ``.zarr``.
+    document : mapping
+        Fit for JSON; without the keys `format`, `version`, `arrays` and `saving`, which are written here.
+    arrays : mapping of str to array
+        Numpy or zarr; names may have parts, ``"painted/3"``. Written one position of the first axis at a
+        time.
+
+    Raises
+    ------
+    ValueError
+        If `path` does not end with ``.json``, a key is taken, or a number is not finite.
+    TypeError
+        If the document holds what JSON cannot.
+    OSError
+        If it cannot be written; what was there before is still there.
+    """
+    path = Path(path)
+    folder = _folder(path)
+    taken = {"format", "version", "arrays", _MARK} & document.keys()
+    if taken:
+        raise ValueError(f"keys of the session file itself cannot be set: {sorted(taken)}")
+    mark = uuid.uuid4().hex
+    head = {"format": FORMAT, "version": VERSION, "arrays": folder.name, _MARK: mark}
+    text = json.dumps({**head, **document}, indent=2, ensure_ascii=False, allow_nan=False)
+    with replacing_all(folder, path) as (store, file):
+        _write_arrays(store, arrays, mark)
+        file.write_text(text + "\n", encoding="utf-8")
+
+
+def _folder(path: Path) -> Path:
+    if path.suffix != ".json":
+        raise ValueError(f"a session file is called something.sam2.json, got {path.name}")
+    return path.with_suffix(".zarr")
+
+
+def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> None:
+    group = zarr.open_group(store, mode="w", attributes={"format": FORMAT, _MARK: mark})
+    for name, array in arrays.items():
+        shape = tuple(array.shape)
+        chunks = tuple(max(each, 1) for each in ((1, *shape[1:]) if len(shape) > 2 else shape))
+        target = group.create_array(name, shape=shape, dtype=array.dtype, chunks=chunks)
+        if len(shape) > 2:
+            for i in range(shape[0]):
+                target[i] = np.asarray(array[i])
+        elif 0 not in shape:
+            target[...] = np.asarray(array[...])
+
+
+def read_session(path: str | Path) -> SessionDocument:
+    """Read a session that `write_session` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the JSON file or its Zarr folder is missing.
+    ValueError
+        If it is no session file, of another version, or the two do not belong together.
+    """
+    path = Path(path)
+    document = _checked_document(path)
+    folder = path.with_name(str(document.pop("arrays")))
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is missing: the arrays of {path.name}; move both together")
+    mark = document.pop(_MARK)
+    try:
+        group = zarr.open_group(folder, mode="r")
+        matches = group.attrs.get(_MARK) == mark
+        arrays = {name: np.asarray(node[...]) for name, node in _members(group)} if matches else {}
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ValueError(f"{folder} is damaged: {error}") from error
+    if not matches:
+        raise ValueError(
+            f"{path.name} and {folder.name} do not belong together: they come from different sessions, "
+            "or the program was stopped while it saved"
+        )
+    return SessionDocument(document, arrays)
+
+
+def _members(group: zarr.Group) -> list[tuple[str, zarr.Array[Any]]]:
+    return [(name, node) for name, node in group.members(max_depth=None) if isinstance(node, zarr.Array)]
+
+
+def _checked_document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not a session file: {error}") from error
+    if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
+        raise ValueError(f"{path} is not a session file of this program: it does not say format {FORMAT!r}")
+    version = document.pop("version", None)
+    if version != VERSION:
+        raise ValueError(
+            f"{path} is a session file of version {version}, this program reads version {VERSION}: "
+            "open it with the program that wrote it"
+        )
+    if not {"arrays", _MARK} <= document.keys():
+        raise ValueError(f"{path} is not a whole session file: it does not name its arrays")
+    return document

@@ -1,0 +1,356 @@
+"""Labels composed from what is known of every object on every frame.
+
+`LabelVolume` remembers an `Entry` for each (object, frame) and writes the integer volume from them. Since a
+pixel is decided by all entries of its frame together, the order in which they arrive does not matter, and an
+object that is removed gives its pixels back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.placement import OUTSIDE, BoolArray, Box, FloatArray, PackedMask, PlacedLogits
+from napari_sam2.spill import LogitStore
+
+__all__ = ["OUTSIDE", "Box", "Entry", "LabelVolume", "LogitStore", "PackedMask", "PlacedLogits", "Provenance"]
+
+Provenance: TypeAlias = Literal["prompted", "tracked", "painted"]
+CleanUp: TypeAlias = Callable[[BoolArray], BoolArray]
+LabelArray: TypeAlias = Any
+"""A numpy or zarr array ``(frames, H, W)`` of integers: read and written by box."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What is known of one object on one frame.
+
+    Parameters
+    ----------
+    logits : PlacedLogits or None
+        The network's answer; None if it found nothing or was not asked.
+    painted : PackedMask or None
+        The user's own mask. If there is one, it is the object's mask, whatever `logits` say.
+    locked : bool
+        Confirmed by the user: wins its pixels from entries that are not.
+    provenance : {"prompted", "tracked", "painted"}
+        Where the mask comes from.
+    score : float
+        The network's estimate of the overlap with the true mask, 0 to 1.
+    presence : float
+        Probability that the object is on the frame.
+    origin : hashable, optional
+        Which computation made the entry; kept, never looked at.
+    """
+
+    logits: PlacedLogits | None = None
+    painted: PackedMask | None = None
+    locked: bool = False
+    provenance: Provenance = "tracked"
+    score: float = 0.0
+    presence: float = 0.0
+    origin: Hashable | None = None
+
+
+class _Place(NamedTuple):
+    """A `PlacedLogits` less its array, which lies in the store under `key`."""
+
+    key: int
+    window: tuple[float, float, float, float]
+    frame_shape: tuple[int, int]
+    offset: tuple[int, int]
+    grid: tuple[int, int] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Record:
+    """An entry as the volume keeps it: logits in the store, own mask ready where logits do not tell it."""
+
+    entry: Entry
+    place: _Place | None
+    own: PackedMask | None
+    box: Box | None
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """Higher wins: painted, then locked."""
+        return self.entry.painted is not None, self.entry.locked
+
+
+class _Claim(NamedTuple):
+    """Pixels of a box that an object wants, and how much it wants them."""
+
+    mask: BoolArray
+    logits: FloatArray
+
+
+class LabelVolume:
+    """Integer labels ``(frames, H, W)`` and the entries that they are composed from.
+
+    A pixel goes to the painted mask, else the locked one, else the highest logit, else the lower id.
+
+    Parameters
+    ----------
+    shape : tuple of 3 ints
+        ``(frames, H, W)``.
+    labels : array (frames, H, W), optional
+        Integers, numpy or zarr, to write into. It is never replaced. Values in it that belong to none of the
+        objects are somebody else's and stay. By default a uint16 array, which becomes uint32 when an id needs
+        it.
+    cleanup : callable, optional
+        Takes a mask ``(H, W)``, returns the mask to be written. Painted masks are not cleaned up.
+    budget : int
+        Bytes of logits held in memory; older ones go to a temporary file.
+
+    Raises
+    ------
+    ValueError
+        If `shape` is not three positive numbers, or `labels` has another shape.
+    TypeError
+        If `labels` does not hold integers.
+
+    Notes
+    -----
+    Not thread-safe: the owner sees to it that one thread writes at a time.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        labels: LabelArray | None = None,
+        cleanup: CleanUp | None = None,
+        *,
+        budget: int = 256 * 2**20,
+    ) -> None:
+        """Start without entries."""
+        frames, height, width = shape
+        if min(frames, height, width) < 1:
+            raise ValueError(f"shape must be (frames, H, W), each at least 1, got {tuple(shape)}")
+        if labels is not None:
+            _check_target(labels, tuple(shape))
+        self._shape = shape
+        self._given = labels is not None
+        self._array = np.zeros(shape, dtype=np.uint16) if labels is None else labels
+        self._cleanup = cleanup
+        self._store = LogitStore(budget)
+        self._frames: dict[int, dict[int, _Record]] = {}
+        self._written: set[int] = set()
+
+    @property
+    def array(self) -> LabelArray:
+        """The composed labels, the very array that is written into: look it up again after `replace`."""
+        return self._array
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(frames, H, W)``."""
+        return self._shape
+
+    @property
+    def all_objects(self) -> tuple[int, ...]:
+        """Ids that have an entry on any frame, in order."""
+        return tuple(sorted({obj for records in self._frames.values() for obj in records}))
+
+    def objects(self, frame: int) -> tuple[int, ...]:
+        """List the ids that have an entry on `frame`, in order."""
+        return tuple(sorted(self._frames.get(frame, ())))
+
+    def frames(self, obj: int) -> tuple[int, ...]:
+        """List the frames on which `obj` has an entry, in order."""
+        return tuple(sorted(frame for frame, records in self._frames.items() if obj in records))
+
+    def get(self, obj: int, frame: int) -> Entry | None:
+        """Return what is known of `obj` on `frame`, logits cropped to what the mask needs, or None."""
+        record = self._find(obj, frame)
+        return replace(record.entry, logits=self._logits(record)) if record else None
+
+    def origin(self, obj: int, frame: int) -> Hashable | None:
+        """Return which computation made the entry of `obj` on `frame`, without reading its logits."""
+        record = self._find(obj, frame)
+        return record.entry.origin if record else None
+
+    def box(self, obj: int, frame: int) -> Box | None:
+        """Return a box that holds the mask of `obj` on `frame`; None if there is no mask."""
+        record = self._find(obj, frame)
+        return record.box if record else None
+
+    def mask(self, obj: int, frame: int) -> BoolArray:
+        """Return the mask ``(H, W)`` of `obj` on `frame`, cleaned up, before overlaps are decided.
+
+        All False if none is known; IndexError if there is no such frame.
+        """
+        self._check_frame(frame)
+        mask = np.zeros(self._shape[1:], dtype=np.bool_)
+        record = self._find(obj, frame)
+        if record is not None and record.box is not None:
+            mask[record.box.slices] = self._claim(record, record.box).mask
+        return mask
+
+    def replace(self, obj: int, frame: int, entry: Entry | None) -> Box | None:
+        """Store `entry` (None: forget it) and write again what that may change.
+
+        Parameters
+        ----------
+        obj : int
+            Label value, at least 1.
+        frame : int
+            Index of the frame.
+        entry : Entry or None
+            Its logits are cropped before they are kept.
+
+        Returns
+        -------
+        Box or None
+            The pixels of `frame` that were written; None if there was nothing to write.
+
+        Raises
+        ------
+        IndexError
+            If there is no such frame.
+        ValueError
+            If the id is below 1 or does not fit into the labels array, or a mask has another frame's shape.
+        """
+        self._check_frame(frame)
+        if entry is not None:
+            self._make_room(obj)
+        new = None if entry is None else self._record(entry)
+        old = self._exchange(obj, frame, new)
+        box = _union(old.box if old else None, new.box if new else None)
+        if box is not None:
+            self._compose(frame, box)
+        return box
+
+    def remove(self, obj: int) -> Mapping[int, Box | None]:
+        """Forget `obj` on every frame; return the box that was written on each."""
+        return {frame: self.replace(obj, frame, None) for frame in self.frames(obj)}
+
+    def set_cleanup(self, cleanup: CleanUp | None) -> None:
+        """Clean up masks in another way from now on, and write everything again by it."""
+        self._cleanup = cleanup
+        for frame in sorted(self._frames):
+            for obj in self.objects(frame):
+                self.replace(obj, frame, self.get(obj, frame))
+
+    def _find(self, obj: int, frame: int) -> _Record | None:
+        return self._frames.get(frame, {}).get(obj)
+
+    def _check_frame(self, frame: int) -> None:
+        last = self._shape[0] - 1
+        if not 0 <= frame <= last:
+            raise IndexError(f"there is no frame {frame}: the labels have frames 0 to {last}")
+
+    def _exchange(self, obj: int, frame: int, new: _Record | None) -> _Record | None:
+        """Put `new` in place of what was known, and return that."""
+        records = self._frames.setdefault(frame, {})
+        old = records.pop(obj, None)
+        if new is not None:
+            records[obj] = new
+            self._written.add(obj)
+        if not records:
+            del self._frames[frame]
+        if old is not None and old.place is not None:
+            self._store.drop(old.place.key)
+        return old
+
+    def _make_room(self, obj: int) -> None:
+        """See that the labels array can hold `obj`."""
+        if obj < 1:
+            raise ValueError(f"an object id must be at least 1 (0 is the background), got {obj}")
+        if obj <= np.iinfo(self._array.dtype).max:
+            return
+        if self._given or obj > np.iinfo(np.uint32).max:
+            raise ValueError(
+                f"object id {obj} does not fit into labels of type {self._array.dtype}; use a smaller id"
+                + (" or give an array of a wider type" if self._given else "")
+            )
+        self._array = self._array.astype(np.uint32)
+
+    def _record(self, entry: Entry) -> _Record:
+        self._check_shape(entry.logits.frame_shape if entry.logits else None)
+        self._check_shape(entry.painted.shape if entry.painted else None)
+        tight = entry.logits.tight() if entry.logits else None
+        own = entry.painted or (self._cleaned(tight) if tight else None)
+        return _Record(replace(entry, logits=None), self._keep(tight), own, _own_box(own, tight))
+
+    def _check_shape(self, shape: tuple[int, int] | None) -> None:
+        if shape is not None and tuple(shape) != tuple(self._shape[1:]):
+            raise ValueError(f"the mask is for a frame of shape {shape}, the frames have {self._shape[1:]}")
+
+    def _cleaned(self, logits: PlacedLogits) -> PackedMask | None:
+        """Mask after clean-up, None without one; on the whole frame, where sizes have their meaning."""
+        if self._cleanup is None:
+            return None
+        mask = np.zeros(self._shape[1:], dtype=np.bool_)
+        box = logits.pixel_box()
+        if box is not None:
+            mask[box.slices] = logits.render(box) > 0
+        return PackedMask.pack(self._cleanup(mask))
+
+    def _keep(self, tight: PlacedLogits | None) -> _Place | None:
+        if tight is None:
+            return None
+        key = self._store.put(tight.logits)
+        return _Place(key, tight.window, tight.frame_shape, tight.offset, tight.grid)
+
+    def _logits(self, record: _Record) -> PlacedLogits | None:
+        if record.place is None:
+            return None
+        place = record.place
+        logits = self._store.get(place.key)
+        return PlacedLogits(logits, place.window, place.frame_shape, place.offset, place.grid)
+
+    def _claim(self, record: _Record, box: Box) -> _Claim:
+        """Pixels of `box` that the record's object wants; a painted mask wants all of them equally."""
+        logits = None if record.entry.painted is not None else self._logits(record)
+        values = np.zeros(box.shape, dtype=np.float32) if logits is None else logits.render(box)
+        return _Claim(values > 0 if record.own is None else record.own.unpack(box), values)
+
+    def _compose(self, frame: int, box: Box) -> None:
+        """Decide the pixels of `box` anew from all entries of the frame."""
+        labels = np.zeros(box.shape, dtype=self._array.dtype)
+        records = sorted(self._frames.get(frame, {}).items(), key=lambda item: (item[1].rank, item[0]))
+        for _, equals in groupby(records, key=lambda item: item[1].rank):
+            best = np.full(box.shape, -np.inf, dtype=np.float32)
+            for obj, record in equals:
+                self._contest(labels, best, box, obj, record)
+        target = (frame, *box.slices)
+        if self._given:
+            present = np.asarray(self._array[target])
+            foreign = ~np.isin(present, [0, *self._written])
+            labels[foreign] = present[foreign]
+        self._array[target] = labels
+
+    def _contest(
+        self, labels: npt.NDArray[Any], best: FloatArray, box: Box, obj: int, record: _Record
+    ) -> None:
+        """Give `obj` the pixels where it beats its equals; ids come in order, so the lower keeps a tie."""
+        common = record.box.intersection(box) if record.box else None
+        if common is None:
+            return
+        here = common.relative_to(box).slices
+        claim = self._claim(record, common)
+        wins = claim.mask & (claim.logits > best[here])
+        best[here][wins] = claim.logits[wins]
+        labels[here][wins] = obj
+
+
+def _union(first: Box | None, second: Box | None) -> Box | None:
+    return first.union(second) if first and second else first or second
+
+
+def _own_box(own: PackedMask | None, tight: PlacedLogits | None) -> Box | None:
+    if own is not None:
+        return own.box
+    return tight.pixel_box() if tight else None
+
+
+def _check_target(labels: LabelArray, shape: tuple[int, ...]) -> None:
+    if tuple(labels.shape) != shape:
+        raise ValueError(f"labels must have the shape of the images, {shape}, got {tuple(labels.shape)}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"labels must be an array of integers, got {labels.dtype}")

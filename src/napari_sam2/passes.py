@@ -1,0 +1,240 @@
+"""Which frames are tracked from where: the plan of a propagation, as index logic alone.
+
+Confirmed frames (prompted or locked) cut an object's sequence into gaps. A `Pass` covers frames in one direction; its
+key says all that its answers depend on, so that two passes of equal key give equal answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Direction = Literal["both", "forward", "backward"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+
+
+@dataclass(frozen=True, order=True)
+class Anchor:
+    """A confirmed frame of an object.
+
+    Attributes
+    ----------
+    frame : int
+        Its index.
+    revision : int
+        Number of the state of its prompts; another state has another number.
+    present : bool
+        False where the user says that the object is not on the frame: nothing is tracked through it.
+    """
+
+    frame: int
+    revision: int
+    present: bool = True
+
+
+@dataclass(frozen=True, order=True)
+class Seed:
+    """Forward memories that a backward pass attends to: tracked from `first` up to `last`, with the same anchors."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class PassKey:
+    """All that the answers of a pass depend on, less the images and the network."""
+
+    first: int
+    reverse: bool
+    anchors: tuple[Anchor, ...]
+    seed: Seed | None = None
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Frames of one object tracked in one direction.
+
+    Attributes
+    ----------
+    first, last : int
+        The frame it sets out at and the one it ends at; `last` is the smaller one in a backward pass.
+    reverse : bool
+        Towards frame 0.
+    anchors : tuple of Anchor
+        Conditioning frames that are attended.
+    seed : Seed or None
+        Forward memories that are attended besides.
+    returns : int or None
+        Frame from which a backward pass may start later; memories that it can attend are kept.
+    """
+
+    first: int
+    last: int
+    reverse: bool
+    anchors: tuple[Anchor, ...]
+    seed: Seed | None = None
+    returns: int | None = None
+
+    @property
+    def key(self) -> PassKey:
+        """What its answers depend on."""
+        return PassKey(self.first, self.reverse, self.anchors, self.seed)
+
+    @property
+    def span(self) -> range:
+        """All frames from `first` to `last`, in order, those of anchors included."""
+        return range(self.first, self.last - 1, -1) if self.reverse else range(self.first, self.last + 1)
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """The frames that it computes, in order."""
+        confirmed = {anchor.frame for anchor in self.anchors}
+        return tuple(frame for frame in self.span if frame not in confirmed)
+
+
+def plan_gaps(
+    anchors: Iterable[Anchor], *, num_frames: int, reach: int, limits: range | None = None
+) -> tuple[Pass, ...]:
+    """Plan ``direction="both"``: outward from the outer confirmed frames, from both ends into each gap.
+
+    Parameters
+    ----------
+    anchors : iterable of Anchor
+        All confirmed frames of the object.
+    num_frames : int
+        Length of the sequence.
+    reach : int
+        Number of frames behind itself that a frame can attend to.
+    limits : range, optional
+        Frames that may be computed; all by default.
+
+    Returns
+    -------
+    tuple of Pass
+        Those that compute at least one frame, forward ones first. An edit of one anchor changes the keys of the passes
+        in the two gaps beside it and of no others.
+    """
+    ordered = sorted(anchors)
+    window = limits if limits is not None else range(num_frames)
+    passes: list[Pass] = []
+    for left, right in zip([None, *ordered], [*ordered, None], strict=True):
+        passes += _plan_gap(left, right, num_frames)
+    limited = [_seeded(_limited(p, window), window, reach) for p in passes]
+    return tuple(sorted((p for p in limited if p.frames), key=lambda p: (p.reverse, p.first)))
+
+
+def _plan_gap(left: Anchor | None, right: Anchor | None, num_frames: int) -> list[Pass]:
+    """Plan one gap; an end where the object is absent gives no pass and is not attended."""
+    before = left.frame if left else -1
+    after = right.frame if right else num_frames
+    leaves = left is not None and left.present
+    enters = right is not None and right.present
+    middle = (before + after) // 2 if leaves and enters else None
+    attended = tuple(anchor for anchor in (left, right) if anchor is not None and anchor.present)
+    passes = []
+    if leaves:
+        last = after - 1 if middle is None else middle
+        passes.append(Pass(before, last, reverse=False, anchors=attended))
+    if enters:
+        last = before + 1 if middle is None else middle + 1
+        passes.append(Pass(after, last, reverse=True, anchors=attended))
+    return passes
+
+
+def _limited(planned: Pass, window: range) -> Pass:
+    """Keep to the frames that may be computed; a pass then sets out from the nearest of them."""
+    if not window:
+        return replace(planned, last=planned.first + (1 if planned.reverse else -1))
+    low, high = min(window), max(window)
+    if planned.reverse:
+        first = planned.first if planned.first - 1 <= high else high
+        return replace(planned, first=first, last=max(planned.last, low))
+    first = planned.first if planned.first + 1 >= low else low
+    return replace(planned, first=first, last=min(planned.last, high))
+
+
+def _seeded(planned: Pass, window: range, reach: int) -> Pass:
+    """Let the backward pass from a frame attend to the forward one from it, where nothing else is attended."""
+    if len(planned.anchors) != 1 or not window:
+        return planned
+    start = planned.anchors[0].frame
+    if not planned.reverse:
+        return replace(planned, returns=start)
+    last = min(start + reach, max(window))
+    if last <= start or planned.first != start or min(window) > start + 1:
+        return planned
+    return replace(planned, seed=Seed(start, last))
+
+
+def plan_sweep(
+    anchors: Iterable[Anchor],
+    *,
+    num_frames: int,
+    start: int,
+    reverse: bool,
+    limits: range | None = None,
+) -> tuple[Pass, ...]:
+    """Plan one direction as the reference does: from `start` on, all conditioning frames attended.
+
+    Parameters
+    ----------
+    anchors : iterable of Anchor
+        All confirmed frames of the object.
+    num_frames : int
+        Length of the sequence.
+    start : int
+        Earliest (backward: latest) prompted frame of all objects that are propagated together.
+    reverse : bool
+        Towards frame 0.
+    limits : range, optional
+        Frames that may be computed; all by default.
+
+    Returns
+    -------
+    tuple of Pass
+        One, or several where frames without the object part them.
+    """
+    if reverse:
+        mirrored = [replace(anchor, frame=num_frames - 1 - anchor.frame) for anchor in anchors]
+        window = None if limits is None else range(num_frames - 1 - max(limits), num_frames - min(limits))
+        passes = plan_sweep(
+            mirrored, num_frames=num_frames, start=num_frames - 1 - start, reverse=False, limits=window
+        )
+        return tuple(_mirror(p, num_frames) for p in passes)
+    ordered = sorted(anchors)
+    attended = tuple(anchor for anchor in ordered if anchor.present)
+    window = limits if limits is not None else range(num_frames)
+    stretches = _stretches(ordered, num_frames, start)
+    returns = attended[-1].frame if attended else None
+    passes = tuple(
+        _limited(Pass(s.start, s.stop - 1, reverse=False, anchors=attended, returns=returns), window)
+        for s in stretches
+    )
+    return tuple(p for p in passes if p.frames)
+
+
+def _stretches(ordered: Sequence[Anchor], num_frames: int, start: int) -> list[range]:
+    """Cut the way from `start` to the end at frames without the object; go on at the next one with it."""
+    stretches: list[range] = []
+    begin: int | None = start
+    for anchor in ordered:
+        if anchor.frame < start:
+            continue
+        if anchor.present:
+            begin = anchor.frame if begin is None else begin
+        elif begin is not None:
+            stretches.append(range(begin, anchor.frame))
+            begin = None
+    if begin is not None:
+        stretches.append(range(begin, num_frames))
+    return stretches
+
+
+def _mirror(planned: Pass, num_frames: int) -> Pass:
+    """Turn a forward pass on the mirrored axis into a backward one."""
+    last = num_frames - 1
+    anchors = tuple(sorted(replace(anchor, frame=last - anchor.frame) for anchor in planned.anchors))
+    return Pass(last - planned.first, last - planned.last, reverse=True, anchors=anchors)

@@ -1,0 +1,218 @@
+"""A session as a JSON document and arrays, and back."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2 import io
+from napari_sam2._model.weights import checksum, load_model
+from napari_sam2.cleanup import Cleanup
+from napari_sam2.conditioning import Base
+from napari_sam2.entry_table import StoredEntry, pack_entries, unpack_entries
+from napari_sam2.passes import Anchor, Pass, PassKey, Seed
+from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.session_edits import write_tracked
+from napari_sam2.session_state import PromptRecord
+from napari_sam2.tracker_state import Job
+from napari_sam2.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.session import Session
+    from napari_sam2.session_state import SessionState
+
+_RECORD_FIELDS = ("obj", "frame", "revision", "source", "base")
+
+
+def write_session(path: str | Path, session: Session, state: SessionState) -> None:
+    """Write what `read_session` reads: ``NAME.json`` and ``NAME.zarr`` beside it."""
+    entries = [
+        StoredEntry(key, entry)
+        for obj in state.objects
+        for key in state.keys(obj)
+        if (entry := state.entry(key)) is not None
+    ]
+    origins = list(dict.fromkeys(e.entry.origin for e in entries if isinstance(e.entry.origin, PassKey)))
+    document = {
+        "program": version("napari-sam2"),
+        "model": _describe_model(session.model),
+        "images": {
+            "location": session.location,
+            "checksum": session.volume.checksum(),
+            "options": session.volume.options(),
+        },
+        "cleanup": asdict(session.cleanup),
+        "revision": state.revision,
+        "prompts": [_record_json(key, state.records[key]) for key in sorted(state.records)],
+        "passes": [asdict(origin) for origin in origins],
+    }
+    arrays = {"labels": session.labels, **pack_entries(entries, origins), **_record_arrays(state.records)}
+    io.write_session(path, document, arrays)
+
+
+def _describe_model(model: Sam2) -> dict[str, Any]:
+    return {
+        "name": model.source or model.config.name,
+        "checksum": checksum(model),
+        "image_size": model.config.image_size,
+        "precision": "float32" if model.runtime.dtype.itemsize == 4 else "bfloat16",  # noqa: PLR2004
+    }
+
+
+def _record_json(key: PromptKey, record: PromptRecord) -> dict[str, Any]:
+    values = (key.obj, key.frame, record.revision, record.source, record.base is not None)
+    return {**dict(zip(_RECORD_FIELDS, values, strict=True)), **record.prompts.to_json()}
+
+
+def _array_name(key: PromptKey, what: str) -> str:
+    return f"prompts/{key.obj}/{key.frame}/{what}"
+
+
+def _record_arrays(records: Mapping[PromptKey, PromptRecord]) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for key, record in records.items():
+        if record.prompts.mask is not None:
+            arrays[_array_name(key, "mask")] = record.prompts.mask
+        if record.base is not None:
+            arrays[_array_name(key, "low_res")] = record.base.low_res
+            arrays[_array_name(key, "embedding")] = record.base.embedding
+    return arrays
+
+
+@dataclass(frozen=True, eq=False)
+class SavedSession:
+    """A session file that was read and not yet opened.
+
+    Attributes
+    ----------
+    document : dict
+        What the JSON file says.
+    arrays : dict
+        What lies in the Zarr folder.
+    """
+
+    document: dict[str, Any]
+    arrays: dict[str, npt.NDArray[Any]]
+
+    @property
+    def location(self) -> str | None:
+        """Where the images were opened."""
+        location: str | None = self.document["images"]["location"]
+        return location
+
+    @property
+    def cleanup(self) -> Cleanup:
+        """What is mended in masks."""
+        return Cleanup(**self.document["cleanup"])
+
+    def open_volume(self, data: Any) -> Volume:  # noqa: ANN401 - numpy, dask, zarr or None
+        """Open the images, given or at the stored location, and check that they are the same ones.
+
+        Raises
+        ------
+        ValueError
+            If no location is stored and none given, or the images are others.
+        """
+        if data is None:
+            if self.location is None:
+                raise ValueError("the session does not say where its images are: pass them as data")
+            data = io.open_image(self.location).array
+        images = self.document["images"]
+        volume = Volume.from_options(data, images["options"])
+        if volume.checksum() != images["checksum"]:
+            raise ValueError(
+                f"these are other images than the session's ({volume.shape} frames of {data.dtype}): "
+                "shape, type or sampled values differ"
+            )
+        return volume
+
+    def open_model(self, model: Sam2 | None) -> Sam2:
+        """Return the model that is given or named; warn where its weights are others."""
+        stored = self.document["model"]
+        if model is None:
+            size, precision = stored["image_size"], stored["precision"]
+            model = load_model(stored["name"], image_size=size, precision=precision)
+        if checksum(model) != stored["checksum"]:
+            warnings.warn(
+                f"the session was made with other weights of {stored['name']}: its masks are kept, but what is "
+                "computed from now on may differ",
+                stacklevel=3,
+            )
+        return model
+
+    @property
+    def origins(self) -> tuple[PassKey, ...]:
+        """Passes that the stored masks come from."""
+        return tuple(_read_pass(values) for values in self.document["passes"])
+
+    def restore(self, state: SessionState, *, recompute: bool) -> None:
+        """Put prompts and masks into an empty state.
+
+        Parameters
+        ----------
+        state : SessionState
+            Of a new session.
+        recompute : bool
+            Track again what was tracked, instead of taking the stored masks.
+        """
+        state.revision = self.document["revision"]
+        for row in self.document["prompts"]:
+            key = PromptKey(row["obj"], row["frame"])
+            state.put_record(key, self._record(key, row))
+        entries = list(unpack_entries(self.arrays, self.origins, state.labels.shape[1:]))
+        for stored in entries:
+            if not (recompute and stored.entry.provenance == "tracked" and stored.entry.origin is not None):
+                state.put_entry(stored.key, stored.entry)
+        if recompute:
+            jobs = _replay(entries)
+            for result in state.tracker.track(jobs):
+                write_tracked(state, result)
+
+    def _record(self, key: PromptKey, row: Mapping[str, Any]) -> PromptRecord:
+        said = {name: value for name, value in row.items() if name not in _RECORD_FIELDS}
+        base = None
+        if row["base"]:
+            base = Base(self.arrays[_array_name(key, "low_res")], self.arrays[_array_name(key, "embedding")])
+        prompts = FramePrompts.from_json(said, self.arrays.get(_array_name(key, "mask")))
+        return PromptRecord(prompts, row["revision"], base, row["source"])
+
+
+def read_session(path: str | Path) -> SavedSession:
+    """Read a session file.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is none, or it is no session file of this version.
+    """
+    content = io.read_session(path)
+    missing = {"model", "images", "cleanup", "revision", "prompts", "passes"} - content.document.keys()
+    if missing:
+        raise ValueError(f"{path} is not a whole session file: {', '.join(sorted(missing))} missing")
+    return SavedSession(content.document, content.arrays)
+
+
+def _read_pass(values: Mapping[str, Any]) -> PassKey:
+    seed = None if values["seed"] is None else Seed(**values["seed"])
+    anchors = tuple(Anchor(**anchor) for anchor in values["anchors"])
+    return PassKey(values["first"], values["reverse"], anchors, seed)
+
+
+def _replay(entries: Iterable[StoredEntry]) -> list[Job]:
+    """Plan the passes again that the tracked masks came from, each as far as its masks go."""
+    frames: dict[tuple[int, PassKey], list[int]] = {}
+    for stored in entries:
+        if isinstance(stored.entry.origin, PassKey) and stored.entry.provenance == "tracked":
+            frames.setdefault((stored.key.obj, stored.entry.origin), []).append(stored.key.frame)
+    return [
+        Job(obj, Pass(key.first, min(at) if key.reverse else max(at), key.reverse, key.anchors, key.seed))
+        for (obj, key), at in frames.items()
+    ]

@@ -1,0 +1,150 @@
+"""What can be done to a session's state: confirm, take back, lock, hand over, write what was tracked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_sam2.labels import Entry, PackedMask
+from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.session_state import PromptRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_sam2.conditioning import Base
+    from napari_sam2.frame_result import FrameResult
+    from napari_sam2.labels import Provenance
+    from napari_sam2.passes import PassKey
+    from napari_sam2.session_state import SessionState
+    from napari_sam2.tracker_state import Job
+
+
+def check_unlocked(state: SessionState, key: PromptKey) -> None:
+    """Raise ValueError where an object's mask is locked."""
+    entry = state.entry(key)
+    if entry is not None and entry.locked:
+        raise ValueError(f"object {key.obj} is locked on frame {key.frame}: unlock it first")
+
+
+def confirm(state: SessionState, key: PromptKey, record: PromptRecord) -> FrameResult:
+    """Set what is said of an object on a frame, and its mask there."""
+    state.put_record(key, record)
+    result = state.tracker.confirmed_result(key.obj, key.frame)
+    if record.source == "painted" and record.prompts.mask is not None:
+        state.put_entry(key, _painted(record.prompts))
+    else:
+        state.put_entry(key, _entry(result, 0, "prompted"))
+    if record.prompts.says_absent:
+        _erase_beyond(state, key.obj)
+    return result
+
+
+def take_back(state: SessionState, key: PromptKey) -> FrameResult:
+    """Take prompts back; where the frame had been tracked before, that answer shows again."""
+    record = state.records.get(key)
+    state.put_record(key, None)
+    state.put_entry(key, None)
+    if record is not None and record.base is not None:
+        state.put_entry(key, Entry(logits=state.tracker.place(record.base.low_res), presence=1.0))
+    return state.tracker.empty_result(key.frame)
+
+
+def find_base(state: SessionState, key: PromptKey) -> Base | None:
+    """Return what the frame's first correction sets out from: kept, or what is tracked there now."""
+    record = state.records.get(key)
+    if record is not None:
+        return record.base
+    entry = state.entry(key)
+    if entry is None or entry.origin is None:
+        return None
+    origin: PassKey = entry.origin  # type: ignore[assignment]  # no others are written here
+    return state.tracker.base_of(key.obj, key.frame, entry.logits, origin)
+
+
+def _erase_beyond(state: SessionState, obj: int) -> None:
+    """Erase what was tracked where nothing can be tracked any more."""
+    covered = {frame for job in state.tracker.plan([obj]) for frame in job.planned.frames}
+    for key in state.keys(obj):
+        if key.frame not in covered and key not in state.records:
+            state.put_entry(key, None)
+
+
+def lock(state: SessionState, key: PromptKey) -> None:
+    """Confirm a mask as it is."""
+    entry = state.entry(key)
+    if entry is None:
+        raise ValueError(f"object {key.obj} has no mask on frame {key.frame}: prompt or propagate it first")
+    if key not in state.records:
+        prompts = FramePrompts(mask=state.labels.mask(key.obj, key.frame))
+        state.put_record(key, PromptRecord(prompts, state.next_revision(), source="locked"))
+    state.put_entry(key, replace(entry, locked=True))
+
+
+def unlock(state: SessionState, key: PromptKey) -> None:
+    """Take back `lock`."""
+    entry = state.entry(key)
+    if entry is not None:
+        state.put_entry(key, replace(entry, locked=False))
+    record = state.records.get(key)
+    if record is not None and record.source == "locked":
+        state.put_record(key, None)
+
+
+def hand_over(state: SessionState, source: PromptKey, target: PromptKey) -> None:
+    """Move a record and an entry to another object; where that has a mask too, the union counts as painted."""
+    record, entry = state.records.get(source), state.entry(source)
+    if state.entry(target) is not None:
+        mask = state.labels.mask(source.obj, source.frame) | state.labels.mask(target.obj, target.frame)
+        record = PromptRecord(FramePrompts(mask=mask), state.next_revision(), source="painted")
+        entry = _painted(record.prompts)
+    state.put_record(source, None)
+    state.put_entry(source, None)
+    state.put_record(target, record or state.records.get(target))
+    state.put_entry(target, entry)
+
+
+def what_is_left(state: SessionState, jobs: Sequence[Job]) -> tuple[Job, ...]:
+    """Leave out passes that are up to date; one that is so in part goes on where it stopped."""
+    left: list[Job] = []
+    for job in jobs:
+        frames = job.planned.frames
+        stale = [f for f in frames if not _is_current(state, PromptKey(job.obj, f), job.planned.key)]
+        if stale:
+            left.append(job if stale[0] == frames[0] else replace(job, begin=stale[0]))
+    return tuple(left)
+
+
+def _is_current(state: SessionState, key: PromptKey, origin: PassKey) -> bool:
+    return state.labels.origin(key.obj, key.frame) == origin
+
+
+def write_tracked(state: SessionState, result: FrameResult) -> None:
+    """Write a tracked result, less objects whose prompts have changed since it was computed."""
+    for index, (obj, origin) in enumerate(zip(result.objects, result.origins, strict=True)):
+        key = PromptKey(obj, result.frame)
+        if origin is None or key in state.records:
+            continue
+        if set(origin.anchors) <= set(state.tracker.anchors(obj)):
+            state.put_entry(key, _entry(result, index, "tracked"))
+
+
+def _painted(prompts: FramePrompts) -> Entry:
+    if prompts.mask is None:
+        raise ValueError("a painted frame has a mask")
+    return Entry(
+        painted=PackedMask.pack(prompts.mask),
+        provenance="painted",
+        score=1.0,
+        presence=0.0 if prompts.says_absent else 1.0,
+    )
+
+
+def _entry(result: FrameResult, index: int, provenance: Provenance) -> Entry:
+    return Entry(
+        logits=result.placed[index],
+        provenance=provenance,
+        score=float(result.iou[index]),
+        presence=float(result.presence[index]),
+        origin=result.origins[index],
+    )
