@@ -1,6 +1,6 @@
 """Segment and track objects in microscopy volumes and movies with SAM 2's video model.
 
-The names below are imported when they are first used, so that importing the package loads neither torch nor Qt.
+The names below are imported when they are first used: importing the package loads neither torch nor Qt.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_sam2._model.errors import CheckpointError
     from napari_sam2._model.weights import load_model
+    from napari_sam2.frame_result import FrameResult
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.session import Session
-    from napari_sam2.tracker import FrameResult
     from napari_sam2.volume import Volume
 
 __version__ = version("napari-sam2")
@@ -23,7 +23,7 @@ __all__ = ["CheckpointError", "FramePrompts", "FrameResult", "Session", "Volume"
 _MODULES = {
     "CheckpointError": "_model.errors",
     "FramePrompts": "prompts",
-    "FrameResult": "tracker",
+    "FrameResult": "frame_result",
     "Session": "session",
     "Volume": "volume",
     "load_model": "_model.weights",

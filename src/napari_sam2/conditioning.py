@@ -143,10 +143,12 @@ def to_model_points(
 ) -> npt.NDArray[np.float32]:
     """Turn (y, x) in pixels of the frame into (x, y) in pixels of the network's square, (P, 2).
 
-    The one place where coordinates are converted: x' = x S / W, y' = y S / H. The prompt encoder adds the half pixel.
+    The one place where coordinates are converted: x' = x S / W, y' = y S / H. The prompt encoder adds the
+    half pixel.
     """
     places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    return (places / np.asarray(frame_shape) * side)[:, ::-1].astype(np.float32)
+    scaled: npt.NDArray[np.float64] = places / np.asarray(frame_shape) * side
+    return scaled[:, ::-1].astype(np.float32)
 
 
 def _limit(logits: Tensor) -> Tensor:

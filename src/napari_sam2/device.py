@@ -11,7 +11,7 @@ import torch
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 PRECISIONS: tuple[PrecisionName, ...] = ("auto", "float32", "bfloat16")
 
-# Objects that go through memory attention together. On a CPU batching was measured to lose, on a GPU it fills the card.
+# Objects that go through memory attention together: on a CPU batching loses, on a GPU it fills the card.
 _GROUP_SIZES = {"cuda": 16, "mps": 4, "cpu": 1}
 
 

@@ -1,7 +1,7 @@
 """Which frames are tracked from where: the plan of a propagation, as index logic alone.
 
-Confirmed frames (prompted or locked) cut an object's sequence into gaps. A `Pass` covers frames in one direction; its
-key says all that its answers depend on, so that two passes of equal key give equal answers.
+Confirmed frames (prompted or locked) cut an object's sequence into gaps. A `Pass` covers frames in one
+direction; its key says all that its answers depend on: passes of equal key give equal answers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Anchor:
 
 @dataclass(frozen=True, order=True)
 class Seed:
-    """Forward memories that a backward pass attends to: tracked from `first` up to `last`, with the same anchors."""
+    """Forward memories that a backward pass attends to: from `first` up to `last`, with the same anchors."""
 
     first: int
     last: int
@@ -114,8 +114,8 @@ def plan_gaps(
     Returns
     -------
     tuple of Pass
-        Those that compute at least one frame, forward ones first. An edit of one anchor changes the keys of the passes
-        in the two gaps beside it and of no others.
+        Those that compute at least one frame, forward ones first. An edit of one anchor changes the keys of
+        the passes in the two gaps beside it and of no others.
     """
     ordered = sorted(anchors)
     window = limits if limits is not None else range(num_frames)
@@ -157,7 +157,7 @@ def _limited(planned: Pass, window: range) -> Pass:
 
 
 def _seeded(planned: Pass, window: range, reach: int) -> Pass:
-    """Let the backward pass from a frame attend to the forward one from it, where nothing else is attended."""
+    """Let the backward pass from a lone anchor attend to the forward one from it."""
     if len(planned.anchors) != 1 or not window:
         return planned
     start = planned.anchors[0].frame

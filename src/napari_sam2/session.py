@@ -1,4 +1,4 @@
-"""A session: a volume, a network, prompts, labels and history. The one object that scripts and the plugin use."""
+"""A session: volume, network, prompts, labels and history; the one object that scripts and the plugin use."""
 
 from __future__ import annotations
 
@@ -210,7 +210,6 @@ class Session:
             record = PromptRecord(prompts, self._state.next_revision(), source="painted")
             return edits.confirm(self._state, key, record)
 
-
     # ----------------------------------------------------------------- objects
 
     def lock(self, obj: int, frame: int) -> None:
@@ -278,7 +277,6 @@ class Session:
                 if key.frame >= frame:
                     edits.hand_over(self._state, key, PromptKey(target, key.frame))
         return target
-
 
     # --------------------------------------------------------------- propagate
 
@@ -376,7 +374,14 @@ class Session:
     def save(self, path: str | Path) -> None:
         """Write ``NAME.sam2.json`` and beside it ``NAME.sam2.zarr``, whole or not at all."""
         with self._state.lock:
-            write_session(path, self, self._state)
+            write_session(
+                path,
+                self._state,
+                model=self.model,
+                volume=self.volume,
+                cleanup=self.cleanup,
+                location=self.location,
+            )
 
     @classmethod
     def load(

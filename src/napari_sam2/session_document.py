@@ -26,13 +26,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2.session import Session
     from napari_sam2.session_state import SessionState
 
 _RECORD_FIELDS = ("obj", "frame", "revision", "source", "base")
 
 
-def write_session(path: str | Path, session: Session, state: SessionState) -> None:
+def write_session(
+    path: str | Path,
+    state: SessionState,
+    *,
+    model: Sam2,
+    volume: Volume,
+    cleanup: Cleanup,
+    location: str | None,
+) -> None:
     """Write what `read_session` reads: ``NAME.json`` and ``NAME.zarr`` beside it."""
     entries = [
         StoredEntry(key, entry)
@@ -43,18 +50,18 @@ def write_session(path: str | Path, session: Session, state: SessionState) -> No
     origins = list(dict.fromkeys(e.entry.origin for e in entries if isinstance(e.entry.origin, PassKey)))
     document = {
         "program": version("napari-sam2"),
-        "model": _describe_model(session.model),
+        "model": _describe_model(model),
         "images": {
-            "location": session.location,
-            "checksum": session.volume.checksum(),
-            "options": session.volume.options(),
+            "location": location,
+            "checksum": volume.checksum(),
+            "options": volume.options(),
         },
-        "cleanup": asdict(session.cleanup),
+        "cleanup": asdict(cleanup),
         "revision": state.revision,
         "prompts": [_record_json(key, state.records[key]) for key in sorted(state.records)],
         "passes": [asdict(origin) for origin in origins],
     }
-    arrays = {"labels": session.labels, **pack_entries(entries, origins), **_record_arrays(state.records)}
+    arrays = {"labels": state.labels.array, **pack_entries(entries, origins), **_record_arrays(state.records)}
     io.write_session(path, document, arrays)
 
 
@@ -63,7 +70,7 @@ def _describe_model(model: Sam2) -> dict[str, Any]:
         "name": model.source or model.config.name,
         "checksum": checksum(model),
         "image_size": model.config.image_size,
-        "precision": "float32" if model.runtime.dtype.itemsize == 4 else "bfloat16",  # noqa: PLR2004
+        "precision": "float32" if model.runtime.dtype.itemsize == 4 else "bfloat16",
     }
 
 
@@ -142,8 +149,8 @@ class SavedSession:
             model = load_model(stored["name"], image_size=size, precision=precision)
         if checksum(model) != stored["checksum"]:
             warnings.warn(
-                f"the session was made with other weights of {stored['name']}: its masks are kept, but what is "
-                "computed from now on may differ",
+                f"the session was made with other weights of {stored['name']}: its masks are kept, but what "
+                "is computed from now on may differ",
                 stacklevel=3,
             )
         return model

@@ -92,7 +92,7 @@ def unlock(state: SessionState, key: PromptKey) -> None:
 
 
 def hand_over(state: SessionState, source: PromptKey, target: PromptKey) -> None:
-    """Move a record and an entry to another object; where that has a mask too, the union counts as painted."""
+    """Move record and entry to another object; where that has a mask too, the union counts as painted."""
     record, entry = state.records.get(source), state.entry(source)
     if state.entry(target) is not None:
         mask = state.labels.mask(source.obj, source.frame) | state.labels.mask(target.obj, target.frame)

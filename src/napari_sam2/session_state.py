@@ -1,4 +1,4 @@
-"""The state behind a session: prompts, labels and the tracker's confirmed frames, changed together and undoably."""
+"""The state behind a session: prompts, labels and confirmed frames, changed together and undoably."""
 
 from __future__ import annotations
 
@@ -162,9 +162,7 @@ class SessionState:
             self.tracker.forget(key.obj, key.frame)
             return
         self.records[key] = record
-        self.tracker.declare(
-            key.obj, key.frame, record.prompts, revision=record.revision, base=record.base
-        )
+        self.tracker.declare(key.obj, key.frame, record.prompts, revision=record.revision, base=record.base)
 
     def _read(self, key: Hashable) -> object:
         place = cast("StateKey", key)

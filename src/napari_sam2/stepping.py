@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Bank: TypeAlias = MemoryBank[Tensor, Tensor]
 
-# The reference keeps spatial memories in bfloat16 whatever it computes in; the same here, for the same numbers.
+# The reference keeps spatial memories in bfloat16 whatever it computes in; so do we, for the same numbers.
 _MEMORY_DTYPE = torch.bfloat16
 
 

@@ -1,4 +1,4 @@
-"""Objects through frames: answers prompts, tracks passes, keeps just the memories that later frames can attend to."""
+"""Objects through frames: answers prompts, tracks passes, keeps memories that later frames can attend to."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ class Tracker:
     shape : (int, int, int)
         Number of frames, height, width.
     group_size : int, optional
-        Objects that go through the network at once; by default what suits the device. The answers do not depend on it.
+        Objects that go through the network at once; by default what suits the device. Answers do not
+        depend on it.
     features : FeatureCache, optional
         Image features to share; by default a cache of its own.
     """
@@ -384,9 +385,7 @@ class Tracker:
             objects=tuple(row.obj for row in ordered),
             presence=np.array(presence, np.float32),
             iou=np.array([float(row.prediction.iou) for row in ordered], np.float32),
-            placed=tuple(
-                self.place(row.prediction.low_res[0, 0].float().cpu().numpy()) for row in ordered
-            ),
+            placed=tuple(self.place(row.prediction.low_res[0, 0].float().cpu().numpy()) for row in ordered),
             origins=tuple(row.origin for row in ordered),
         )
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tests._model.golden import CASES, GRID, SIZE, Case, Golden, needs_shared
 
 from napari_sam2._model.memory_attention import MemoryTokens
 from napari_sam2._model.positions import rotary_table, rotate, sine_map, sine_times
 from napari_sam2._model.prompt_encoder import PromptTokens
 from napari_sam2._model.results import ImageFeatures, Points
+from tests._model.golden import CASES, GRID, SIZE, Case, Golden, needs_shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

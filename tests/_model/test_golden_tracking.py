@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from tests._model.golden import CASES, SIZE, Case, Golden, needs_shared
 
 from napari_sam2 import stepping, tracker
 from napari_sam2._model.sam2 import normalise
 from napari_sam2.features import resize_frame
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.tracker import Tracker
+from tests._model.golden import CASES, SIZE, Case, Golden, needs_shared
 
 if TYPE_CHECKING:
     from napari_sam2.frame_result import FrameResult

@@ -43,9 +43,9 @@ class TrunkConfig:
 
 @dataclass(frozen=True)
 class Sam2Config:
-    """Everything that shapes the network and its frame step; defaults are those of the released SAM 2.1.
+    """All that shapes the network and its frame step; defaults are those of the released SAM 2.1.
 
-    The fields bear the names of SAM 2's options (Ravi et al. 2024, arXiv:2408.00714), shortened where that loses nothing.
+    The fields are SAM 2's options (Ravi et al. 2024, arXiv:2408.00714) under names that say what they do.
 
     Attributes
     ----------
@@ -72,8 +72,8 @@ class Sam2Config:
     max_conditioning : int
         Limit of conditioning frames attended at once; -1 is no limit.
     attend_no_memory : bool
-        On a frame without memory attend to the single token ``no_mem_embed`` instead of adding it to the features
-        (the released ``directly_add_no_mem_embed`` turned off); possible only where both widths are equal.
+        On a frame without memory attend to the single token ``no_mem_embed`` instead of adding it to the
+        features (the released ``directly_add_no_mem_embed`` turned off); needs equal widths.
     use_pointers, max_pointers, past_pointers_only : bool, int, bool
         Object pointers: attended at all, the longest distance, conditioning ones from the past only.
     encode_pointer_time, project_pointer_time, sign_pointer_time : bool
@@ -197,7 +197,9 @@ class Sam2Config:
             raise ValueError(
                 f"Configuration has unknown fields {sorted(unknown)}; it was written by a newer version."
             )
-        trunk = {key: tuple(v) if isinstance(v, list) else v for key, v in values["trunk"].items()}
+        trunk: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values["trunk"].items()
+        }
         return cls(**{**values, "trunk": TrunkConfig(**trunk)})
 
 

@@ -165,7 +165,8 @@ class Hiera(nn.Module):
         self.pos_embed_window = nn.Parameter(
             torch.zeros(1, config.embed_dim, config.windows[0], config.windows[0])
         )
-        self.blocks = nn.ModuleList(Block(plan) for plan in plan_blocks(config))
+        self.plans = plan_blocks(config)
+        self.blocks = nn.ModuleList(Block(plan) for plan in self.plans)
         self._table: _PositionTable | None = None
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -173,9 +174,9 @@ class Hiera(nn.Module):
         x = self.patch_embed(images)
         x = x + self.positions(x.shape[1], x.shape[2])
         maps = []
-        for block in self.blocks:
+        for plan, block in zip(self.plans, self.blocks, strict=True):
             x = block(x)
-            if block.plan.ends_stage:
+            if plan.ends_stage:
                 maps.append(x.permute(0, 3, 1, 2))
         return maps
 
@@ -185,7 +186,7 @@ class Hiera(nn.Module):
             return self._make_positions(height, width)
         key = self._position_key(height, width)
         if self._table is None or self._table.key != key:
-            # Bicubic resizing costs tens of milliseconds a frame, so the table is kept until a weight changes.
+            # Bicubic resizing costs tens of milliseconds a frame: the table is kept until a weight changes.
             self._table = _PositionTable(key, self._make_positions(height, width))
         return self._table.values
 
@@ -202,7 +203,7 @@ class Hiera(nn.Module):
 
 def _version(tensor: Tensor) -> int:
     """Count of in-place changes; tensors made in inference mode keep none and are never trained."""
-    return 0 if tensor.is_inference() else tensor._version
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch has no public name for it
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Lateral(nn.Module):
 
 
 class Neck(nn.Module):
-    """Feature pyramid (Lin et al. 2017, arXiv:1612.03144) whose only top-down step is from stride 32 to 16."""
+    """Feature pyramid (Lin et al. 2017, arXiv:1612.03144); its only top-down step is from stride 32 to 16."""
 
     def __init__(self, channels: tuple[int, ...], dim: int) -> None:
         super().__init__()

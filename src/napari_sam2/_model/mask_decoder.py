@@ -107,9 +107,7 @@ class MaskDecoder(nn.Module):
         tokens = everything.tokens[:, 1:]
         if not self.config.pointer_from_multimask:
             tokens = everything.tokens[:, :1].expand_as(tokens)
-        return DecodedMasks(
-            everything.masks[:, 1:], everything.ious[:, 1:], tokens, everything.object_logits
-        )
+        return DecodedMasks(everything.masks[:, 1:], everything.ious[:, 1:], tokens, everything.object_logits)
 
     def _decode_all(
         self, embedding: Tensor, image_code: Tensor, prompts: PromptTokens, high_res: tuple[Tensor, ...]
@@ -154,7 +152,7 @@ class MaskDecoder(nn.Module):
         return score
 
     def _take_single(self, everything: DecodedMasks) -> DecodedMasks:
-        """Keep mask 0, or the best candidate where mask 0 is unstable; the pointer's token stays that of mask 0."""
+        """Keep mask 0, or the best candidate where it is unstable; its token stays the pointer's."""
         masks, ious = everything.masks[:, :1], everything.ious[:, :1]
         if self.config.stability_fallback and not self.training:
             best = everything.ious[:, 1:].argmax(dim=1)

@@ -15,7 +15,7 @@ _TEMPERATURE = 10000.0
 
 
 def _frequencies(count: int, device: torch.device) -> Tensor:
-    """Wave lengths in pairs, as in Vaswani et al. 2017 (arXiv:1706.03762): d_j = T^(2 floor(j / 2) / count)."""
+    """Return d_j = T^(2 floor(j / 2) / count), as in Vaswani et al. 2017 (arXiv:1706.03762)."""
     index = torch.arange(count, dtype=torch.float32, device=device)
     exponent = 2 * torch.div(index, 2, rounding_mode="floor") / count
     return torch.pow(torch.tensor(_TEMPERATURE, device=device), exponent)
@@ -71,8 +71,8 @@ def rotary_table(channels: int, side: int, device: torch.device) -> Tensor:
     Returns
     -------
     Tensor
-        (side * side, channels / 2, 2) float32: cosine and sine of each pair's angle; columns turn the first half of
-        the pairs and rows the second.
+        (side * side, channels / 2, 2) float32: cosine and sine of each pair's angle; columns turn the first
+        half of the pairs and rows the second.
     """
     with torch.inference_mode(False), torch.no_grad():
         quarter = channels // 4

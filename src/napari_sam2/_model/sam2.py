@@ -1,6 +1,6 @@
 """The SAM 2 base model: image features, prompts and memories in; masks, pointers and new memories out.
 
-The network holds no video state. What a frame attends to is handed in as a `Recall`; `Tracker` decides what that is.
+The network holds no video state. What a frame attends to is handed in as a `Recall`; `Tracker` decides what.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading and writing networks: the embedded one, released ones, and any checkpoint of the same architecture."""
+"""Reading and writing networks: the embedded one, released ones, any checkpoint of the architecture."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def load_model(
     Parameters
     ----------
     name_or_path : str or Path
-        ``"nano"`` (embedded), a released name such as ``"sam2.1-tiny"`` (downloaded once), or the path of a ``.pt`` or
-        ``.safetensors`` file.
+        ``"nano"`` (embedded), a released name such as ``"sam2.1-tiny"`` (downloaded once), or the path of a
+        ``.pt`` or ``.safetensors`` file.
     device : str
         ``"auto"`` or the name of a torch device.
     image_size : int, optional
@@ -79,7 +79,8 @@ def _locate(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.suffix not in {".pt", ".pth", ".safetensors"}:
         raise ValueError(
-            f"{str(name_or_path)!r} is neither a model ({', '.join(model_names())}) nor a .pt or .safetensors file."
+            f"{str(name_or_path)!r} is neither a model ({', '.join(model_names())}) "
+            "nor a .pt or .safetensors file."
         )
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint file {path}.")
@@ -175,8 +176,8 @@ def infer_config(tensors: Mapping[str, Tensor]) -> Sam2Config:
         if config.name.startswith(f"{version}-") and _fits(config, len(stem), len(blocks)):
             return config
     raise CheckpointError(
-        f"No SAM 2 trunk has {len(blocks)} blocks at {len(stem)} channels; models of other widths need a .safetensors "
-        "file that carries its configuration."
+        f"No SAM 2 trunk has {len(blocks)} blocks at {len(stem)} channels; models of other widths need a "
+        ".safetensors file that carries its configuration."
     )
 
 

@@ -1,0 +1,96 @@
+"""The command line: ``napari-sam2 demo | segment | evaluate | models | train``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError, Parameter
+
+from napari_sam2._cli.process import keep_memory
+from napari_sam2._cli.progress import INTERRUPTED
+from napari_sam2._model.errors import CheckpointError
+
+USER_ERROR = 2
+"""Exit status of a run that could not be done as asked."""
+
+_COMMANDS = {
+    "demo": "Track the objects of a sample sequence, and compare with the truth.",
+    "segment": "Track objects through a z-stack or time-lapse, and write their labels.",
+    "evaluate": "Score a network on images with true labels.",
+    "models": "List, download and find networks.",
+    "train": "Train a small network on synthetic sequences.",
+}
+
+
+def build() -> App:
+    """Put the commands together; each is imported when it is called."""
+    app = App(
+        name="napari-sam2",
+        help="Segment and track objects in microscopy volumes and movies with SAM 2. "
+        "Add --traceback to see where an error comes from.",
+        version=version("napari-sam2"),
+        default_parameter=Parameter(negative_iterable=(), consume_multiple=False, show_default=_shown),
+    )
+    for name, summary in _COMMANDS.items():
+        app.command(f"napari_sam2._cli.{name}:{name}", name=name, help=summary)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 2 not possible as asked, 130 stopped by Ctrl-C.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the program's name; that of this process by default.
+    """
+    keep_memory()
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return the exit status.
+
+    Parameters
+    ----------
+    arguments : list of str
+        What follows the program's name.
+    """
+    traceback = "--traceback" in arguments
+    try:
+        status = build()(
+            [each for each in arguments if each != "--traceback"],
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except KeyboardInterrupt:
+        sys.stderr.write("napari-sam2: stopped by Ctrl-C before anything was written.\n")
+        return INTERRUPTED
+    except (
+        CheckpointError,
+        CycloptsError,
+        ImportError,
+        MemoryError,
+        OSError,
+        TypeError,
+        ValueError,
+    ) as error:
+        if traceback:
+            raise
+        sys.stderr.write(f"napari-sam2: {_line(error)}\n")
+        return USER_ERROR
+    return status if isinstance(status, int) else 0
+
+
+def _shown(default: object) -> str | None:
+    """Say a default in the help, unless there is none to speak of or it would fill the screen."""
+    text = str(default)
+    return None if default is None or default == () or len(text) > 24 else text
+
+
+def _line(error: BaseException) -> str:
+    """Say an error in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
