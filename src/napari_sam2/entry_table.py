@@ -11,7 +11,7 @@ from napari_sam2.labels import Box, Entry, PackedMask, PlacedLogits, Provenance
 from napari_sam2.prompts import PromptKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -41,13 +41,13 @@ def pack_entries(entries: Iterable[StoredEntry], origins: Sequence[PassKey]) -> 
     entries : iterable of StoredEntry
         In any order.
     origins : sequence of PassKey
-        All that occur; entries keep an index into it.
+        Passes that entries come from; an entry keeps its index, other origins are left out.
     """
-    index = {origin: i for i, origin in enumerate(origins)}
+    index: dict[Hashable, int] = {origin: i for i, origin in enumerate(origins)}
     integers, floats, logits, bits = [], [], [np.zeros(0, np.float32)], [np.zeros(0, np.uint8)]
     for stored in entries:
         entry = stored.entry
-        origin = _NONE if entry.origin is None else index[entry.origin]  # type: ignore[index]  # PassKeys only
+        origin = index.get(entry.origin, _NONE)
         head = [stored.key.obj, stored.key.frame, _PROVENANCES.index(entry.provenance), entry.locked, origin]
         integers.append([*head, *_crop_row(entry.logits), *_painted_row(entry.painted)])
         window = entry.logits.window if entry.logits else (0.0,) * 4

@@ -53,6 +53,8 @@ class FrameResult:
         Which pass computed each object; None for confirmed frames.
     run : int
         Which propagation it belongs to; those of one are undone together.
+    frame_shape : (int, int)
+        Height and width of the frame.
     """
 
     frame: int
@@ -63,11 +65,13 @@ class FrameResult:
     candidates: FloatArray = field(repr=False, default_factory=lambda: np.zeros((0, 0, 0), np.float32))
     origins: tuple[PassKey | None, ...] = field(repr=False, default=())
     run: int = field(repr=False, default=0)
+    frame_shape: tuple[int, int] = field(repr=False, default=(0, 0))
 
     @property
     def logits(self) -> FloatArray:
         """Logits of all objects at the frame's resolution, (n, H, W) float32, before clean-up."""
-        return np.array([placed.render() for placed in self.placed], dtype=np.float32)
+        rendered = [placed.render() for placed in self.placed]
+        return np.stack(rendered) if rendered else np.zeros((0, *self.frame_shape), np.float32)
 
     @property
     def masks(self) -> npt.NDArray[np.bool_]:

@@ -158,13 +158,13 @@ def _limited(planned: Pass, window: range) -> Pass:
 
 def _seeded(planned: Pass, window: range, reach: int) -> Pass:
     """Let the backward pass from a lone anchor attend to the forward one from it."""
-    if len(planned.anchors) != 1 or not window:
+    if len(planned.anchors) != 1 or not window or planned.first != planned.anchors[0].frame:
         return planned
-    start = planned.anchors[0].frame
+    start = planned.first
     if not planned.reverse:
         return replace(planned, returns=start)
     last = min(start + reach, max(window))
-    if last <= start or planned.first != start or min(window) > start + 1:
+    if last <= start or min(window) > start + 1:
         return planned
     return replace(planned, seed=Seed(start, last))
 
@@ -197,6 +197,8 @@ def plan_sweep(
     tuple of Pass
         One, or several where frames without the object part them.
     """
+    if limits is not None and not limits:
+        return ()
     if reverse:
         mirrored = [replace(anchor, frame=num_frames - 1 - anchor.frame) for anchor in anchors]
         window = None if limits is None else range(num_frames - 1 - max(limits), num_frames - min(limits))
@@ -218,11 +220,11 @@ def plan_sweep(
 
 def _stretches(ordered: Sequence[Anchor], num_frames: int, start: int) -> list[range]:
     """Cut the way from `start` to the end at frames without the object; go on at the next one with it."""
+    before = [anchor for anchor in ordered if anchor.frame < start]
+    after = [anchor for anchor in ordered if anchor.frame >= start]
     stretches: list[range] = []
-    begin: int | None = start
-    for anchor in ordered:
-        if anchor.frame < start:
-            continue
+    begin = start if any(anchor.present for anchor in (*before[-1:], *after[:1])) else None
+    for anchor in after:
         if anchor.present:
             begin = anchor.frame if begin is None else begin
         elif begin is not None:

@@ -387,6 +387,7 @@ class Tracker:
             iou=np.array([float(row.prediction.iou) for row in ordered], np.float32),
             placed=tuple(self.place(row.prediction.low_res[0, 0].float().cpu().numpy()) for row in ordered),
             origins=tuple(row.origin for row in ordered),
+            frame_shape=self._frame_shape,
         )
 
     def empty_result(self, frame: int) -> FrameResult:

@@ -34,7 +34,8 @@ class VideoFrames:
     frames: np.ndarray
 
     def frame(self, index: int) -> np.ndarray:
-        return self.frames[index]
+        frame: np.ndarray = self.frames[index]
+        return frame
 
 
 @dataclass

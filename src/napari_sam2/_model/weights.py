@@ -147,7 +147,8 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} holds more than weights, or is no checkpoint; it was not run: {error}"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:
+        # Damaged bytes lead the unpickler to errors of any kind.
         raise CheckpointError(f"{path} is truncated or no checkpoint: {error}") from error
     tensors = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(t, torch.Tensor) for t in tensors.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -144,7 +145,7 @@ def _told_as_damage(path: Path) -> Iterator[None]:
     logger.addHandler(handler)
     try:
         yield
-    except tifffile.TiffFileError as error:
+    except (tifffile.TiffFileError, struct.error) as error:
         raise ValueError(f"{path} is not a TIFF file, or it is damaged or cut short: {error}") from error
     finally:
         logger.removeHandler(handler)

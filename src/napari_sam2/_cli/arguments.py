@@ -1,0 +1,207 @@
+"""What is typed on the command line, as values; errors repeat what came and show the form that is meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+Signed = Parameter(allow_leading_hyphen=True)
+"""For values that may begin with a minus sign."""
+
+
+DEFAULT_MODEL = "nano"
+
+
+@dataclass(frozen=True)
+class Click:
+    """A click on an object, or beside it, in pixels."""
+
+    obj: int
+    frame: int
+    point: tuple[float, float]
+    positive: bool
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box (y0, x0, y1, x1) around an object, in pixels."""
+
+    obj: int
+    frame: int
+    corners: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """How to read the images.
+
+    Parameters
+    ----------
+    axis
+        Axis that the frames lie along, 0 by default.
+    index
+        AXIS:I, for images of four dimensions: the position on an axis that is neither frames nor picture.
+    channel
+        Number of a channel, or rgb.
+    contrast
+        LOW,HIGH: the intensities shown black and white. By default 8-bit images stay as they are, others are
+        stretched between their percentiles 0.5 and 99.8.
+    """
+
+    axis: Annotated[int | None, Signed] = None
+    index: Annotated[tuple[str, ...], Signed] = ()
+    channel: str | None = None
+    contrast: Annotated[str | None, Signed] = None
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which network, and where it runs.
+
+    Parameters
+    ----------
+    model
+        nano (inside the package, the default), the name of a released checkpoint (see: models list), or a
+        path to a .pt or .safetensors file.
+    device
+        auto, cpu, cuda or mps.
+    image_size
+        Side that frames are resized to, a multiple of 32; by default what the network was trained with.
+    precision
+        auto, or float32 for the reference's numbers.
+    """
+
+    model: str | None = None
+    device: str = "auto"
+    image_size: int | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @property
+    def name(self) -> str:
+        """The model that was named, or the default."""
+        return self.model or DEFAULT_MODEL
+
+
+def axis_of(options: ImageOptions) -> int:
+    """Give the axis of the frames."""
+    return 0 if options.axis is None else options.axis
+
+
+def parse_click(text: str) -> Click:
+    """Read ``OBJ:FRAME,Y,X`` (on the object) or ``OBJ:FRAME,Y,X,-`` (not on the object)."""
+    form = "OBJ:FRAME,Y,X, or OBJ:FRAME,Y,X,- for a click beside the object"
+    obj, rest = _object(text, form)
+    positive = not rest.endswith(",-")
+    frame, y, x = _numbers(text, rest.removesuffix(",-"), 3, form)
+    return Click(obj, _whole(text, frame, form), (y, x), positive)
+
+
+def parse_box(text: str) -> Box:
+    """Read ``OBJ:FRAME,Y0,X0,Y1,X1``."""
+    form = "OBJ:FRAME,Y0,X0,Y1,X1"
+    obj, rest = _object(text, form)
+    frame, y0, x0, y1, x1 = _numbers(text, rest, 5, form)
+    return Box(obj, _whole(text, frame, form), (y0, x0, y1, x1))
+
+
+def parse_frames(text: str | None, count: int) -> range | None:
+    """Read ``A:B``, the frames from A up to, not including, B; either may be left out."""
+    if text is None:
+        return None
+    form = "A:B, the frames from A up to, not including, B"
+    first, colon, last = text.partition(":")
+    if not colon:
+        raise _misread(text, form)
+    try:
+        frames = range(int(first or 0), int(last or count))
+    except ValueError:
+        raise _misread(text, form) from None
+    if not frames or frames.start < 0 or frames.stop > count:
+        raise ValueError(f"--frames {text}: the sequence has the frames 0:{count}, give a part of it.")
+    return frames
+
+
+def parse_index(texts: tuple[str, ...]) -> dict[int, int] | None:
+    """Read any number of ``AXIS:I``."""
+    form = "AXIS:I, such as 1:3 for position 3 on axis 1"
+    index = {}
+    for text in texts:
+        axis, rest = _object(text, form)
+        (position,) = _numbers(text, rest, 1, form)
+        index[axis] = _whole(text, position, form)
+    return index or None
+
+
+def parse_channel(text: str | None) -> int | Literal["rgb"] | None:
+    """Read the number of a channel, or ``rgb``."""
+    if text is None or text == "rgb":
+        return text  # type: ignore[return-value]
+    try:
+        return int(text)
+    except ValueError:
+        raise _misread(text, "the number of a channel, or rgb") from None
+
+
+def parse_contrast(text: str | None) -> tuple[float, float] | None:
+    """Read ``LOW,HIGH``."""
+    if text is None:
+        return None
+    low, high = _numbers(text, text, 2, "LOW,HIGH")
+    return low, high
+
+
+def check_output(path: Path) -> None:
+    """Fail before the work, not after it, if labels cannot be written to a path."""
+    if path.suffix.lower() not in {".tif", ".tiff", ".zarr"} and not path.name.endswith("_RES"):
+        raise ValueError(
+            f"Cannot tell the format of {path}: end the name in .tif or .ome.zarr, or in _RES for a folder "
+            "of the Cell Tracking Challenge."
+        )
+    check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """Fail early if the folder that a file shall go to is not there."""
+    if not path.absolute().parent.is_dir():
+        raise ValueError(
+            f"There is no folder {path.absolute().parent} to write {path.name} into: make it first."
+        )
+
+
+def check_input(path: Path) -> None:
+    """Fail with the name of a file that is not there."""
+    if not path.exists():
+        raise ValueError(f"There is no file {path}.")
+
+
+def _object(text: str, form: str) -> tuple[int, str]:
+    head, colon, rest = text.partition(":")
+    if not colon:
+        raise _misread(text, form)
+    try:
+        return int(head), rest
+    except ValueError:
+        raise _misread(text, form) from None
+
+
+def _numbers(text: str, part: str, count: int, form: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(word) for word in part.split(","))
+    except ValueError:
+        raise _misread(text, form) from None
+    if len(numbers) != count:
+        raise _misread(text, form)
+    return numbers
+
+
+def _whole(text: str, number: float, form: str) -> int:
+    if not number.is_integer():
+        raise _misread(text, form)
+    return int(number)
+
+
+def _misread(text: str, form: str) -> ValueError:
+    return ValueError(f"Cannot read {text!r}: the form is {form}.")

@@ -1,0 +1,79 @@
+"""``napari-sam2 evaluate``: scores against a truth."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from napari_sam2._cli import arguments
+from napari_sam2._cli.arguments import ImageOptions, ModelOptions
+from napari_sam2._cli.opening import label_frames, open_model, open_session, read_labels
+from napari_sam2._cli.progress import INTERRUPTED, watch
+from napari_sam2._cli.scoring import document, evaluate_session, table
+
+
+def evaluate(
+    images: Path,
+    labels: Path | None = None,
+    /,
+    *,
+    every: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    clicks: int = 1,
+    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    image: Annotated[ImageOptions, Parameter(name="*")] = ImageOptions(),
+    model: Annotated[ModelOptions, Parameter(name="*")] = ModelOptions(),
+) -> int:
+    """Track true objects from one click each, and print J and boundary F of each and overall.
+
+    An object is clicked at the innermost point of its largest frame and tracked both ways; scored are its own
+    masks, before overlaps are resolved, from two frames before its first to two after its last. By default up
+    to 12 objects are taken, of those on at least 4 frames with at least 60 pixels on one.
+
+    Parameters
+    ----------
+    images
+        The sequence, or an .npz file with the arrays `images` and `labels`.
+    labels
+        The truth; not needed for such an .npz file.
+    every
+        Take every object.
+    clicks
+        Clicks per object; each after the first corrects the frame of least J.
+    json
+        Where to write the scores as JSON; - prints them instead of the table.
+    image
+        How to read the images.
+    model
+        The network.
+    """
+    _check(images, labels, clicks, json)
+    truth = label_frames(read_labels(labels or images), image)
+    session = open_session(images, open_model(model), image)
+    evaluation = evaluate_session(
+        session, truth, lambda results, total: watch(results, total=total), every=every, clicks=clicks
+    )
+    written = document(evaluation, images=images.name, model=model.name)
+    if json is not None and str(json) != "-":
+        json.write_text(written + "\n", encoding="utf-8")
+    if str(json) == "-":
+        sys.stdout.write(written + "\n")
+    else:
+        Console().print(
+            table(evaluation, f"{images.name}, {evaluation.clicks} click(s) per object ({model.name})")
+        )
+    return INTERRUPTED if evaluation.stopped else 0
+
+
+def _check(images: Path, labels: Path | None, clicks: int, json: Path | None) -> None:
+    """Fail before anything is loaded."""
+    arguments.check_input(images)
+    if labels is None and images.suffix.lower() != ".npz":
+        raise ValueError("Give the labels too; only an .npz file can hold both images and labels.")
+    if clicks < 1:
+        raise ValueError(f"--clicks {clicks}: an object needs at least one click.")
+    if json is not None:
+        arguments.check_folder(json)

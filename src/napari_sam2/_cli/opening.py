@@ -1,0 +1,121 @@
+"""From options to a model and a session; torch is loaded here and not before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from napari_sam2._cli import arguments
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2._cli.arguments import ImageOptions, ModelOptions
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.session import Session
+
+
+def open_model(options: ModelOptions) -> Sam2:
+    """Load the network that the options name."""
+    from napari_sam2._model.weights import load_model
+
+    return load_model(
+        options.name, device=options.device, image_size=options.image_size, precision=options.precision
+    )
+
+
+def open_session(
+    path: Path, model: Sam2, options: ImageOptions, saved: Mapping[str, Any] | None = None
+) -> Session:
+    """Open a file as a session; what the options leave open is taken from those of a saved one."""
+    from napari_sam2.session import Session
+
+    arguments.check_input(path)
+    return Session.open(path, model=model, **{**(saved or {}), **volume_options(options)})
+
+
+def new_session(images: NDArray[Any], model: Sam2) -> Session:
+    """Make a session of an array with the frames along its first axis."""
+    from napari_sam2.session import Session
+
+    return Session(images, model=model)
+
+
+def volume_options(options: ImageOptions) -> dict[str, Any]:
+    """Give those options that were chosen, in the words of `Session` and `Volume`."""
+    chosen = {
+        "axis": options.axis,
+        "index": arguments.parse_index(options.index),
+        "channel": arguments.parse_channel(options.channel),
+        "contrast": arguments.parse_contrast(options.contrast),
+    }
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def export(session: Session, output: Path, images: Path, options: ImageOptions) -> None:
+    """Write the labels of a session, with the axes and pixel sizes that the file of the images tells."""
+    from napari_sam2.io import export_labels, open_image
+
+    opened = open_image(images)
+    axes = opened.axes or ""
+    axis = arguments.axis_of(options)
+    frames = axes[axis] if len(axes) > 2 and -len(axes) <= axis < len(axes) else ""
+    known = dict(zip(axes, opened.scale or (), strict=False))
+    scale = tuple(known.get(letter, 1.0) for letter in (frames, "y", "x")) if known else None
+    letters = (frames if frames in {"t", "z"} else "z") + "yx"
+    export_labels(output, session.labels, scale=scale, axes=letters)
+
+
+def read_labels(path: Path) -> NDArray[np.integer]:
+    """Read a label image whole, from any format that images come in, or from `labels` in an .npz file."""
+    arguments.check_input(path)
+    if path.suffix.lower() == ".npz":
+        labels = _stored_labels(path)
+    else:
+        from napari_sam2.io import open_image
+
+        labels = np.asarray(open_image(path).array)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{path} holds {labels.dtype}, not the whole numbers of a label image.")
+    return labels
+
+
+def _stored_labels(path: Path) -> NDArray[Any]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files if name == "labels"}
+            names = ", ".join(stored.files)
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read as labels: {error}.") from error
+    if not arrays:
+        raise ValueError(f"{path} has no array `labels`; it has {names}.")
+    return np.asarray(arrays["labels"])
+
+
+def label_frames(labels: NDArray[np.integer], options: ImageOptions) -> NDArray[np.integer]:
+    """Bring labels into the order (frames, H, W) as the images are: same axis, same fixed positions."""
+    index = {
+        _axis(axis, labels.ndim): at for axis, at in (arguments.parse_index(options.index) or {}).items()
+    }
+    axes = [axis for axis in range(labels.ndim) if axis not in index]
+    taken = labels[tuple(index.get(axis, slice(None)) for axis in range(labels.ndim))]
+    if taken.ndim == 2:  # one frame
+        return taken[np.newaxis]
+    axis = _axis(arguments.axis_of(options), labels.ndim)
+    if taken.ndim != 3 or axis not in axes:
+        raise ValueError(
+            f"Labels of shape {labels.shape} with the frames along axis {axis} and index {index} are "
+            f"not a sequence of pictures: fix the other axes by --index AXIS:I."
+        )
+    return np.moveaxis(taken, axes.index(axis), 0)
+
+
+def _axis(axis: int, ndim: int) -> int:
+    """Count an axis from the front."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"There is no axis {axis}: the labels have {ndim}, counted from 0.")
+    return axis % ndim

@@ -1,0 +1,152 @@
+"""``napari-sam2 segment``: prompts in, labels out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from napari_sam2._cli import arguments, seeds
+from napari_sam2._cli.arguments import ImageOptions, ModelOptions
+from napari_sam2._cli.opening import export, label_frames, open_model, open_session, read_labels
+from napari_sam2._cli.progress import INTERRUPTED, Run, watch
+
+if TYPE_CHECKING:
+    from napari_sam2._cli.scoring import Labels
+    from napari_sam2.io import SessionDocument
+    from napari_sam2.session import Session
+
+
+def segment(
+    images: Path,
+    output: Path,
+    /,
+    *,
+    click: tuple[str, ...] = (),
+    box: tuple[str, ...] = (),
+    mask: Path | None = None,
+    mask_frame: int = 0,
+    session: Path | None = None,
+    save_session: Path | None = None,
+    frames: str | None = None,
+    direction: Literal["both", "forward", "backward"] = "both",
+    image: Annotated[ImageOptions, Parameter(name="*")] = ImageOptions(),
+    model: Annotated[ModelOptions, Parameter(name="*")] = ModelOptions(),
+) -> int:
+    """Track objects through a z-stack or time-lapse, and write their labels.
+
+    Ctrl-C stops after the frame at hand and writes what is done.
+
+    Parameters
+    ----------
+    images
+        TIFF, OME-Zarr, Zarr, .npy or .npz (its array `images`).
+    output
+        .tif, .ome.zarr, or a folder ending in _RES for the format of the Cell Tracking Challenge.
+    click
+        OBJ:FRAME,Y,X, a click on object OBJ (1, 2, ...), in pixels; OBJ:FRAME,Y,X,- clicks beside it. May be
+        repeated; clicks on one frame refine one another in the order given.
+    box
+        OBJ:FRAME,Y0,X0,Y1,X1, a box around an object. May be repeated.
+    mask
+        Label image whose objects are taken as drawn masks, on every frame where they are.
+    mask_frame
+        The frame that a label image of one frame belongs to.
+    session
+        Saved session (.sam2.json) whose prompts are given to these images, which are read, and shown to the
+        same network, as there unless options say otherwise.
+    save_session
+        Where to save the session (.sam2.json), to go on with it later.
+    frames
+        A:B, track the frames from A up to, not including, B only.
+    direction
+        Which way to track from the prompts.
+    image
+        How to read the images.
+    model
+        The network.
+    """
+    _check_paths(images, output, save_session)
+    drawn = seeds.seeds_of(map(arguments.parse_click, click), map(arguments.parse_box, box))
+    if not drawn and mask is None and session is None:
+        raise ValueError("Nothing to track: give --click, --box, --mask or --session.")
+    saved = None if session is None else _read_saved(session)
+    tracked = _open(images, image, model, saved)
+    count = len(tracked.labels)
+    labels = None if mask is None else _mask_labels(mask, tracked, image)
+    given = _all_seeds(drawn, tracked, labels, mask_frame, saved)
+    chosen = arguments.parse_frames(frames, count)
+    seeds.plant(tracked, given)
+    expected = len({obj for obj, _ in given}) * len(chosen or range(count))
+    run = watch(tracked.propagate(frames=chosen, direction=direction), total=expected)
+    export(tracked, output, images, image)
+    if save_session is not None:
+        tracked.save(save_session)
+    _report(tracked, run, output)
+    return INTERRUPTED if run.stopped else 0
+
+
+def _check_paths(images: Path, output: Path, save_session: Path | None) -> None:
+    """Fail before the network is loaded."""
+    arguments.check_input(images)
+    arguments.check_output(output)
+    if save_session is not None:
+        arguments.check_folder(save_session)
+
+
+def _read_saved(session: Path) -> SessionDocument:
+    from napari_sam2.io import read_session
+
+    saved = read_session(session)
+    missing = {"model", "images", "prompts"} - saved.document.keys()
+    if missing:
+        raise ValueError(f"{session} is not a whole session file: {', '.join(sorted(missing))} missing.")
+    return saved
+
+
+def _open(images: Path, image: ImageOptions, model: ModelOptions, saved: SessionDocument | None) -> Session:
+    """Open the images; what the options leave open is as in the saved session."""
+    if saved is None:
+        return open_session(images, open_model(model), image)
+    stored, options = saved.document["model"], dict(saved.document["images"]["options"])
+    if model.model is None:
+        size = model.image_size or stored["image_size"]
+        model = replace(model, model=stored["name"], image_size=size)
+    options["index"] = {int(axis): position for axis, position in options["index"].items()}
+    return open_session(images, open_model(model), image, options)
+
+
+def _mask_labels(mask: Path, tracked: Session, image: ImageOptions) -> Labels:
+    labels = read_labels(mask)
+    fits = labels.ndim <= 3 and labels.shape[-2:] == tracked.labels.shape[1:]
+    return labels if fits else label_frames(labels, image)
+
+
+def _all_seeds(
+    drawn: seeds.Seeds,
+    tracked: Session,
+    labels: Labels | None,
+    mask_frame: int,
+    saved: SessionDocument | None,
+) -> seeds.Seeds:
+    """Join the prompts of all sources; clicks and boxes refine what the others say of their object."""
+    shape = tracked.labels.shape
+    stored = {} if saved is None else seeds.session_seeds(saved)
+    masks = {} if labels is None else seeds.mask_seeds(labels, shape, mask_frame)
+    given = seeds.merged(stored, masks, drawn)
+    if not given:
+        raise ValueError("Nothing to track: the mask or session has no object.")
+    seeds.check_frames(given, shape[0])
+    return given
+
+
+def _report(tracked: Session, run: Run, output: Path) -> None:
+    """Say what was done, and what was not."""
+    objects = len(tracked.objects)
+    what = f"{objects} object{'s' if objects != 1 else ''}, {run.results} frames, {run.rate:.1f} frames/s"
+    if run.stopped:
+        what = f"Stopped by Ctrl-C. What was done is kept: {what}"
+    Console(soft_wrap=True).print(f"{what}: {output}", markup=False, highlight=False)

@@ -1,0 +1,67 @@
+"""``napari-sam2 train``: a small network of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from napari_sam2._cli.arguments import ImageOptions
+from napari_sam2._cli.opening import label_frames, open_session, read_labels
+from napari_sam2._cli.progress import INTERRUPTED, Run
+from napari_sam2._cli.scoring import evaluate_session
+from napari_sam2.training.train import TrainConfig
+from napari_sam2.training.train import train as run_training
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.frame_result import FrameResult
+
+
+def train(
+    *,
+    config: Annotated[TrainConfig, Parameter(name="*")],
+    validate: tuple[Path, ...] = (),
+) -> int:
+    """Train a small network on synthetic sequences; the same command goes on where it was stopped.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    validate
+        An .npz file with the arrays `images` and `labels`, scored by one click per object. May be repeated.
+    """
+    console = Console(soft_wrap=True)
+    score = partial(validation, validate) if validate else None
+    try:
+        result = run_training(config, validate=score)
+    except KeyboardInterrupt:
+        console.print(f"Stopped by Ctrl-C; the same command goes on from the last state in {config.out}.")
+        return INTERRUPTED
+    for name, value in result.validation.items():
+        console.print(f"{name}: {value:.3f}", markup=False, highlight=False)
+    console.print(str(result.weights), markup=False, highlight=False)
+    return 0
+
+
+def validation(paths: tuple[Path, ...], model: Sam2) -> Mapping[str, float]:
+    """Score a network on sequences: mean J of each, by the name of its file."""
+    options = ImageOptions()
+    return {
+        path.stem: evaluate_session(
+            open_session(path, model, options), label_frames(read_labels(path), options), _unwatched
+        ).j
+        for path in paths
+    }
+
+
+def _unwatched(results: Iterable[FrameResult], total: int) -> Run:  # noqa: ARG001
+    """Draw the results without a progress bar: Ctrl-C ends the training, not the validation alone."""
+    return Run(results=sum(1 for _ in results), seconds=0.0, stopped=False)

@@ -1,0 +1,1 @@
+"""Training of small SAM 2 models on synthetic microscopy."""

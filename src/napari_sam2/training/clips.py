@@ -1,0 +1,209 @@
+"""Prompting and tracking through a short sequence, as the tracker does it, with gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall
+from napari_sam2._model.sam2 import Sam2, normalise
+
+from .clicks import Targets, boxes, corrective_clicks, first_clicks, join
+from .draws import Draws
+
+PromptKind = Literal["click", "box", "mask"]
+REFINE_LIMIT = 32.0
+CERTAIN = 10.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the simulated user does in a clip.
+
+    Parameters
+    ----------
+    prompt
+        First prompt, on frame 0.
+    corrections
+        Clicks that follow it on frame 0.
+    corrected
+        A later frame that gets a corrective click; None for none.
+    innermost
+        Probability that a click is in the innermost point instead of any.
+    teacher
+        Memories are made from the true masks instead of the predicted ones.
+    """
+
+    prompt: PromptKind = "click"
+    corrections: int = 0
+    corrected: int | None = None
+    innermost: float = 0.6
+    teacher: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A prediction for all objects on one frame; `trained` is false where the truth itself was the answer."""
+
+    frame: int
+    prediction: Prediction
+    trained: bool = True
+
+
+@dataclass(frozen=True)
+class _Memory:
+    frame: int
+    spatial: Tensor
+    pointer: Tensor
+    conditioning: bool
+
+
+def draw_plan(frames: int, teacher: float, draws: Draws) -> Plan:
+    """Draw what the user does in a clip of so many frames."""
+    if frames == 1:
+        kind: PromptKind = "click" if bool(draws.chance(0.8)) else "box"
+        return Plan(prompt=kind, corrections=_geometric(draws, 0.35, 3))
+    kinds: tuple[PromptKind, ...] = ("click", "box", "mask")
+    kind = kinds[int(draws.pick((0.65, 0.15, 0.2)))]
+    corrected = int(draws.integers(low=1, high=frames)) if bool(draws.chance(0.3)) else None
+    return Plan(kind, _geometric(draws, 0.2, 2), corrected, teacher=bool(draws.chance(teacher)))
+
+
+def encode_clips(model: Sam2, images: Tensor) -> ImageFeatures:
+    """Features of all B * T frames of (B, T, 3, S, S) values of 0 to 255."""
+    return model.encode_image(normalise(images.flatten(0, 1)))
+
+
+def run_clip(
+    model: Sam2, encoded: ImageFeatures, targets: Targets, plan: Plan, draws: Draws
+) -> tuple[Answer, ...]:
+    """Prompt all targets on frame 0 and track them to the last frame.
+
+    Parameters
+    ----------
+    model
+        The network.
+    encoded
+        Of `encode_clips`.
+    targets
+        N objects in these sequences.
+    plan
+        What the user does.
+    draws
+        The source of randomness.
+
+    Returns
+    -------
+    tuple of Answer
+        One answer at least for each frame, in order; corrections follow what they correct.
+    """
+    frames = targets.truth.shape[1]
+    memories: list[_Memory] = []
+    answers: list[Answer] = []
+    for frame in range(frames):
+        features = encoded.select(targets.owner * frames + frame)
+        truth = targets.truth[:, frame]
+        if frame == 0:
+            given = _prompt(model, features, truth, plan, draws)
+        else:
+            given = _track(model, features, truth, plan, draws, frame, memories)
+        answers.extend(given)
+        clicked = frame in (0, plan.corrected)
+        if frame < frames - 1:
+            memories.append(_remember(model, features, given[-1], truth, plan, clicked=clicked))
+    return tuple(answers)
+
+
+def recall_memories(memories: list[_Memory], frame: int, model: Sam2) -> Recall:
+    """What a frame attends to: all conditioning frames, the last six tracked ones, and the pointers of both."""
+    config = model.config
+    tracked = [m for m in memories if not m.conditioning and frame - m.frame < config.memory_frames]
+    near = [m for m in memories if m.conditioning or frame - m.frame < config.max_pointers]
+    conditioning = [m for m in memories if m.conditioning]
+    return Recall(
+        spatial=tuple(m.spatial for m in (*conditioning, *tracked)),
+        rows=(config.memory_rows - 1,) * len(conditioning) + tuple(frame - m.frame - 1 for m in tracked),
+        pointers=tuple(m.pointer for m in near),
+        distances=tuple(frame - m.frame for m in near),
+        span=max(config.max_pointers - 1, 1),
+    )
+
+
+def _geometric(draws: Draws, probability: float, most: int) -> int:
+    count = 0
+    while count < most and bool(draws.chance(probability)):
+        count += 1
+    return count
+
+
+def _prompt(model: Sam2, features: ImageFeatures, truth: Tensor, plan: Plan, draws: Draws) -> list[Answer]:
+    embedding = model.recall(features, None)
+    points: Points | None = None
+    if plan.prompt == "mask":
+        answers = [Answer(0, model.predict_from_mask(features, truth.unsqueeze(1).float()), trained=False)]
+    else:
+        points = boxes(truth, draws) if plan.prompt == "box" else first_clicks(truth, draws, innermost=plan.innermost)
+        answers = [Answer(0, _predict(model, embedding, features, points, None))]
+    for _ in range(0 if plan.prompt == "mask" else plan.corrections):
+        points = join(points, _correction(model, answers[-1].prediction, truth, plan, draws))
+        answers.append(Answer(0, _predict(model, embedding, features, points, answers[-1].prediction)))
+    return answers
+
+
+def _track(
+    model: Sam2, features: ImageFeatures, truth: Tensor, plan: Plan, draws: Draws, frame: int, memories: list[_Memory]
+) -> list[Answer]:
+    embedding = model.recall(features, recall_memories(memories, frame, model))
+    answers = [Answer(frame, _predict(model, embedding, features, None, None))]
+    if frame == plan.corrected:
+        points = _correction(model, answers[0].prediction, truth, plan, draws)
+        answers.append(Answer(frame, _predict(model, embedding, features, points, answers[0].prediction)))
+    return answers
+
+
+def _predict(
+    model: Sam2, embedding: Tensor, features: ImageFeatures, points: Points | None, previous: Prediction | None
+) -> Prediction:
+    hint = None if previous is None else _chosen(previous).detach().clamp(-REFINE_LIMIT, REFINE_LIMIT)
+    return model.predict(
+        embedding, features.high_res, points=points, mask_logits=hint, multimask=model.is_ambiguous(points)
+    )
+
+
+def _chosen(prediction: Prediction) -> Tensor:
+    return replace(prediction, masks=prediction.raw_masks).low_res
+
+
+def _correction(model: Sam2, prediction: Prediction, truth: Tensor, plan: Plan, draws: Draws) -> Points:
+    predicted = model.enlarge(_chosen(prediction).detach())[:, 0] > 0
+    return corrective_clicks(truth, predicted, draws, innermost=plan.innermost)
+
+
+def _remember(
+    model: Sam2, features: ImageFeatures, answer: Answer, truth: Tensor, plan: Plan, *, clicked: bool
+) -> _Memory:
+    prediction = answer.prediction
+    if plan.teacher:
+        logits = (truth.unsqueeze(1).float() * 2 - 1) * CERTAIN
+        presence = (truth.flatten(1).any(1, keepdim=True).float() * 2 - 1) * CERTAIN
+    else:
+        logits, presence = model.enlarge(prediction.low_res.detach()), prediction.object_logits.detach()
+    binarize = clicked and answer.trained
+    spatial = model.encode_memory(features, logits, presence, binarize=binarize)
+    return _Memory(answer.frame, spatial, prediction.pointer, clicked)
+
+
+def mean_jaccard(answers: tuple[Answer, ...], targets: Targets, model: Sam2) -> float:
+    """Mean IoU over objects and frames of the last answer on each frame; 1 where both masks are empty."""
+    last = {answer.frame: answer.prediction for answer in answers}
+    scores = []
+    for frame, prediction in last.items():
+        predicted = model.enlarge(prediction.low_res)[:, 0] > 0
+        real = targets.truth[:, frame]
+        either = (predicted | real).flatten(1).sum(1)
+        both = (predicted & real).flatten(1).sum(1)
+        scores.append(torch.where(either > 0, both / either.clamp(min=1), 1.0)[targets.valid])
+    return float(torch.cat(scores).mean())

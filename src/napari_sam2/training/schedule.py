@@ -1,0 +1,110 @@
+"""What is trained when: stages of growing frames and the course of the learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .losses import LossWeights
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training.
+
+    Parameters
+    ----------
+    share
+        Part of the budget; the shares are divided by their sum.
+    size
+        Side of the frames, a multiple of 32.
+    frames
+        Frames in a clip; 1 trains prompting alone.
+    batch
+        Clips in a step.
+    objects
+        Objects that are followed in each clip.
+    diameter
+        Smallest and largest object as a fraction of the side.
+    scenery
+        Objects in a scene at most.
+    teacher
+        Share of the clips whose memories are made from the true masks.
+    weights
+        Weights of the losses.
+    dense
+        Weight of the encoder's second task, see `dense`.
+    spots
+        Discs around the clicks are asked for instead of the objects.
+    """
+
+    share: float
+    size: int
+    frames: int
+    batch: int
+    objects: int
+    diameter: tuple[float, float] = (0.1, 0.5)
+    scenery: int = 16
+    teacher: float = 0.1
+    weights: LossWeights = field(default_factory=LossWeights)
+    dense: float = 0.0
+    spots: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises
+        ------
+        ValueError
+            If a number is not positive or the size is no multiple of 32.
+        """
+        if min(self.share, self.size, self.frames, self.batch, self.objects, self.scenery) <= 0:
+            raise ValueError(f"all numbers of a stage must be positive, got {self}")
+        if self.size % 32:
+            raise ValueError(f"size must be a multiple of 32, got {self.size}")
+
+
+def default_stages() -> tuple[Stage, ...]:
+    """Discs, large objects, clips, all on small frames; then on 256 pixels, where objects are as large in pixels.
+
+    The first stages use cross-entropy instead of the focal loss: with that a random start stays with empty masks for long.
+    """
+    plain = LossWeights(focal=2.0, alpha=0.5, gamma=0.0)
+    return (
+        Stage(share=0.04, size=128, frames=1, batch=8, objects=4, weights=plain, dense=1.0, spots=True),
+        Stage(share=0.08, size=128, frames=1, batch=8, objects=4, diameter=(0.2, 0.5), scenery=10, weights=plain, dense=1.0),
+        Stage(share=0.20, size=128, frames=1, batch=8, objects=4, diameter=(0.12, 0.5), dense=0.5),
+        Stage(share=0.34, size=128, frames=6, batch=3, objects=4, teacher=0.3, dense=0.1),
+        Stage(share=0.08, size=256, frames=1, batch=4, objects=6, diameter=(0.05, 0.35), scenery=32, dense=0.2),
+        Stage(share=0.26, size=256, frames=7, batch=1, objects=6, diameter=(0.05, 0.35), scenery=26),
+    )
+
+
+def stage_at(stages: Sequence[Stage], progress: float) -> int:
+    """Index of the stage at a `progress` between 0 and 1."""
+    total = sum(stage.share for stage in stages)
+    passed = 0.0
+    for index, stage in enumerate(stages):
+        passed += stage.share / total
+        if progress < passed - 1e-9:
+            return index
+    return len(stages) - 1
+
+
+def rate_factor(progress: float, warmup: float, least: float = 0.02) -> float:
+    """Factor of the learning rate: a straight rise over `warmup`, then half a cosine down to `least`.
+
+    Parameters
+    ----------
+    progress
+        Elapsed part of the budget, 0 to 1.
+    warmup
+        Part of the budget in which the rate rises.
+    least
+        Factor at the end.
+    """
+    if progress < warmup:
+        return (progress + 0.02 * warmup) / (1.02 * warmup)
+    rest = (progress - warmup) / max(1 - warmup, 1e-9)
+    return least + (1 - least) * 0.5 * (1 + math.cos(math.pi * min(rest, 1.0)))

@@ -1,0 +1,81 @@
+"""The manifest and the sample sequences, in a real viewer too."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import napari_sam2
+from napari_sam2._napari import sample_data
+
+npe2 = pytest.importorskip("npe2")
+MANIFEST = Path(napari_sam2.__file__).with_name("napari.yaml")
+KEYS = ("drifting_cells", "nuclei_stack", "dividing_rods")
+
+
+def needs_display() -> bool:
+    return not (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("CI") == "true")
+
+
+gui = [
+    pytest.mark.gui,
+    pytest.mark.skipif(needs_display(), reason="no display: start Xvfb and install the xvfb package"),
+]
+
+
+def test_the_manifest_is_valid() -> None:
+    manifest = npe2.PluginManifest.from_file(MANIFEST)
+    assert manifest.name == "napari-sam2"
+    manifest.validate_imports()
+
+
+def test_the_manifest_offers_every_sample() -> None:
+    contributions = npe2.PluginManifest.from_file(MANIFEST).contributions
+    assert tuple(sample.key for sample in contributions.sample_data) == KEYS
+    commands = {command.id: command.python_name for command in contributions.commands}
+    for sample in contributions.sample_data:
+        module, name = commands[sample.command].split(":")
+        assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_the_installed_distribution_carries_the_manifest() -> None:
+    manifest = npe2.PluginManifest.from_distribution("napari-sam2")
+    assert manifest.display_name == "SAM 2"
+
+
+def test_the_link_at_the_top_leads_to_the_manifest() -> None:
+    link = Path(__file__).parents[2] / "napari.yaml"
+    assert link.read_bytes() == MANIFEST.read_bytes()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_samples_are_images(key: str) -> None:
+    ((data, options, kind),) = getattr(sample_data, key)()
+    assert kind == "image"
+    assert data.ndim == 3
+    assert data.dtype in (np.uint8, np.uint16)
+    assert data.min() < data.max()
+    assert options["axis_labels"][1:] == ("y", "x")
+
+
+class TestViewer:
+    """In a real napari viewer; in CI these run, whatever the machine."""
+
+    pytestmark = gui
+
+    @pytest.mark.parametrize("key", KEYS)
+    def test_open_sample(self, make_napari_viewer: Callable[..., Any], key: str) -> None:
+        viewer = make_napari_viewer(show=True)
+        (layer,) = viewer.open_sample("napari-sam2", key)
+        assert layer.data.shape == getattr(sample_data, key)()[0][0].shape
+        assert viewer.dims.ndim == 3
+        viewer.dims.set_current_step(0, 3)
+        picture = viewer.screenshot(canvas_only=True, flash=False)
+        assert np.ptp(picture[..., :3]) > 50, "the canvas shows no picture"

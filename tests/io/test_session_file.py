@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from napari_sam2.io import read_session, session_file, write_session
+
+LABELS = np.arange(60, dtype=np.uint16).reshape(3, 4, 5)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def test_a_session_is_read_as_it_was_written(tmp_path: Path) -> None:
+    arrays = {
+        "labels": LABELS,
+        "painted/3": LABELS[0] > 4,
+        "painted/5": LABELS[1] > 4,
+        "none": np.zeros((0, 3)),
+    }
+    document = {"model": {"name": "nano"}, "prompts": [{"points": [[1.5, 2]]}], "unit": "µm"}
+    write_session(tmp_path / "cells.sam2.json", document, arrays)
+    assert names(tmp_path) == ["cells.sam2.json", "cells.sam2.zarr"]
+    session = read_session(tmp_path / "cells.sam2.json")
+    assert session.document == document
+    assert session.arrays.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(session.arrays[name], array)
+        assert session.arrays[name].dtype == array.dtype
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    document=st.dictionaries(st.from_regex(r"[a-d]{1,3}", fullmatch=True), JSON, max_size=4),
+    array=hnp.arrays(
+        st.sampled_from(["u1", "u2", "u4", "i8", "f4", "f8", "?"]),
+        hnp.array_shapes(min_dims=1, max_dims=4, max_side=4),
+    ),
+)
+def test_any_document_and_array(
+    tmp_path: Path, document: dict[str, Any], array: np.ndarray[Any, Any]
+) -> None:
+    write_session(tmp_path / "a.sam2.json", document, {"it": array})
+    session = read_session(tmp_path / "a.sam2.json")
+    assert session.document == document
+    np.testing.assert_array_equal(session.arrays["it"], array)
+
+
+def test_a_zarr_array_is_copied(tmp_path: Path) -> None:
+    labels = zarr.create_array(tmp_path / "labels.zarr", data=LABELS)
+    write_session(tmp_path / "a.sam2.json", {}, {"labels": labels})
+    np.testing.assert_array_equal(read_session(tmp_path / "a.sam2.json").arrays["labels"], LABELS)
+
+
+def test_saving_again_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "a.sam2.json"
+    write_session(path, {"n": 1}, {"old": LABELS})
+    write_session(path, {"n": 2}, {"new": LABELS})
+    session = read_session(path)
+    assert session.document == {"n": 2}
+    assert list(session.arrays) == ["new"]
+    assert names(tmp_path) == ["a.sam2.json", "a.sam2.zarr"]
+
+
+@pytest.mark.parametrize("where", ["arrays", "text", "rename"])
+def test_a_failed_saving_keeps_the_old_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    path = tmp_path / "a.sam2.json"
+    write_session(path, {"n": 1}, {"labels": LABELS})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    replace = Path.replace
+    if where == "arrays":
+        monkeypatch.setattr(zarr.Array, "__setitem__", full)
+    elif where == "text":
+        monkeypatch.setattr(Path, "write_text", full)
+    else:
+        monkeypatch.setattr(Path, "replace", lambda a, b: full() if b == path else replace(a, b))
+    with pytest.raises(OSError, match="No space"):
+        write_session(path, {"n": 2}, {"labels": LABELS + 1})
+    monkeypatch.undo()
+    assert names(tmp_path) == ["a.sam2.json", "a.sam2.zarr"]
+    session = read_session(path)
+    assert session.document == {"n": 1}
+    np.testing.assert_array_equal(session.arrays["labels"], LABELS)
+
+
+def test_a_document_that_json_cannot_hold_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.sam2.json"
+    with pytest.raises(TypeError):
+        write_session(path, {"a": object()}, {})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_session(path, {"a": float("nan")}, {})
+    with pytest.raises(ValueError, match="cannot be set"):
+        write_session(path, {"version": 3}, {})
+    with pytest.raises(ValueError, match=r"something\.sam2\.json"):
+        write_session(tmp_path / "a.sam2", {}, {})
+    assert names(tmp_path) == []
+
+
+def changed(path: Path, **changes: object) -> None:
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | changes))
+
+
+def test_another_version_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.sam2.json"
+    write_session(path, {}, {})
+    changed(path, version=session_file.VERSION + 1)
+    with pytest.raises(ValueError, match="of version 2, this program reads version 1"):
+        read_session(path)
+    changed(path, version=None)
+    with pytest.raises(ValueError, match="of version None"):
+        read_session(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "other", "version": 1}', "\x00\xff"])
+def test_another_file_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.sam2.json"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"a\.sam2\.json is not a session file"):
+        read_session(path)
+
+
+def test_a_file_without_its_arrays_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.sam2.json"
+    with pytest.raises(FileNotFoundError):
+        read_session(path)
+    write_session(path, {}, {"labels": LABELS})
+    shutil.rmtree(tmp_path / "a.sam2.zarr")
+    with pytest.raises(FileNotFoundError, match="move both together"):
+        read_session(path)
+    path.write_text(json.dumps({"format": session_file.FORMAT, "version": 1}))
+    with pytest.raises(ValueError, match="does not name its arrays"):
+        read_session(path)
+
+
+def test_arrays_of_another_session_are_told(tmp_path: Path) -> None:
+    write_session(tmp_path / "a.sam2.json", {}, {"labels": LABELS})
+    write_session(tmp_path / "b.sam2.json", {}, {"labels": LABELS})
+    changed(tmp_path / "a.sam2.json", arrays="b.sam2.zarr")
+    with pytest.raises(ValueError, match="do not belong together"):
+        read_session(tmp_path / "a.sam2.json")
+
+
+def test_damaged_arrays_are_told(tmp_path: Path) -> None:
+    write_session(tmp_path / "a.sam2.json", {}, {"labels": LABELS})
+    chunk = next(each for each in (tmp_path / "a.sam2.zarr" / "labels" / "c").rglob("*") if each.is_file())
+    chunk.write_bytes(chunk.read_bytes()[:5])
+    with pytest.raises(ValueError, match="is damaged"):
+        read_session(tmp_path / "a.sam2.json")
+    (tmp_path / "a.sam2.zarr" / "zarr.json").unlink()
+    with pytest.raises(ValueError, match="is damaged"):
+        read_session(tmp_path / "a.sam2.json")
+
+
+def test_a_session_that_is_moved_is_read(tmp_path: Path) -> None:
+    write_session(tmp_path / "a.sam2.json", {}, {"labels": LABELS})
+    (tmp_path / "there").mkdir()
+    for name in names(tmp_path):
+        if name.startswith("a."):
+            (tmp_path / name).rename(tmp_path / "there" / name)
+    np.testing.assert_array_equal(read_session(tmp_path / "there" / "a.sam2.json").arrays["labels"], LABELS)

@@ -1,0 +1,295 @@
+"""The program as it is called: exit statuses, messages, files; a stand-in for the network knows the truth."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_sam2 import cli
+from napari_sam2.prompts import FramePrompts, PromptKey
+from tests._cli.fake_session import FakeSession, two_squares
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeSession:
+    """A session for every command that opens one, and no network."""
+    session = FakeSession(two_squares())
+    for command in ("segment", "evaluate"):
+        monkeypatch.setattr(f"napari_sam2._cli.{command}.open_model", lambda options: options)
+        monkeypatch.setattr(f"napari_sam2._cli.{command}.open_session", lambda *_: session)
+    monkeypatch.setattr("napari_sam2._cli.segment.export", lambda _, path, *__: session.export(path))
+    return session
+
+
+@pytest.fixture
+def sequence(tmp_path: Path) -> Path:
+    truth = two_squares()
+    np.savez(tmp_path / "squares.npz", images=(truth > 0).astype(np.uint8) * 200, labels=truth)
+    return tmp_path / "squares.npz"
+
+
+Answer = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Answer:
+    """Run the program; give its exit status, standard output and standard error."""
+
+    def answer(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            cli.main([str(each) for each in arguments])
+        out, err = capfd.readouterr()
+        assert isinstance(left.value.code, int)
+        return left.value.code, out, err
+
+    return answer
+
+
+def segment(sequence: Path, *more: object) -> list[object]:
+    return ["segment", sequence, sequence.with_name("labels.tif"), *more]
+
+
+class TestProgram:
+    def test_help_is_quick_to_import(self) -> None:
+        heavy = ("torch", "napari", "scipy", "skimage", "zarr")
+        code = f"import sys, napari_sam2.cli; print([m for m in {heavy} if m in sys.modules])"
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        assert done.stdout.strip() == "[]"
+
+    def test_help_names_every_command(self, call: Answer) -> None:
+        status, out, _ = call("--help")
+        assert status == 0
+        for command in ("demo", "segment", "evaluate", "models", "train"):
+            assert command in out
+
+    @pytest.mark.parametrize("command", ["demo", "segment", "evaluate", "models", "train"])
+    def test_every_command_has_help(self, call: Answer, command: str) -> None:
+        status, out, _ = call(command, "--help")
+        assert status == 0
+        assert f"napari-sam2 {command}" in out
+
+    def test_version(self, call: Answer) -> None:
+        status, out, _ = call("--version")
+        assert status == 0
+        assert out.strip() == "0.1.0"
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["segmnt"], "segmnt"),
+            (["segment"], "IMAGES"),
+            (["segment", "a.tif", "b.tif", "--clik", "1:2,3,4"], "--clik"),
+            (["evaluate", "a.npz", "--clicks", "many"], "many"),
+            (["models", "path", "sam3"], "sam3"),
+        ],
+    )
+    def test_mistakes_are_one_line(self, call: Answer, arguments: list[str], message: str) -> None:
+        status, out, err = call(*arguments)
+        assert status == 2
+        assert not out
+        assert err.startswith("napari-sam2: ")
+        assert err.count("\n") == 1
+        assert message in err
+
+    def test_traceback_is_there_on_request(self) -> None:
+        with pytest.raises(RuntimeError, match="sam3"):
+            cli.run(["models", "path", "sam3", "--traceback"])
+
+    def test_ctrl_c_before_the_work(self, monkeypatch: pytest.MonkeyPatch, call: Answer) -> None:
+        def interrupted() -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(cli, "build", interrupted)
+        status, _, err = call("demo")
+        assert status == 130
+        assert "before anything was written" in err
+
+
+class TestModels:
+    def test_list(self, call: Answer) -> None:
+        status, out, _ = call("models", "list")
+        assert status == 0
+        for name in ("nano", "sam2-tiny", "sam2.1-large"):
+            assert name in out
+        assert "Apache-2.0" in out
+        assert "napari-sam2" in out.splitlines()[-1]
+
+    def test_path(self, call: Answer) -> None:
+        _, folder, _ = call("models", "path")
+        _, path, _ = call("models", "path", "sam2-small")
+        assert Path(path.strip()) == Path(folder.strip()) / "sam2_hiera_small.pt"
+
+    def test_download(self, call: Answer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setattr("napari_sam2._cli.models.fetch", lambda name: tmp_path / name)
+        assert call("models", "download", "sam2-tiny") == (0, f"{tmp_path / 'sam2-tiny'}\n", "")
+
+
+class TestSegment:
+    def test_prompts_reach_the_session(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
+        clicks = ["--click", "1:0,10,10", "--click", "1:0,30,30,-", "--click", "2:3,28,14"]
+        rest = ["--box", "2:3,20,10,36,26", "--frames", "1:5", "--direction", "forward"]
+        status, out, _ = call(*segment(sequence, *clicks, *rest))
+        assert status == 0
+        assert fake.prompts == {
+            PromptKey(1, 0): FramePrompts(((10, 10), (30, 30)), (True, False)),
+            PromptKey(2, 3): FramePrompts(((28, 14),), (True,), box=(20, 10, 36, 26)),
+        }
+        assert fake.calls == [{"frames": range(1, 5), "direction": "forward"}]
+        assert fake.written == [sequence.with_name("labels.tif")]
+        assert out.startswith("2 objects, 4 frames, ")
+        assert "frames/s" in out
+
+    def test_a_label_image_as_prompt(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
+        mask = sequence.with_name("mask.npz")
+        np.savez(mask, labels=fake.truth[0])
+        status, _, _ = call(*segment(sequence, "--mask", mask, "--mask-frame", 2))
+        assert status == 0
+        assert set(fake.prompts) == {PromptKey(1, 2), PromptKey(2, 2)}
+        assert fake.prompts[PromptKey(1, 2)] == FramePrompts(mask=fake.truth[0] == 1)
+
+    def test_the_session_can_be_saved(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
+        saved = sequence.with_name("cells.sam2.json")
+        status, _, _ = call(*segment(sequence, "--click", "1:0,10,10", "--save-session", saved))
+        assert status == 0
+        assert fake.written == [sequence.with_name("labels.tif"), saved]
+
+    def test_ctrl_c_keeps_what_is_done(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
+        fake.interrupt_at = 2
+        status, out, _ = call(*segment(sequence, "--click", "1:0,10,10"))
+        assert status == 130
+        assert out.startswith("Stopped by Ctrl-C. What was done is kept: 1 object, 3 frames")
+        assert fake.written == [sequence.with_name("labels.tif")]
+        assert fake.labels[2].any()
+        assert not fake.labels[3].any()
+
+    @pytest.mark.parametrize(
+        ("more", "message"),
+        [
+            ([], "Nothing to track"),
+            (["--click", "1:0,10"], "OBJ:FRAME,Y,X"),
+            (["--click", "1:6,10,10"], "the frames are 0 to 5"),
+            (["--click", "1:0,10,10", "--frames", "3:9"], "the frames 0:6"),
+            (["--click", "1:0,10,10", "--direction", "sideways"], "sideways"),
+            (["--mask", "none.tif"], "There is no file none.tif"),
+            (["--click", "1:0,10,10", "--save-session", "no/such/x.sam2.json"], "There is no folder"),
+        ],
+    )
+    def test_mistakes(
+        self, call: Answer, fake: FakeSession, sequence: Path, more: list[str], message: str
+    ) -> None:
+        status, _, err = call(*segment(sequence, *more))
+        assert status == 2
+        assert message in err
+        assert err.count("\n") == 1
+        assert not fake.written
+
+    def test_files_are_checked_before_the_work(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
+        for images, output, message in (
+            (sequence, "labels.jpg", "Cannot tell the format"),
+            (sequence, "no/such/labels.tif", "There is no folder"),
+            ("none.tif", "labels.tif", "There is no file"),
+        ):
+            status, _, err = call("segment", images, output, "--click", "1:0,10,10")
+            assert status == 2
+            assert message in err
+        assert not fake.prompts
+
+
+class TestEvaluate:
+    def test_the_table(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
+        status, out, _ = call("evaluate", sequence)
+        assert status == 0
+        assert fake.calls == [{}]
+        assert "squares.npz" in out
+        assert "1.000" in out
+
+    def test_json(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
+        fake.bad_frame = 4
+        scores = sequence.with_name("scores.json")
+        status, _, _ = call("evaluate", sequence, "--json", scores, "--model", "x.pt")
+        assert status == 0
+        written = json.loads(scores.read_text())
+        assert (written["images"], written["model"], written["clicks"]) == ("squares.npz", "x.pt", 1)
+        assert written["j"] == pytest.approx(5 / 6)
+        _, out, _ = call("evaluate", sequence, "--json", "-", "--clicks", 2)
+        assert json.loads(out)["j"] == 1.0
+
+    def test_labels_of_their_own(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
+        truth = sequence.with_name("truth.npz")
+        np.savez(truth, labels=np.stack([fake.truth, 0 * fake.truth], axis=1))
+        status, out, _ = call("evaluate", sequence, truth, "--index", "-3:0", "--contrast", "-1,9", "--all")
+        assert status == 0
+        assert "1.000" in out
+
+    @pytest.mark.parametrize(
+        ("more", "message"),
+        [
+            (["--clicks", "0"], "at least one click"),
+            (["none.tif"], "There is no file"),
+            (["--json", "no/such/scores.json"], "There is no folder"),
+        ],
+    )
+    def test_mistakes(
+        self, call: Answer, fake: FakeSession, sequence: Path, more: list[str], message: str
+    ) -> None:
+        status, _, err = call("evaluate", sequence, *more)
+        assert status == 2
+        assert message in err
+        assert not fake.calls
+
+    def test_labels_are_needed(self, call: Answer, sequence: Path) -> None:
+        images = sequence.with_name("images.npy")
+        np.save(images, np.zeros((3, 9, 9), np.uint8))
+        status, _, err = call("evaluate", images)
+        assert status == 2
+        assert "Give the labels too" in err
+
+    def test_labels_that_are_no_labels(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
+        wrong = sequence.with_name("wrong.npz")
+        np.savez(wrong, labels=np.zeros((6, 40, 48)))
+        assert "whole numbers" in call("evaluate", sequence, wrong)[2]
+        np.savez(wrong, truth=fake.truth)
+        assert "no array `labels`; it has truth" in call("evaluate", sequence, wrong)[2]
+        wrong.write_bytes(sequence.read_bytes()[:3000])
+        assert "cannot be read as labels" in call("evaluate", sequence, wrong)[2]
+        np.savez(wrong, labels=fake.truth[None, None])
+        assert "not a sequence of pictures" in call("evaluate", sequence, wrong)[2]
+
+
+class TestDemo:
+    def test_what_it_leaves(self, call: Answer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        sessions: list[FakeSession] = []
+
+        def fake_session(images: Any, model: object) -> FakeSession:
+            from napari_sam2 import samples
+
+            sequence = samples.drifting_cells()
+            np.testing.assert_array_equal(images, sequence.images)
+            sessions.append(FakeSession(sequence.labels))
+            return sessions[-1]
+
+        monkeypatch.setattr("napari_sam2._cli.demo.open_model", lambda options: options)
+        monkeypatch.setattr("napari_sam2._cli.demo.new_session", fake_session)
+        out = tmp_path / "new" / "demo"
+        status, printed, _ = call("demo", "--out", out)
+        assert status == 0
+        assert sessions[0].written == [out / "labels.tif"]
+        with Image.open(out / "overlay.png") as picture:
+            assert picture.width > 1000
+        assert "1.000" in printed
+        assert str(out / "overlay.png") in printed
+        assert len(sessions[0].prompts) == len(sessions[0].objects) > 3
+
+    def test_an_unknown_sample(self, call: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("napari_sam2._cli.demo.open_model", lambda options: options)
+        status, _, err = call("demo", "--sample", "elephants")
+        assert status == 2
+        assert "elephants" in err

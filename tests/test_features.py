@@ -1,0 +1,166 @@
+"""Frames resized as the reference does, encoded once, read ahead, dropped beyond a budget."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from napari_sam2.device import Runtime
+from napari_sam2.features import FeatureCache, resize_frame
+from napari_sam2.volume import Volume
+from tests._model.small import small_model
+from tests.fakes import BrokenFrames, FakeModel, plain_frames
+
+
+class NotedFrames:
+    """Frames that note who read them."""
+
+    def __init__(self, frames: NDArray[np.uint8]) -> None:
+        self.frames = frames
+        self.read: list[int] = []
+        self.threads: list[str] = []
+
+    def frame(self, index: int) -> NDArray[np.uint8]:
+        self.read.append(index)
+        self.threads.append(threading.current_thread().name)
+        return self.frames[index][..., None]
+
+
+def cache_of(model: FakeModel, count: int = 8, **options: int) -> tuple[FeatureCache, NotedFrames]:
+    frames = NotedFrames(plain_frames(count))
+    return FeatureCache(model.as_model(), frames, **options), frames
+
+
+# --------------------------------------------------------------------- resizing
+
+
+def test_a_frame_of_the_right_size_stays_as_it_is() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(resize_frame(frame, 16), frame.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_plain_frame_stays_plain_in_every_channel(dtype: type) -> None:
+    frame = np.broadcast_to(np.array([10, 200, 77], dtype), (13, 29, 3))
+    resized = resize_frame(frame, 32)
+    assert resized.shape == (3, 32, 32)
+    assert resized.dtype == np.float32
+    np.testing.assert_allclose(resized, np.broadcast_to([[[10]], [[200]], [[77]]], (3, 32, 32)), rtol=1e-6)
+
+
+def test_eight_bit_frames_are_rounded_as_image_files_are_and_others_not() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (20, 20, 1), dtype=np.uint8)
+    rounded, exact = resize_frame(frame, 32), resize_frame(frame.astype(np.float32), 32)
+    assert (rounded == np.round(rounded)).all()
+    assert not (exact == np.round(exact)).all()
+    inside = (exact > 0) & (exact < 255)
+    assert np.abs(rounded - exact)[inside].max() <= 1
+
+
+def test_rows_and_columns_are_stretched_each_by_its_own_factor() -> None:
+    frame = np.zeros((8, 32, 1), np.float32)
+    frame[:, 16:] = 255
+    resized = resize_frame(frame, 16)[0]
+    assert (resized[:, :6] < 30).all()
+    assert (resized[:, 10:] > 225).all()
+
+
+# ------------------------------------------------------------------------ cache
+
+
+def test_a_frame_is_read_and_encoded_once(fake_model: FakeModel) -> None:
+    cache, frames = cache_of(fake_model)
+    first = cache.get(3)
+    assert cache.get(3) is first
+    assert frames.read == fake_model.encoded == [3]
+    assert cache.encoded == 1
+    assert 3 in cache
+    assert 4 not in cache
+
+
+def test_the_least_recently_used_frames_go_beyond_the_budget(fake_model: FakeModel) -> None:
+    one = cache_of(fake_model)[0].get(0).nbytes
+    cache, _ = cache_of(fake_model, budget=3 * one)
+    for frame in (0, 1, 2, 0, 3):
+        cache.get(frame)
+    assert [frame for frame in range(4) if frame in cache] == [0, 2, 3]
+    assert cache.nbytes == 3 * one
+
+
+def test_the_newest_frame_is_kept_whatever_the_budget(fake_model: FakeModel) -> None:
+    cache, _ = cache_of(fake_model, budget=0)
+    for frame in range(4):
+        cache.get(frame)
+        assert frame in cache
+    assert 2 not in cache
+
+
+def test_a_frame_that_is_read_ahead_is_not_read_again(fake_model: FakeModel) -> None:
+    cache, frames = cache_of(fake_model)
+    cache.read_ahead([5, 6])
+    cache.read_ahead([5])
+    features = cache.get(5)
+    assert frames.read == [5]
+    assert frames.threads[0].startswith("napari-sam2-read")
+    assert int(features.embedding.mean().round()) == 5
+    cache.stop_reading()
+
+
+def test_frames_that_have_features_are_not_read_ahead(fake_model: FakeModel) -> None:
+    cache, frames = cache_of(fake_model)
+    cache.get(5)
+    cache.read_ahead([5])
+    cache.read_ahead([])
+    cache.stop_reading()
+    assert frames.read == [5]
+
+
+def test_reading_goes_on_after_it_was_stopped(fake_model: FakeModel) -> None:
+    cache, frames = cache_of(fake_model)
+    for frame in (1, 2):
+        cache.read_ahead([frame])
+        cache.stop_reading()
+        assert int(cache.get(frame).embedding.mean().round()) == frame
+    assert not [t for t in threading.enumerate() if t.name.startswith("napari-sam2-read")]
+
+
+def test_a_frame_that_cannot_be_read_is_told_and_tried_again(fake_model: FakeModel) -> None:
+    broken = BrokenFrames(plain_frames(4), {2})
+    cache = FeatureCache(fake_model.as_model(), Volume(broken))
+    cache.read_ahead([2])
+    for _ in range(2):
+        with pytest.raises(OSError, match="frame 2"):
+            cache.get(2)
+    broken.broken.clear()
+    assert int(cache.get(2).embedding.mean().round()) == 2
+    cache.stop_reading()
+
+
+# ---------------------------------------------------------------- real networks
+
+
+def test_features_are_those_of_the_normalised_frame() -> None:
+    model = small_model()
+    frames = np.random.default_rng(0).integers(0, 256, (2, 64, 64), dtype=np.uint8)
+    features = FeatureCache(model, Volume(frames)).get(1)
+    colours = torch.from_numpy(frames[1]).float().expand(1, 3, 64, 64) / 255
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    with torch.no_grad():
+        expected = model.encode_image((colours - mean) / std)
+    torch.testing.assert_close(features.embedding, expected.embedding)
+    assert [level.shape for level in features.high_res] == [level.shape for level in expected.high_res]
+
+
+def test_half_precision_is_close_to_full() -> None:
+    model = small_model()
+    volume = Volume(np.random.default_rng(0).integers(0, 256, (1, 64, 64), dtype=np.uint8))
+    full = FeatureCache(model, volume).get(0).embedding
+    model.runtime = Runtime(torch.device("cpu"), torch.bfloat16)
+    half = FeatureCache(model, volume).get(0).embedding
+    assert half.shape == full.shape
+    torch.testing.assert_close(half.float(), full, atol=0.2, rtol=0.1)

@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage as ndi
+
+from napari_sam2.labels import Box, CleanUp, Entry, LabelVolume, PackedMask, PlacedLogits
+from napari_sam2.placement import BoolArray
+
+SHAPE = (3, 24, 20)
+
+
+def disc(centre: tuple[float, float], radius: float, height: float = 1.0) -> PlacedLogits:
+    """Make logits of a disc on SHAPE's frame: positive inside, `height` at most."""
+    y, x = np.indices((12, 10)) * 2 + 0.5
+    logits = np.clip(radius - np.hypot(y - centre[0], x - centre[1]), -height, height)
+    return PlacedLogits(logits.astype(np.float32), (0, 0, *SHAPE[1:]), SHAPE[1:])
+
+
+def square(y0: int, x0: int, y1: int, x1: int) -> PackedMask:
+    mask = np.zeros(SHAPE[1:], dtype=bool)
+    mask[y0:y1, x0:x1] = True
+    return PackedMask.pack(mask)
+
+
+def filled(mask: BoolArray) -> BoolArray:
+    return np.asarray(ndi.binary_fill_holes(mask), dtype=np.bool_)
+
+
+class Write(NamedTuple):
+    obj: int
+    frame: int
+    entry: Entry | None
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Entry:
+    """Draw large masks of few heights: overlaps and ties are common."""
+    centre = draw(st.tuples(st.integers(4, 20), st.integers(4, 16)))
+    logits = disc(centre, draw(st.integers(4, 12)), draw(st.sampled_from([0.5, 2.0])))
+    kind = draw(st.sampled_from(["logits", "logits", "logits", "painted", "both", "nothing"]))
+    y, x = draw(st.integers(0, 12)), draw(st.integers(0, 10))
+    painted = square(y, x, y + draw(st.integers(0, 12)), x + draw(st.integers(0, 10)))
+    return Entry(
+        logits if kind in ("logits", "both") else None,
+        painted if kind in ("painted", "both") else None,
+        locked=draw(st.integers(0, 2)) == 0,
+    )
+
+
+WRITE = st.builds(Write, st.integers(1, 4), st.integers(0, 1), st.one_of(entries(), entries(), st.none()))
+WRITES = st.lists(WRITE, min_size=4, max_size=10)
+
+
+def truth(kept: dict[tuple[int, int], Entry], clean: CleanUp | None = None) -> np.ndarray[Any, Any]:
+    """Decide pixel by pixel, by the rule as it is written."""
+    labels = np.zeros(SHAPE, dtype=np.uint16)
+    claims: dict[int, list[tuple[int, Entry, BoolArray, Any]]] = {}
+    for (obj, frame), entry in kept.items():
+        values = np.full(SHAPE[1:], -np.inf) if entry.logits is None else entry.logits.render()
+        mask = values > 0 if clean is None else clean(values > 0)
+        if entry.painted is not None:
+            mask, values = entry.painted.unpack(), np.zeros(SHAPE[1:])
+        claims.setdefault(frame, []).append((obj, entry, mask, values))
+    for frame, y, x in np.ndindex(*SHAPE):
+        rivals = [
+            (entry.painted is not None, entry.locked, values[y, x], -obj)
+            for obj, entry, mask, values in claims.get(frame, ())
+            if mask[y, x]
+        ]
+        labels[frame, y, x] = -max(rivals)[3] if rivals else 0
+    return labels
+
+
+def last(writes: Sequence[Write]) -> dict[tuple[int, int], Entry]:
+    kept = {(write.obj, write.frame): write.entry for write in writes}
+    return {key: entry for key, entry in kept.items() if entry is not None}
+
+
+@settings(max_examples=40)
+@given(WRITES, st.sampled_from([None, filled]))
+def test_labels_are_what_the_rule_says(writes: list[Write], clean: CleanUp | None) -> None:
+    volume = LabelVolume(SHAPE, cleanup=clean, budget=300)
+    for write in writes:
+        before = volume.array.copy()
+        box = volume.replace(*write)
+        changed = volume.array != before
+        if box is not None:
+            changed[(write.frame, *box.slices)] = False
+        assert not changed.any(), "only the box that is told may change"
+    kept = last(writes)
+    np.testing.assert_array_equal(volume.array, truth(kept, clean))
+    assert {(o, f) for f in range(SHAPE[0]) for o in volume.objects(f)} == set(kept)
+    assert {(o, f) for o in volume.all_objects for f in volume.frames(o)} == set(kept)
+
+
+@settings(max_examples=60)
+@given(WRITES, st.randoms(use_true_random=False))
+def test_the_order_of_writing_does_not_matter(writes: list[Write], random: Random) -> None:
+    shuffled = [Write(obj, frame, entry) for (obj, frame), entry in last(writes).items()]
+    random.shuffle(shuffled)
+    one, other = LabelVolume(SHAPE), LabelVolume(SHAPE, budget=0)
+    for write in writes:
+        one.replace(*write)
+    for write in shuffled:
+        other.replace(*write)
+    np.testing.assert_array_equal(one.array, other.array)
+
+
+@settings(max_examples=40)
+@given(WRITES)
+def test_what_is_got_can_be_put_back(writes: list[Write]) -> None:
+    volume = LabelVolume(SHAPE)
+    for write in writes:
+        volume.replace(*write)
+    before = volume.array.copy()
+    known = {(o, f): volume.get(o, f) for o in volume.all_objects for f in volume.frames(o)}
+    for obj in volume.all_objects:
+        volume.remove(obj)
+    assert not volume.array.any()
+    for (obj, frame), entry in known.items():
+        volume.replace(obj, frame, entry)
+    np.testing.assert_array_equal(volume.array, before)
+
+
+@given(entries())
+def test_the_own_mask_has_the_bits_of_the_result(entry: Entry) -> None:
+    volume = LabelVolume(SHAPE)
+    volume.replace(3, 1, entry)
+    volume.replace(2, 1, Entry(painted=square(0, 0, *SHAPE[1:])))
+    expected = np.zeros(SHAPE[1:], dtype=bool)
+    if entry.painted is not None:
+        expected = entry.painted.unpack()
+    elif entry.logits is not None:
+        expected = entry.logits.render() > 0
+    np.testing.assert_array_equal(volume.mask(3, 1), expected)
+    box = volume.box(3, 1)
+    assert box is not None or not expected.any()
+
+
+PIXEL = (0, 10, 8)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "winner"),
+    [
+        (Entry(disc((10, 8), 6, height=1)), Entry(disc((10, 8), 6, height=2)), 2),
+        (Entry(disc((10, 8), 6, height=2)), Entry(disc((10, 8), 6, height=1)), 1),
+        (Entry(disc((10, 8), 6)), Entry(disc((10, 8), 6)), 1),
+        (Entry(disc((10, 8), 6, height=2)), Entry(disc((10, 8), 6, height=1), locked=True), 2),
+        (Entry(disc((10, 8), 6), locked=True), Entry(disc((10, 8), 6, height=2), locked=True), 2),
+        (Entry(disc((10, 8), 6), locked=True), Entry(painted=square(8, 6, 12, 12)), 2),
+        (Entry(painted=square(8, 6, 12, 12)), Entry(painted=square(8, 6, 12, 12)), 1),
+        (Entry(painted=square(8, 6, 12, 12)), Entry(painted=square(8, 6, 12, 12), locked=True), 2),
+        (Entry(painted=square(0, 0, 2, 2)), Entry(disc((10, 8), 6)), 2),
+        (Entry(disc((10, 8), 6), painted=square(0, 0, 2, 2)), Entry(disc((10, 8), 6)), 2),
+    ],
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_who_gets_a_pixel(first: Entry, second: Entry, winner: int, backwards: bool) -> None:
+    volume = LabelVolume(SHAPE)
+    writes = [(1, first), (2, second)]
+    for obj, entry in reversed(writes) if backwards else writes:
+        volume.replace(obj, 0, entry)
+    assert volume.array[PIXEL] == winner
+
+
+def test_an_object_that_is_removed_gives_its_pixels_back() -> None:
+    volume = LabelVolume(SHAPE)
+    volume.replace(1, 0, Entry(disc((10, 8), 6, height=1)))
+    alone = volume.array.copy()
+    volume.replace(2, 0, Entry(disc((10, 12), 6, height=3)))
+    assert (volume.array[alone == 1] == 2).any()
+    boxes = volume.remove(2)
+    assert set(boxes) == {0}
+    np.testing.assert_array_equal(volume.array, alone)
+    assert volume.all_objects == (1,)
+
+
+def test_what_else_is_known_is_kept() -> None:
+    volume = LabelVolume(SHAPE)
+    entry = Entry(disc((10, 8), 6), locked=True, provenance="prompted", score=0.5, presence=0.25, origin="p")
+    volume.replace(1, 2, entry)
+    got = volume.get(1, 2)
+    assert got is not None
+    assert (got.locked, got.provenance, got.score, got.presence, got.origin) == (
+        True,
+        "prompted",
+        0.5,
+        0.25,
+        "p",
+    )
+    assert volume.get(1, 0) is None
+    assert volume.box(1, 0) is None
+    assert not volume.mask(1, 0).any()
+
+
+def test_an_entry_without_a_mask_is_an_entry() -> None:
+    volume = LabelVolume(SHAPE)
+    assert volume.replace(4, 1, Entry(disc((-90, -90), 3), presence=0.01)) is None
+    assert volume.objects(1) == (4,)
+    got = volume.get(4, 1)
+    assert got is not None
+    assert got.logits is None
+    assert volume.replace(4, 1, None) is None
+    assert volume.objects(1) == ()
+
+
+def test_clean_up_touches_what_is_written_and_not_what_is_remembered() -> None:
+    ring = disc((10, 8), 7).logits.copy()
+    ring[4:6, 4:5] = -1
+    logits = PlacedLogits(ring, (0, 0, *SHAPE[1:]), SHAPE[1:])
+    volume = LabelVolume(SHAPE)
+    volume.replace(1, 0, Entry(logits))
+    holed = volume.array.copy()
+    volume.set_cleanup(filled)
+    np.testing.assert_array_equal(volume.array[0] > 0, ndi.binary_fill_holes(holed[0]))
+    assert volume.array.sum() > holed.sum()
+    volume.set_cleanup(None)
+    np.testing.assert_array_equal(volume.array, holed)
+
+
+def test_a_painted_mask_is_not_cleaned_up() -> None:
+    volume = LabelVolume(SHAPE, cleanup=np.zeros_like)
+    volume.replace(1, 0, Entry(disc((10, 8), 6)))
+    assert not volume.array.any()
+    volume.replace(1, 0, Entry(painted=square(2, 3, 5, 6)))
+    assert volume.array.sum() == 9
+
+
+def test_a_large_id_widens_the_labels_once() -> None:
+    volume = LabelVolume(SHAPE)
+    volume.replace(65535, 0, Entry(painted=square(0, 0, 2, 2)))
+    assert volume.array.dtype == np.uint16
+    volume.replace(65536, 0, Entry(painted=square(4, 4, 6, 6)))
+    assert volume.array.dtype == np.uint32
+    assert set(np.unique(volume.array)) == {0, 65535, 65536}
+    with pytest.raises(ValueError, match="does not fit"):
+        volume.replace(2**32, 0, Entry())
+    with pytest.raises(ValueError, match="at least 1"):
+        volume.replace(0, 0, Entry())
+
+
+def test_a_given_array_is_written_into_and_never_replaced() -> None:
+    labels = np.zeros(SHAPE, dtype=np.uint8)
+    volume = LabelVolume(SHAPE, labels)
+    volume.replace(255, 0, Entry(painted=square(0, 0, 2, 2)))
+    assert volume.array is labels
+    assert labels.sum() == 4 * 255
+    with pytest.raises(ValueError, match="wider"):
+        volume.replace(256, 0, Entry())
+
+
+def test_values_of_others_in_a_given_array_stay() -> None:
+    labels = np.zeros(SHAPE, dtype=np.int32)
+    labels[0, 3, 3] = 9
+    volume = LabelVolume(SHAPE, labels)
+    volume.replace(1, 0, Entry(painted=square(2, 2, 6, 6)))
+    assert labels[0, 3, 3] == 9
+    assert (labels == 1).sum() == 15
+    volume.remove(1)
+    assert labels.sum() == 9
+
+
+def test_a_zarr_array_is_written_by_box(tmp_path: Path) -> None:
+    target = zarr.create_array(tmp_path / "labels.zarr", shape=SHAPE, chunks=(1, 8, 8), dtype="uint16")
+    stored, plain = LabelVolume(SHAPE, target), LabelVolume(SHAPE)
+    for volume in (stored, plain):
+        volume.replace(1, 0, Entry(disc((10, 8), 6)))
+        volume.replace(2, 0, Entry(disc((10, 12), 6, height=3)))
+        volume.replace(7, 2, Entry(disc((4, 4), 3)))
+        volume.replace(1, 0, Entry(disc((8, 8), 3)))
+    reread = zarr.open_array(tmp_path / "labels.zarr", mode="r")
+    np.testing.assert_array_equal(np.asarray(reread[...]), plain.array)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error"),
+    [
+        (np.zeros((3, 24, 21), np.uint16), ValueError),
+        (np.zeros((24, 20), np.uint16), ValueError),
+        (np.zeros(SHAPE, np.float32), TypeError),
+        (np.zeros(SHAPE, bool), TypeError),
+    ],
+)
+def test_a_bad_target_is_told(labels: np.ndarray[Any, Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match="labels must"):
+        LabelVolume(SHAPE, labels)
+
+
+def test_bad_calls_are_told() -> None:
+    volume = LabelVolume(SHAPE)
+    for frame in (-1, 3):
+        with pytest.raises(IndexError, match="frames 0 to 2"):
+            volume.replace(1, frame, Entry())
+        with pytest.raises(IndexError, match="frames 0 to 2"):
+            volume.mask(1, frame)
+    other = PlacedLogits(np.ones((2, 2), np.float32), (0, 0, 5, 5), (5, 5))
+    with pytest.raises(ValueError, match="frame of shape"):
+        volume.replace(1, 0, Entry(other))
+    with pytest.raises(ValueError, match="frame of shape"):
+        volume.replace(1, 0, Entry(painted=PackedMask.pack(np.ones((5, 5), dtype=bool))))
+    with pytest.raises(ValueError, match="at least 1"):
+        LabelVolume((0, 5, 5))
+    assert volume.all_objects == ()
+
+
+def test_the_box_told_is_the_union_of_before_and_after() -> None:
+    volume = LabelVolume(SHAPE)
+    assert volume.replace(1, 0, Entry(painted=square(2, 3, 4, 5))) == Box(2, 3, 4, 5)
+    assert volume.replace(1, 0, Entry(painted=square(6, 1, 8, 2))) == Box(2, 1, 8, 5)
+    assert volume.replace(1, 0, None) == Box(6, 1, 8, 2)
+    assert volume.replace(1, 0, None) is None
+
+
+def test_a_failed_write_leaves_no_entry_behind() -> None:
+    volume = LabelVolume(SHAPE)
+    volume.replace(1, 0, Entry(disc((10, 8), 6)))
+    before = volume.array.copy()
+    with pytest.raises(ValueError, match="frame of shape"):
+        volume.replace(1, 0, Entry(painted=PackedMask.pack(np.ones((5, 5), dtype=bool))))
+    np.testing.assert_array_equal(volume.array, before)
+    assert volume.objects(0) == (1,)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sam2 import spill
+from napari_sam2.spill import FloatArray, LogitStore
+
+
+def array(value: float, cells: int = 10) -> FloatArray:
+    return np.full((cells, 10), value, dtype=np.float32)
+
+
+def test_within_the_budget_nothing_is_written() -> None:
+    store = LogitStore(budget=1200)
+    keys = [store.put(array(i)) for i in range(3)]
+    assert store.bytes_in_memory == 1200
+    assert store.bytes_on_disk == 0
+    assert [store.get(key)[0, 0] for key in keys] == [0, 1, 2]
+
+
+def test_beyond_the_budget_the_oldest_move_to_the_file() -> None:
+    store = LogitStore(budget=1200)
+    keys = [store.put(array(i)) for i in range(10)]
+    assert store.bytes_in_memory == 1200
+    assert store.bytes_on_disk == 2800
+    for i, key in enumerate(keys):
+        np.testing.assert_array_equal(store.get(key), array(i))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 30), st.integers(1, 20)), max_size=60))
+def test_it_behaves_as_a_dictionary(steps: list[tuple[bool, int, int]]) -> None:
+    store, truth = LogitStore(budget=2000), dict[int, FloatArray]()
+    for i, (drop, which, cells) in enumerate(steps):
+        if drop and truth:
+            key = sorted(truth)[which % len(truth)]
+            store.drop(key)
+            del truth[key]
+        else:
+            truth[store.put(array(i, cells))] = array(i, cells)
+    assert len(store) == len(truth)
+    for key, expected in truth.items():
+        np.testing.assert_array_equal(store.get(key), expected)
+    kept = sum(each.nbytes for each in truth.values())
+    assert store.bytes_on_disk <= max(2 * kept, kept + 2000)
+    store.close()
+
+
+def test_dropped_space_is_given_back() -> None:
+    store = LogitStore(budget=400)
+    last = store.put(array(0))
+    for i in range(1, 200):
+        fresh = store.put(array(i))
+        store.drop(last)
+        last = fresh
+    assert store.bytes_on_disk <= 1200
+
+
+def test_an_unknown_key_is_told() -> None:
+    store = LogitStore(budget=0)
+    with pytest.raises(KeyError):
+        store.get(0)
+    key = store.put(array(1))
+    store.put(array(2))
+    store.drop(key)
+    with pytest.raises(KeyError):
+        store.get(key)
+    with pytest.raises(KeyError):
+        store.drop(key)
+
+
+def test_a_full_disk_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LogitStore(budget=400)
+    key = store.put(array(1))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spill._SpillFile, "append", full)
+    with pytest.raises(OSError, match="No space"):
+        store.put(array(2))
+    assert len(store) == 1
+    np.testing.assert_array_equal(store.get(key), array(1))
+
+
+def test_a_store_that_is_forgotten_closes_its_file() -> None:
+    store = LogitStore(budget=0)
+    for i in range(3):
+        store.put(array(i))
+    assert store._file is not None
+    file = store._file._file
+    del store
+    gc.collect()
+    assert file.closed
+
+
+def test_close_forgets_everything() -> None:
+    store = LogitStore(budget=0)
+    for i in range(3):
+        store.put(array(i))
+    store.close()
+    assert len(store) == store.bytes_on_disk == store.bytes_in_memory == 0

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at
+
+
+def test_stages_follow_each_other() -> None:
+    stages = [Stage(share=s, size=64, frames=1, batch=1, objects=1) for s in (1, 2, 1)]
+    assert [stage_at(stages, p) for p in (0.0, 0.24, 0.25, 0.74, 0.75, 1.0, 1.2)] == [0, 0, 1, 1, 2, 2, 2]
+
+
+def test_the_default_ends_with_sequences_of_full_size() -> None:
+    stages = default_stages()
+    assert stages[0].frames == 1
+    assert stages[-1].size == 256
+    assert stages[-1].frames >= 6
+
+
+@pytest.mark.parametrize("wrong", [{"size": 100}, {"batch": 0}, {"share": 0.0}, {"frames": -1}])
+def test_bad_stages_are_refused(wrong: dict[str, float]) -> None:
+    numbers: dict[str, float] = {"share": 1.0, "size": 64, "frames": 1, "batch": 1, "objects": 1}
+    with pytest.raises(ValueError, match="must be"):
+        Stage(**{**numbers, **wrong})  # type: ignore[arg-type]
+
+
+@given(st.floats(0, 1), st.floats(0.001, 0.5))
+def test_the_rate_stays_within_its_bounds(progress: float, warmup: float) -> None:
+    assert 0 < rate_factor(progress, warmup) <= 1.0001
+
+
+def test_the_rate_rises_then_falls() -> None:
+    factors = [rate_factor(p, 0.1) for p in (0.0, 0.05, 0.1, 0.5, 1.0)]
+    assert factors[0] < factors[1] < factors[2] == pytest.approx(1.0)
+    assert factors[2] > factors[3] > factors[4] == pytest.approx(0.02)
