@@ -25,7 +25,6 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeSession:
     for command in ("segment", "evaluate"):
         monkeypatch.setattr(f"napari_sam2._cli.{command}.open_model", lambda options: options)
         monkeypatch.setattr(f"napari_sam2._cli.{command}.open_session", lambda *_: session)
-    monkeypatch.setattr("napari_sam2._cli.segment.export", lambda _, path, *__: session.export(path))
     return session
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 Direction = Literal["both", "forward", "backward"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -51,6 +51,15 @@ class PassKey:
     reverse: bool
     anchors: tuple[Anchor, ...]
     seed: Seed | None = None
+
+    def reaches(self, frame: int, anchors: Collection[Anchor]) -> bool:
+        """Whether its answer on a frame stands while these are the object's confirmed frames.
+
+        The anchors that it attends to must be among them, and none that the object is not on lies on the way.
+        """
+        low, high = sorted((self.first, frame))
+        parted = any(low <= anchor.frame <= high and not anchor.present for anchor in anchors)
+        return not parted and set(self.anchors).issubset(anchors)
 
 
 @dataclass(frozen=True)

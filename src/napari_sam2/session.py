@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +64,8 @@ class Session:
         The network.
     location : str or None
         Where the images were opened.
+    geometry : LabelGeometry
+        What their file tells of axes and pixel sizes.
 
     Raises
     ------
@@ -97,8 +98,9 @@ class Session:
             self.volume = Volume(data, axis=axis, index=index, channel=channel, contrast=contrast)
         self.model = model
         self.location: str | None = None
+        self.geometry = io.LabelGeometry()
         self.cleanup = cleanup or Cleanup()
-        apply = None if self.cleanup == Cleanup() else self.cleanup.apply
+        apply = None if self.cleanup.is_idle else self.cleanup.apply
         written = LabelVolume(self.volume.shape, labels, cleanup=apply)
         self._tracker = Tracker(model, self.volume, self.volume.shape)
         self._state = SessionState(written, self._tracker)
@@ -112,11 +114,11 @@ class Session:
         FileNotFoundError, ValueError
             If there is no such file or it holds no images.
         """
-        session = cls(io.open_image(path).array, model=model, **options)
+        opened = io.open_image(path)
+        session = cls(opened.array, model=model, **options)
         session.location = str(Path(path).resolve())
+        session.geometry = io.label_geometry(opened, options.get("axis", 0))
         return session
-
-    # ------------------------------------------------------------------- state
 
     @property
     def labels(self) -> Any:  # noqa: ANN401 - numpy or zarr
@@ -127,11 +129,6 @@ class Session:
     def objects(self) -> tuple[int, ...]:
         """Ids of all objects, in order."""
         return self._state.objects
-
-    @property
-    def num_frames(self) -> int:
-        """Number of frames."""
-        return self.volume.num_frames
 
     @property
     def prompts(self) -> dict[PromptKey, FramePrompts]:
@@ -152,8 +149,6 @@ class Session:
     def mask(self, obj: int, frame: int) -> NDArray[np.bool_]:
         """Return an object's own mask (H, W), before overlaps are decided."""
         return self._state.labels.mask(obj, frame)
-
-    # ----------------------------------------------------------------- prompts
 
     def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> FrameResult:
         """Say all that is said of an object on a frame, and get its mask there.
@@ -178,7 +173,7 @@ class Session:
         ValueError, TypeError
             If the id is none, the frame does not exist, a prompt lies outside it, or the frame is locked.
         """
-        key = check_key(obj, frame, self.num_frames)
+        key = check_key(obj, frame, self.volume.num_frames)
         prompts.check_frame(self.volume.frame_shape)
         with self._state.lock, self._state.grouped("Remove prompts" if prompts.is_empty else "Prompt"):
             edits.check_unlocked(self._state, key)
@@ -202,15 +197,13 @@ class Session:
         ValueError, TypeError
             As `set_prompts`.
         """
-        key = check_key(obj, frame, self.num_frames)
+        key = check_key(obj, frame, self.volume.num_frames)
         prompts = FramePrompts(mask=mask)
         prompts.check_frame(self.volume.frame_shape)
         with self._state.lock, self._state.grouped("Paint"):
             edits.check_unlocked(self._state, key)
             record = PromptRecord(prompts, self._state.next_revision(), source="painted")
             return edits.confirm(self._state, key, record)
-
-    # ----------------------------------------------------------------- objects
 
     def lock(self, obj: int, frame: int) -> None:
         """Confirm an object's mask on a frame: only `unlock` and `undo` change it, tracking conditions on it.
@@ -220,33 +213,28 @@ class Session:
         ValueError
             If nothing is known of the object there.
         """
-        key = check_key(obj, frame, self.num_frames)
+        key = check_key(obj, frame, self.volume.num_frames)
         with self._state.lock, self._state.grouped("Lock"):
             edits.lock(self._state, key)
 
     def unlock(self, obj: int, frame: int) -> None:
         """Take back `lock`."""
-        key = check_key(obj, frame, self.num_frames)
+        key = check_key(obj, frame, self.volume.num_frames)
         with self._state.lock, self._state.grouped("Unlock"):
             edits.unlock(self._state, key)
 
     def remove_object(self, obj: int) -> None:
         """Remove an object with its prompts; pixels that it took from others go back to them."""
         with self._state.lock, self._state.grouped("Remove object"):
-            for key in self._state.keys(obj):
-                self._state.put_record(key, None)
-                self._state.put_entry(key, None)
+            edits.remove(self._state, check_object_id(obj))
 
     def merge(self, obj: int, other: int) -> None:
         """Make two objects one: `obj` gets the masks of `other`, which is removed.
 
         On frames where both had a mask the union counts as painted.
         """
-        if check_object_id(obj) == check_object_id(other):
-            raise ValueError(f"object {obj} cannot be merged with itself")
         with self._state.lock, self._state.grouped("Merge"):
-            for key in self._state.keys(other):
-                edits.hand_over(self._state, key, PromptKey(obj, key.frame))
+            edits.merge(self._state, check_object_id(obj), check_object_id(other))
 
     def split(self, obj: int, frame: int, new: int | None = None) -> int:
         """Give an object's prompts and masks from a frame on to a new object.
@@ -268,17 +256,9 @@ class Session:
         ValueError
             If `new` is there already.
         """
-        check_key(obj, frame, self.num_frames)
-        target = check_object_id(max(self.objects, default=0) + 1 if new is None else new)
-        if target in self.objects:
-            raise ValueError(f"object {target} is there already: choose a free id")
+        key = check_key(obj, frame, self.volume.num_frames)
         with self._state.lock, self._state.grouped("Split"):
-            for key in self._state.keys(obj):
-                if key.frame >= frame:
-                    edits.hand_over(self._state, key, PromptKey(target, key.frame))
-        return target
-
-    # --------------------------------------------------------------- propagate
+            return edits.split(self._state, key, None if new is None else check_object_id(new))
 
     def propagate(
         self,
@@ -325,22 +305,14 @@ class Session:
         """Track objects as `propagate` does and write nothing; `apply` writes a result."""
         if direction not in DIRECTIONS:
             raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {direction!r}")
-        limits = check_range(frames, self.num_frames)
+        limits = check_range(frames, self.volume.num_frames)
         with self._state.lock:
             chosen = check_objects(objects, self._tracker.objects)
             jobs = self._tracker.plan(chosen, direction, limits)
             if direction == "both":
                 jobs = edits.what_is_left(self._state, jobs)
-        return self._locked(self._tracker.track(jobs), self._state.next_revision())
-
-    def _locked(self, steps: Iterator[FrameResult], run: int) -> Iterator[FrameResult]:
-        """Hold the lock while a frame is computed and let others in between."""
-        while True:
-            with self._state.lock:
-                result = next(steps, None)
-            if result is None:
-                return
-            yield replace(result, run=run)
+        steps = self._tracker.track(jobs)
+        return edits.locked_steps(self._state, steps, run=self._state.next_revision())
 
     def apply(self, result: FrameResult) -> None:
         """Write a result of `track`; objects whose prompts have changed since are left as they are."""
@@ -359,17 +331,24 @@ class Session:
         """Do the step again that was taken back last, and return its name; None if there is none."""
         return self._state.redo()
 
-    # ------------------------------------------------------------------- files
-
     def export(self, path: str | Path, *, scale: Sequence[float] | None = None) -> None:
         """Write the labels to ``.tif``, ``.zarr`` (OME-Zarr) or a folder ``..._RES``; see `io.export_labels`.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to; never the images' own file.
+        scale : sequence of 3 floats, optional
+            Micrometres (t: seconds) along each axis; by default what the images' file tells.
 
         Raises
         ------
         ValueError, OSError
             If the name says none of these, or the file cannot be written; nothing is left under it then.
         """
-        io.export_labels(path, self.labels, scale=scale)
+        if self.location is not None and Path(path).resolve() == Path(self.location):
+            raise ValueError(f"{path} holds the images: choose another name for the labels")
+        io.export_labels(path, self.labels, scale=scale or self.geometry.scale, axes=self.geometry.axes)
 
     def save(self, path: str | Path) -> None:
         """Write ``NAME.sam2.json`` and beside it ``NAME.sam2.zarr``, whole or not at all."""
@@ -381,6 +360,7 @@ class Session:
                 volume=self.volume,
                 cleanup=self.cleanup,
                 location=self.location,
+                geometry=self.geometry,
             )
 
     @classmethod
@@ -412,6 +392,6 @@ class Session:
         """
         saved = read_session(path)
         session = cls(saved.open_volume(data), model=saved.open_model(model), cleanup=saved.cleanup)
-        session.location = saved.location
+        session.location, session.geometry = saved.location, saved.geometry
         saved.restore(session._state, recompute=recompute)
         return session

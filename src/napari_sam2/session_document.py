@@ -39,6 +39,7 @@ def write_session(
     volume: Volume,
     cleanup: Cleanup,
     location: str | None,
+    geometry: io.LabelGeometry,
 ) -> None:
     """Write what `read_session` reads: ``NAME.json`` and ``NAME.zarr`` beside it."""
     entries = [
@@ -55,6 +56,8 @@ def write_session(
             "location": location,
             "checksum": volume.checksum(),
             "options": volume.options(),
+            "axes": geometry.axes,
+            "scale": geometry.scale,
         },
         "cleanup": asdict(cleanup),
         "revision": state.revision,
@@ -114,6 +117,13 @@ class SavedSession:
         """Where the images were opened."""
         location: str | None = self.document["images"]["location"]
         return location
+
+    @property
+    def geometry(self) -> io.LabelGeometry:
+        """What is known of axes and pixel sizes."""
+        images = self.document["images"]
+        scale = images["scale"]
+        return io.LabelGeometry(images["axes"], None if scale is None else tuple(scale))
 
     @property
     def cleanup(self) -> Cleanup:

@@ -10,7 +10,7 @@ from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session_state import PromptRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_sam2.conditioning import Base
     from napari_sam2.frame_result import FrameResult
@@ -91,7 +91,33 @@ def unlock(state: SessionState, key: PromptKey) -> None:
         state.put_record(key, None)
 
 
-def hand_over(state: SessionState, source: PromptKey, target: PromptKey) -> None:
+def remove(state: SessionState, obj: int) -> None:
+    """Remove an object with all that is known of it."""
+    for key in state.keys(obj):
+        state.put_record(key, None)
+        state.put_entry(key, None)
+
+
+def merge(state: SessionState, obj: int, other: int) -> None:
+    """Give all that is known of `other` to `obj`."""
+    if obj == other:
+        raise ValueError(f"object {obj} cannot be merged with itself")
+    for key in state.keys(other):
+        _hand_over(state, key, PromptKey(obj, key.frame))
+
+
+def split(state: SessionState, key: PromptKey, new: int | None) -> int:
+    """Give what is known of an object from a frame on to a new one, and return its id."""
+    target = max(state.objects, default=0) + 1 if new is None else new
+    if target in state.objects:
+        raise ValueError(f"object {target} is there already: choose a free id")
+    for source in state.keys(key.obj):
+        if source.frame >= key.frame:
+            _hand_over(state, source, PromptKey(target, source.frame))
+    return target
+
+
+def _hand_over(state: SessionState, source: PromptKey, target: PromptKey) -> None:
     """Move record and entry to another object; where that has a mask too, the union counts as painted."""
     record, entry = state.records.get(source), state.entry(source)
     if state.entry(target) is not None:
@@ -117,6 +143,16 @@ def what_is_left(state: SessionState, jobs: Sequence[Job]) -> tuple[Job, ...]:
 
 def _is_current(state: SessionState, key: PromptKey, origin: PassKey) -> bool:
     return state.labels.origin(key.obj, key.frame) == origin
+
+
+def locked_steps(state: SessionState, steps: Iterator[FrameResult], run: int) -> Iterator[FrameResult]:
+    """Hold the lock while a frame is computed, let others in between, and number the propagation."""
+    while True:
+        with state.lock:
+            result = next(steps, None)
+        if result is None:
+            return
+        yield replace(result, run=run)
 
 
 def write_tracked(state: SessionState, result: FrameResult) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from napari_sam2._model.results import Prediction, Recall
 from napari_sam2._model.sam2 import suppress_overlaps
+from napari_sam2.frame_result import FrameResult
 from napari_sam2.memory import MemoryBank, MemoryRules, MemorySelection
+from napari_sam2.placement import PlacedLogits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_sam2._model.results import ImageFeatures
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.passes import PassKey
 
 Bank: TypeAlias = MemoryBank[Tensor, Tensor]
 
@@ -40,12 +44,37 @@ class Outcome:
     memory: Tensor | None
 
 
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One object of a result: its answer, and the pass that made it where it was tracked."""
+
+    obj: int
+    prediction: Prediction
+    origin: PassKey | None = None
+
+
 @dataclass(frozen=True)
 class _Layout:
     """Where the memories that a frame attends to lie; objects of equal layout can share a batch."""
 
     rows: tuple[int, ...]
     distances: tuple[int, ...]
+
+
+def gather_rows(frame: int, rows: Sequence[Row], frame_shape: tuple[int, int]) -> FrameResult:
+    """Make the result of a frame, its objects in order."""
+    ordered = sorted(rows, key=lambda row: row.obj)
+    presence = [float(row.prediction.object_logits.float().sigmoid()) for row in ordered]
+    low_res = [row.prediction.low_res[0, 0].float().cpu().numpy() for row in ordered]
+    return FrameResult(
+        frame=frame,
+        objects=tuple(row.obj for row in ordered),
+        presence=np.array(presence, np.float32),
+        iou=np.array([float(row.prediction.iou) for row in ordered], np.float32),
+        placed=tuple(PlacedLogits(logits, (0, 0, *frame_shape), frame_shape) for logits in low_res),
+        origins=tuple(row.origin for row in ordered),
+        frame_shape=frame_shape,
+    )
 
 
 def memory_rules(model: Sam2) -> MemoryRules:

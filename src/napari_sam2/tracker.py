@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from napari_sam2.conditioning import Base, answer_prompts, whole_grid
 from napari_sam2.features import FeatureCache
-from napari_sam2.frame_result import FrameResult
 from napari_sam2.memory import MemoryBank
 from napari_sam2.passes import Anchor, Pass, PassKey, Seed, plan_gaps, plan_sweep
 from napari_sam2.placement import PlacedLogits
-from napari_sam2.stepping import encode_prompted, memory_rules, recall_one, step_objects
+from napari_sam2.stepping import Row, encode_prompted, gather_rows, memory_rules, recall_one, step_objects
 from napari_sam2.tracker_state import Confirmed, Job, Track
 
 if TYPE_CHECKING:
@@ -26,17 +24,10 @@ if TYPE_CHECKING:
     from napari_sam2._model.results import Prediction
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.features import FrameSource
+    from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.stepping import Bank
-
-
-class _Row(NamedTuple):
-    """One object of a result."""
-
-    obj: int
-    prediction: Prediction
-    origin: PassKey | None = None
 
 
 class Tracker:
@@ -75,8 +66,6 @@ class Tracker:
         self._group_size = group_size or model.runtime.group_size
         self._confirmed: dict[int, dict[int, Confirmed]] = {}
         self._tracks: dict[tuple[int, PassKey], Track] = {}
-
-    # ----------------------------------------------------------------- prompts
 
     def prompt(
         self, obj: int, frame: int, prompts: FramePrompts, *, revision: int = 0, base: Base | None = None
@@ -120,7 +109,7 @@ class Tracker:
     def confirmed_result(self, obj: int, frame: int) -> FrameResult:
         """Return the answer for a confirmed frame, with the candidates of an ambiguous click."""
         prediction = self._answer(obj, frame)
-        result = self._result(frame, [_Row(obj, prediction)])
+        result = gather_rows(frame, [Row(obj, prediction)], self._frame_shape)
         candidates = prediction.masks[0].float().cpu().numpy()
         return replace(result, candidates=candidates) if len(candidates) > 1 else result
 
@@ -175,8 +164,6 @@ class Tracker:
         low_res = whole_grid(placed, 4 * embedding.shape[-1])
         return Base(low_res, embedding[0].float().cpu().numpy())
 
-    # -------------------------------------------------------------------- plan
-
     def plan(
         self, objects: Sequence[int], direction: Direction = "both", limits: range | None = None
     ) -> tuple[Job, ...]:
@@ -206,7 +193,8 @@ class Tracker:
         prompted = [anchor.frame for obj in objects for anchor in self.anchors(obj) if anchor.present]
         if not prompted:
             return ()
-        start = max(prompted) if reverse else min(prompted)
+        first, last = min(prompted), max(prompted)
+        start = last if reverse else first
         jobs = [
             Job(obj, planned)
             for obj in objects
@@ -214,7 +202,9 @@ class Tracker:
                 self.anchors(obj), num_frames=self._num_frames, start=start, reverse=reverse, limits=limits
             )
         ]
-        return tuple(self._attend_forward(job) for job in jobs) if reverse else tuple(jobs)
+        if reverse:
+            return tuple(self._attend_forward(job) for job in jobs)
+        return tuple(replace(job, planned=replace(job.planned, returns=last)) for job in jobs)
 
     def _attend_forward(self, job: Job) -> Job:
         """Let a backward sweep attend to the forward one that was made before it, as the reference does."""
@@ -232,8 +222,6 @@ class Tracker:
             return 0
         spatial = self.rules.stride * max(self.rules.frames - 1, 0)
         return max(spatial, self.rules.pointer_reach(self._num_frames) if self.rules.use_pointers else 0)
-
-    # ------------------------------------------------------------------- track
 
     def track(self, jobs: Sequence[Job]) -> Iterator[FrameResult]:
         """Carry out passes, forward ones first, frame by frame with all objects of a frame together.
@@ -261,20 +249,24 @@ class Tracker:
             seed = job.planned.seed
             if seed is None or (track and track.front is not None and track.front >= seed.last):
                 continue
-            start = job.planned.anchors[-1].frame
-            planned = Pass(seed.first, seed.last, reverse=False, anchors=job.planned.anchors, returns=start)
+            first, anchors = job.planned.first, job.planned.anchors
+            planned = Pass(seed.first, seed.last, reverse=False, anchors=anchors, returns=first)
             frames = [f for f in planned.frames if track and track.front is not None and f > track.front]
             missing.append(Job(job.obj, planned, frames[0] if frames else None))
         return missing
 
     def _seed_track(self, job: Job) -> Track | None:
+        """Return the forward pass that a backward one attends to, if it kept the memories for its start."""
         seed = job.planned.seed
         if seed is None:
             return None
-        return self._tracks.get((job.obj, PassKey(seed.first, reverse=False, anchors=job.planned.anchors)))
+        key = PassKey(seed.first, reverse=False, anchors=job.planned.anchors)
+        track = self._tracks.get((job.obj, key))
+        return track if track and track.planned.returns == job.planned.first else None
 
     def _sweep(self, jobs: Sequence[Job], told: set[tuple[int, int]]) -> Iterator[FrameResult]:
         """Track passes of one direction together."""
+        jobs = [job for job in jobs if job.planned.key.reaches(job.planned.first, self.anchors(job.obj))]
         tracks = [self._open(job) for job in jobs]
         ahead = {id(track): track.ahead for track in tracks}
         confirmed = self._confirmed_on_the_way(tracks, jobs, told)
@@ -286,9 +278,9 @@ class Tracker:
                 self.features.read_ahead(order[index + 1 : index + 2])
             rows = self._advance(frame, active)
             here = [obj for obj in confirmed.get(frame, ()) if frame in self._confirmed.get(obj, {})]
-            rows += [_Row(obj, self._answer(obj, frame)) for obj in here]
+            rows += [Row(obj, self._answer(obj, frame)) for obj in here]
             if rows:
-                yield self._result(frame, rows)
+                yield gather_rows(frame, rows, self._frame_shape)
         for track in tracks:
             self._close(track)
 
@@ -312,9 +304,10 @@ class Tracker:
     def _open(self, job: Job) -> Track:
         """Go on with a pass whose memories are held at the right frame, or begin it."""
         held = self._tracks.get((job.obj, job.planned.key))
-        if held is not None and job.begin is not None and held.continues_at(job.begin):
-            held.planned = job.planned
-            return held
+        if held is not None and job.begin is not None:
+            held.planned = job.planned  # which may end elsewhere
+            if held.continues_at(job.begin):
+                return held
         track = Track(job.obj, job.planned, self._seeded_bank(job))
         self._tracks[job.obj, job.planned.key] = track
         return track
@@ -339,8 +332,8 @@ class Tracker:
 
     def _close(self, track: Track) -> None:
         """Let go of a finished pass, unless a backward one may start from it."""
-        if track.is_done and track.planned.returns is None:
-            self._tracks.pop((track.obj, track.planned.key), None)
+        if track.is_done and track.planned.returns is None and self._is_valid(track):
+            del self._tracks[track.obj, track.planned.key]
 
     def _prune(self, obj: int) -> None:
         """Let go of passes whose anchors have changed."""
@@ -359,9 +352,7 @@ class Tracker:
         self._confirmed[obj][frame] = replace(confirmed, memory=memory)
         return memory
 
-    # ----------------------------------------------------------------- results
-
-    def _advance(self, frame: int, tracks: Sequence[Track]) -> list[_Row]:
+    def _advance(self, frame: int, tracks: Sequence[Track]) -> list[Row]:
         """Track objects onto a frame and remember them."""
         if not tracks:
             return []
@@ -375,24 +366,11 @@ class Tracker:
         )
         for track, outcome in zip(tracks, outcomes, strict=True):
             track.remember(frame, outcome)
-        return [_Row(t.obj, o.prediction, t.planned.key) for t, o in zip(tracks, outcomes, strict=True)]
-
-    def _result(self, frame: int, rows: Sequence[_Row]) -> FrameResult:
-        ordered = sorted(rows, key=lambda row: row.obj)
-        presence = [float(row.prediction.object_logits.float().sigmoid()) for row in ordered]
-        return FrameResult(
-            frame=frame,
-            objects=tuple(row.obj for row in ordered),
-            presence=np.array(presence, np.float32),
-            iou=np.array([float(row.prediction.iou) for row in ordered], np.float32),
-            placed=tuple(self.place(row.prediction.low_res[0, 0].float().cpu().numpy()) for row in ordered),
-            origins=tuple(row.origin for row in ordered),
-            frame_shape=self._frame_shape,
-        )
+        return [Row(t.obj, o.prediction, t.planned.key) for t, o in zip(tracks, outcomes, strict=True)]
 
     def empty_result(self, frame: int) -> FrameResult:
         """Return a result without objects."""
-        return self._result(frame, [])
+        return gather_rows(frame, [], self._frame_shape)
 
     def place(self, low_res: npt.NDArray[np.float32]) -> PlacedLogits:
         """Place logits on the network's grid over a frame."""

@@ -56,20 +56,6 @@ def volume_options(options: ImageOptions) -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value is not None}
 
 
-def export(session: Session, output: Path, images: Path, options: ImageOptions) -> None:
-    """Write the labels of a session, with the axes and pixel sizes that the file of the images tells."""
-    from napari_sam2.io import export_labels, open_image
-
-    opened = open_image(images)
-    axes = opened.axes or ""
-    axis = arguments.axis_of(options)
-    frames = axes[axis] if len(axes) > 2 and -len(axes) <= axis < len(axes) else ""
-    known = dict(zip(axes, opened.scale or (), strict=False))
-    scale = tuple(known.get(letter, 1.0) for letter in (frames, "y", "x")) if known else None
-    letters = (frames if frames in {"t", "z"} else "z") + "yx"
-    export_labels(output, session.labels, scale=scale, axes=letters)
-
-
 def read_labels(path: Path) -> NDArray[np.integer]:
     """Read a label image whole, from any format that images come in, or from `labels` in an .npz file."""
     arguments.check_input(path)

@@ -115,4 +115,8 @@ def check_frames(seeds: Mapping[tuple[int, int], FramePrompts], count: int) -> N
 def plant(session: Session, seeds: Mapping[tuple[int, int], FramePrompts]) -> None:
     """Give the prompts to a session, frame by frame, so that each frame is encoded once."""
     for obj, frame in sorted(seeds, key=lambda key: (key[1], key[0])):
-        session.set_prompts(obj, frame, seeds[obj, frame])
+        prompts = seeds[obj, frame]
+        if prompts.mask is not None and not prompts.points and prompts.box is None:
+            session.paint(obj, frame, prompts.mask)  # its very pixels, not the network's coarser view of them
+        else:
+            session.set_prompts(obj, frame, prompts)

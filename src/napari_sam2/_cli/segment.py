@@ -11,7 +11,7 @@ from rich.console import Console
 
 from napari_sam2._cli import arguments, seeds
 from napari_sam2._cli.arguments import ImageOptions, ModelOptions
-from napari_sam2._cli.opening import export, label_frames, open_model, open_session, read_labels
+from napari_sam2._cli.opening import label_frames, open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, watch
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def segment(
     seeds.plant(tracked, given)
     expected = len({obj for obj, _ in given}) * len(chosen or range(count))
     run = watch(tracked.propagate(frames=chosen, direction=direction), total=expected)
-    export(tracked, output, images, image)
+    tracked.export(output)
     if save_session is not None:
         tracked.save(save_session)
     _report(tracked, run, output)

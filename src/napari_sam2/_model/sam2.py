@@ -101,8 +101,6 @@ class Sam2(nn.Module):
         if config.project_pointer_time:
             self.obj_ptr_tpos_proj = nn.Linear(dim, config.memory_dim)
 
-    # ------------------------------------------------------------------ frames
-
     def encode_image(self, images: Tensor) -> ImageFeatures:
         """Encode normalised frames (B, 3, S, S); S may be any multiple of 32."""
         stride4, stride8, stride16 = self.image_encoder(images)
@@ -165,8 +163,6 @@ class Sam2(nn.Module):
         else:
             code = sine_times(times, config.memory_dim)
         return code.repeat_interleave(config.pointer_tokens, dim=0)[None]
-
-    # ----------------------------------------------------------------- prompts
 
     def step(
         self,
@@ -331,8 +327,6 @@ class Sam2(nn.Module):
         if not self.config.predict_presence:
             return prediction.pointer
         return self._mix_absence(prediction.pointer, present)
-
-    # ---------------------------------------------------------------- memories
 
     def encode_memory(
         self, features: ImageFeatures, mask_logits: Tensor, object_logits: Tensor, *, binarize: bool

@@ -47,6 +47,31 @@ class OpenedImage:
     scale: tuple[float, ...] | None = None
 
 
+@dataclass(frozen=True)
+class LabelGeometry:
+    """What is known of the axes of labels (frames, H, W).
+
+    Parameters
+    ----------
+    axes : str
+        Their letters, ``"tyx"`` or ``"zyx"``.
+    scale : tuple of 3 floats, or None
+        Micrometres (t: seconds) from one position to the next along each axis; None if nothing is known.
+    """
+
+    axes: str = "zyx"
+    scale: tuple[float, ...] | None = None
+
+
+def label_geometry(opened: OpenedImage, axis: int) -> LabelGeometry:
+    """Tell the geometry of labels of an image whose frames lie along `axis`."""
+    axes = opened.axes or ""
+    frames = axes[axis] if len(axes) > 2 and -len(axes) <= axis < len(axes) else ""
+    known = dict(zip(axes, opened.scale or (), strict=False))
+    scale = tuple(known.get(letter, 1.0) for letter in (frames, "y", "x")) if known else None
+    return LabelGeometry((frames if frames in {"t", "z"} else "z") + "yx", scale)
+
+
 def open_image(path: str | Path, *, series: int = 0, level: int = 0) -> OpenedImage:
     """Open an image file or folder.
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .draws import Draws
-from .layout import TILES, Layout
-from .noise import evolving_noise, octave_weights
-from .shapes import Shapes, pick
+from napari_sam2.training.layout import TILES, Layout
+from napari_sam2.training.noise import evolving_noise, octave_weights
+from napari_sam2.training.shapes import Shapes, pick
+
+if TYPE_CHECKING:
+    from napari_sam2.training.draws import Draws
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,27 @@ def _draw_levels(layout: Layout, draws: Draws) -> _Levels:
     """Grey values: objects brighter or darker than the background, sometimes hardly different."""
     batch, count = len(layout.kind), layout.y.shape[-1]
     dark = draws.chance(0.4, batch)
-    low = torch.where(dark, draws.uniform(batch, low=0.05, high=0.45), draws.uniform(batch, low=0.0, high=0.25))
+    low = torch.where(
+        dark, draws.uniform(batch, low=0.05, high=0.45), draws.uniform(batch, low=0.0, high=0.25)
+    )
     contrast = draws.log_uniform(batch, low=0.12, high=0.75)
     high = (low + contrast).clamp(max=1.0)
     background, level = torch.where(dark, high, low), torch.where(dark, low, high)
-    varied = draws.normal(batch, 1, count) * draws.uniform(batch, 1, 1, high=0.3) * (level - background).view(-1, 1, 1)
+    varied = (
+        draws.normal(batch, 1, count)
+        * draws.uniform(batch, 1, 1, high=0.3)
+        * (level - background).view(-1, 1, 1)
+    )
     return _Levels(background, level.view(-1, 1, 1) + varied, dark)
 
 
 def _compose(layout: Layout, shapes: Shapes, levels: _Levels, draws: Draws) -> Tensor:
     batch = len(layout.kind)
     tiles = _wide(layout.kind == TILES)
-    blur = draws.log_uniform(batch, low=0.35, high=1.5) + layout.radius * draws.sometimes(draws.uniform(batch), 0.3) * 0.12
+    blur = (
+        draws.log_uniform(batch, low=0.35, high=1.5)
+        + layout.radius * draws.sometimes(draws.uniform(batch), 0.3) * 0.12
+    )
     inside = torch.sigmoid(shapes.edge * (-1.6 / _wide(blur)))
     inside = torch.where(tiles, 1.0, inside)
     body = _body(layout, shapes, levels, draws)
@@ -62,7 +74,7 @@ def _compose(layout: Layout, shapes: Shapes, levels: _Levels, draws: Draws) -> T
 
 
 def _body(layout: Layout, shapes: Shapes, levels: _Levels, draws: Draws) -> Tensor:
-    """The inside of objects: own level, dome or hollow, and a texture that moves with the object."""
+    """Draw the inside of objects: own level, dome or hollow, and a texture that moves with the object."""
     batch = len(layout.kind)
     level = pick(levels.objects, shapes.nearest)
     dome = draws.sometimes(draws.uniform(batch, low=-0.4, high=0.5), 0.5)
@@ -114,8 +126,12 @@ def _local_grid(layout: Layout, shapes: Shapes, draws: Draws) -> Tensor:
 def _ground(layout: Layout, shapes: Shapes, levels: _Levels, draws: Draws) -> Tensor:
     """Background: smooth clouds, a maze of thin walls, or specks."""
     batch, frames, size, _ = shapes.edge.shape
-    length = torch.maximum(layout.radius * draws.log_uniform(batch, low=0.2, high=2), draws.uniform(batch, low=3, high=4))
-    speed = draws.sometimes(draws.uniform(batch, high=0.1), 0.5) + layout.volume * draws.uniform(batch, high=0.2)
+    length = torch.maximum(
+        layout.radius * draws.log_uniform(batch, low=0.2, high=2), draws.uniform(batch, low=3, high=4)
+    )
+    speed = draws.sometimes(draws.uniform(batch, high=0.1), 0.5) + layout.volume * draws.uniform(
+        batch, high=0.2
+    )
     fields = evolving_noise(draws, octave_weights(length, size), frames, 2, size, speed)
     span = (levels.objects.mean((1, 2)) - levels.background).abs().clamp(min=0.1)
     clouds = _wide(draws.log_uniform(batch, low=0.01, high=0.35) * span) * fields[:, :, 0]
@@ -123,11 +139,16 @@ def _ground(layout: Layout, shapes: Shapes, levels: _Levels, draws: Draws) -> Te
     walls = (-(fields[:, :, 1] / _wide(draws.uniform(batch, low=0.08, high=0.25))).square()).exp()
     maze = draws.sometimes(draws.uniform(batch, low=0.3, high=1.0), 0.2) * span * toward
     specks = draws.sometimes(draws.uniform(batch, low=0.3, high=1.5), 0.2) * span * toward
-    return _wide(levels.background) + clouds + _wide(maze) * walls + _wide(specks) * (fields[:, :, 0] - 1.8).clamp(0, 0.7)
+    return (
+        _wide(levels.background)
+        + clouds
+        + _wide(maze) * walls
+        + _wide(specks) * (fields[:, :, 0] - 1.8).clamp(0, 0.7)
+    )
 
 
 def _halo(shapes: Shapes, contrast: Tensor, levels: _Levels, draws: Draws) -> Tensor:
-    """A bright fringe around dark objects, as phase contrast has it, or a glow around bright ones."""
+    """Draw a bright fringe around dark objects, as phase contrast has it, or a glow around bright ones."""
     batch = len(contrast)
     strength = draws.sometimes(draws.uniform(batch, low=0.2, high=1.0), 0.35) * contrast
     width = draws.log_uniform(batch, low=1.0, high=6.0)
@@ -140,14 +161,24 @@ def _membranes(layout: Layout, shapes: Shapes, inside: Tensor, levels: _Levels, 
     batch = len(layout.kind)
     tiles = layout.kind == TILES
     sign = torch.where(draws.chance(0.75, batch) ^ levels.dark, 1.0, -1.0)
-    width = draws.log_uniform(batch, low=0.7, high=2.0) + draws.sometimes(draws.uniform(batch, high=0.12), 0.5) * layout.radius
+    width = (
+        draws.log_uniform(batch, low=0.7, high=2.0)
+        + draws.sometimes(draws.uniform(batch, high=0.12), 0.5) * layout.radius
+    )
     wall = torch.where(tiles, draws.uniform(batch, low=0.2, high=0.9), 0.0) * sign
     rim = draws.sometimes(draws.uniform(batch, low=-0.5, high=0.6), 0.35) * ~tiles
-    seam = draws.sometimes(draws.uniform(batch, low=0.1, high=0.8), 0.7) * torch.where(levels.dark, 0.6, -0.6) * ~tiles
+    seam = (
+        draws.sometimes(draws.uniform(batch, low=0.1, high=0.8), 0.7)
+        * torch.where(levels.dark, 0.6, -0.6)
+        * ~tiles
+    )
     contrast = (levels.objects.mean((1, 2)) - levels.background).abs()
     close = (-(shapes.seam / _wide(width)).square()).exp()
     at_edge = (-(shapes.edge / _wide(width)).square()).exp()
-    return close * (_wide(wall) + _wide(seam * contrast) * inside) + _wide(rim * contrast.clamp(min=0.25)) * at_edge
+    return (
+        close * (_wide(wall) + _wide(seam * contrast) * inside)
+        + _wide(rim * contrast.clamp(min=0.25)) * at_edge
+    )
 
 
 def _haze(image: Tensor, layout: Layout, draws: Draws) -> Tensor:
@@ -159,7 +190,9 @@ def _haze(image: Tensor, layout: Layout, draws: Draws) -> Tensor:
     small = functional.avg_pool2d(image, 8)
     mixed = torch.einsum("bts,bshw->bthw", kernel / kernel.sum(-1, keepdim=True).clamp(min=1e-6), small)
     wide = functional.interpolate(mixed, size=(size, size), mode="bilinear", align_corners=False)
-    return torch.lerp(image, wide, _wide(draws.sometimes(draws.uniform(len(image), high=0.5), 0.6) * layout.volume))
+    return torch.lerp(
+        image, wide, _wide(draws.sometimes(draws.uniform(len(image), high=0.5), 0.6) * layout.volume)
+    )
 
 
 def _shading(image: Tensor, draws: Draws) -> Tensor:
@@ -168,13 +201,17 @@ def _shading(image: Tensor, draws: Draws) -> Tensor:
     coarse = draws.normal(batch, 1, 3, 3) * _wide(draws.sometimes(draws.uniform(batch, high=0.3), 0.6))
     field = functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=True)
     flicker = draws.sometimes(draws.normal(batch, frames, scale=0.06), 0.4)
-    fade = draws.sometimes(draws.uniform(batch, 1, low=-0.05, high=0.03), 0.4) * torch.arange(frames, device=draws.device)
+    fade = draws.sometimes(draws.uniform(batch, 1, low=-0.05, high=0.03), 0.4) * torch.arange(
+        frames, device=draws.device
+    )
     return (field.clamp(-0.6, 0.6) + 1) * (1 + flicker + fade).clamp(0.3, 1.5).view(batch, frames, 1, 1)
 
 
 def _soften(image: Tensor, draws: Draws) -> Tensor:
     share = _wide(draws.sometimes(draws.uniform(len(image)), 0.6))
-    return torch.lerp(image, functional.avg_pool2d(image, 3, stride=1, padding=1, count_include_pad=False), share)
+    return torch.lerp(
+        image, functional.avg_pool2d(image, 3, stride=1, padding=1, count_include_pad=False), share
+    )
 
 
 def _expose(image: Tensor, draws: Draws) -> Tensor:

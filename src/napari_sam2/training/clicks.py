@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -10,7 +11,8 @@ from torch.nn import functional
 
 from napari_sam2._model.results import Points
 
-from .draws import Draws
+if TYPE_CHECKING:
+    from napari_sam2.training.draws import Draws
 
 DEPTH_SIDE = 96
 DEPTH_STEPS = 20
@@ -54,12 +56,14 @@ def choose_targets(labels: Tensor, count: int, draws: Draws, *, least_area: int 
     least_area
         Objects with fewer pixels on the first frame are not chosen, unless there is no other.
     """
-    batch, frames, side, _ = labels.shape
+    batch, _frames, _side, _ = labels.shape
     first = labels[:, 0].flatten(1).long()
     area = torch.zeros(batch, int(labels.max()) + count + 1, device=labels.device)
     area.scatter_add_(1, first, torch.ones_like(first, dtype=area.dtype))
     area[:, 0] = 0
-    order = (area >= least_area) * (1 + draws.uniform(*area.shape)) + (area > 0) * 0.1 * draws.uniform(*area.shape)
+    order = (area >= least_area) * (1 + draws.uniform(*area.shape)) + (area > 0) * 0.1 * draws.uniform(
+        *area.shape
+    )
     rank, ids = order.topk(count, dim=1)
     ids = torch.where(rank >= 1, ids, ids[:, :1])
     owner = torch.arange(batch, device=labels.device).repeat_interleave(count)
@@ -68,9 +72,19 @@ def choose_targets(labels: Tensor, count: int, draws: Draws, *, least_area: int 
 
 
 def spot_targets(batch: int, count: int, frames: int, size: int, draws: Draws) -> Targets:
-    """Discs at random places instead of objects, `count` in each of `batch` sequences, an eighth of the side in radius.
+    """Choose discs at random places instead of objects, an eighth of the side in radius.
 
-    They teach where a click is, which a random start finds out in a hundred steps from discs and in thousands from objects.
+    They teach where a click is: a random start finds that out in a hundred steps from discs, in thousands
+    from objects.
+
+    Parameters
+    ----------
+    batch, count
+        Sequences, and discs in each.
+    frames, size
+        Frames of a sequence and their side.
+    draws
+        The source of randomness.
     """
     centre = draws.uniform(2, batch * count, 1, 1, 1, low=0, high=size - 1).expand(-1, -1, frames, -1, -1)
     line = torch.arange(size, device=draws.device)
@@ -105,7 +119,7 @@ def depth(mask: Tensor) -> Tensor:
 
 
 def _coarsen(mask: Tensor, factor: int) -> Tensor:
-    """True for cells that are all inside."""
+    """Return a coarser mask, true for cells that are all inside."""
     if factor == 1:
         return mask
     padding = -mask.shape[-1] % factor
@@ -150,7 +164,7 @@ def first_clicks(mask: Tensor, draws: Draws, *, innermost: float = 0.6) -> Point
 
 
 def corrective_clicks(truth: Tensor, predicted: Tensor, draws: Draws, *, innermost: float = 0.6) -> Points:
-    """One click in the error that goes deepest: positive where the object was missed, negative where it spilled.
+    """Click into the deepest error: positive where the object was missed, negative where it spilled.
 
     Parameters
     ----------
@@ -190,13 +204,15 @@ def boxes(mask: Tensor, draws: Draws, *, jitter: float = 0.08) -> Points:
     edges = torch.stack([*_span(mask.any(1)), *_span(mask.any(2))], dim=1)
     left, right, top, bottom = edges.float().unbind(1)
     extent = torch.stack((right - left, bottom - top), 1).repeat(1, 2)
-    corners = torch.stack((left, top, right, bottom), 1) + extent * draws.uniform(len(mask), 4, low=-jitter, high=jitter)
+    corners = torch.stack((left, top, right, bottom), 1) + extent * draws.uniform(
+        len(mask), 4, low=-jitter, high=jitter
+    )
     labels = torch.tensor([2, 3], device=mask.device, dtype=torch.int32).expand(len(mask), 2)
     return Points(corners.clamp(-0.5, side).view(-1, 2, 2), labels)
 
 
 def join(first: Points | None, second: Points) -> Points:
-    """The points of both, in order."""
+    """Return the points of both, in order."""
     if first is None:
         return second
     return Points(torch.cat((first.coords, second.coords), 1), torch.cat((first.labels, second.labels), 1))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall
 from napari_sam2._model.sam2 import Sam2, normalise
+from napari_sam2.training.clicks import Targets, boxes, corrective_clicks, first_clicks, join
 
-from .clicks import Targets, boxes, corrective_clicks, first_clicks, join
-from .draws import Draws
+if TYPE_CHECKING:
+    from napari_sam2.training.draws import Draws
 
 PromptKind = Literal["click", "box", "mask"]
 REFINE_LIMIT = 32.0
@@ -54,7 +55,9 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class _Memory:
+class Memory:
+    """What a frame leaves for later ones; `conditioning` where it was prompted or corrected."""
+
     frame: int
     spatial: Tensor
     pointer: Tensor
@@ -101,7 +104,7 @@ def run_clip(
         One answer at least for each frame, in order; corrections follow what they correct.
     """
     frames = targets.truth.shape[1]
-    memories: list[_Memory] = []
+    memories: list[Memory] = []
     answers: list[Answer] = []
     for frame in range(frames):
         features = encoded.select(targets.owner * frames + frame)
@@ -117,8 +120,8 @@ def run_clip(
     return tuple(answers)
 
 
-def recall_memories(memories: list[_Memory], frame: int, model: Sam2) -> Recall:
-    """What a frame attends to: all conditioning frames, the last six tracked ones, and the pointers of both."""
+def recall_memories(memories: list[Memory], frame: int, model: Sam2) -> Recall:
+    """Collect what a frame attends to: conditioning frames, the last six tracked ones, pointers of both."""
     config = model.config
     tracked = [m for m in memories if not m.conditioning and frame - m.frame < config.memory_frames]
     near = [m for m in memories if m.conditioning or frame - m.frame < config.max_pointers]
@@ -145,7 +148,11 @@ def _prompt(model: Sam2, features: ImageFeatures, truth: Tensor, plan: Plan, dra
     if plan.prompt == "mask":
         answers = [Answer(0, model.predict_from_mask(features, truth.unsqueeze(1).float()), trained=False)]
     else:
-        points = boxes(truth, draws) if plan.prompt == "box" else first_clicks(truth, draws, innermost=plan.innermost)
+        points = (
+            boxes(truth, draws)
+            if plan.prompt == "box"
+            else first_clicks(truth, draws, innermost=plan.innermost)
+        )
         answers = [Answer(0, _predict(model, embedding, features, points, None))]
     for _ in range(0 if plan.prompt == "mask" else plan.corrections):
         points = join(points, _correction(model, answers[-1].prediction, truth, plan, draws))
@@ -154,7 +161,13 @@ def _prompt(model: Sam2, features: ImageFeatures, truth: Tensor, plan: Plan, dra
 
 
 def _track(
-    model: Sam2, features: ImageFeatures, truth: Tensor, plan: Plan, draws: Draws, frame: int, memories: list[_Memory]
+    model: Sam2,
+    features: ImageFeatures,
+    truth: Tensor,
+    plan: Plan,
+    draws: Draws,
+    frame: int,
+    memories: list[Memory],
 ) -> list[Answer]:
     embedding = model.recall(features, recall_memories(memories, frame, model))
     answers = [Answer(frame, _predict(model, embedding, features, None, None))]
@@ -165,7 +178,11 @@ def _track(
 
 
 def _predict(
-    model: Sam2, embedding: Tensor, features: ImageFeatures, points: Points | None, previous: Prediction | None
+    model: Sam2,
+    embedding: Tensor,
+    features: ImageFeatures,
+    points: Points | None,
+    previous: Prediction | None,
 ) -> Prediction:
     hint = None if previous is None else _chosen(previous).detach().clamp(-REFINE_LIMIT, REFINE_LIMIT)
     return model.predict(
@@ -184,7 +201,7 @@ def _correction(model: Sam2, prediction: Prediction, truth: Tensor, plan: Plan, 
 
 def _remember(
     model: Sam2, features: ImageFeatures, answer: Answer, truth: Tensor, plan: Plan, *, clicked: bool
-) -> _Memory:
+) -> Memory:
     prediction = answer.prediction
     if plan.teacher:
         logits = (truth.unsqueeze(1).float() * 2 - 1) * CERTAIN
@@ -193,7 +210,7 @@ def _remember(
         logits, presence = model.enlarge(prediction.low_res.detach()), prediction.object_logits.detach()
     binarize = clicked and answer.trained
     spatial = model.encode_memory(features, logits, presence, binarize=binarize)
-    return _Memory(answer.frame, spatial, prediction.pointer, clicked)
+    return Memory(answer.frame, spatial, prediction.pointer, clicked)
 
 
 def mean_jaccard(answers: tuple[Answer, ...], targets: Targets, model: Sam2) -> float:

@@ -1,17 +1,21 @@
 """A second task for the image encoder: what every pixel belongs to, before anyone clicks.
 
-Clicks tell the encoder about a few objects of an image; foreground, borders and the way to the centre of the own object
-tell it about every pixel, so that a random start learns to see in minutes. The heads are thrown away.
+Clicks tell the encoder about a few objects of an image; foreground, borders and the way to the centre of the
+own object tell it about every pixel, so that a random start learns to see in minutes. The heads are thrown
+away.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_sam2._model.config import Sam2Config
-from napari_sam2._model.results import ImageFeatures
+if TYPE_CHECKING:
+    from napari_sam2._model.config import Sam2Config
+    from napari_sam2._model.results import ImageFeatures
 
 STRIDE = 2
 OUTPUTS = 5
@@ -40,7 +44,7 @@ class DenseHeads(nn.Module):
 
 
 def dense_targets(labels: Tensor) -> Tensor:
-    """What the heads are asked for.
+    """Make what the heads are asked for.
 
     Parameters
     ----------
@@ -50,7 +54,8 @@ def dense_targets(labels: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        (B, 5, H, W): foreground, border, way to the centre in units of the object's size (y, x), logarithm of that size.
+        (B, 5, H, W): foreground, border, way to the centre in units of the object's size (y, x), logarithm of
+        that size.
     """
     foreground = (labels > 0).float()
     values = labels.float().unsqueeze(1)
@@ -60,7 +65,12 @@ def dense_targets(labels: Tensor) -> Tensor:
     area = _of_object(labels, torch.ones_like(foreground))
     size = area.sqrt().clamp(min=1)
     way = [(_of_object(labels, place.expand_as(foreground)) / area - place) / size for place in (y, x)]
-    parts = (foreground, border[:, 0].float(), *(part * foreground for part in way), (size / TYPICAL_SIDE).log())
+    parts = (
+        foreground,
+        border[:, 0].float(),
+        *(part * foreground for part in way),
+        (size / TYPICAL_SIDE).log(),
+    )
     return torch.stack(parts, 1)
 
 
@@ -78,15 +88,19 @@ def dense_loss(outputs: list[Tensor], labels: Tensor) -> Tensor:
     inside = truth[:, :1]
     total = torch.zeros((), device=labels.device)
     for output in outputs:
-        values = functional.interpolate(output.float(), size=truth.shape[-2:], mode="bilinear", align_corners=False)
-        known = functional.binary_cross_entropy_with_logits(values[:, :2], truth[:, :2], reduction="none").mean((0, 2, 3))
+        values = functional.interpolate(
+            output.float(), size=truth.shape[-2:], mode="bilinear", align_corners=False
+        )
+        known = functional.binary_cross_entropy_with_logits(
+            values[:, :2], truth[:, :2], reduction="none"
+        ).mean((0, 2, 3))
         off = (values[:, 2:] - truth[:, 2:]).abs() * inside
         total = total + known.sum() + off.sum() / inside.sum().clamp(min=1)
     return total / len(outputs)
 
 
 def _of_object(labels: Tensor, values: Tensor) -> Tensor:
-    """The sum of `values` over all pixels with the same label, at each pixel."""
+    """Return the sum of `values` over all pixels with the same label, at each pixel."""
     index = labels.flatten(1).long()
     sums = values.new_zeros(len(labels), int(labels.max()) + 1)
     sums.scatter_add_(1, index, values.flatten(1))

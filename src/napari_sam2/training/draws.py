@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Draws:
         return self.uniform(*shape, low=math.log(low), high=math.log(high)).exp_()
 
     def normal(self, *shape: int, scale: float = 1.0) -> Tensor:
-        """Normal float32 numbers of mean 0."""
+        """Draw normal float32 numbers of mean 0."""
         return torch.randn(shape, generator=self.generator, device=self.device).mul_(scale)
 
     def chance(self, probability: float, *shape: int) -> Tensor:
@@ -54,6 +57,6 @@ class Draws:
         return torch.randint(low, high, shape, generator=self.generator, device=self.device)
 
     def pick(self, weights: Sequence[float], *shape: int) -> Tensor:
-        """Indices into `weights`, as often as these say."""
+        """Draw indices into `weights`, as often as these say."""
         edges = torch.tensor(weights, device=self.device).cumsum(0)
         return torch.bucketize(self.uniform(*shape) * edges[-1], edges[:-1], right=True)

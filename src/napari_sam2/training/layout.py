@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from .draws import Draws
+if TYPE_CHECKING:
+    from napari_sam2.training.draws import Draws
 
 BLOBS, RODS, TILES = 0, 1, 2
 NEVER = 1e6
@@ -23,7 +25,8 @@ class LayoutRules:
     kinds
         Shares of scenes with blobs, with rods, and with polygons that tile the plane.
     diameter
-        Smallest and largest object, as a fraction of the side of the frame (the square root of the area for rods).
+        Smallest and largest object, as a fraction of the side of the frame (for rods: the square root of the
+        area).
     max_objects
         Objects in a scene at most, those outside the frame and the daughters included.
     volumes
@@ -57,7 +60,8 @@ class Layout:
     bend
         (B, K) curvature of the long axis.
     lift
-        (B, T, K) square of the normalised distance from the centre to this slice; `NEVER` where the object does not live.
+        (B, T, K) square of the normalised distance from the centre to this slice; `NEVER` where the object
+        does not live.
     """
 
     kind: Tensor
@@ -89,10 +93,16 @@ def draw_layout(rules: LayoutRules, batch: int, frames: int, size: int, draws: D
     body = _draw_body(rules, draws, kind, diameter)
     exists = _exists(rules, draws, kind, diameter, size)
     centre, angle = _paths(rules, draws, kind, diameter, frames, size)
-    lift = torch.where(volume.view(-1, 1, 1), _slices(rules, draws, batch, frames), _lives(rules, draws, batch, frames))
+    lift = torch.where(
+        volume.view(-1, 1, 1), _slices(rules, draws, batch, frames), _lives(rules, draws, batch, frames)
+    )
     lift = torch.where(exists.unsqueeze(1), lift, NEVER)
-    breath = 1 + draws.uniform(batch, 1, 1, high=0.08) * torch.sin(_times(draws, frames).view(1, -1, 1) + angle)
-    growth = 1 + _column(draws.sometimes(draws.uniform(batch, high=0.06), 0.7)) * _times(draws, frames).view(1, -1, 1)
+    breath = 1 + draws.uniform(batch, 1, 1, high=0.08) * torch.sin(
+        _times(draws, frames).view(1, -1, 1) + angle
+    )
+    growth = 1 + _column(draws.sometimes(draws.uniform(batch, high=0.06), 0.7)) * _times(draws, frames).view(
+        1, -1, 1
+    )
     rods = (kind == RODS).view(-1, 1, 1)
     layout = Layout(
         kind=kind,
@@ -123,7 +133,11 @@ def _draw_body(rules: LayoutRules, draws: Draws, kind: Tensor, diameter: Tensor)
     batch, count = len(kind), rules.max_objects
     spread = draws.uniform(batch, 1, low=0.03, high=0.3)
     across = diameter.unsqueeze(1) * (spread * draws.normal(batch, count)).exp()
-    ratio = (draws.uniform(batch, 1, low=0.9, high=1.7).log() + 0.2 * draws.normal(batch, count)).exp().clamp(1, 3)
+    ratio = (
+        (draws.uniform(batch, 1, low=0.9, high=1.7).log() + 0.2 * draws.normal(batch, count))
+        .exp()
+        .clamp(1, 3)
+    )
     slender = draws.uniform(batch, 1, low=1.8, high=5.0) * (0.2 * draws.normal(batch, count)).exp()
     slender = slender.clamp(min=1.4)
     rods = (kind == RODS).unsqueeze(1)
@@ -147,7 +161,10 @@ def _paths(
     batch, count = len(kind), rules.max_objects
     radius, time = diameter.view(-1, 1, 1, 1) / 2, _times(draws, frames).view(1, -1, 1, 1)
     anywhere = draws.uniform(batch, 1, count, 2, low=-0.12, high=1.12) * size
-    heap = size * draws.uniform(batch, 1, 1, 2, low=0.3, high=0.7) + draws.normal(batch, 1, count, 2) * radius * 2
+    heap = (
+        size * draws.uniform(batch, 1, 1, 2, low=0.3, high=0.7)
+        + draws.normal(batch, 1, count, 2) * radius * 2
+    )
     heaped = (draws.chance(0.35, batch) & (kind != TILES)).view(-1, 1, 1, 1)
     speed = radius * draws.log_uniform(batch, 1, 1, 1, low=0.01, high=0.4)
     common = radius * draws.sometimes(draws.normal(batch, 1, 1, 2, scale=0.15), 0.4)
@@ -162,7 +179,10 @@ def _paths(
 
 
 def _slices(rules: LayoutRules, draws: Draws, batch: int, frames: int) -> Tensor:
-    height = draws.log_uniform(batch, 1, 1, low=2.5, high=18) * (0.2 * draws.normal(batch, 1, rules.max_objects)).exp()
+    height = (
+        draws.log_uniform(batch, 1, 1, low=2.5, high=18)
+        * (0.2 * draws.normal(batch, 1, rules.max_objects)).exp()
+    )
     middle = draws.uniform(batch, 1, rules.max_objects) * (frames - 1 + height) - height / 2
     return ((_times(draws, frames).view(1, -1, 1) - middle) / height) ** 2
 
@@ -198,7 +218,10 @@ def _divide(layout: Layout, divides: Tensor, draws: Draws) -> Layout:
         child = new.get(name, old[..., :mothers])
         values[name] = old.clone()
         for side, last in ((1, count - mothers), (-1, count - 2 * mothers)):
-            shift = {"y": apart * layout.angle[..., :mothers].sin(), "x": apart * layout.angle[..., :mothers].cos()}
+            shift = {
+                "y": apart * layout.angle[..., :mothers].sin(),
+                "x": apart * layout.angle[..., :mothers].cos(),
+            }
             moved = child + side * shift.get(name, torch.zeros(1, device=draws.device))
             part = slice(last, last + mothers)
             values[name][..., part] = torch.where(chosen, moved, old[..., part])

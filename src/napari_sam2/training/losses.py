@@ -1,14 +1,16 @@
-"""Losses of SAM 2: focal and dice on the best candidate, the candidates' own IoU, and whether the object is there."""
+"""Losses of SAM 2: focal and dice on the best candidate, IoU of all candidates, presence of the object."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_sam2._model.results import Prediction
+if TYPE_CHECKING:
+    from napari_sam2._model.results import Prediction
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class LossWeights:
     focal, dice, iou, presence
         Focal loss, dice loss, error of the predicted IoU, cross-entropy of the object score.
     alpha, gamma
-        Of the focal loss. 0.5 and 0 make it half of the cross-entropy, from which a random start learns sooner.
+        Of the focal loss. 0.5 and 0 make it half the cross-entropy, from which a random start learns sooner.
     """
 
     focal: float = 20.0
@@ -50,7 +52,7 @@ class FrameLoss:
     j: Tensor
 
     def total(self, weights: LossWeights) -> Tensor:
-        """The weighted sum."""
+        """Return the weighted sum."""
         masks = weights.focal * self.focal + weights.dice * self.dice
         return masks + weights.iou * self.iou + weights.presence * self.presence
 
@@ -107,8 +109,8 @@ def frame_loss(
 ) -> FrameLoss:
     """Losses of the answers for N objects on a frame each.
 
-    The candidate with the least mask loss is the one that is trained; all candidates learn their IoU. An object that is
-    not on its frame counts for the object score alone.
+    The candidate with the least mask loss is the one that is trained; all candidates learn their IoU. An
+    object that is not on its frame counts for the object score alone.
 
     Parameters
     ----------
@@ -130,7 +132,9 @@ def frame_loss(
     """
     present = truth.flatten(1).any(1)
     side = truth.shape[-1] // stride
-    logits = functional.interpolate(prediction.raw_masks, size=(side, side), mode="bilinear", align_corners=False)
+    logits = functional.interpolate(
+        prediction.raw_masks, size=(side, side), mode="bilinear", align_corners=False
+    )
     real = _reduce(truth, stride).unsqueeze(1).expand_as(logits)
     focal = focal_loss(logits, real, alpha=weights.alpha, gamma=weights.gamma)
     dice = dice_loss(logits, real)

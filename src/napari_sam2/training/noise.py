@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .draws import Draws
+if TYPE_CHECKING:
+    from napari_sam2.training.draws import Draws
 
 COARSEST = 4
 
@@ -34,8 +37,10 @@ def octave_weights(wavelength: Tensor, size: int, spread: float = 0.7) -> Tensor
     return weights / weights.norm(dim=1, keepdim=True).clamp(min=1e-6)
 
 
-def evolving_noise(draws: Draws, weights: Tensor, frames: int, channels: int, size: int, speed: Tensor) -> Tensor:
-    """A random field of about unit variance at each time.
+def evolving_noise(
+    draws: Draws, weights: Tensor, frames: int, channels: int, size: int, speed: Tensor
+) -> Tensor:
+    """Draw a random field of about unit variance at each time.
 
     Parameters
     ----------
@@ -46,7 +51,7 @@ def evolving_noise(draws: Draws, weights: Tensor, frames: int, channels: int, si
     frames, channels, size
         Frames, independent fields, and side in pixels.
     speed
-        (B,) change from frame to frame in radians: 0 keeps the field as it is, pi / 2 makes the next one unrelated.
+        (B,) change from frame to frame in radians: 0 keeps the field, pi / 2 makes the next one unrelated.
 
     Returns
     -------

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from .losses import LossWeights
+from napari_sam2.training.losses import LossWeights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -66,17 +69,30 @@ class Stage:
 
 
 def default_stages() -> tuple[Stage, ...]:
-    """Discs, large objects, clips, all on small frames; then on 256 pixels, where objects are as large in pixels.
+    """Return discs, large objects, clips, all on small frames, then 256 pixels with objects of the same size.
 
-    The first stages use cross-entropy instead of the focal loss: with that a random start stays with empty masks for long.
+    The first stages use cross-entropy instead of the focal loss, from which a random start keeps empty masks
+    for long.
     """
     plain = LossWeights(focal=2.0, alpha=0.5, gamma=0.0)
     return (
         Stage(share=0.04, size=128, frames=1, batch=8, objects=4, weights=plain, dense=1.0, spots=True),
-        Stage(share=0.08, size=128, frames=1, batch=8, objects=4, diameter=(0.2, 0.5), scenery=10, weights=plain, dense=1.0),
+        Stage(
+            share=0.08,
+            size=128,
+            frames=1,
+            batch=8,
+            objects=4,
+            diameter=(0.2, 0.5),
+            scenery=10,
+            weights=plain,
+            dense=1.0,
+        ),
         Stage(share=0.20, size=128, frames=1, batch=8, objects=4, diameter=(0.12, 0.5), dense=0.5),
         Stage(share=0.34, size=128, frames=6, batch=3, objects=4, teacher=0.3, dense=0.1),
-        Stage(share=0.08, size=256, frames=1, batch=4, objects=6, diameter=(0.05, 0.35), scenery=32, dense=0.2),
+        Stage(
+            share=0.08, size=256, frames=1, batch=4, objects=6, diameter=(0.05, 0.35), scenery=32, dense=0.2
+        ),
         Stage(share=0.26, size=256, frames=7, batch=1, objects=6, diameter=(0.05, 0.35), scenery=26),
     )
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from .draws import Draws
-from .layout import NEVER, TILES, Layout
-from .noise import evolving_noise, octave_weights
+from napari_sam2.training.layout import NEVER, TILES, Layout
+from napari_sam2.training.noise import evolving_noise, octave_weights
+
+if TYPE_CHECKING:
+    from napari_sam2.training.draws import Draws
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def draw_shapes(layout: Layout, size: int, draws: Draws) -> Shapes:
 
 
 def pick(values: Tensor, index: Tensor) -> Tensor:
-    """The value (B, T or 1, K) of the object that each pixel (B, T, S, S) is nearest to."""
+    """Look up the value (B, T or 1, K) of the object that each pixel (B, T, S, S) is nearest to."""
     batch, frames, height, width = index.shape
     table = values.expand(batch, frames, values.shape[-1])
     return table.gather(2, index.flatten(2)).view(batch, frames, height, width)
@@ -77,7 +80,7 @@ def _warped_grid(layout: Layout, size: int, draws: Draws) -> tuple[Tensor, Tenso
 
 
 def _nearest(layout: Layout, y: Tensor, x: Tensor) -> _Nearest:
-    """The two smallest normalised squared distances. One object at a time keeps the memory small."""
+    """Find the two smallest normalised squared distances, one object at a time to keep the memory small."""
     first, second = torch.full_like(y, NEVER), torch.full_like(y, NEVER)
     index = torch.zeros_like(y, dtype=torch.int64)
     for k in range(layout.y.shape[-1]):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from napari_sam2._model.sam2 import Sam2
+if TYPE_CHECKING:
+    from pathlib import Path
 
-from .dense import DenseHeads
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.training.dense import DenseHeads
 
 POINT_SCALE = 1.0
 SELF_GAIN = 1.2
@@ -67,7 +67,7 @@ class TrainState:
         }
         partial = path.with_suffix(".part")
         torch.save(content, partial)
-        os.replace(partial, path)
+        partial.replace(path)
 
     def load(self, path: Path, settings: dict[str, object]) -> None:
         """Go on from a file.
@@ -80,7 +80,9 @@ class TrainState:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         other = {key for key, value in settings.items() if content["settings"].get(key) != value}
         if other:
-            raise ValueError(f"{path} comes from a run with other settings ({', '.join(sorted(other))}); choose another folder")
+            raise ValueError(
+                f"{path} is of a run with other settings ({', '.join(sorted(other))}); choose another folder"
+            )
         self.model.load_state_dict(content["model"])
         self.average.load_state_dict(content["average"])
         self.heads.load_state_dict(content["heads"])
@@ -99,10 +101,10 @@ class TrainState:
 def initialise(model: Sam2, seed: int) -> None:
     """Give a new network its first weights, the same for the same seed.
 
-    Linear layers and convolutions keep the variance of their input, so that attention is uneven from the first step and
-    a click is felt through the decoder: with PyTorch's own, smaller scheme the masks stay empty for thousands of steps.
-    Free parameters get small random values, and the layer scale of the memory encoder starts where a short training can
-    use its blocks.
+    Linear layers and convolutions keep the variance of their input, so that attention is uneven from the
+    first step and a click is felt through the decoder: with PyTorch's own, smaller scheme the masks stay
+    empty for thousands of steps. Free parameters get small random values, and the layer scale of the memory
+    encoder starts where a short training can use its blocks.
     """
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(model.named_parameters()):
@@ -131,10 +133,10 @@ def _initialise_one(name: str, parameter: nn.Parameter, model: Sam2, generator: 
 
 @torch.no_grad()
 def _match_places(model: Sam2) -> None:
-    """Let queries and keys between prompts and image start alike, so that a click attends to the place it was made at.
+    """Let queries and keys between prompts and image start alike, so that a click attends to its place.
 
-    Their product is then the similarity of the position codes, if what else the tokens carry is small beside these. To
-    find that out takes a random start most of its time.
+    Their product is then the similarity of the position codes, if what else the tokens carry is small beside
+    these. To find that out takes a random start most of its time.
     """
     for name, module in model.sam_mask_decoder.transformer.named_modules():
         if name.endswith(("token_to_image", "image_to_token", "self_attn")):
@@ -148,7 +150,7 @@ def _match_places(model: Sam2) -> None:
 
 
 def averaged_copy(model: Sam2) -> Sam2:
-    """A copy that takes no gradients."""
+    """Copy a network; the copy takes no gradients."""
     return copy.deepcopy(model).eval().requires_grad_(False)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .appearance import render
-from .draws import Draws
-from .layout import LayoutRules, draw_layout
-from .shapes import draw_shapes
+from napari_sam2.training.appearance import render
+from napari_sam2.training.draws import Draws
+from napari_sam2.training.layout import LayoutRules, draw_layout
+from napari_sam2.training.shapes import draw_shapes
 
 
 @dataclass(frozen=True)

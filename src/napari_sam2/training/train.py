@@ -7,8 +7,8 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -16,16 +16,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from napari_sam2._model.config import NANO_CONFIG, RELEASED_CONFIGS, Sam2Config
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.training.clicks import choose_targets, spot_targets
+from napari_sam2.training.clips import Plan, draw_plan, encode_clips, mean_jaccard, run_clip
+from napari_sam2.training.dense import DenseHeads, dense_loss
+from napari_sam2.training.draws import Draws
+from napari_sam2.training.layout import LayoutRules
+from napari_sam2.training.losses import FrameLoss, frame_loss
+from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at
+from napari_sam2.training.state import TrainState, averaged_copy, initialise, make_optimizer
+from napari_sam2.training.synthetic import SyntheticConfig, make_sequences
 
-from .clicks import choose_targets, spot_targets
-from .clips import Plan, draw_plan, encode_clips, mean_jaccard, run_clip
-from .dense import DenseHeads, dense_loss
-from .draws import Draws
-from .layout import LayoutRules
-from .losses import FrameLoss, frame_loss
-from .schedule import Stage, default_stages, rate_factor, stage_at
-from .state import TrainState, averaged_copy, initialise, make_optimizer
-from .synthetic import SyntheticConfig, make_sequences
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Validate = Callable[[Sam2], Mapping[str, float]]
 _TERMS = tuple(term.name for term in fields(FrameLoss))
@@ -90,14 +92,16 @@ class TrainConfig:
             If there is no budget, or two, or it is not positive, or there are no stages.
         """
         if (self.minutes is None) == (self.steps is None):
-            raise ValueError(f"give either minutes or steps, got minutes={self.minutes} and steps={self.steps}")
+            raise ValueError(
+                f"give either minutes or steps, got minutes={self.minutes} and steps={self.steps}"
+            )
         if (self.minutes or self.steps or 0) <= 0:
             raise ValueError(f"the budget must be positive, got minutes={self.minutes}, steps={self.steps}")
         if not self.stages:
             raise ValueError("give at least one stage")
 
     def settings(self) -> dict[str, object]:
-        """What a run that goes on must have in common with the one before; budget, stages and rates may change."""
+        """Tell what a run that goes on must share with the one before; the rest may change."""
         return {"start": self.start, "seed": self.seed}
 
 
@@ -121,7 +125,9 @@ class TrainResult:
     validation: Mapping[str, float]
 
 
-def train(config: TrainConfig, *, validate: Validate | None = None, stop_after: int | None = None) -> TrainResult:
+def train(
+    config: TrainConfig, *, validate: Validate | None = None, stop_after: int | None = None
+) -> TrainResult:
     """Train a network, or go on where a run in the same folder stopped.
 
     Parameters
@@ -131,7 +137,8 @@ def train(config: TrainConfig, *, validate: Validate | None = None, stop_after: 
     validate
         Scores a network beside the held-out synthetic sequences, by name.
     stop_after
-        Interrupt this call after so many steps, as if the machine had been switched off right after a checkpoint.
+        Interrupt this call after so many steps, as if the machine had been switched off right after a
+        checkpoint.
 
     Returns
     -------
@@ -148,7 +155,7 @@ def train(config: TrainConfig, *, validate: Validate | None = None, stop_after: 
 
 
 def new_state(config: TrainConfig) -> TrainState:
-    """The state before the first step."""
+    """Make the state before the first step."""
     named = {NANO_CONFIG.name: NANO_CONFIG, **RELEASED_CONFIGS}
     if config.start in named:
         model = new_model(named[config.start], config.seed)
@@ -162,7 +169,7 @@ def new_state(config: TrainConfig) -> TrainState:
 
 
 def new_model(config: Sam2Config, seed: int) -> Sam2:
-    """A network with random weights."""
+    """Make a network with random weights."""
     model = Sam2(config)
     initialise(model, seed)
     return model
@@ -213,7 +220,13 @@ def train_step(state: TrainState, config: TrainConfig, stage: Stage) -> FrameLos
 
 
 def synthetic_j(
-    model: Sam2, *, clips: int = 8, frames: int = 8, size: int | None = None, objects: int = 4, seed: int = 10_000_019
+    model: Sam2,
+    *,
+    clips: int = 8,
+    frames: int = 8,
+    size: int | None = None,
+    objects: int = 4,
+    seed: int = 10_000_019,
 ) -> float:
     """Mean J on held-out synthetic sequences: one innermost click on the first frame, tracked to the last.
 
@@ -241,7 +254,13 @@ def synthetic_j(
             draws = Draws(generator)
             targets = choose_targets(made.labels, objects, draws)
             if targets.valid.any():
-                scores.append(mean_jaccard(run_clip(model, encode_clips(model, made.images), targets, plan, draws), targets, model))
+                scores.append(
+                    mean_jaccard(
+                        run_clip(model, encode_clips(model, made.images), targets, plan, draws),
+                        targets,
+                        model,
+                    )
+                )
     model.train(was_training)
     return math.fsum(scores) / max(len(scores), 1)
 
@@ -305,7 +324,9 @@ class _Run:
             self._log_losses(index, rate)
 
     def _log_losses(self, stage: int, rate: float) -> None:
-        means = {name: round(sum(r[name] for r in self.recent) / len(self.recent), 4) for name in self.recent[0]}
+        means = {
+            name: round(sum(r[name] for r in self.recent) / len(self.recent), 4) for name in self.recent[0]
+        }
         speed = self.frames / max(time.monotonic() - self.since, 1e-9)
         self._write({"stage": stage, "rate": rate, "frames_per_second": round(speed, 1), **means})
         self.recent, self.frames, self.since = [], 0, time.monotonic()
