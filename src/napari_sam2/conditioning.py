@@ -36,12 +36,12 @@ class Base:
     ----------
     low_res : array (4g, 4g), float32
         Its logits on the network's grid.
-    embedding : array (C, g, g), float32
-        The memory-conditioned features that it was predicted from.
+    embedding : array (C, g, g), float32, or None
+        The memory-conditioned features that it was predicted from; None where another network made them.
     """
 
     low_res: npt.NDArray[np.float32]
-    embedding: npt.NDArray[np.float32]
+    embedding: npt.NDArray[np.float32] | None
 
 
 def answer_prompts(
@@ -76,12 +76,11 @@ def answer_prompts(
     if prompts.is_empty:
         raise ValueError("there is no prompt to answer: give a point, a box or a mask")
     device = features.embedding.device
-    if base is None:
+    if base is None or base.embedding is None:
         embedding = model.recall(features, None)
-        previous = None
     else:
         embedding = torch.from_numpy(base.embedding)[None].to(device)
-        previous = _limit(torch.from_numpy(base.low_res)[None, None].to(device))
+    previous = None if base is None else _limit(torch.from_numpy(base.low_res)[None, None].to(device))
     prediction: Prediction | None = None
     if prompts.mask is not None:
         mask = _square_mask(model, prompts.mask, device)

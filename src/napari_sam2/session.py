@@ -144,11 +144,11 @@ class Session:
 
     def entry(self, obj: int, frame: int) -> Entry | None:
         """Return what is known of an object on a frame: logits, score, presence, where it comes from."""
-        return self._state.labels.get(obj, frame)
+        return self._state.entry(check_key(obj, frame, self.volume.num_frames))
 
     def mask(self, obj: int, frame: int) -> NDArray[np.bool_]:
         """Return an object's own mask (H, W), before overlaps are decided."""
-        return self._state.labels.mask(obj, frame)
+        return self._state.mask(check_key(obj, frame, self.volume.num_frames))
 
     def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> FrameResult:
         """Say all that is said of an object on a frame, and get its mask there.

@@ -50,11 +50,13 @@ def check_range(frames: range | None, num_frames: int) -> range | None:
 
     Raises
     ------
-    ValueError
-        If the range is empty, has gaps or leaves the sequence.
+    TypeError, ValueError
+        If it is no range, is empty, has gaps or leaves the sequence.
     """
     if frames is None:
         return None
+    if not isinstance(frames, range):
+        raise TypeError(f"frames must be a range, such as range(0, {num_frames}); got {frames!r}")
     if not frames or abs(frames.step) != 1 or min(frames) < 0 or max(frames) >= num_frames:
         raise ValueError(f"frames must be a range of step 1 within 0 to {num_frames - 1}; got {frames}")
     return range(min(frames), max(frames) + 1)

@@ -93,7 +93,8 @@ def _record_arrays(records: Mapping[PromptKey, PromptRecord]) -> dict[str, npt.N
             arrays[_array_name(key, "mask")] = record.prompts.mask
         if record.base is not None:
             arrays[_array_name(key, "low_res")] = record.base.low_res
-            arrays[_array_name(key, "embedding")] = record.base.embedding
+            if record.base.embedding is not None:
+                arrays[_array_name(key, "embedding")] = record.base.embedding
     return arrays
 
 
@@ -157,13 +158,19 @@ class SavedSession:
         if model is None:
             size, precision = stored["image_size"], stored["precision"]
             model = load_model(stored["name"], image_size=size, precision=precision)
-        if checksum(model) != stored["checksum"]:
+        if not self._is_made_by(model):
             warnings.warn(
-                f"the session was made with other weights of {stored['name']}: its masks are kept, but what "
-                "is computed from now on may differ",
+                f"the session was made with another model than this one ({stored['name']}, "
+                f"{stored['image_size']} pixels, {stored['precision']}): its masks are kept, but what is "
+                "computed from now on may differ",
                 stacklevel=3,
             )
         return model
+
+    def _is_made_by(self, model: Sam2) -> bool:
+        """Whether the session was made by these weights at this size and precision."""
+        stored, given = self.document["model"], _describe_model(model)
+        return all(given[name] == stored[name] for name in ("checksum", "image_size", "precision"))
 
     @property
     def origins(self) -> tuple[PassKey, ...]:
@@ -181,23 +188,31 @@ class SavedSession:
             Track again what was tracked, instead of taking the stored masks.
         """
         state.revision = self.document["revision"]
-        for row in self.document["prompts"]:
-            key = PromptKey(row["obj"], row["frame"])
-            state.put_record(key, self._record(key, row))
-        entries = list(unpack_entries(self.arrays, self.origins, state.labels.shape[1:]))
-        for stored in entries:
-            if not (recompute and stored.entry.provenance == "tracked" and stored.entry.origin is not None):
+        self._restore_prompts(state)
+        again: list[StoredEntry] = []
+        for stored in unpack_entries(self.arrays, self.origins, state.labels.shape[1:]):
+            if recompute and _can_be_tracked(state, stored):
+                again.append(stored)
+            else:
                 state.put_entry(stored.key, stored.entry)
-        if recompute:
-            jobs = _replay(entries)
-            for result in state.tracker.track(jobs):
-                write_tracked(state, result)
+        origins = {stored.key: stored.entry.origin for stored in again}
+        for result in state.tracker.track(_replay(again)):
+            write_tracked(state, result, only=origins)
 
-    def _record(self, key: PromptKey, row: Mapping[str, Any]) -> PromptRecord:
+    def _restore_prompts(self, state: SessionState) -> None:
+        rows = self.document["prompts"]
+        # Features of another network mean nothing to this one.
+        keep_features = any(row["base"] for row in rows) and self._is_made_by(state.tracker.model)
+        for row in rows:
+            key = PromptKey(row["obj"], row["frame"])
+            state.put_record(key, self._record(key, row, keep_features=keep_features))
+
+    def _record(self, key: PromptKey, row: Mapping[str, Any], *, keep_features: bool) -> PromptRecord:
         said = {name: value for name, value in row.items() if name not in _RECORD_FIELDS}
         base = None
         if row["base"]:
-            base = Base(self.arrays[_array_name(key, "low_res")], self.arrays[_array_name(key, "embedding")])
+            features = self.arrays.get(_array_name(key, "embedding")) if keep_features else None
+            base = Base(self.arrays[_array_name(key, "low_res")], features)
         prompts = FramePrompts.from_json(said, self.arrays.get(_array_name(key, "mask")))
         return PromptRecord(prompts, row["revision"], base, row["source"])
 
@@ -223,13 +238,30 @@ def _read_pass(values: Mapping[str, Any]) -> PassKey:
     return PassKey(values["first"], values["reverse"], anchors, seed)
 
 
+def _can_be_tracked(state: SessionState, stored: StoredEntry) -> bool:
+    """Whether the mask came from a pass whose confirmed frames are still the object's."""
+    origin = stored.entry.origin
+    return (
+        stored.key not in state.records
+        and isinstance(origin, PassKey)
+        and origin.reaches(stored.key.frame, state.tracker.anchors(stored.key.obj))
+    )
+
+
 def _replay(entries: Iterable[StoredEntry]) -> list[Job]:
     """Plan the passes again that the tracked masks came from, each as far as its masks go."""
     frames: dict[tuple[int, PassKey], list[int]] = {}
     for stored in entries:
-        if isinstance(stored.entry.origin, PassKey) and stored.entry.provenance == "tracked":
+        if isinstance(stored.entry.origin, PassKey):
             frames.setdefault((stored.key.obj, stored.entry.origin), []).append(stored.key.frame)
-    return [
-        Job(obj, Pass(key.first, min(at) if key.reverse else max(at), key.reverse, key.anchors, key.seed))
-        for (obj, key), at in frames.items()
-    ]
+    starts = {
+        (obj, PassKey(key.seed.first, reverse=False, anchors=key.anchors)): key.first
+        for obj, key in frames
+        if key.seed
+    }
+    jobs = []
+    for (obj, key), at in frames.items():
+        last = min(at) if key.reverse else max(at)
+        returns = starts.get((obj, key))
+        jobs.append(Job(obj, Pass(key.first, last, key.reverse, key.anchors, key.seed, returns)))
+    return jobs

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_sam2.conditioning import Base
 from napari_sam2.labels import Entry, PackedMask
+from napari_sam2.passes import PassKey
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session_state import PromptRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from napari_sam2.conditioning import Base
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.labels import Provenance
-    from napari_sam2.passes import PassKey
     from napari_sam2.session_state import SessionState
     from napari_sam2.tracker_state import Job
 
@@ -25,6 +25,11 @@ def check_unlocked(state: SessionState, key: PromptKey) -> None:
     entry = state.entry(key)
     if entry is not None and entry.locked:
         raise ValueError(f"object {key.obj} is locked on frame {key.frame}: unlock it first")
+
+
+def _check_known(state: SessionState, obj: int) -> None:
+    if obj not in state.objects:
+        raise ValueError(f"there is no object {obj}: those that are there are {list(state.objects)}")
 
 
 def confirm(state: SessionState, key: PromptKey, record: PromptRecord) -> FrameResult:
@@ -46,7 +51,9 @@ def take_back(state: SessionState, key: PromptKey) -> FrameResult:
     state.put_record(key, None)
     state.put_entry(key, None)
     if record is not None and record.base is not None:
-        state.put_entry(key, Entry(logits=state.tracker.place(record.base.low_res), presence=1.0))
+        # The base stays at hand for the next first correction of this frame.
+        shown = state.tracker.place(record.base.low_res)
+        state.put_entry(key, Entry(logits=shown, presence=1.0, origin=record.base))
     return state.tracker.empty_result(key.frame)
 
 
@@ -56,9 +63,11 @@ def find_base(state: SessionState, key: PromptKey) -> Base | None:
     if record is not None:
         return record.base
     entry = state.entry(key)
-    if entry is None or entry.origin is None:
+    origin = None if entry is None else entry.origin
+    if isinstance(origin, Base):
+        return origin
+    if entry is None or not isinstance(origin, PassKey):
         return None
-    origin: PassKey = entry.origin  # type: ignore[assignment]  # no others are written here
     return state.tracker.base_of(key.obj, key.frame, entry.logits, origin)
 
 
@@ -76,7 +85,7 @@ def lock(state: SessionState, key: PromptKey) -> None:
     if entry is None:
         raise ValueError(f"object {key.obj} has no mask on frame {key.frame}: prompt or propagate it first")
     if key not in state.records:
-        prompts = FramePrompts(mask=state.labels.mask(key.obj, key.frame))
+        prompts = FramePrompts(mask=state.mask(key))
         state.put_record(key, PromptRecord(prompts, state.next_revision(), source="locked"))
     state.put_entry(key, replace(entry, locked=True))
 
@@ -93,6 +102,7 @@ def unlock(state: SessionState, key: PromptKey) -> None:
 
 def remove(state: SessionState, obj: int) -> None:
     """Remove an object with all that is known of it."""
+    _check_known(state, obj)
     for key in state.keys(obj):
         state.put_record(key, None)
         state.put_entry(key, None)
@@ -102,13 +112,16 @@ def merge(state: SessionState, obj: int, other: int) -> None:
     """Give all that is known of `other` to `obj`."""
     if obj == other:
         raise ValueError(f"object {obj} cannot be merged with itself")
+    _check_known(state, obj)
+    _check_known(state, other)
     for key in state.keys(other):
         _hand_over(state, key, PromptKey(obj, key.frame))
 
 
 def split(state: SessionState, key: PromptKey, new: int | None) -> int:
     """Give what is known of an object from a frame on to a new one, and return its id."""
-    target = max(state.objects, default=0) + 1 if new is None else new
+    _check_known(state, key.obj)
+    target = max(state.objects) + 1 if new is None else new
     if target in state.objects:
         raise ValueError(f"object {target} is there already: choose a free id")
     for source in state.keys(key.obj):
@@ -118,15 +131,17 @@ def split(state: SessionState, key: PromptKey, new: int | None) -> int:
 
 
 def _hand_over(state: SessionState, source: PromptKey, target: PromptKey) -> None:
-    """Move record and entry to another object; where that has a mask too, the union counts as painted."""
+    """Move record and entry to another object; where both have a mask, the union counts as painted."""
     record, entry = state.records.get(source), state.entry(source)
-    if state.entry(target) is not None:
-        mask = state.labels.mask(source.obj, source.frame) | state.labels.mask(target.obj, target.frame)
-        record = PromptRecord(FramePrompts(mask=mask), state.next_revision(), source="painted")
-        entry = _painted(record.prompts)
+    mask, own = state.mask(source), state.mask(target)
     state.put_record(source, None)
     state.put_entry(source, None)
-    state.put_record(target, record or state.records.get(target))
+    if state.entry(target) is not None and not mask.any():
+        return
+    if own.any() or target in state.records:
+        record = PromptRecord(FramePrompts(mask=mask | own), state.next_revision(), source="painted")
+        entry = _painted(record.prompts)
+    state.put_record(target, record)
     state.put_entry(target, entry)
 
 
@@ -155,13 +170,18 @@ def locked_steps(state: SessionState, steps: Iterator[FrameResult], run: int) ->
         yield replace(result, run=run)
 
 
-def write_tracked(state: SessionState, result: FrameResult) -> None:
-    """Write a tracked result, less objects whose prompts have changed since it was computed."""
+def write_tracked(
+    state: SessionState, result: FrameResult, only: Mapping[PromptKey, Hashable] | None = None
+) -> None:
+    """Write a tracked result, less objects whose prompts have changed since it was computed.
+
+    `only` names the places to write and the pass whose answer each of them takes.
+    """
     for index, (obj, origin) in enumerate(zip(result.objects, result.origins, strict=True)):
         key = PromptKey(obj, result.frame)
-        if origin is None or key in state.records:
+        if origin is None or key in state.records or (only is not None and only.get(key) != origin):
             continue
-        if set(origin.anchors) <= set(state.tracker.anchors(obj)):
+        if origin.reaches(result.frame, state.tracker.anchors(obj)):
             state.put_entry(key, _entry(result, index, "tracked"))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.conditioning import Base
     from napari_sam2.labels import Entry, LabelVolume
+    from napari_sam2.placement import BoolArray
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.tracker import Tracker
 
@@ -88,13 +89,15 @@ class SessionState:
 
     def next_revision(self) -> int:
         """Return a number that no state of any prompts has had."""
-        self.revision += 1
-        return self.revision
+        with self.lock:
+            self.revision += 1
+            return self.revision
 
     @property
     def objects(self) -> tuple[int, ...]:
         """Ids with a record or an entry, in order."""
-        return tuple(sorted({key.obj for key in self.records} | set(self.labels.all_objects)))
+        with self.lock:
+            return tuple(sorted({key.obj for key in self.records} | set(self.labels.all_objects)))
 
     def keys(self, obj: int) -> tuple[PromptKey, ...]:
         """List the places of an object that have a record or an entry, in order."""
@@ -103,7 +106,13 @@ class SessionState:
 
     def entry(self, key: PromptKey) -> Entry | None:
         """Return the labels entry of a place."""
-        return self.labels.get(key.obj, key.frame)
+        with self.lock:
+            return self.labels.get(key.obj, key.frame)
+
+    def mask(self, key: PromptKey) -> BoolArray:
+        """Return an object's own mask on a frame, (H, W)."""
+        with self.lock:
+            return self.labels.mask(key.obj, key.frame)
 
     def put_record(self, key: PromptKey, record: PromptRecord | None) -> None:
         """Replace a record, undoably, and tell the tracker."""

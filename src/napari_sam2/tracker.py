@@ -18,6 +18,7 @@ from napari_sam2.tracker_state import Confirmed, Job, Track
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     import numpy.typing as npt
     from torch import Tensor
 
@@ -235,7 +236,7 @@ class Tracker:
         try:
             yield from self._sweep([job for job in jobs if not job.planned.reverse], told)
             backward = [job for job in jobs if job.planned.reverse]
-            for _ in self._sweep(self._missing_seeds(backward), set()):
+            for _ in self._sweep(self._missing_seeds(backward), None):
                 pass
             yield from self._sweep(backward, told)
         finally:
@@ -264,25 +265,34 @@ class Tracker:
         track = self._tracks.get((job.obj, key))
         return track if track and track.planned.returns == job.planned.first else None
 
-    def _sweep(self, jobs: Sequence[Job], told: set[tuple[int, int]]) -> Iterator[FrameResult]:
-        """Track passes of one direction together."""
+    def _sweep(self, jobs: Sequence[Job], told: set[tuple[int, int]] | None) -> Iterator[FrameResult]:
+        """Track passes of one direction together; `told` is None for seeds, which nobody is told of."""
         jobs = [job for job in jobs if job.planned.key.reaches(job.planned.first, self.anchors(job.obj))]
         tracks = [self._open(job) for job in jobs]
         ahead = {id(track): track.ahead for track in tracks}
-        confirmed = self._confirmed_on_the_way(tracks, jobs, told)
+        confirmed = {} if told is None else self._confirmed_on_the_way(tracks, jobs, told)
         frames = {frame for frames in ahead.values() for frame in frames} | set(confirmed)
         order = sorted(frames, reverse=any(job.planned.reverse for job in jobs))
         for index, frame in enumerate(order):
             active = [track for track in tracks if frame in ahead[id(track)] and self._is_valid(track)]
+            if told is not None:
+                active = [t for t in active if t.planned.key.reaches(frame, self.anchors(t.obj))]
             if active:
                 self.features.read_ahead(order[index + 1 : index + 2])
-            rows = self._advance(frame, active)
-            here = [obj for obj in confirmed.get(frame, ()) if frame in self._confirmed.get(obj, {})]
+            rows = [self._as_confirmed(row, frame) for row in self._advance(frame, active)]
+            here = set(confirmed.get(frame, ())) - {row.obj for row in rows}
+            here = {obj for obj in here if frame in self._confirmed.get(obj, {})}
             rows += [Row(obj, self._answer(obj, frame)) for obj in here]
             if rows:
                 yield gather_rows(frame, rows, self._frame_shape)
         for track in tracks:
             self._close(track)
+
+    def _as_confirmed(self, row: Row, frame: int) -> Row:
+        """Put what the user said while the pass was under way in place of what it tracked."""
+        if frame not in self._confirmed.get(row.obj, {}):
+            return row
+        return Row(row.obj, self._answer(row.obj, frame))
 
     def _is_valid(self, track: Track) -> bool:
         """Whether nothing that the pass depends on has changed since it was opened."""
@@ -304,7 +314,7 @@ class Tracker:
     def _open(self, job: Job) -> Track:
         """Go on with a pass whose memories are held at the right frame, or begin it."""
         held = self._tracks.get((job.obj, job.planned.key))
-        if held is not None and job.begin is not None:
+        if held and job.begin is not None and held.planned.returns == job.planned.returns:
             held.planned = job.planned  # which may end elsewhere
             if held.continues_at(job.begin):
                 return held

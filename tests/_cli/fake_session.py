@@ -42,6 +42,9 @@ class FakeSession:
     def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> None:
         self.prompts[PromptKey(obj, frame)] = prompts
 
+    def paint(self, obj: int, frame: int, mask: NDArray[np.bool_]) -> None:
+        self.prompts[PromptKey(obj, frame)] = FramePrompts(mask=mask)
+
     def mask(self, obj: int, frame: int) -> NDArray[np.bool_]:
         lost = frame == self.bad_frame and PromptKey(obj, frame) not in self.prompts
         found: NDArray[np.bool_] = (self.truth[frame] == obj) & (not lost)

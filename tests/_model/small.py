@@ -46,12 +46,12 @@ def small_model(seed: int = 5, **options: Any) -> Sam2:
     config = replace(SMALL_CONFIG, **options)
     with torch.random.fork_rng(devices=[]):
         model = Sam2(config)
-    model.load_state_dict({n: _weights(n, tuple(t.shape), seed) for n, t in model.state_dict().items()})
+    model.load_state_dict({n: seeded_weights(n, tuple(t.shape), seed) for n, t in model.state_dict().items()})
     return model.requires_grad_(requires_grad=False).eval()
 
 
 @cache
-def _weights(name: str, shape: tuple[int, ...], seed: int) -> Tensor:
+def seeded_weights(name: str, shape: tuple[int, ...], seed: int) -> Tensor:
     """Draw weights that keep activations near one, with codes, biases and scales large enough to matter."""
     values = normal(f"{seed}:{name}", *shape)
     leaf = name.rpartition(".")[2]

@@ -194,7 +194,6 @@ def cut(path: Path, kept: float) -> None:
     path.write_bytes(content[:length])
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize(
     "content", [b"x", b"000", b"0" * 9, b"]q", b"\x80\x02M\x01", b"PK\x03\x04" + bytes(40)]
 )
@@ -215,7 +214,6 @@ class Touching:
         return os.mkdir, (str(self.path), 0o755)
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("kind", ["torch", "torch nested", "pickle"])
 def test_code_in_a_pickle_is_not_run(tmp_path: Path, kind: str) -> None:
     path, touched = tmp_path / "code.pt", tmp_path / "touched"
@@ -224,7 +222,7 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path, kind: str) -> None:
     else:
         content = {**small_tensors(), "extra": Touching(touched)}
         torch.save({"model": content} if kind == "torch nested" else content, path)
-    with pytest.raises(CheckpointError, match=r"code\.pt holds more than weights.*was not run"):
+    with pytest.raises(CheckpointError, match=r"code\.pt .*nothing of it was run"):
         load_model(path, device="cpu")
     assert not touched.exists()
 

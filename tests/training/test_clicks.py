@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_sam2.training.clicks import boxes, choose_targets, click_inside, corrective_clicks, depth, first_clicks, join
+from napari_sam2.training.clicks import (
+    boxes,
+    choose_targets,
+    click_inside,
+    corrective_clicks,
+    depth,
+    first_clicks,
+    join,
+    spot_targets,
+)
 from napari_sam2.training.draws import Draws
 
 
@@ -100,3 +109,12 @@ def test_too_few_objects_repeat_the_same() -> None:
     assert targets.valid.all()
     assert (targets.truth[0] == targets.truth[2]).all()
     assert targets.truth[0].sum() == 400
+
+
+def test_spots_are_discs_with_a_click_in_their_middle() -> None:
+    spots = spot_targets(2, 3, 2, 64, _draws())
+    assert spots.truth.shape == (6, 2, 64, 64)
+    assert spots.owner.tolist() == [0, 0, 0, 1, 1, 1]
+    assert spots.present.all()
+    assert spots.truth.sum((2, 3)).max() <= 3.2 * 8**2 + 20
+    assert torch.equal(spots.truth[:, 0], spots.truth[:, 1])

@@ -8,9 +8,17 @@ import torch
 from napari_sam2._model.config import Sam2Config
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2.training.clicks import Targets
-from napari_sam2.training.clips import Answer, Plan, PromptKind, draw_plan, mean_jaccard, run_clip
-from napari_sam2.training.clips import _Memory as Memory
-from napari_sam2.training.clips import recall_memories
+from napari_sam2.training.clips import (
+    Answer,
+    Memory,
+    Plan,
+    PromptKind,
+    draw_plan,
+    encode_clips,
+    mean_jaccard,
+    recall_memories,
+    run_clip,
+)
 from napari_sam2.training.draws import Draws
 from napari_sam2.training.state import initialise
 
@@ -40,14 +48,16 @@ def _draws() -> Draws:
 
 @pytest.mark.parametrize("prompt", ["click", "box", "mask"])
 def test_every_frame_gets_an_answer(model: Sam2, targets: Targets, prompt: PromptKind) -> None:
-    answers = run_clip(model, _images(), targets, Plan(prompt=prompt), _draws())
+    answers = run_clip(model, encode_clips(model, _images()), targets, Plan(prompt=prompt), _draws())
     assert [a.frame for a in answers] == [0, 1, 2, 3]
     assert [a.trained for a in answers] == [prompt != "mask", True, True, True]
     assert [a.prediction.masks.shape[1] for a in answers] == [1 if prompt in ("box", "mask") else 3, 3, 3, 3]
 
 
 def test_corrections_add_answers(model: Sam2, targets: Targets) -> None:
-    answers = run_clip(model, _images(), targets, Plan(corrections=2, corrected=2), _draws())
+    answers = run_clip(
+        model, encode_clips(model, _images()), targets, Plan(corrections=2, corrected=2), _draws()
+    )
     assert [a.frame for a in answers] == [0, 0, 0, 1, 2, 2, 3]
     assert answers[1].prediction.masks.shape[1] == 1
 
@@ -55,7 +65,14 @@ def test_corrections_add_answers(model: Sam2, targets: Targets) -> None:
 def test_gradients_reach_all_parts(tiny_config: Sam2Config, targets: Targets) -> None:
     model = Sam2(tiny_config).train()
     initialise(model, 0)
-    answers = run_clip(model, _images(), targets, Plan(prompt="mask", corrected=1), _draws())
+    with torch.no_grad():
+        # The pointer of an object that is told absent has no gradient.
+        for name, parameter in model.sam_mask_decoder.pred_obj_score_head.named_parameters():
+            if name == "layers.2.bias":
+                parameter.fill_(5.0)
+    answers = run_clip(
+        model, encode_clips(model, _images()), targets, Plan(prompt="mask", corrected=1), _draws()
+    )
     sum(a.prediction.raw_masks.square().mean() + a.prediction.ious.mean() for a in answers).backward()  # type: ignore[union-attr]
     for name in ("image_encoder", "memory_attention", "memory_encoder", "sam_mask_decoder", "obj_ptr_proj"):
         grads = [p.grad for p in model.get_submodule(name).parameters()]
@@ -85,7 +102,7 @@ def test_plans_fit_their_clips() -> None:
 
 
 def test_mean_jaccard_counts_the_last_answer_of_a_frame(model: Sam2, targets: Targets) -> None:
-    answer = run_clip(model, _images(), targets, Plan(), _draws())[0]
+    answer = run_clip(model, encode_clips(model, _images()), targets, Plan(), _draws())[0]
     quarter = torch.nn.functional.avg_pool2d(targets.truth[:, 0].float().unsqueeze(1), 4)
     right = (quarter * 2 - 1) * 20
     wrong = Answer(0, replace(answer.prediction, masks=-right, best=torch.zeros(2, dtype=torch.int64)))
@@ -95,6 +112,6 @@ def test_mean_jaccard_counts_the_last_answer_of_a_frame(model: Sam2, targets: Ta
 
 
 def test_absent_and_predicted_absent_is_right(model: Sam2, targets: Targets) -> None:
-    answer = run_clip(model, _images(), targets, Plan(), _draws())[3]
+    answer = run_clip(model, encode_clips(model, _images()), targets, Plan(), _draws())[3]
     empty = replace(answer.prediction, masks=torch.full_like(answer.prediction.masks, -1024.0))
     assert mean_jaccard((Answer(3, empty),), targets, model) == pytest.approx(0.5)

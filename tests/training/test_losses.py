@@ -24,7 +24,9 @@ def test_focal_without_focus_is_half_of_the_cross_entropy() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 8, 8, generator=generator)
     truth = (torch.rand(3, 8, 8, generator=generator) > 0.5).float()
-    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean((1, 2))
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(
+        (1, 2)
+    )
     assert torch.allclose(focal_loss(logits, truth, alpha=0.5, gamma=0.0), entropy / 2, atol=1e-6)
 
 
@@ -80,7 +82,11 @@ def test_all_candidates_learn_their_iou(square: torch.Tensor) -> None:
     masks = torch.stack((_logits(square), -_logits(square)), 1)
     ious = torch.tensor([[0.3, 0.4]], requires_grad=True)
     terms = frame_loss(
-        _prediction(masks, ious, torch.ones(1, 1)), square, torch.tensor([True]), weights=LossWeights(), stride=1
+        _prediction(masks, ious, torch.ones(1, 1)),
+        square,
+        torch.tensor([True]),
+        weights=LossWeights(),
+        stride=1,
     )
     terms.iou.backward()
     assert ious.grad is not None
@@ -88,11 +94,14 @@ def test_all_candidates_learn_their_iou(square: torch.Tensor) -> None:
 
 
 def test_an_absent_object_counts_for_its_score_alone(square: torch.Tensor) -> None:
-    masks = torch.zeros(2, 3, 4, 4, requires_grad=True)
+    masks = torch.zeros(2, 3, 4, 4)
     truth = torch.cat((torch.zeros_like(square), square))
     presence = torch.tensor([[2.0], [2.0]])
     terms = frame_loss(
-        _prediction(masks, torch.full((2, 3), 0.5), presence), truth, torch.tensor([True, False]), weights=LossWeights()
+        _prediction(masks, torch.full((2, 3), 0.5), presence),
+        truth,
+        torch.tensor([True, False]),
+        weights=LossWeights(),
     )
     assert float(terms.focal) == float(terms.dice) == float(terms.iou) == 0
     assert float(terms.presence) == pytest.approx(math.log(1 + math.exp(2)), rel=1e-5)

@@ -25,9 +25,9 @@ def test_shapes_types_and_ranges() -> None:
     assert made.labels.shape == (6, 5, 64, 64)
     assert made.images.dtype == torch.float32
     assert made.labels.dtype == torch.int32
-    assert 0 <= made.images.min()
+    assert made.images.min() >= 0
     assert made.images.max() <= 255
-    assert 0 <= made.labels.min()
+    assert made.labels.min() >= 0
     assert made.labels.max() <= 12
 
 

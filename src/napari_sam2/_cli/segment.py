@@ -93,6 +93,8 @@ def _check_paths(images: Path, output: Path, save_session: Path | None) -> None:
     """Fail before the network is loaded."""
     arguments.check_input(images)
     arguments.check_output(output)
+    if output.resolve() == images.resolve():
+        raise ValueError(f"{output} holds the images: choose another name for the labels.")
     if save_session is not None:
         arguments.check_folder(save_session)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import warnings
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -142,10 +143,13 @@ def _read_safetensors(path: Path) -> Checkpoint:
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # remarks on pickles that are refused below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        # torch's own message tells how to run the code in the file all the same; nobody should.
         raise CheckpointError(
-            f"{path} holds more than weights, or is no checkpoint; it was not run: {error}"
+            f"{path} is no checkpoint, or holds more than weights (code, perhaps); nothing of it was run."
         ) from error
     except Exception as error:
         # Damaged bytes lead the unpickler to errors of any kind.

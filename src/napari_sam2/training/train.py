@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from pathlib import Path  # the command line reads the annotations
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -25,9 +25,6 @@ from napari_sam2.training.losses import FrameLoss, frame_loss
 from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at
 from napari_sam2.training.state import TrainState, averaged_copy, initialise, make_optimizer
 from napari_sam2.training.synthetic import SyntheticConfig, make_sequences
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Validate = Callable[[Sam2], Mapping[str, float]]
 _TERMS = tuple(term.name for term in fields(FrameLoss))
