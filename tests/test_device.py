@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_sam2 import device
 from napari_sam2.device import Runtime, choose_device, choose_runtime, free_memory
 
 CPU = torch.device("cpu")
@@ -86,5 +85,5 @@ def test_autocast_lowers_matrix_work_only_where_it_is_asked_for() -> None:
 
 def test_free_memory_is_told_by_cuda_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert free_memory(CPU) is None
-    monkeypatch.setattr(device.torch.cuda, "mem_get_info", lambda _: (5, 9))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (5, 9))
     assert free_memory(torch.device("cuda")) == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ class NotedFrames:
     def frame(self, index: int) -> NDArray[np.uint8]:
         self.read.append(index)
         self.threads.append(threading.current_thread().name)
-        return self.frames[index][..., None]
+        return np.expand_dims(self.frames[index], -1)
 
 
 def cache_of(model: FakeModel, count: int = 8, **options: int) -> tuple[FeatureCache, NotedFrames]:
@@ -45,7 +46,7 @@ def test_a_frame_of_the_right_size_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_a_plain_frame_stays_plain_in_every_channel(dtype: type) -> None:
-    frame = np.broadcast_to(np.array([10, 200, 77], dtype), (13, 29, 3))
+    frame: NDArray[Any] = np.broadcast_to(np.array([10, 200, 77], dtype), (13, 29, 3))
     resized = resize_frame(frame, 32)
     assert resized.shape == (3, 32, 32)
     assert resized.dtype == np.float32
@@ -53,12 +54,11 @@ def test_a_plain_frame_stays_plain_in_every_channel(dtype: type) -> None:
 
 
 def test_eight_bit_frames_are_rounded_as_image_files_are_and_others_not() -> None:
-    frame = np.random.default_rng(0).integers(0, 256, (20, 20, 1), dtype=np.uint8)
+    frame = np.random.default_rng(0).integers(100, 150, (20, 20, 1), dtype=np.uint8)
     rounded, exact = resize_frame(frame, 32), resize_frame(frame.astype(np.float32), 32)
     assert (rounded == np.round(rounded)).all()
     assert not (exact == np.round(exact)).all()
-    inside = (exact > 0) & (exact < 255)
-    assert np.abs(rounded - exact)[inside].max() <= 1
+    assert np.abs(rounded - exact).max() <= 1
 
 
 def test_rows_and_columns_are_stretched_each_by_its_own_factor() -> None:
@@ -120,7 +120,7 @@ def test_frames_that_have_features_are_not_read_ahead(fake_model: FakeModel) -> 
 
 
 def test_reading_goes_on_after_it_was_stopped(fake_model: FakeModel) -> None:
-    cache, frames = cache_of(fake_model)
+    cache, _ = cache_of(fake_model)
     for frame in (1, 2):
         cache.read_ahead([frame])
         cache.stop_reading()

@@ -32,7 +32,9 @@ def gaps(anchors: tuple[Anchor, ...], limits: range | None = None) -> tuple[Pass
     return plan_gaps(anchors, num_frames=LENGTH, reach=REACH, limits=limits)
 
 
-def sweep(anchors: tuple[Anchor, ...], start: int, *, reverse: bool, limits: range | None = None) -> tuple[Pass, ...]:
+def sweep(
+    anchors: tuple[Anchor, ...], start: int, *, reverse: bool, limits: range | None = None
+) -> tuple[Pass, ...]:
     return plan_sweep(anchors, num_frames=LENGTH, start=start, reverse=reverse, limits=limits)
 
 
@@ -43,7 +45,7 @@ def neighbours(anchors: tuple[Anchor, ...], frame: int) -> tuple[Anchor | None, 
 
 
 def reachable(anchors: tuple[Anchor, ...]) -> list[int]:
-    """Frames that the object can be followed to from a frame that it is on, through no frame that it is not on."""
+    """Frames with a neighbouring confirmed frame that the object is on."""
     confirmed = {anchor.frame for anchor in anchors}
     return [
         frame
@@ -90,7 +92,9 @@ def test_a_gap_attends_to_its_two_ends_where_the_object_is_there(anchors: tuple[
 
 
 @given(anchor_sets(), windows())
-def test_passes_go_away_from_their_start_forward_ones_first(anchors: tuple[Anchor, ...], limits: range) -> None:
+def test_passes_go_away_from_their_start_forward_ones_first(
+    anchors: tuple[Anchor, ...], limits: range
+) -> None:
     passes = gaps(anchors, limits)
     assert [planned.reverse for planned in passes] == sorted(planned.reverse for planned in passes)
     for planned in passes:
@@ -159,7 +163,7 @@ def test_there_is_no_seed_beyond_the_last_frame() -> None:
 
 def test_a_gap_has_no_seed_since_both_ends_are_attended() -> None:
     inner = [planned for planned in gaps((Anchor(5, 0), Anchor(15, 0))) if len(planned.anchors) == 2]
-    assert [(planned.first, planned.last, planned.seed) for planned in inner] == [(5, 10, None), (15, 11, None)]
+    assert [(p.first, p.last, p.seed) for p in inner] == [(5, 10, None), (15, 11, None)]
 
 
 def test_limits_away_from_the_prompt_start_where_they_begin() -> None:
@@ -198,7 +202,9 @@ def test_a_sweep_computes_what_lies_ahead_and_can_be_reached(anchors: tuple[Anch
 
 
 @given(anchor_sets(), frames)
-def test_a_sweep_goes_on_from_every_frame_that_the_object_is_on(anchors: tuple[Anchor, ...], start: int) -> None:
+def test_a_sweep_goes_on_from_every_frame_that_the_object_is_on(
+    anchors: tuple[Anchor, ...], start: int
+) -> None:
     expected = []
     for frame in range(start, LENGTH):
         before = neighbours(anchors, frame)[0]

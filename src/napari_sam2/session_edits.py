@@ -48,9 +48,11 @@ def confirm(state: SessionState, key: PromptKey, record: PromptRecord) -> FrameR
 def take_back(state: SessionState, key: PromptKey) -> FrameResult:
     """Take prompts back; where the frame had been tracked before, that answer shows again."""
     record = state.records.get(key)
+    if record is None:
+        return state.tracker.empty_result(key.frame)
     state.put_record(key, None)
     state.put_entry(key, None)
-    if record is not None and record.base is not None:
+    if record.base is not None:
         # The base stays at hand for the next first correction of this frame.
         shown = state.tracker.place(record.base.low_res)
         state.put_entry(key, Entry(logits=shown, presence=1.0, origin=record.base))
@@ -93,7 +95,7 @@ def lock(state: SessionState, key: PromptKey) -> None:
 def unlock(state: SessionState, key: PromptKey) -> None:
     """Take back `lock`."""
     entry = state.entry(key)
-    if entry is not None:
+    if entry is not None and entry.locked:
         state.put_entry(key, replace(entry, locked=False))
     record = state.records.get(key)
     if record is not None and record.source == "locked":

@@ -88,9 +88,11 @@ class Track:
         return self.front in frames[:-1] and frames[frames.index(self.front) + 1] == frame
 
     def remember(self, frame: int, outcome: Outcome) -> None:
-        """Take up an answer and drop what no later frame can attend to."""
+        """Take up an answer and drop what neither this frame nor a later one attends to."""
         if outcome.memory is not None:
             self.bank.add_tracked(frame, outcome.memory, outcome.prediction.pointer)
+        reverse = self.planned.reverse
         returns = () if self.planned.returns is None else (self.planned.returns,)
-        self.bank.trim(frame, self.planned.reverse, returns=returns)
+        # Until the next frame is computed, all that this one was predicted from stays for its correction.
+        self.bank.trim(frame + 1 if reverse else frame - 1, reverse, returns=returns)
         self.front = frame

@@ -202,9 +202,18 @@ def build_model(config: Sam2Config, tensors: Mapping[str, Tensor]) -> Sam2:
         model = Sam2(config)
     _check_tensors(config, model.state_dict(), tensors)
     model.load_state_dict(
-        {name: tensor.float() for name, tensor in tensors.items()}, strict=True, assign=True
+        {name: _aligned(tensor) for name, tensor in tensors.items()}, strict=True, assign=True
     )
     return model.requires_grad_(requires_grad=False).eval()
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """Return float32 values as torch itself would lay them out.
+
+    Tensors of a safetensors file lie anywhere in it; matrix kernels give other last bits for them.
+    """
+    values = tensor.float()
+    return values if values.data_ptr() % 64 == 0 else values.clone()
 
 
 def _check_tensors(config: Sam2Config, expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:

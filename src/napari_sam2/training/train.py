@@ -68,7 +68,7 @@ class TrainConfig:
     steps: int | None = None
     stages: tuple[Stage, ...] = field(default_factory=default_stages)
     rate: float = 1e-3
-    warmup: float = 0.03
+    warmup: float = 0.02
     decay: float = 0.05
     clip: float = 1.0
     average: float = 0.998

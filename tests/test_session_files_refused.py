@@ -1,0 +1,98 @@
+"""Session files that cannot be opened or written: what is wrong is told, and nothing half-written is left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_sam2.session import Session
+from tests.fakes import noisy_frames, seeing_model
+
+COUNT = 10
+REAL = seeing_model()
+IMAGES = noisy_frames(COUNT)
+
+
+def saved(session: Session, folder: Path) -> Path:
+    path = folder / "cells.sam2.json"
+    session.save(path)
+    return path
+
+
+def edit(path: Path, **changes: Any) -> None:
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, **changes}))
+
+
+@pytest.mark.parametrize(
+    "images",
+    [IMAGES[:-1], IMAGES[:, :-1], IMAGES.astype(np.uint16), np.roll(IMAGES, 1, axis=0)],
+    ids=["shorter", "smaller", "other type", "other values"],
+)
+def test_other_images_are_refused(tmp_path: Path, images: np.ndarray) -> None:
+    path = saved(Session(IMAGES, model=REAL), tmp_path)
+    with pytest.raises(ValueError, match="other images than the session's"):
+        Session.load(path, images, REAL)
+
+
+def test_images_that_are_nowhere_have_to_be_given(tmp_path: Path) -> None:
+    path = saved(Session(IMAGES, model=REAL), tmp_path)
+    with pytest.raises(ValueError, match="pass them as data"):
+        Session.load(path, model=REAL)
+
+
+def test_images_that_have_moved_are_named(tmp_path: Path) -> None:
+    session = Session(IMAGES, model=REAL)
+    session.location = str(tmp_path / "gone.tif")
+    path = saved(session, tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"gone\.tif"):
+        Session.load(path, model=REAL)
+
+
+def test_another_version_is_refused(tmp_path: Path) -> None:
+    path = saved(Session(IMAGES, model=REAL), tmp_path)
+    edit(path, version=2)
+    with pytest.raises(ValueError, match="version 2, this program reads version 1"):
+        Session.load(path, IMAGES, REAL)
+
+
+def test_a_truncated_document_is_refused(tmp_path: Path) -> None:
+    path = saved(Session(IMAGES, model=REAL), tmp_path)
+    path.write_text(path.read_text()[:300])
+    with pytest.raises(ValueError, match="not a session file"):
+        Session.load(path, IMAGES, REAL)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    path = saved(Session(IMAGES, model=REAL), tmp_path)
+    shutil.rmtree(tmp_path / "cells.sam2.zarr")
+    with pytest.raises(FileNotFoundError, match=r"cells\.sam2\.zarr is missing"):
+        Session.load(path, IMAGES, REAL)
+
+
+def test_a_document_without_its_parts_names_them(tmp_path: Path) -> None:
+    path = saved(Session(IMAGES, model=REAL), tmp_path)
+    document = json.loads(path.read_text())
+    del document["passes"], document["model"]
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="not a whole session file: model, passes missing"):
+        Session.load(path, IMAGES, REAL)
+
+
+def test_a_session_that_cannot_be_saved_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    session = Session(IMAGES, model=REAL)
+    monkeypatch.setattr(zarr.Group, "create_array", full)
+    with pytest.raises(OSError, match="No space left"):
+        session.save(tmp_path / "cells.sam2.json")
+    assert list(tmp_path.iterdir()) == []
