@@ -134,7 +134,13 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     # With presence but without pointers the released code looks for a parameter that it does not make.
     (
         "three prompts",
-        {"use_pointers": False, "fixed_no_object_pointer": False, "predict_presence": False},
+        {
+            "use_pointers": False,
+            "fixed_no_object_pointer": False,
+            "predict_presence": False,
+            "encode_pointer_time": False,
+            "project_pointer_time": False,
+        },
     ),
     ("click", {"soft_no_object_pointer": True}),
     ("click", {"pointer_from_multimask": False}),
@@ -149,13 +155,11 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("correction at 3", {"multimask_when_tracking": False}),
     ("corrections at 3", {"multimask_min_points": 1}),
     ("clicks", {"multimask_max_points": 3}),
-    ("box", {"stability_fallback": False}),
     ("clicks", {"stability_delta": 1.0, "stability_threshold": 0.99}),
 )
 
 ABSENT_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("mask", {"fixed_no_object_pointer": False}),
-    ("mask", {"soft_no_object_pointer": True}),
     ("mask", {"soft_no_object_pointer": True, "fixed_no_object_pointer": False}),
     ("mask", {"no_object_spatial": False}),
 )
