@@ -113,3 +113,12 @@ def test_the_total_is_weighted(square: torch.Tensor) -> None:
     by_hand = 20 * terms.focal + terms.dice + terms.iou + terms.presence
     assert float(terms.total(LossWeights())) == pytest.approx(float(by_hand))
     assert float(terms.presence) == pytest.approx(math.log(2))
+
+
+def test_presence_weighs_the_rare_absent_object_as_much_as_the_present_ones() -> None:
+    truth = torch.zeros(8, 8, 8, dtype=torch.bool)
+    truth[:7, 2:6, 2:6] = True
+    prediction = _prediction(torch.zeros(8, 1, 8, 8), torch.zeros(8, 1), torch.full((8, 1), 2.0))
+    loss = frame_loss(prediction, truth, torch.ones(8, dtype=torch.bool), weights=LossWeights(), stride=1)
+    wrong, right = (torch.nn.functional.softplus(torch.tensor(value)) for value in (2.0, -2.0))
+    assert torch.isclose(loss.presence, (wrong + right) / 2)

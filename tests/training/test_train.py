@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +13,9 @@ from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
 from napari_sam2.training.schedule import Stage
 from napari_sam2.training.state import TrainState, averaged_copy, initialise, make_optimizer
+from napari_sam2.training.steps import synthetic_j
 from napari_sam2.training.synthetic import SyntheticBatch
-from napari_sam2.training.train import TrainConfig, new_heads, new_model, new_state, synthetic_j, train
+from napari_sam2.training.train import TrainConfig, new_heads, new_model, new_state, train
 
 STAGES = (
     Stage(share=1, size=64, frames=1, batch=2, objects=2, diameter=(0.3, 0.5), scenery=6, dense=0.5),
@@ -72,6 +74,38 @@ def test_an_interrupted_run_ends_with_the_same_weights(config: TrainConfig, firs
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
 
 
+def test_two_processes_train_one_network_and_go_on_where_they_stopped(config: TrainConfig) -> None:
+    pair = replace(config, workers=2, threads=1, steps=3)
+    whole = replace(pair, out=config.out.with_name("whole"))
+    assert train(whole).steps == 3
+    train(pair, stop_after=2)
+    generators = torch.load(pair.out / "last.pt", weights_only=True)["generators"]
+    assert len(generators) == 2
+    assert not torch.equal(*generators)
+    train(pair)
+    resumed, expected = _weights(pair.out / "model.safetensors"), _weights(whole.out / "model.safetensors")
+    assert all(torch.equal(resumed[name], expected[name]) for name in expected)
+
+
+def test_a_step_without_a_number_changes_nothing(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_sam2.training import steps
+
+    state = new_state(config)
+    before = {name: value.clone() for name, value in state.model.state_dict().items()}
+    monkeypatch.setattr(steps, "dense_loss", lambda *_: torch.tensor(float("nan")))
+    steps.train_step(state, STAGES[0], config.rules)
+    assert state.step == 1
+    assert all(torch.equal(before[name], value) for name, value in state.model.state_dict().items())
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"workers": 2, "device": "cuda"}])
+def test_workers_are_processes_on_a_cpu(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="workers"):
+        TrainConfig(out=tmp_path, steps=1, **wrong)
+
+
 def test_another_seed_is_another_run(config: TrainConfig) -> None:
     train(replace(config, steps=1))
     with pytest.raises(ValueError, match=r"other settings \(seed\)"):
@@ -119,7 +153,7 @@ def test_the_average_follows_the_weights(tiny_config: Sam2Config) -> None:
 
 def test_the_loss_falls_on_one_scene(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same image at each step is learned by heart."""
-    from napari_sam2.training import train as module
+    from napari_sam2.training import steps as module
 
     labels = torch.zeros(1, 1, 64, 64, dtype=torch.int32)
     labels[..., 16:48, 16:48] = 1
@@ -129,7 +163,7 @@ def test_the_loss_falls_on_one_scene(config: TrainConfig, monkeypatch: pytest.Mo
     state = new_state(config)
     for group in state.optimizer.param_groups:
         group["lr"] = 3e-3
-    terms = [module.train_step(state, config, stage) for _ in range(60)]
+    terms = [module.train_step(state, stage, config.rules) for _ in range(60)]
     start, end = (sum(float(t.total(stage.weights)) for t in part) / 5 for part in (terms[:5], terms[-5:]))
     assert end < 0.6 * start
 

@@ -148,7 +148,7 @@ def frame_loss(
         focal=_mean(focal.gather(1, best)[:, 0], counted),
         dice=_mean(dice.gather(1, best)[:, 0], counted),
         iou=_mean((prediction.ious - iou).abs().mean(1), counted),
-        presence=_mean(seen, valid.float()),
+        presence=_balanced(seen, present, valid),
         j=_mean(iou.gather(1, prediction.best.unsqueeze(1))[:, 0], counted),
     )
 
@@ -157,6 +157,16 @@ def _reduce(truth: Tensor, stride: int) -> Tensor:
     if stride == 1:
         return truth.float()
     return (functional.avg_pool2d(truth.float().unsqueeze(1), stride)[:, 0] >= 0.5).float()
+
+
+def _balanced(values: Tensor, positive: Tensor, counted: Tensor) -> Tensor:
+    """Mean in which the rare class weighs as much as the frequent one, up to eight times its share."""
+    with torch.no_grad():
+        weight = torch.zeros_like(values)
+        for group in (positive & counted, ~positive & counted):
+            share = group.sum() / counted.sum().clamp(min=1)
+            weight = torch.where(group, 0.5 / share.clamp(min=1 / 16), weight)
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def _mean(values: Tensor, counted: Tensor) -> Tensor:

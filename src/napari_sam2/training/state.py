@@ -13,6 +13,8 @@ from torch import nn
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import Tensor
+
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.training.dense import DenseHeads
 
@@ -53,14 +55,14 @@ class TrainState:
     step: int = 0
     seconds: float = 0.0
 
-    def save(self, path: Path, settings: dict[str, object]) -> None:
-        """Write everything to a file, under a temporary name first."""
+    def save(self, path: Path, settings: dict[str, object], generators: list[Tensor]) -> None:
+        """Write all to a file, under a temporary name first; `generators` are those of all processes."""
         content = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "heads": self.heads.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
+            "generators": generators,
             "step": self.step,
             "seconds": self.seconds,
             "settings": settings,
@@ -69,8 +71,8 @@ class TrainState:
         torch.save(content, partial)
         partial.replace(path)
 
-    def load(self, path: Path, settings: dict[str, object]) -> None:
-        """Go on from a file.
+    def load(self, path: Path, settings: dict[str, object], *, rank: int = 0) -> None:
+        """Go on from a file as process `rank`; one that was not there before keeps its own generator.
 
         Raises
         ------
@@ -87,7 +89,8 @@ class TrainState:
         self.average.load_state_dict(content["average"])
         self.heads.load_state_dict(content["heads"])
         self.optimizer.load_state_dict(content["optimizer"])
-        self.generator.set_state(content["generator"])
+        if rank < len(content["generators"]):
+            self.generator.set_state(content["generators"][rank])
         self.step, self.seconds = content["step"], content["seconds"]
 
     @torch.no_grad()

@@ -6,28 +6,27 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path  # the command line reads the annotations
+from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from napari_sam2._model.config import NANO_CONFIG, RELEASED_CONFIGS, Sam2Config
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
-from napari_sam2.training.clicks import choose_targets, spot_targets
-from napari_sam2.training.clips import Plan, draw_plan, encode_clips, mean_jaccard, run_clip
-from napari_sam2.training.dense import DenseHeads, dense_loss
-from napari_sam2.training.draws import Draws
-from napari_sam2.training.layout import LayoutRules
-from napari_sam2.training.losses import FrameLoss, frame_loss
+from napari_sam2.training.dense import DenseHeads
 from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at
 from napari_sam2.training.state import TrainState, averaged_copy, initialise, make_optimizer
-from napari_sam2.training.synthetic import SyntheticConfig, make_sequences
+from napari_sam2.training.steps import TERMS, StepRules, synthetic_j, train_step
+from napari_sam2.training.team import Team, run_team
+
+if TYPE_CHECKING:
+    from napari_sam2.training.losses import FrameLoss
 
 Validate = Callable[[Sam2], Mapping[str, float]]
-_TERMS = tuple(term.name for term in fields(FrameLoss))
+_SEED_STRIDE = 1_000_003
+_STOP, _SAVE = -1.0, -2.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,10 @@ class TrainConfig:
     log_steps
         The log has a line of mean losses for so many steps.
     threads
-        CPU threads; None leaves them as they are.
+        CPU threads of each process; None leaves them as they are.
+    workers
+        Processes that train together on one machine, on a CPU: each makes the `batch` clips of a stage, and
+        their gradients are averaged. Two processes of one thread do almost twice the work of one of two.
     """
 
     out: Path
@@ -79,6 +81,7 @@ class TrainConfig:
     validate_minutes: float = 10.0
     log_steps: int = 20
     threads: int | None = None
+    workers: int = 1
 
     def __post_init__(self) -> None:
         """Check the budget.
@@ -96,6 +99,15 @@ class TrainConfig:
             raise ValueError(f"the budget must be positive, got minutes={self.minutes}, steps={self.steps}")
         if not self.stages:
             raise ValueError("give at least one stage")
+        if self.workers < 1 or (self.workers > 1 and self.device != "cpu"):
+            raise ValueError(
+                f"workers must be 1, or more on the CPU; got {self.workers} on device {self.device!r}"
+            )
+
+    @property
+    def rules(self) -> StepRules:
+        """How a step is made."""
+        return StepRules(self.clip, self.average, self.bfloat16)
 
     def settings(self) -> dict[str, object]:
         """Tell what a run that goes on must share with the one before; the rest may change."""
@@ -142,13 +154,29 @@ def train(
     TrainResult
         Where the weights are.
     """
+    config.out.mkdir(parents=True, exist_ok=True)
+    return run_team(
+        config.workers,
+        lambda team: _Run(config, _resume(config, team), validate, team).go(stop_after),
+        _help,
+        (config,),
+    )
+
+
+def _resume(config: TrainConfig, team: Team) -> TrainState:
+    """Make the state of this process: before the first step, or where a run in the folder stopped."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    config.out.mkdir(parents=True, exist_ok=True)
     state = new_state(config)
+    state.generator.manual_seed(config.seed + _SEED_STRIDE * team.rank)
     if (config.out / "last.pt").exists():
-        state.load(config.out / "last.pt", config.settings())
-    return _Run(config, state, validate).go(stop_after)
+        state.load(config.out / "last.pt", config.settings(), rank=team.rank)
+    return state
+
+
+def _help(team: Team, config: TrainConfig) -> None:
+    """Train along with the leader until it stops."""
+    _Run(config, _resume(config, team), None, team).follow()
 
 
 def new_state(config: TrainConfig) -> TrainState:
@@ -182,101 +210,15 @@ def new_heads(config: Sam2Config, seed: int) -> DenseHeads:
     return heads
 
 
-def train_step(state: TrainState, config: TrainConfig, stage: Stage) -> FrameLoss:
-    """One step on fresh sequences; the mean losses of all answers in it."""
-    draws = Draws(state.generator)
-    rules = SyntheticConfig(LayoutRules(diameter=stage.diameter, max_objects=stage.scenery))
-    made = make_sequences(rules, stage.batch, stage.frames, stage.size, state.generator)
-    if stage.spots:
-        targets = spot_targets(stage.batch, stage.objects, stage.frames, stage.size, draws)
-    else:
-        targets = choose_targets(made.labels, stage.objects, draws)
-    plan = Plan(innermost=1.0) if stage.spots else draw_plan(stage.frames, stage.teacher, draws)
-    device = made.images.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=config.bfloat16), _attention(device):
-        encoded = encode_clips(state.model, made.images)
-        answers = run_clip(state.model, encoded, targets, plan, draws)
-        dense = state.heads(encoded) if stage.dense else []
-    terms = [
-        frame_loss(a.prediction, targets.truth[:, a.frame], targets.valid, weights=stage.weights)
-        for a in answers
-        if a.trained
-    ]
-    loss = torch.stack([term.total(stage.weights) for term in terms]).mean()
-    if dense:
-        loss = loss + stage.dense * dense_loss(dense, made.labels.flatten(0, 1))
-    state.optimizer.zero_grad(set_to_none=True)
-    if torch.isfinite(loss):
-        with _attention(device):
-            loss.backward()
-        torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
-        state.optimizer.step()
-    state.step += 1
-    state.update_average(config.average)
-    return _mean_terms(terms)
-
-
-def synthetic_j(
-    model: Sam2,
-    *,
-    clips: int = 8,
-    frames: int = 8,
-    size: int | None = None,
-    objects: int = 4,
-    seed: int = 10_000_019,
-) -> float:
-    """Mean J on held-out synthetic sequences: one innermost click on the first frame, tracked to the last.
-
-    Parameters
-    ----------
-    model
-        The network.
-    clips, frames, objects
-        Sequences, frames of each, objects of each.
-    size
-        Side of the frames; the configuration's by default.
-    seed
-        Of the sequences; far from seeds that people train with.
-    """
-    side = size or model.config.image_size
-    device = next(model.parameters()).device
-    generator = torch.Generator(device=device).manual_seed(seed)
-    rules = SyntheticConfig(LayoutRules(diameter=(0.06, 0.3), max_objects=24))
-    plan, scores = Plan(innermost=1.0), []
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        for _ in range(clips):
-            made = make_sequences(rules, 1, frames, side, generator)
-            draws = Draws(generator)
-            targets = choose_targets(made.labels, objects, draws)
-            if targets.valid.any():
-                scores.append(
-                    mean_jaccard(
-                        run_clip(model, encode_clips(model, made.images), targets, plan, draws),
-                        targets,
-                        model,
-                    )
-                )
-    model.train(was_training)
-    return math.fsum(scores) / max(len(scores), 1)
-
-
-def _attention(device: str) -> AbstractContextManager[None]:
-    """Plain attention on a CPU: the fused kernel's backward pass is slow there for small windows."""
-    return sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
-
-
-@torch.no_grad()
-def _mean_terms(terms: list[FrameLoss]) -> FrameLoss:
-    return FrameLoss(**{name: torch.stack([getattr(t, name) for t in terms]).mean() for name in _TERMS})
-
-
 class _Run:
-    """The loop around `train_step`: clock, log, checkpoints."""
+    """The loop around `train_step`: clock, log, checkpoints.
 
-    def __init__(self, config: TrainConfig, state: TrainState, validate: Validate | None) -> None:
-        self.config, self.state, self.validate = config, state, validate
+    The leader of a team tells the others the progress before each step, or to hand in the state of their
+    generators, or to stop.
+    """
+
+    def __init__(self, config: TrainConfig, state: TrainState, validate: Validate | None, team: Team) -> None:
+        self.config, self.state, self.validate, self.team = config, state, validate, team
         self.began = time.monotonic() - state.seconds
         self.saved = self.validated = state.seconds
         self.recent: list[dict[str, float]] = []
@@ -299,26 +241,41 @@ class _Run:
             if self.state.seconds - self.validated > 60 * self.config.validate_minutes:
                 self._score()
         self._save()
+        self.team.follow(_STOP)
         self._score()
         return TrainResult(self._weights, self.state.step, self.state.seconds, self.validation)
+
+    def follow(self) -> None:
+        """Do as the leader does, but keep nothing."""
+        while (told := self.team.follow(None)) != _STOP:
+            if told == _SAVE:
+                self.team.collect(self.state.generator.get_state())
+            else:
+                self._train(told)
 
     @property
     def _weights(self) -> Path:
         return self.config.out / "model.safetensors"
 
     def _step(self) -> None:
-        progress = self.progress()
+        progress = self.team.follow(self.progress())
+        terms = self._train(progress)
+        self.state.seconds = time.monotonic() - self.began
+        self.recent.append({name: float(getattr(terms, name)) for name in TERMS})
         index = stage_at(self.config.stages, progress)
         stage = self.config.stages[index]
-        rate = self.config.rate * rate_factor(progress, self.config.warmup)
-        for group in self.state.optimizer.param_groups:
-            group["lr"] = rate
-        terms = train_step(self.state, self.config, stage)
-        self.state.seconds = time.monotonic() - self.began
-        self.recent.append({name: float(getattr(terms, name)) for name in _TERMS})
-        self.frames += stage.batch * stage.frames
+        self.frames += stage.batch * stage.frames * self.team.size
         if self.state.step % self.config.log_steps == 0:
-            self._log_losses(index, rate)
+            self._log_losses(index, self._rate(progress))
+
+    def _train(self, progress: float) -> FrameLoss:
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = self._rate(progress)
+        stage = self.config.stages[stage_at(self.config.stages, progress)]
+        return train_step(self.state, stage, self.config.rules, self.team)
+
+    def _rate(self, progress: float) -> float:
+        return self.config.rate * rate_factor(progress, self.config.warmup)
 
     def _log_losses(self, stage: int, rate: float) -> None:
         means = {
@@ -339,7 +296,9 @@ class _Run:
 
     def _save(self) -> None:
         self.saved = self.state.seconds
-        self.state.save(self.config.out / "last.pt", self.config.settings())
+        self.team.follow(_SAVE)
+        generators = self.team.collect(self.state.generator.get_state())
+        self.state.save(self.config.out / "last.pt", self.config.settings(), generators)
         save_model(self.state.average, self._weights, half=True)
 
     def _write(self, values: dict[str, object]) -> None:

@@ -1,0 +1,163 @@
+"""One step of training, and the score of a network on held-out sequences."""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from napari_sam2.training.clicks import choose_targets, spot_targets
+from napari_sam2.training.clips import Plan, draw_plan, encode_clips, mean_jaccard, run_clip
+from napari_sam2.training.dense import dense_loss
+from napari_sam2.training.draws import Draws
+from napari_sam2.training.layout import LayoutRules
+from napari_sam2.training.losses import FrameLoss, frame_loss
+from napari_sam2.training.synthetic import SyntheticConfig, make_sequences
+from napari_sam2.training.team import Team
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.training.clicks import Targets
+    from napari_sam2.training.clips import Answer
+    from napari_sam2.training.schedule import Stage
+    from napari_sam2.training.state import TrainState
+    from napari_sam2.training.synthetic import SyntheticBatch
+
+TERMS = tuple(term.name for term in fields(FrameLoss))
+
+
+@dataclass(frozen=True)
+class StepRules:
+    """How a step is made.
+
+    Parameters
+    ----------
+    clip
+        Largest norm of the gradient.
+    average
+        Decay of the moving average of the weights.
+    bfloat16
+        Whether to run the network in autocast.
+    """
+
+    clip: float = 1.0
+    average: float = 0.998
+    bfloat16: bool = True
+
+
+def train_step(state: TrainState, stage: Stage, rules: StepRules, team: Team | None = None) -> FrameLoss:
+    """Make one step on fresh sequences; the mean losses of this process's answers in it.
+
+    A step whose loss is no number changes nothing; in a team it counts as one without gradient.
+    """
+    device = state.generator.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=rules.bfloat16), _attention(device):
+        clips = _answer_clips(state, stage)
+    terms = [
+        frame_loss(a.prediction, clips.targets.truth[:, a.frame], clips.targets.valid, weights=stage.weights)
+        for a in clips.answers
+        if a.trained
+    ]
+    loss = torch.stack([term.total(stage.weights) for term in terms]).mean()
+    if clips.dense:
+        loss = loss + stage.dense * dense_loss(clips.dense, clips.made.labels.flatten(0, 1))
+    state.optimizer.zero_grad(set_to_none=True)
+    usable = bool(torch.isfinite(loss))
+    if usable:
+        with _attention(device):
+            loss.backward()
+    if usable or (team and team.size > 1):
+        _descend(state, rules, team or Team())
+    state.step += 1
+    state.update_average(rules.average)
+    return _mean_terms(terms)
+
+
+@dataclass(frozen=True)
+class _Clips:
+    made: SyntheticBatch
+    targets: Targets
+    answers: tuple[Answer, ...]
+    dense: list[Tensor]
+
+
+def _answer_clips(state: TrainState, stage: Stage) -> _Clips:
+    draws = Draws(state.generator)
+    scenes = SyntheticConfig(LayoutRules(diameter=stage.diameter, max_objects=stage.scenery))
+    made = make_sequences(scenes, stage.batch, stage.frames, stage.size, state.generator)
+    if stage.spots:
+        targets = spot_targets(stage.batch, stage.objects, stage.frames, stage.size, draws)
+    else:
+        targets = choose_targets(made.labels, stage.objects, draws)
+    plan = Plan(innermost=1.0) if stage.spots else draw_plan(stage.frames, stage.teacher, draws)
+    encoded = encode_clips(state.model, made.images)
+    answers = run_clip(state.model, encoded, targets, plan, draws)
+    return _Clips(made, targets, answers, state.heads(encoded) if stage.dense else [])
+
+
+def _descend(state: TrainState, rules: StepRules, team: Team) -> None:
+    team.share_gradients((*state.model.parameters(), *state.heads.parameters()))
+    torch.nn.utils.clip_grad_norm_(state.model.parameters(), rules.clip)
+    state.optimizer.step()
+
+
+def synthetic_j(
+    model: Sam2,
+    *,
+    clips: int = 8,
+    frames: int = 8,
+    size: int | None = None,
+    objects: int = 4,
+    seed: int = 10_000_019,
+) -> float:
+    """Mean J on held-out synthetic sequences: one innermost click on the first frame, tracked to the last.
+
+    Parameters
+    ----------
+    model
+        The network.
+    clips, frames, objects
+        Sequences, frames of each, objects of each.
+    size
+        Side of the frames; the configuration's by default.
+    seed
+        Of the sequences; far from seeds that people train with.
+    """
+    side = size or model.config.image_size
+    device = next(model.parameters()).device
+    generator = torch.Generator(device=device).manual_seed(seed)
+    rules = SyntheticConfig(LayoutRules(diameter=(0.06, 0.3), max_objects=24))
+    plan, scores = Plan(innermost=1.0), []
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for _ in range(clips):
+            made = make_sequences(rules, 1, frames, side, generator)
+            draws = Draws(generator)
+            targets = choose_targets(made.labels, objects, draws)
+            if targets.valid.any():
+                scores.append(
+                    mean_jaccard(
+                        run_clip(model, encode_clips(model, made.images), targets, plan, draws),
+                        targets,
+                        model,
+                    )
+                )
+    model.train(was_training)
+    return math.fsum(scores) / max(len(scores), 1)
+
+
+def _attention(device: str) -> AbstractContextManager[None]:
+    """Plain attention on a CPU: the fused kernel's backward pass is slow there for small windows."""
+    return sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
+
+
+@torch.no_grad()
+def _mean_terms(terms: list[FrameLoss]) -> FrameLoss:
+    return FrameLoss(**{name: torch.stack([getattr(t, name) for t in terms]).mean() for name in TERMS})
