@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from napari_sam2._model.results import Prediction
 
 
+LEAST_AREA = 1e-3
+"""Part of the frame that an object has to cover for its object score to be asked for."""
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """Weights of the terms; the defaults are those of SAM 2's paper.
@@ -110,7 +114,7 @@ def frame_loss(
     """Losses of the answers for N objects on a frame each.
 
     The candidate with the least mask loss is the one that is trained; all candidates learn their IoU. An
-    object that is not on its frame counts for the object score alone.
+    object that is not on its frame counts for the object score alone, one of a few pixels not for that.
 
     Parameters
     ----------
@@ -148,7 +152,7 @@ def frame_loss(
         focal=_mean(focal.gather(1, best)[:, 0], counted),
         dice=_mean(dice.gather(1, best)[:, 0], counted),
         iou=_mean((prediction.ious - iou).abs().mean(1), counted),
-        presence=_balanced(seen, present, valid),
+        presence=_balanced(seen, present, valid & _is_certain(truth)),
         j=_mean(iou.gather(1, prediction.best.unsqueeze(1))[:, 0], counted),
     )
 
@@ -157,6 +161,12 @@ def _reduce(truth: Tensor, stride: int) -> Tensor:
     if stride == 1:
         return truth.float()
     return (functional.avg_pool2d(truth.float().unsqueeze(1), stride)[:, 0] >= 0.5).float()
+
+
+def _is_certain(truth: Tensor) -> Tensor:
+    """Whether an object is clearly there or clearly not: a few last pixels of a body are neither."""
+    area = truth.flatten(1).sum(1)
+    return (area == 0) | (area >= LEAST_AREA * truth.shape[-1] ** 2)
 
 
 def _balanced(values: Tensor, positive: Tensor, counted: Tensor) -> Tensor:

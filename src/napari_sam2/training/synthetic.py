@@ -9,7 +9,8 @@ from torch import Tensor
 
 from napari_sam2.training.appearance import render
 from napari_sam2.training.draws import Draws
-from napari_sam2.training.layout import LayoutRules, draw_layout
+from napari_sam2.training.layout import LayoutRules
+from napari_sam2.training.scenes import draw_layout
 from napari_sam2.training.shapes import draw_shapes
 
 
@@ -72,6 +73,8 @@ def make_sequences(
     if size < 32 or size % 8:
         raise ValueError(f"size must be a multiple of 8 and at least 32, got {size}")
     draws = Draws(generator)
-    layout = draw_layout(config.layout, batch, frames, size, draws)
-    shapes = draw_shapes(layout, size, draws)
-    return SyntheticBatch(render(layout, shapes, draws), shapes.labels)
+    # A network's half precision is too coarse for places in pixels.
+    with torch.autocast(generator.device.type, enabled=False):
+        layout = draw_layout(config.layout, batch, frames, size, draws)
+        shapes = draw_shapes(layout, size, draws)
+        return SyntheticBatch(render(layout, shapes, draws), shapes.labels)
