@@ -72,7 +72,7 @@ def truth(kept: dict[tuple[int, int], Entry], clean: CleanUp | None = None) -> n
         claims.setdefault(frame, []).append((obj, entry, mask, values))
     for frame, y, x in np.ndindex(*SHAPE):
         rivals = [
-            (entry.painted is not None, entry.locked, values[y, x], -obj)
+            (entry.locked, entry.painted is not None, values[y, x], -obj)
             for obj, entry, mask, values in claims.get(frame, ())
             if mask[y, x]
         ]
@@ -157,7 +157,7 @@ PIXEL = (0, 10, 8)
         (Entry(disc((10, 8), 6)), Entry(disc((10, 8), 6)), 1),
         (Entry(disc((10, 8), 6, height=2)), Entry(disc((10, 8), 6, height=1), locked=True), 2),
         (Entry(disc((10, 8), 6), locked=True), Entry(disc((10, 8), 6, height=2), locked=True), 2),
-        (Entry(disc((10, 8), 6), locked=True), Entry(painted=square(8, 6, 12, 12)), 2),
+        (Entry(disc((10, 8), 6), locked=True), Entry(painted=square(8, 6, 12, 12)), 1),
         (Entry(painted=square(8, 6, 12, 12)), Entry(painted=square(8, 6, 12, 12)), 1),
         (Entry(painted=square(8, 6, 12, 12)), Entry(painted=square(8, 6, 12, 12), locked=True), 2),
         (Entry(painted=square(0, 0, 2, 2)), Entry(disc((10, 8), 6)), 2),

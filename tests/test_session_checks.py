@@ -161,8 +161,8 @@ def test_prompts_that_were_taken_back_are_no_prompts(session: Session) -> None:
 
 
 def test_a_view_that_is_none(fake_model: FakeModel) -> None:
-    with pytest.raises(ValueError, match="auto, frame; got 'window'"):
-        Session(plain_frames(COUNT), model=fake_model.as_model(), view="window")
+    with pytest.raises(ValueError, match="auto, frame, window; got 'square'"):
+        Session(plain_frames(COUNT), model=fake_model.as_model(), view="square")  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------ the checks

@@ -207,7 +207,7 @@ def test_the_document_says_what_people_want_to_know(tmp_path: Path) -> None:
     session = Session(IMAGES, model=REAL)
     session.set_prompts(1, 4, click(10, 8))
     document = json.loads(saved(session, tmp_path).read_text())
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert document["program"]
     assert document["model"]["name"] == "small"
     assert len(document["model"]["checksum"]) == 64

@@ -66,6 +66,12 @@ _ACTIONS: dict[str, Callable[..., object]] = {
     "remove": lambda session, obj: session.remove_object(obj),
     "merge": lambda session, obj, other: session.merge(obj, other),
     "split": lambda session, obj, frame: session.split(obj, frame),
+    "begin": lambda session, obj, frame: session.begins_here(obj, frame),
+    "end for good": lambda session, obj, frame: session.ends_here(obj, frame),
+    "divide": lambda session, obj, frame: session.divide(obj, frame),
+    "lock object": lambda session, obj: session.lock_object(obj),
+    "unlock object": lambda session, obj: session.unlock_object(obj),
+    "rename": lambda session, obj, frame: session.rename(obj, f"number {frame}"),
 }
 
 objects, frames, rows = st.integers(1, 3), st.integers(0, COUNT - 1), st.integers(0, SHAPE[0] - 1)
@@ -78,7 +84,9 @@ actions = st.one_of(
     st.builds(Named, st.sampled_from(["take back", "end", "correct", "lock", "unlock", "split"]),
               st.tuples(objects, frames)),
     st.builds(Named, st.just("paint"), st.tuples(objects, frames, st.integers(0, 9))),
-    st.builds(Named, st.just("remove"), st.tuples(objects)),
+    st.builds(Named, st.sampled_from(["begin", "end for good", "divide", "rename"]),
+              st.tuples(objects, frames)),
+    st.builds(Named, st.sampled_from(["remove", "lock object", "unlock object"]), st.tuples(objects)),
     st.builds(Named, st.just("merge"), st.tuples(objects, objects)),
 )  # fmt: skip
 
@@ -90,9 +98,10 @@ class Snapshot:
     labels: np.ndarray
     prompts: dict[PromptKey, FramePrompts]
     entries: dict[PromptKey, tuple[object, ...]]
+    facts: tuple[object, ...]
 
 
-def facts(entry: Entry) -> tuple[object, ...]:
+def values(entry: Entry) -> tuple[object, ...]:
     logits = entry.logits.logits.tobytes() if entry.logits else None
     painted = entry.painted.bits.tobytes() if entry.painted else None
     return logits, painted, entry.locked, entry.provenance, entry.score, entry.presence, entry.origin
@@ -101,14 +110,17 @@ def facts(entry: Entry) -> tuple[object, ...]:
 def snapshot(session: Session) -> Snapshot:
     places = [PromptKey(obj, frame) for obj in session.objects for frame in range(COUNT)]
     found = {place: session.entry(place.obj, place.frame) for place in places}
-    entries = {place: facts(entry) for place, entry in found.items() if entry is not None}
-    return Snapshot(session.labels.copy(), session.prompts, entries)
+    entries = {place: values(entry) for place, entry in found.items() if entry is not None}
+    lives = {obj: session.life(obj) for obj in session.objects}
+    facts = session.names, session.parents, session.locked_objects, lives
+    return Snapshot(session.labels.copy(), session.prompts, entries, facts)
 
 
 def assert_same(first: Snapshot, second: Snapshot) -> None:
     np.testing.assert_array_equal(first.labels, second.labels)
     assert first.prompts == second.prompts
     assert first.entries == second.entries
+    assert first.facts == second.facts
 
 
 def carried_out(done: list[Named]) -> Session:

@@ -226,7 +226,7 @@ def test_what_is_kept_does_not_grow_with_the_sequence() -> None:
         steps = tracker.track(tracker.plan((1, 2)))
         largest = 0
         for _ in steps:
-            banks = [track.bank for track in tracker._tracks.values()]
+            banks = [track.bank for track in tracker._sweeps._tracks.values()]
             largest = max(largest, *(len(bank.tracked) + len(bank.tracked_pointers) for bank in banks))
             assert len(banks) <= 4
             assert tracker.features.nbytes <= 2000
@@ -239,10 +239,10 @@ def test_finished_passes_are_let_go_of(fake_model: FakeModel) -> None:
     for frame in range(0, COUNT, 8):
         tracker.declare(1, frame, click(10, 8), revision=frame)
     run(tracker)
-    assert len(tracker._tracks) <= 2
+    assert len(tracker._sweeps._tracks) <= 2
     for start in range(5, 35, 3):
         run(tracker, "both", range(start, start + 2))
-    assert len(tracker._tracks) <= 2
+    assert len(tracker._sweeps._tracks) <= 2
 
 
 def test_ranges_away_from_the_prompt_leave_nothing_behind(fake_model: FakeModel) -> None:
@@ -250,7 +250,7 @@ def test_ranges_away_from_the_prompt_leave_nothing_behind(fake_model: FakeModel)
     tracker.declare(1, 0, click(10, 8))
     for start in range(5, 35, 3):
         run(tracker, "both", range(start, start + 2))
-    assert tracker._tracks == {}
+    assert tracker._sweeps._tracks == {}
 
 
 def test_passes_of_earlier_prompts_are_let_go_of(fake_model: FakeModel) -> None:
@@ -258,9 +258,9 @@ def test_passes_of_earlier_prompts_are_let_go_of(fake_model: FakeModel) -> None:
     for revision in range(5):
         tracker.declare(1, 10, click(10, 8), revision=revision)
         run(tracker)
-    assert len(tracker._tracks) == 1
+    assert len(tracker._sweeps._tracks) == 1
     tracker.remove(1)
-    assert tracker._tracks == {}
+    assert tracker._sweeps._tracks == {}
 
 
 def test_a_bank_kept_for_one_start_is_not_taken_for_another(fake_model: FakeModel) -> None:
@@ -300,5 +300,5 @@ def test_memories_are_kept_in_half_precision() -> None:
     tracker = Tracker(seeing_model(), volume, volume.shape)
     tracker.declare(1, 2, click(10, 8))
     run(tracker)
-    (track,) = tracker._tracks.values()
+    (track,) = tracker._sweeps._tracks.values()
     assert {track.bank.features(f).dtype for f in (*track.bank.tracked, 2)} == {torch.bfloat16}

@@ -1,4 +1,4 @@
-"""The command line: ``napari-sam2 demo | segment | evaluate | models | train``."""
+"""The command line: ``napari-sam2 demo | segment | batch | evaluate | models | train``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Parameter
 
-from napari_sam2._cli.process import keep_memory
 from napari_sam2._cli.progress import INTERRUPTED
 from napari_sam2._model.errors import CheckpointError
+from napari_sam2.process import keep_memory
 
 USER_ERROR = 2
 """Exit status of a run that could not be done as asked."""
@@ -18,9 +18,10 @@ USER_ERROR = 2
 _COMMANDS = {
     "demo": "Track the objects of a sample sequence, and compare with the truth.",
     "segment": "Track objects through a z-stack or time-lapse, and write their labels.",
+    "batch": "Track the objects of many sequences, on one machine or many.",
     "evaluate": "Score a network on images with true labels.",
     "models": "List, download and find networks.",
-    "train": "Train a small network on synthetic sequences.",
+    "train": "Train a small network on synthetic sequences, or tune one to labelled stacks.",
 }
 
 

@@ -10,6 +10,7 @@ import torch
 
 from napari_sam2._model.layers import resize_logits
 from napari_sam2._model.results import Points
+from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,10 +39,13 @@ class Base:
         Its logits on the network's grid.
     embedding : array (C, g, g), float32, or None
         The memory-conditioned features that it was predicted from; None where another network made them.
+    window : Box or None
+        The part of the frame that both cover; None for the whole frame.
     """
 
     low_res: npt.NDArray[np.float32]
     embedding: npt.NDArray[np.float32] | None
+    window: Box | None = None
 
 
 def answer_prompts(
@@ -50,6 +54,7 @@ def answer_prompts(
     prompts: FramePrompts,
     frame_shape: tuple[int, int],
     base: Base | None,
+    window: Box | None = None,
 ) -> Prediction:
     """Predict one object from its prompts: first the mask, then the box, then the points in their order.
 
@@ -66,7 +71,9 @@ def answer_prompts(
     frame_shape : (int, int)
         Height and width of the frame, in pixels.
     base : Base or None
-        On a frame that was tracked before its first correction, what was tracked there.
+        On a frame that was tracked before its first correction, what was tracked there, in the same window.
+    window : Box, optional
+        The part of the frame that the features are of; all of it by default.
 
     Raises
     ------
@@ -75,7 +82,8 @@ def answer_prompts(
     """
     if prompts.is_empty:
         raise ValueError("there is no prompt to answer: give a point, a box or a mask")
-    device = features.embedding.device
+    device, side = features.embedding.device, 16 * features.embedding.shape[-1]
+    seen = window or Box(0, 0, *frame_shape)
     if base is None or base.embedding is None:
         embedding = model.recall(features, None)
     else:
@@ -83,10 +91,10 @@ def answer_prompts(
     previous = None if base is None else _limit(torch.from_numpy(base.low_res)[None, None].to(device))
     prediction: Prediction | None = None
     if prompts.mask is not None:
-        mask = _square_mask(model, prompts.mask, device)
+        mask = _square_mask(prompts.mask, seen, side, device)
         prediction = _answer_mask(model, features, embedding, mask, initial=base is None)
         previous = _limit(prediction.low_res)
-    for index, points in enumerate(_point_steps(model, prompts, frame_shape, device)):
+    for index, points in enumerate(_point_steps(prompts, seen, side, device)):
         prediction = model.predict(
             embedding,
             features.high_res,
@@ -110,16 +118,17 @@ def _answer_mask(
     return model.predict(embedding, features.high_res, points=None, mask_logits=mask, multimask=multimask)
 
 
-def _square_mask(model: Sam2, mask: npt.NDArray[np.bool_], device: torch.device) -> Tensor:
-    """Stretch a frame's mask to the network's square, (1, 1, S, S) of zeros and ones."""
-    side = model.config.image_size
-    values = torch.from_numpy(mask.astype(np.float32))[None, None].to(device)
+def _square_mask(mask: npt.NDArray[np.bool_], window: Box, side: int, device: torch.device) -> Tensor:
+    """Stretch a window of a frame's mask to the network's square, (1, 1, S, S) of zeros and ones."""
+    seen = np.zeros(window.shape, np.float32)
+    inside = window.intersection(Box(0, 0, *mask.shape))
+    if inside is not None:
+        seen[inside.relative_to(window).slices] = mask[inside.slices]
+    values = torch.from_numpy(seen)[None, None].to(device)
     return (resize_logits(values, (side, side), antialias=True) >= 0.5).float()
 
 
-def _point_steps(
-    model: Sam2, prompts: FramePrompts, frame_shape: tuple[int, int], device: torch.device
-) -> list[Points]:
+def _point_steps(prompts: FramePrompts, window: Box, side: int, device: torch.device) -> list[Points]:
     """List the point tokens of each step: the box alone if there is one, then one more click each time."""
     corners = [] if prompts.box is None else [prompts.box[:2], prompts.box[2:]]
     coords = [*corners, *prompts.points]
@@ -127,7 +136,7 @@ def _point_steps(
         _POSITIVE if p else _NEGATIVE for p in prompts.positive
     ]
     first = len(corners) or 1
-    places = to_model_points(coords, frame_shape, model.config.image_size)
+    places = to_model_points(coords, window.shape, side, origin=(window.y0, window.x0))
     return [
         Points(
             torch.from_numpy(places[None, :count]).to(device),
@@ -138,15 +147,19 @@ def _point_steps(
 
 
 def to_model_points(
-    points: list[tuple[float, float]], frame_shape: tuple[int, int], side: int
+    points: list[tuple[float, float]],
+    shape: tuple[int, int],
+    side: int,
+    *,
+    origin: tuple[float, float] = (0, 0),
 ) -> npt.NDArray[np.float32]:
     """Turn (y, x) in pixels of the frame into (x, y) in pixels of the network's square, (P, 2).
 
-    The one place where coordinates are converted: x' = x S / W, y' = y S / H. The prompt encoder adds the
-    half pixel.
+    The one place where coordinates are converted: the window's origin is subtracted, then x' = x S / W,
+    y' = y S / H with the window's height and width. The prompt encoder adds the half pixel.
     """
-    places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
-    scaled: npt.NDArray[np.float64] = places / np.asarray(frame_shape) * side
+    places = np.asarray(points, dtype=np.float64).reshape(-1, 2) - np.asarray(origin, dtype=np.float64)
+    scaled: npt.NDArray[np.float64] = places / np.asarray(shape) * side
     return scaled[:, ::-1].astype(np.float32)
 
 

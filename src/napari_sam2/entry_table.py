@@ -33,15 +33,15 @@ class StoredEntry:
     entry: Entry
 
 
-def pack_entries(entries: Iterable[StoredEntry], origins: Sequence[PassKey]) -> dict[str, npt.NDArray[Any]]:
+def pack_entries(entries: Iterable[StoredEntry], origins: Iterable[PassKey]) -> dict[str, npt.NDArray[Any]]:
     """Turn entries into arrays for `unpack_entries`.
 
     Parameters
     ----------
     entries : iterable of StoredEntry
         In any order.
-    origins : sequence of PassKey
-        Passes that entries come from; an entry keeps its index, other origins are left out.
+    origins : iterable of PassKey
+        Passes that entries come from, in order; an entry keeps its index, other origins are left out.
     """
     index: dict[Hashable, int] = {origin: i for i, origin in enumerate(origins)}
     integers, floats, logits, bits = [], [], [np.zeros(0, np.float32)], [np.zeros(0, np.uint8)]
@@ -72,6 +72,19 @@ def _painted_row(painted: PackedMask | None) -> list[int]:
     if painted is None:
         return [_NONE] * 5
     return [painted.bits.size, *(painted.box or (0, 0, 0, 0))]
+
+
+def join_entries(parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+    """Put arrays of several `pack_entries` with the same origins together; other arrays are taken along."""
+    joined = {name: [array] for name, array in pack_entries((), ()).items()}
+    others: dict[str, npt.NDArray[Any]] = {}
+    for part in parts:
+        for name, array in part.items():
+            if name in joined:
+                joined[name].append(array)
+            else:
+                others[name] = array
+    return {**others, **{name: np.concatenate(arrays) for name, arrays in joined.items()}}
 
 
 def unpack_entries(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,18 +12,20 @@ import torch
 from PIL import Image
 
 from napari_sam2._model.sam2 import normalise
+from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_sam2._model.results import ImageFeatures
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.window import Windows
 
 DEFAULT_BUDGET = 512 * 2**20
 
 
 class FrameSource(Protocol):
-    """Frames that can be read one at a time, such as a `Volume`."""
+    """Frames that can be read one at a time, such as a `Volume`; windows need its `crop`, too."""
 
     def frame(self, index: int) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
         """Return one frame, (H, W, 1 or 3), uint8 or float32 of 0..255."""
@@ -51,8 +53,62 @@ def resize_frame(
     return np.stack([np.asarray(channel, dtype=np.float32) for channel in resized])
 
 
+@runtime_checkable
+class CropSource(Protocol):
+    """Frames of which a part can be read."""
+
+    def crop(self, i: int, box: Sequence[int]) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
+        """Return the part (y0, x0, y1, x1) of a frame, (y1 - y0, x1 - x0, 1 or 3)."""
+        ...
+
+
+class Sight(NamedTuple):
+    """What was encoded: a frame and the window of it, None for the whole."""
+
+    frame: int
+    window: Box | None = None
+
+
+def read_window(
+    frames: FrameSource, frame: int, window: Box, frame_shape: tuple[int, int]
+) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
+    """Read a window; where it sticks out of the frame, the border's values go on.
+
+    Parameters
+    ----------
+    frames : FrameSource
+        Where to read; only the window is, where the source lets one.
+    frame : int
+        Which frame.
+    window : Box
+        At least one of its pixels lies on the frame.
+    frame_shape : (int, int)
+        Height and width of the frame.
+
+    Returns
+    -------
+    array (height, width, C)
+    """
+    inside = window.intersection(Box(0, 0, *frame_shape))
+    if inside is None:
+        raise ValueError(f"window {tuple(window)} does not lie on a frame of shape {frame_shape}")
+    if isinstance(frames, CropSource):
+        part = frames.crop(frame, inside)
+    else:
+        part = frames.frame(frame)[inside.slices]
+    margins = (
+        (inside.y0 - window.y0, window.y1 - inside.y1),
+        (inside.x0 - window.x0, window.x1 - inside.x1),
+        (0, 0),
+    )
+    if inside == window:
+        return part
+    padded: npt.NDArray[Any] = np.pad(part, margins, mode="edge")
+    return padded
+
+
 class FeatureCache:
-    """Features by frame, least recently used ones dropped beyond a budget.
+    """Features by frame and window, least recently used ones dropped beyond a budget.
 
     Parameters
     ----------
@@ -62,46 +118,78 @@ class FeatureCache:
         Where they are read.
     budget : int
         Bytes of features to keep; the newest frame is always kept.
+    windows : Windows, optional
+        What windows there are; without it there is only the whole frame.
 
     Attributes
     ----------
     encoded : int
-        Number of times that a frame was encoded.
+        Number of times that a frame or a window of one was encoded.
     """
 
-    def __init__(self, model: Sam2, frames: FrameSource, budget: int = DEFAULT_BUDGET) -> None:
+    def __init__(
+        self,
+        model: Sam2,
+        frames: FrameSource,
+        budget: int = DEFAULT_BUDGET,
+        *,
+        windows: Windows | None = None,
+    ) -> None:
         self.encoded = 0
         self._model = model
         self._frames = frames
-        self._budget = budget
-        self._kept: OrderedDict[int, ImageFeatures] = OrderedDict()
+        self.budget = budget
+        self._windows = windows
+        self._kept: OrderedDict[Sight, ImageFeatures] = OrderedDict()
         self._reader: ThreadPoolExecutor | None = None
-        self._ahead: dict[int, Future[npt.NDArray[np.float32]]] = {}
+        self._ahead: dict[Sight, Future[npt.NDArray[np.float32]]] = {}
 
     def __contains__(self, frame: int) -> bool:
-        return frame in self._kept
+        return self.has(frame)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the features that are kept."""
         return sum(features.nbytes for features in self._kept.values())
 
-    def get(self, frame: int) -> ImageFeatures:
-        """Return a frame's features, (1, ...) each, encoding it if they are not kept."""
-        if frame not in self._kept:
-            self._kept[frame] = self._encode(frame)
-            self._shrink()
-        self._kept.move_to_end(frame)
-        return self._kept[frame]
+    def has(self, frame: int, window: Box | None = None) -> bool:
+        """Tell whether the features of a frame, or of a window of it, are kept."""
+        return self._sight(frame, window) in self._kept
 
-    def read_ahead(self, frames: Sequence[int]) -> None:
+    def get(self, frame: int, window: Box | None = None) -> ImageFeatures:
+        """Return the features of a frame or of a window, (1, ...) each, encoding what is not kept."""
+        return self.get_all([(frame, window)])[0]
+
+    def get_all(self, sights: Sequence[tuple[int, Box | None]]) -> list[ImageFeatures]:
+        """Return the features of several windows; those that are not kept are encoded together.
+
+        As many go through the network at once as objects do.
+        """
+        wanted = [self._sight(*each) for each in sights]
+        missing = list(dict.fromkeys(sight for sight in wanted if sight not in self._kept))
+        found = {sight: self._kept[sight] for sight in wanted if sight in self._kept}
+        for batch in self._batches(missing):
+            found.update(zip(batch, self._encode(batch), strict=True))
+        for sight in wanted:
+            self._kept[sight] = found[sight]
+            self._kept.move_to_end(sight)
+        self._shrink()
+        return [found[sight] for sight in wanted]
+
+    def read_ahead(self, frames: Sequence[int], windows: Sequence[Box | None] = (None,)) -> None:
         """Start to read the first of these frames that has no features, while others are computed."""
-        wanted = next((frame for frame in frames if frame not in self._kept), None)
-        if wanted is None or wanted in self._ahead:
-            return
+        for frame in frames:
+            wanted = [self._sight(frame, window) for window in windows]
+            missing = [sight for sight in dict.fromkeys(wanted) if sight not in self._kept]
+            if missing:
+                self._read_all(missing)
+                return
+
+    def _read_all(self, sights: Sequence[Sight]) -> None:
         if self._reader is None:
             self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2-read")
-        self._ahead = {wanted: self._reader.submit(self._read, wanted)}
+        reader, before = self._reader, self._ahead
+        self._ahead = {s: before.get(s) or reader.submit(self._read, s) for s in sights}
 
     def stop_reading(self) -> None:
         """End the reading thread; `read_ahead` starts another one."""
@@ -110,18 +198,40 @@ class FeatureCache:
             self._reader.shutdown(wait=True, cancel_futures=True)
             self._reader = None
 
-    def _read(self, frame: int) -> npt.NDArray[np.float32]:
-        return resize_frame(self._frames.frame(frame), self._model.config.image_size)
+    def _sight(self, frame: int, window: Box | None) -> Sight:
+        is_whole = window is None or self._windows is None or window == self._windows.whole
+        return Sight(frame, None if is_whole else window)
 
-    def _encode(self, frame: int) -> ImageFeatures:
-        ahead = self._ahead.pop(frame, None)
-        pixels = self._read(frame) if ahead is None else ahead.result()
+    def _batches(self, sights: Sequence[Sight]) -> Iterator[list[Sight]]:
+        """Cut sights into lists of equal resolution that fit the device."""
+        size = self._model.runtime.group_size
+        for whole in (True, False):
+            alike = [sight for sight in sights if (sight.window is None) == whole]
+            for start in range(0, len(alike), size):
+                yield alike[start : start + size]
+
+    def _read(self, sight: Sight) -> npt.NDArray[np.float32]:
+        if sight.window is None or self._windows is None:
+            return resize_frame(self._frames.frame(sight.frame), self._model.config.image_size)
+        part = read_window(self._frames, sight.frame, sight.window, self._windows.frame_shape)
+        return resize_frame(part, self._windows.size)
+
+    def _encode(self, sights: Sequence[Sight]) -> list[ImageFeatures]:
+        pixels = []
+        for sight in sights:
+            ahead = self._ahead.pop(sight, None)
+            pixels.append(self._read(sight) if ahead is None else ahead.result())
         runtime = self._model.runtime
         with torch.inference_mode(), runtime.autocast():
-            image = normalise(torch.from_numpy(pixels)[None].to(runtime.device))
-            self.encoded += 1
-            return self._model.encode_image(image)
+            image = normalise(torch.from_numpy(np.stack(pixels)).to(runtime.device))
+            self.encoded += len(sights)
+            features = self._model.encode_image(image)
+            return (
+                [features]
+                if len(sights) == 1
+                else [features.select(slice(i, i + 1)) for i in range(len(sights))]
+            )
 
     def _shrink(self) -> None:
-        while len(self._kept) > 1 and self.nbytes > self._budget:
+        while len(self._kept) > 1 and self.nbytes > self.budget:
             self._kept.popitem(last=False)

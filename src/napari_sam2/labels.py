@@ -7,6 +7,7 @@ object that is removed gives its pixels back.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -22,6 +23,8 @@ __all__ = ["OUTSIDE", "Box", "Entry", "LabelVolume", "LogitStore", "PackedMask",
 
 Provenance: TypeAlias = Literal["prompted", "tracked", "painted"]
 CleanUp: TypeAlias = Callable[[BoolArray], BoolArray]
+Watcher: TypeAlias = Callable[[int, "Box | None"], None]
+"""Is told the frame of every change, and the box of its pixels that was written."""
 LabelArray: TypeAlias = Any
 """A numpy or zarr array ``(frames, H, W)`` of integers: read and written by box."""
 
@@ -76,11 +79,6 @@ class _Record:
     own: PackedMask | None
     box: Box | None
 
-    @property
-    def rank(self) -> tuple[bool, bool]:
-        """Higher wins: painted, then locked."""
-        return self.entry.painted is not None, self.entry.locked
-
 
 class _Claim(NamedTuple):
     """Pixels of a box that an object wants, and how much it wants them."""
@@ -92,7 +90,7 @@ class _Claim(NamedTuple):
 class LabelVolume:
     """Integer labels ``(frames, H, W)`` and the entries that they are composed from.
 
-    A pixel goes to the painted mask, else the locked one, else the highest logit, else the lower id.
+    A pixel goes to the locked mask, else the painted one, else the highest logit, else the lower id.
 
     Parameters
     ----------
@@ -140,6 +138,13 @@ class LabelVolume:
         self._store = LogitStore(budget)
         self._frames: dict[int, dict[int, _Record]] = {}
         self._written: set[int] = set()
+        self._counts: Counter[int] = Counter()
+        self._locked: set[int] = set()
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell `watcher` of every change from now on."""
+        self._watchers.append(watcher)
 
     @property
     def array(self) -> LabelArray:
@@ -154,7 +159,7 @@ class LabelVolume:
     @property
     def all_objects(self) -> tuple[int, ...]:
         """Ids that have an entry on any frame, in order."""
-        return tuple(sorted({obj for records in self._frames.values() for obj in records}))
+        return tuple(sorted(self._counts))
 
     def objects(self, frame: int) -> tuple[int, ...]:
         """List the ids that have an entry on `frame`, in order."""
@@ -168,6 +173,10 @@ class LabelVolume:
         """Return what is known of `obj` on `frame`, logits cropped to what the mask needs, or None."""
         record = self._find(obj, frame)
         return replace(record.entry, logits=self._logits(record)) if record else None
+
+    def entries(self, frame: int) -> dict[int, Entry]:
+        """Return what is known of all objects on `frame` less the logits, which may lie on disk."""
+        return {obj: record.entry for obj, record in self._frames.get(frame, {}).items()}
 
     def origin(self, obj: int, frame: int) -> Hashable | None:
         """Return which computation made the entry of `obj` on `frame`, without reading its logits."""
@@ -221,20 +230,36 @@ class LabelVolume:
         new = None if entry is None else self._record(entry)
         old = self._exchange(obj, frame, new)
         box = _union(old.box if old else None, new.box if new else None)
+        self._write(frame, box)
+        return box
+
+    def _write(self, frame: int, box: Box | None) -> None:
+        """Compose what a change touches, and tell of it."""
         if box is not None:
             self._compose(frame, box)
-        return box
+        for watcher in self._watchers:
+            watcher(frame, box)
+
+    def set_locked(self, obj: int, *, locked: bool) -> None:
+        """Lock all masks of `obj`, those to come included, or take that back, and write them again."""
+        if locked == (obj in self._locked):
+            return
+        (self._locked.add if locked else self._locked.discard)(obj)
+        for frame in self.frames(obj):
+            self._write(frame, self.box(obj, frame))
 
     def remove(self, obj: int) -> Mapping[int, Box | None]:
         """Forget `obj` on every frame; return the box that was written on each."""
         return {frame: self.replace(obj, frame, None) for frame in self.frames(obj)}
 
     def set_cleanup(self, cleanup: CleanUp | None) -> None:
-        """Clean up masks in another way from now on, and write everything again by it."""
+        """Clean up masks in another way from now on, and write all that is not locked again by it."""
         self._cleanup = cleanup
         for frame in sorted(self._frames):
             for obj in self.objects(frame):
-                self.replace(obj, frame, self.get(obj, frame))
+                entry = self.get(obj, frame)
+                if entry is not None and not entry.locked and obj not in self._locked:
+                    self.replace(obj, frame, entry)
 
     def _find(self, obj: int, frame: int) -> _Record | None:
         return self._frames.get(frame, {}).get(obj)
@@ -253,6 +278,9 @@ class LabelVolume:
             self._written.add(obj)
         if not records:
             del self._frames[frame]
+        self._counts[obj] += (new is not None) - (old is not None)
+        if not self._counts[obj]:
+            del self._counts[obj]
         if old is not None and old.place is not None:
             self._store.drop(old.place.key)
         return old
@@ -313,8 +341,8 @@ class LabelVolume:
     def _compose(self, frame: int, box: Box) -> None:
         """Decide the pixels of `box` anew from all entries of the frame."""
         labels = np.zeros(box.shape, dtype=self._array.dtype)
-        records = sorted(self._frames.get(frame, {}).items(), key=lambda item: (item[1].rank, item[0]))
-        for _, equals in groupby(records, key=lambda item: item[1].rank):
+        records = sorted(self._frames.get(frame, {}).items(), key=lambda item: (self._rank(*item), item[0]))
+        for _, equals in groupby(records, key=lambda item: self._rank(*item)):
             best = np.full(box.shape, -np.inf, dtype=np.float32)
             for obj, record in equals:
                 self._contest(labels, best, box, obj, record)
@@ -324,6 +352,10 @@ class LabelVolume:
             foreign = ~np.isin(present, [0, *self._written])
             labels[foreign] = present[foreign]
         self._array[target] = labels
+
+    def _rank(self, obj: int, record: _Record) -> tuple[bool, bool]:
+        """Higher wins: locked, then painted."""
+        return record.entry.locked or obj in self._locked, record.entry.painted is not None
 
     def _contest(
         self, labels: npt.NDArray[Any], best: FloatArray, box: Box, obj: int, record: _Record

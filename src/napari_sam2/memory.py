@@ -259,6 +259,12 @@ class MemoryBank(Generic[F, P]):
         self._features[frame] = features
         self._pointers[frame] = pointer
 
+    def replace_features(self, frame: int, features: F) -> None:
+        """Put another spatial memory in place of a frame's; KeyError if there is none."""
+        if frame not in self._features:
+            raise KeyError(frame)
+        self._features[frame] = features
+
     def select(self, frame: int, reverse: bool = False) -> MemorySelection:
         """Return what `frame` looks at in a pass of this direction, see `select_memories`."""
         return select_memories(

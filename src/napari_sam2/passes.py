@@ -131,8 +131,8 @@ def plan_gaps(
     passes: list[Pass] = []
     for left, right in zip([None, *ordered], [*ordered, None], strict=True):
         passes += _plan_gap(left, right, num_frames)
-    limited = [_seeded(_limited(p, window), window, reach) for p in passes]
-    return tuple(sorted((p for p in limited if p.frames), key=lambda p: (p.reverse, p.first)))
+    kept = [_seeded(limited(p, window), window, reach) for p in passes]
+    return tuple(sorted((p for p in kept if p.frames), key=lambda p: (p.reverse, p.first)))
 
 
 def _plan_gap(left: Anchor | None, right: Anchor | None, num_frames: int) -> list[Pass]:
@@ -153,7 +153,7 @@ def _plan_gap(left: Anchor | None, right: Anchor | None, num_frames: int) -> lis
     return passes
 
 
-def _limited(planned: Pass, window: range) -> Pass:
+def limited(planned: Pass, window: range) -> Pass:
     """Keep to the frames that may be computed; a pass then sets out from the nearest of them."""
     if not window:
         return replace(planned, last=planned.first + (1 if planned.reverse else -1))
@@ -221,7 +221,7 @@ def plan_sweep(
     stretches = _stretches(ordered, num_frames, start)
     returns = attended[-1].frame if attended else None
     passes = tuple(
-        _limited(Pass(s.start, s.stop - 1, reverse=False, anchors=attended, returns=returns), window)
+        limited(Pass(s.start, s.stop - 1, reverse=False, anchors=attended, returns=returns), window)
         for s in stretches
     )
     return tuple(p for p in passes if p.frames)

@@ -19,6 +19,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 OUTSIDE = np.float32(-1024.0)
 """Logit of a pixel that the kept grid says nothing about: certainly not the object."""
+_UNSEEN = -10.0
 
 
 class Box(NamedTuple):
@@ -87,6 +88,23 @@ def _interpolation(first: int, last: int, start: float, stop: float, cells: int)
     low = position.astype(np.intp)
     far = position - low.astype(np.float32)
     return _Axis(low, np.minimum(low + 1, cells - 1), np.float32(1) - far, far)
+
+
+class _Resampling(NamedTuple):
+    """Cells and weights of the centres of other cells along one axis, and which of them are covered."""
+
+    axis: _Axis
+    inside: BoolArray
+
+
+def _resampling(first: float, last: float, count: int, start: float, stop: float, cells: int) -> _Resampling:
+    """Where the centres of `count` cells over ``first .. last`` lie among `cells` over ``start .. stop``."""
+    centre = first + (np.arange(count) + 0.5) * ((last - first) / count)
+    position = np.clip((centre - start) * (cells / (stop - start)) - 0.5, 0, cells - 1).astype(np.float32)
+    low = position.astype(np.intp)
+    far = position - low.astype(np.float32)
+    axis = _Axis(low, np.minimum(low + 1, cells - 1), np.float32(1) - far, far)
+    return _Resampling(axis, (centre >= start) & (centre < stop))
 
 
 class _Span(NamedTuple):
@@ -253,6 +271,32 @@ class PlacedLogits:
         rendered = np.full(wanted.shape, OUTSIDE, dtype=np.float32)
         rendered[part.relative_to(wanted).slices] = values
         return rendered
+
+    def sample(self, window: Box, cells: tuple[int, int]) -> FloatArray:
+        """Interpolate at the centres of the cells of a grid over another window.
+
+        Parameters
+        ----------
+        window : Box
+            Part of the frame, which it may stick out of.
+        cells : (int, int)
+            Rows and columns of the new grid.
+
+        Returns
+        -------
+        array (rows, columns), float32
+            At most -10 where this window does not reach.
+        """
+        y0, x0, y1, x1 = self.window
+        rows = _resampling(window.y0, window.y1, cells[0], y0, y1, self._grid[0])
+        columns = _resampling(window.x0, window.x1, cells[1], x0, x1, self._grid[1])
+        grid = np.full(self._grid, min(float(self.logits.min()), _UNSEEN), np.float32)
+        (i, j), (height, width) = self.offset, self.logits.shape
+        grid[i : i + height, j : j + width] = self.logits
+        wide = grid[:, columns.axis.low] * columns.axis.near + grid[:, columns.axis.high] * columns.axis.far
+        values = wide[rows.axis.low] * rows.axis.near[:, None] + wide[rows.axis.high] * rows.axis.far[:, None]
+        inside = rows.inside[:, None] & columns.inside
+        return np.where(inside, values, np.minimum(values, _UNSEEN)).astype(np.float32)
 
     def _checked_box(self, box: Box | tuple[int, int, int, int] | None) -> Box:
         height, width = self.frame_shape

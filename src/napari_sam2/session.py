@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from napari_sam2 import io
 from napari_sam2 import session_edits as edits
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.labels import LabelVolume
 from napari_sam2.passes import DIRECTIONS, Direction
-from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id
+from napari_sam2.prompts import FramePrompts
 from napari_sam2.session_checks import check_key, check_objects, check_range
-from napari_sam2.session_document import read_session, write_session
+from napari_sam2.session_document import describe_opening, read_session, write_session
+from napari_sam2.session_journal import SessionJournal
+from napari_sam2.session_objects import SessionObjects
 from napari_sam2.session_state import PromptRecord, SessionState
 from napari_sam2.tracker import Tracker
 from napari_sam2.volume import Volume
+from napari_sam2.window import View, WindowRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.frame_result import FrameResult
-    from napari_sam2.labels import Entry
     from napari_sam2.volume import Channel
 
-VIEWS = ("auto", "frame")
 
-
-class Session:
+class Session(SessionObjects):
     """Prompts in, tracked labels out.
 
     Parameters
@@ -49,8 +48,9 @@ class Session:
         Which channel, or that the last axis is colour.
     contrast : (float, float), optional
         Values shown as black and white.
-    view : {"auto", "frame"}
-        What the network looks at: the whole frame.
+    view : {"auto", "frame", "window"} or WindowRules
+        What the network looks at: the whole frame, or a window that follows each object; ``"auto"`` takes a
+        window where it shows the object larger than the frame would. `WindowRules` have more options.
     labels : array (frames, H, W), optional
         Integers, numpy or zarr, to write into.
     cleanup : Cleanup, optional
@@ -86,12 +86,11 @@ class Session:
         index: Mapping[int, int] | None = None,
         channel: Channel = None,
         contrast: Sequence[float] | None = None,
-        view: str = "auto",
+        view: View | WindowRules = "auto",
         labels: Any = None,  # noqa: ANN401 - numpy or zarr
         cleanup: Cleanup | None = None,
     ) -> None:
-        if view not in VIEWS:
-            raise ValueError(f"view must be one of {', '.join(VIEWS)}; got {view!r}")
+        windows = view if isinstance(view, WindowRules) else WindowRules(view)
         if isinstance(data, Volume):
             self.volume = data
         else:
@@ -102,8 +101,10 @@ class Session:
         self.cleanup = cleanup or Cleanup()
         apply = None if self.cleanup.is_idle else self.cleanup.apply
         written = LabelVolume(self.volume.shape, labels, cleanup=apply)
-        self._tracker = Tracker(model, self.volume, self.volume.shape)
+        shape = self.volume.shape
+        self._tracker = Tracker(model, self.volume, shape, windows=windows)
         self._state = SessionState(written, self._tracker)
+        self._journal: SessionJournal | None = None
 
     @classmethod
     def open(cls, path: str | Path, *, model: Sam2, **options: Any) -> Session:  # noqa: ANN401 - the class's
@@ -115,40 +116,13 @@ class Session:
             If there is no such file or it holds no images.
         """
         opened = io.open_image(path)
-        session = cls(opened.array, model=model, **options)
-        session.location = str(Path(path).resolve())
-        session.geometry = io.label_geometry(opened, options.get("axis", 0))
+        geometry = io.label_geometry(opened, options.get("axis", 0))
+        view = options.pop("view", "auto")
+        if geometry.scale is not None and not isinstance(view, WindowRules):
+            view = WindowRules(view, aspect=geometry.scale[-2] / geometry.scale[-1])
+        session = cls(opened.array, model=model, view=view, **options)
+        session.location, session.geometry = str(Path(path).resolve()), geometry
         return session
-
-    @property
-    def labels(self) -> Any:  # noqa: ANN401 - numpy or zarr
-        """The integer labels (frames, H, W), the very array that is written into."""
-        return self._state.labels.array
-
-    @property
-    def objects(self) -> tuple[int, ...]:
-        """Ids of all objects, in order."""
-        return self._state.objects
-
-    @property
-    def prompts(self) -> dict[PromptKey, FramePrompts]:
-        """Prompts by object and frame, painted masks among them, in order."""
-        with self._state.lock:
-            records = self._state.records
-            return {key: records[key].prompts for key in sorted(records) if records[key].source != "locked"}
-
-    @property
-    def frames_encoded(self) -> int:
-        """How many times a frame went through the image encoder."""
-        return self._tracker.features.encoded
-
-    def entry(self, obj: int, frame: int) -> Entry | None:
-        """Return what is known of an object on a frame: logits, score, presence, where it comes from."""
-        return self._state.entry(check_key(obj, frame, self.volume.num_frames))
-
-    def mask(self, obj: int, frame: int) -> NDArray[np.bool_]:
-        """Return an object's own mask (H, W), before overlaps are decided."""
-        return self._state.mask(check_key(obj, frame, self.volume.num_frames))
 
     def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> FrameResult:
         """Say all that is said of an object on a frame, and get its mask there.
@@ -171,12 +145,13 @@ class Session:
         Raises
         ------
         ValueError, TypeError
-            If the id is none, the frame does not exist, a prompt lies outside it, or the frame is locked.
+            If the id is none, the frame does not exist, a prompt lies outside it, or the object is locked
+            there, begins later or ends before.
         """
         key = check_key(obj, frame, self.volume.num_frames)
         prompts.check_frame(self.volume.frame_shape)
         with self._state.lock, self._state.grouped("Remove prompts" if prompts.is_empty else "Prompt"):
-            edits.check_unlocked(self._state, key)
+            edits.check_open(self._state, key)
             if prompts.is_empty:
                 return edits.take_back(self._state, key)
             base = edits.find_base(self._state, key) if prompts.mask is None else None
@@ -201,64 +176,29 @@ class Session:
         prompts = FramePrompts(mask=mask)
         prompts.check_frame(self.volume.frame_shape)
         with self._state.lock, self._state.grouped("Paint"):
-            edits.check_unlocked(self._state, key)
+            edits.check_open(self._state, key)
             record = PromptRecord(prompts, self._state.next_revision(), source="painted")
             return edits.confirm(self._state, key, record)
 
-    def lock(self, obj: int, frame: int) -> None:
-        """Confirm an object's mask on a frame: only `unlock` and `undo` change it, tracking conditions on it.
+    def preview(self, obj: int, frame: int, prompts: FramePrompts) -> FrameResult:
+        """Return what `set_prompts` would answer, and change nothing.
 
         Raises
         ------
-        ValueError
-            If nothing is known of the object there.
+        ValueError, TypeError
+            As `set_prompts`, and if nothing is said.
         """
         key = check_key(obj, frame, self.volume.num_frames)
-        with self._state.lock, self._state.grouped("Lock"):
-            edits.lock(self._state, key)
+        prompts.check_frame(self.volume.frame_shape)
+        with self._state.lock:
+            edits.check_open(self._state, key)
+            return edits.preview(self._state, key, prompts)
 
-    def unlock(self, obj: int, frame: int) -> None:
-        """Take back `lock`."""
-        key = check_key(obj, frame, self.volume.num_frames)
-        with self._state.lock, self._state.grouped("Unlock"):
-            edits.unlock(self._state, key)
-
-    def remove_object(self, obj: int) -> None:
-        """Remove an object with its prompts; pixels that it took from others go back to them."""
-        with self._state.lock, self._state.grouped("Remove object"):
-            edits.remove(self._state, check_object_id(obj))
-
-    def merge(self, obj: int, other: int) -> None:
-        """Make two objects one: `obj` gets the masks of `other`, which is removed.
-
-        On frames where both had a mask the union counts as painted.
-        """
-        with self._state.lock, self._state.grouped("Merge"):
-            edits.merge(self._state, check_object_id(obj), check_object_id(other))
-
-    def split(self, obj: int, frame: int, new: int | None = None) -> int:
-        """Give an object's prompts and masks from a frame on to a new object.
-
-        Parameters
-        ----------
-        obj, frame : int
-            Which object, and the first frame that it gives away.
-        new : int, optional
-            Id of the new object; by default one above the highest.
-
-        Returns
-        -------
-        int
-            Id of the new object.
-
-        Raises
-        ------
-        ValueError
-            If `new` is there already.
-        """
-        key = check_key(obj, frame, self.volume.num_frames)
-        with self._state.lock, self._state.grouped("Split"):
-            return edits.split(self._state, key, None if new is None else check_object_id(new))
+    def prepare(self, frame: int) -> None:
+        """Compute the frame's image features ahead, so that the next prompt on it is answered at once."""
+        at = check_key(1, frame, self.volume.num_frames).frame
+        with self._state.lock:
+            self._tracker.features.get(at)
 
     def propagate(
         self,
@@ -296,23 +236,50 @@ class Session:
             self.apply(result)
             yield result
 
+    @overload
+    def track(
+        self,
+        frames: range | None = ...,
+        objects: Sequence[int] | None = ...,
+        direction: Direction = ...,
+        *,
+        beats: Literal[False] = ...,
+    ) -> Iterator[FrameResult]: ...
+
+    @overload
+    def track(
+        self,
+        frames: range | None = ...,
+        objects: Sequence[int] | None = ...,
+        direction: Direction = ...,
+        *,
+        beats: bool,
+    ) -> Iterator[FrameResult | None]: ...
+
     def track(
         self,
         frames: range | None = None,
         objects: Sequence[int] | None = None,
         direction: Direction = "both",
-    ) -> Iterator[FrameResult]:
-        """Track objects as `propagate` does and write nothing; `apply` writes a result."""
+        *,
+        beats: bool = False,
+    ) -> Iterator[FrameResult] | Iterator[FrameResult | None]:
+        """Track objects as `propagate` does and write nothing; `apply` writes a result.
+
+        With `beats` it yields None after every encode and every group of objects, so that a frame of many
+        objects keeps nobody waiting: prompts may be given between any two steps, as between two frames.
+        """
         if direction not in DIRECTIONS:
             raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {direction!r}")
         limits = check_range(frames, self.volume.num_frames)
         with self._state.lock:
             chosen = check_objects(objects, self._tracker.objects)
-            jobs = self._tracker.plan(chosen, direction, limits)
+            jobs = edits.plan(self._state, chosen, direction, limits)
             if direction == "both":
                 jobs = edits.what_is_left(self._state, jobs)
-        steps = self._tracker.track(jobs)
-        return edits.locked_steps(self._state, steps, run=self._state.next_revision())
+        run = self._state.next_revision()
+        steps = edits.locked_steps(self._state, self._tracker.track_in_beats(jobs), run=run)
+        return steps if beats else (step for step in steps if step is not None)
 
     def apply(self, result: FrameResult) -> None:
         """Write a result of `track`; objects whose prompts have changed since are left as they are."""
@@ -323,45 +290,41 @@ class Session:
         """Make all that is done inside one step of undo, under this name."""
         return self._state.grouped(label)
 
-    def undo(self) -> str | None:
-        """Take back the last step and return its name; None if there is none."""
-        return self._state.undo()
-
-    def redo(self) -> str | None:
-        """Do the step again that was taken back last, and return its name; None if there is none."""
-        return self._state.redo()
-
-    def export(self, path: str | Path, *, scale: Sequence[float] | None = None) -> None:
-        """Write the labels to ``.tif``, ``.zarr`` (OME-Zarr) or a folder ``..._RES``; see `io.export_labels`.
-
-        Parameters
-        ----------
-        path : str or Path
-            Where to; never the images' own file.
-        scale : sequence of 3 floats, optional
-            Micrometres (t: seconds) along each axis; by default what the images' file tells.
-
-        Raises
-        ------
-        ValueError, OSError
-            If the name says none of these, or the file cannot be written; nothing is left under it then.
-        """
-        if self.location is not None and Path(path).resolve() == Path(self.location):
-            raise ValueError(f"{path} holds the images: choose another name for the labels")
-        io.export_labels(path, self.labels, scale=scale or self.geometry.scale, axes=self.geometry.axes)
-
     def save(self, path: str | Path) -> None:
         """Write ``NAME.sam2.json`` and beside it ``NAME.sam2.zarr``, whole or not at all."""
         with self._state.lock:
-            write_session(
-                path,
-                self._state,
-                model=self.model,
-                volume=self.volume,
-                cleanup=self.cleanup,
-                location=self.location,
-                geometry=self.geometry,
-            )
+            write_session(path, self._state, self._opening())
+
+    def autosave(self, folder: str | Path, **remarks: str | float | None) -> bool:
+        """Bring a folder of its own up to date with the session; only what has changed is written.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made if it is not there. `load` reads it.
+        **remarks : str, float or None
+            Whatever is to be noted beside.
+
+        Returns
+        -------
+        bool
+            Whether anything had to be written.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the folder still holds what was saved last.
+        """
+        with self._state.lock:
+            if self._journal is None or self._journal.folder != Path(folder):
+                self._journal = SessionJournal(Path(folder), self._state, self._opening())
+            if self._journal.is_current:
+                return False
+            self._journal.write(remarks)
+            return True
+
+    def _opening(self) -> dict[str, Any]:
+        return describe_opening(self.model, self.volume, self.cleanup, self.location, self.geometry)
 
     @classmethod
     def load(
@@ -377,7 +340,7 @@ class Session:
         Parameters
         ----------
         path : str or Path
-            What `save` wrote.
+            What `save` wrote, or the folder of `autosave`.
         data : array, optional
             The images; by default those at the stored location. They are checked against the stored checksum.
         model : Sam2, optional
@@ -391,7 +354,9 @@ class Session:
             If it is no session file of this version, or the images are others.
         """
         saved = read_session(path)
-        session = cls(saved.open_volume(data), model=saved.open_model(model), cleanup=saved.cleanup)
+        session = cls(
+            saved.open_volume(data), model=saved.open_model(model), cleanup=saved.cleanup, view=saved.view
+        )
         session.location, session.geometry = saved.location, saved.geometry
         saved.restore(session._state, recompute=recompute)
         return session

@@ -5,51 +5,43 @@ from __future__ import annotations
 import warnings
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_sam2 import io
 from napari_sam2._model.weights import checksum, load_model
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
-from napari_sam2.entry_table import StoredEntry, pack_entries, unpack_entries
+from napari_sam2.entry_table import StoredEntry, join_entries, pack_entries, unpack_entries
+from napari_sam2.lineage import ObjectFacts
 from napari_sam2.passes import Anchor, Pass, PassKey, Seed
+from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session_edits import write_tracked
 from napari_sam2.session_state import PromptRecord
 from napari_sam2.tracker_state import Job
 from napari_sam2.volume import Volume
+from napari_sam2.window import WindowRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     import numpy.typing as npt
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.session_state import SessionState
 
+_PARTS = frozenset({"model", "images", "cleanup", "view", "revision", "prompts", "passes", "objects"})
 _RECORD_FIELDS = ("obj", "frame", "revision", "source", "base")
 
 
-def write_session(
-    path: str | Path,
-    state: SessionState,
-    *,
-    model: Sam2,
-    volume: Volume,
-    cleanup: Cleanup,
-    location: str | None,
-    geometry: io.LabelGeometry,
-) -> None:
-    """Write what `read_session` reads: ``NAME.json`` and ``NAME.zarr`` beside it."""
-    entries = [
-        StoredEntry(key, entry)
-        for obj in state.objects
-        for key in state.keys(obj)
-        if (entry := state.entry(key)) is not None
-    ]
-    origins = list(dict.fromkeys(e.entry.origin for e in entries if isinstance(e.entry.origin, PassKey)))
-    document = {
+def describe_opening(
+    model: Sam2, volume: Volume, cleanup: Cleanup, location: str | None, geometry: io.LabelGeometry
+) -> dict[str, Any]:
+    """Describe what a session was opened with, as JSON values; weights and images are read for it."""
+    return {
         "program": version("napari-sam2"),
         "model": _describe_model(model),
         "images": {
@@ -60,12 +52,33 @@ def write_session(
             "scale": geometry.scale,
         },
         "cleanup": asdict(cleanup),
+    }
+
+
+def describe_state(state: SessionState, origins: Iterable[PassKey]) -> dict[str, Any]:
+    """Describe what was said and done, less the arrays; `origins` are those that stored entries count."""
+    return {
+        "view": asdict(state.tracker.windows.rules),
         "revision": state.revision,
         "prompts": [_record_json(key, state.records[key]) for key in sorted(state.records)],
+        "objects": [{"obj": obj, **facts.to_json()} for obj, facts in sorted(state.facts.items())],
         "passes": [asdict(origin) for origin in origins],
     }
-    arrays = {"labels": state.labels.array, **pack_entries(entries, origins), **_record_arrays(state.records)}
-    io.write_session(path, document, arrays)
+
+
+def write_session(path: str | Path, state: SessionState, opening: Mapping[str, Any]) -> None:
+    """Write what `read_session` reads: ``NAME.json`` and ``NAME.zarr`` beside it."""
+    entries = [
+        StoredEntry(key, entry)
+        for obj in state.objects
+        for key in state.keys(obj)
+        if (entry := state.entry(key)) is not None
+    ]
+    origins = list(dict.fromkeys(e.entry.origin for e in entries if isinstance(e.entry.origin, PassKey)))
+    arrays = {"labels": state.labels.array, **pack_entries(entries, origins)}
+    for key, record in state.records.items():
+        arrays |= record_arrays(key, record)
+    io.write_session(path, {**opening, **describe_state(state, origins)}, arrays)
 
 
 def _describe_model(model: Sam2) -> dict[str, Any]:
@@ -86,16 +99,13 @@ def _array_name(key: PromptKey, what: str) -> str:
     return f"prompts/{key.obj}/{key.frame}/{what}"
 
 
-def _record_arrays(records: Mapping[PromptKey, PromptRecord]) -> dict[str, npt.NDArray[Any]]:
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for key, record in records.items():
-        if record.prompts.mask is not None:
-            arrays[_array_name(key, "mask")] = record.prompts.mask
-        if record.base is not None:
-            arrays[_array_name(key, "low_res")] = record.base.low_res
-            if record.base.embedding is not None:
-                arrays[_array_name(key, "embedding")] = record.base.embedding
-    return arrays
+def record_arrays(key: PromptKey, record: PromptRecord) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a confirmed frame by name: a mask, and the base of a correction."""
+    found: dict[str, Any] = {"mask": record.prompts.mask}
+    if record.base is not None:
+        window = None if record.base.window is None else np.array(record.base.window, np.int64)
+        found |= {"low_res": record.base.low_res, "embedding": record.base.embedding, "window": window}
+    return {_array_name(key, what): array for what, array in found.items() if array is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +140,11 @@ class SavedSession:
     def cleanup(self) -> Cleanup:
         """What is mended in masks."""
         return Cleanup(**self.document["cleanup"])
+
+    @property
+    def view(self) -> WindowRules:
+        """What the network looks at."""
+        return WindowRules(**self.document["view"])
 
     def open_volume(self, data: Any) -> Volume:  # noqa: ANN401 - numpy, dask, zarr or None
         """Open the images, given or at the stored location, and check that they are the same ones.
@@ -198,6 +213,9 @@ class SavedSession:
         origins = {stored.key: stored.entry.origin for stored in again}
         for result in state.tracker.track(_replay(again)):
             write_tracked(state, result, only=origins)
+        # Last: a locked object would take no masks.
+        for row in self.document["objects"]:
+            state.put_facts(row["obj"], ObjectFacts.from_json(row))
 
     def _restore_prompts(self, state: SessionState) -> None:
         rows = self.document["prompts"]
@@ -212,21 +230,27 @@ class SavedSession:
         base = None
         if row["base"]:
             features = self.arrays.get(_array_name(key, "embedding")) if keep_features else None
-            base = Base(self.arrays[_array_name(key, "low_res")], features)
+            edges = self.arrays.get(_array_name(key, "window"))
+            window = None if edges is None else Box(*edges.tolist())
+            base = Base(self.arrays[_array_name(key, "low_res")], features, window)
         prompts = FramePrompts.from_json(said, self.arrays.get(_array_name(key, "mask")))
         return PromptRecord(prompts, row["revision"], base, row["source"])
 
 
 def read_session(path: str | Path) -> SavedSession:
-    """Read a session file.
+    """Read a session file, or the folder of an autosave.
 
     Raises
     ------
     FileNotFoundError, ValueError
         If there is none, or it is no session file of this version.
     """
-    content = io.read_session(path)
-    missing = {"model", "images", "cleanup", "revision", "prompts", "passes"} - content.document.keys()
+    if Path(path).is_dir():
+        journal = io.read_journal(Path(path))
+        content = io.SessionDocument(journal.document, join_entries(journal.parts.values()))
+    else:
+        content = io.read_session(path)
+    missing = _PARTS - content.document.keys()
     if missing:
         raise ValueError(f"{path} is not a whole session file: {', '.join(sorted(missing))} missing")
     return SavedSession(content.document, content.arrays)

@@ -1,4 +1,4 @@
-"""What can be done to a session's state: confirm, take back, lock, hand over, write what was tracked."""
+"""What can be done to a session's state on one frame: confirm, take back, lock, write what was tracked."""
 
 from __future__ import annotations
 
@@ -6,30 +6,55 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.conditioning import Base
+from napari_sam2.frame_result import FrameResult
 from napari_sam2.labels import Entry, PackedMask
-from napari_sam2.passes import PassKey
+from napari_sam2.passes import PassKey, limited
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session_state import PromptRecord
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from napari_sam2.frame_result import FrameResult
     from napari_sam2.labels import Provenance
+    from napari_sam2.passes import Direction
     from napari_sam2.session_state import SessionState
     from napari_sam2.tracker_state import Job
 
 
-def check_unlocked(state: SessionState, key: PromptKey) -> None:
-    """Raise ValueError where an object's mask is locked."""
-    entry = state.entry(key)
-    if entry is not None and entry.locked:
-        raise ValueError(f"object {key.obj} is locked on frame {key.frame}: unlock it first")
+NOBODY = 0
+"""Id of an object that only previews have."""
 
 
-def _check_known(state: SessionState, obj: int) -> None:
+def check_known(state: SessionState, obj: int) -> None:
+    """Raise ValueError if there is no such object."""
     if obj not in state.objects:
         raise ValueError(f"there is no object {obj}: those that are there are {list(state.objects)}")
+
+
+def check_free(state: SessionState, *objects: int) -> None:
+    """Raise ValueError if one of the objects is not there or locked as a whole."""
+    for obj in objects:
+        check_known(state, obj)
+        if state.facts_of(obj).locked:
+            raise ValueError(f"object {obj} is locked: unlock it first (unlock_object)")
+
+
+def check_open(state: SessionState, key: PromptKey) -> None:
+    """Raise ValueError where an object cannot be changed: locked, or beyond its beginning or end."""
+    facts, entry = state.facts_of(key.obj), state.entry(key)
+    if facts.locked:
+        raise ValueError(f"object {key.obj} is locked: unlock it first (unlock_object)")
+    if entry is not None and entry.locked:
+        raise ValueError(f"object {key.obj} is locked on frame {key.frame}: unlock it first")
+    if key.frame not in facts.life:
+        first, last = facts.life.first, facts.life.last
+        ends = (
+            f"begins on frame {first}" if first is not None and key.frame < first else f"ends on frame {last}"
+        )
+        raise ValueError(
+            f"object {key.obj} {ends}: it cannot be on frame {key.frame}; "
+            "say first that it begins or ends elsewhere, or take another object"
+        )
 
 
 def confirm(state: SessionState, key: PromptKey, record: PromptRecord) -> FrameResult:
@@ -37,12 +62,24 @@ def confirm(state: SessionState, key: PromptKey, record: PromptRecord) -> FrameR
     state.put_record(key, record)
     result = state.tracker.confirmed_result(key.obj, key.frame)
     if record.source == "painted" and record.prompts.mask is not None:
-        state.put_entry(key, _painted(record.prompts))
+        state.put_entry(key, painted_entry(record.prompts))
     else:
         state.put_entry(key, _entry(result, 0, "prompted"))
     if record.prompts.says_absent:
         _erase_beyond(state, key.obj)
     return result
+
+
+def preview(state: SessionState, key: PromptKey, prompts: FramePrompts) -> FrameResult:
+    """Answer prompts as `confirm` would, and forget them."""
+    if prompts.is_empty:
+        raise ValueError("there is nothing to preview: give a point, a box or a mask")
+    base = find_base(state, key) if prompts.mask is None else None
+    try:
+        result = state.tracker.prompt(NOBODY, key.frame, prompts, base=base)
+    finally:
+        state.tracker.remove(NOBODY)
+    return replace(result, objects=(key.obj,))
 
 
 def take_back(state: SessionState, key: PromptKey) -> FrameResult:
@@ -54,7 +91,7 @@ def take_back(state: SessionState, key: PromptKey) -> FrameResult:
     state.put_entry(key, None)
     if record.base is not None:
         # The base stays at hand for the next first correction of this frame.
-        shown = state.tracker.place(record.base.low_res)
+        shown = state.tracker.place(record.base)
         state.put_entry(key, Entry(logits=shown, presence=1.0, origin=record.base))
     return state.tracker.empty_result(key.frame)
 
@@ -75,7 +112,7 @@ def find_base(state: SessionState, key: PromptKey) -> Base | None:
 
 def _erase_beyond(state: SessionState, obj: int) -> None:
     """Erase what was tracked where nothing can be tracked any more."""
-    covered = {frame for job in state.tracker.plan([obj]) for frame in job.planned.frames}
+    covered = {frame for job in plan(state, [obj], "both", None) for frame in job.planned.frames}
     for key in state.keys(obj):
         if key.frame not in covered and key not in state.records:
             state.put_entry(key, None)
@@ -83,6 +120,8 @@ def _erase_beyond(state: SessionState, obj: int) -> None:
 
 def lock(state: SessionState, key: PromptKey) -> None:
     """Confirm a mask as it is."""
+    if key.obj in state.objects:
+        check_free(state, key.obj)
     entry = state.entry(key)
     if entry is None:
         raise ValueError(f"object {key.obj} has no mask on frame {key.frame}: prompt or propagate it first")
@@ -94,6 +133,8 @@ def lock(state: SessionState, key: PromptKey) -> None:
 
 def unlock(state: SessionState, key: PromptKey) -> None:
     """Take back `lock`."""
+    if key.obj in state.objects:
+        check_free(state, key.obj)
     entry = state.entry(key)
     if entry is not None and entry.locked:
         state.put_entry(key, replace(entry, locked=False))
@@ -102,49 +143,23 @@ def unlock(state: SessionState, key: PromptKey) -> None:
         state.put_record(key, None)
 
 
-def remove(state: SessionState, obj: int) -> None:
-    """Remove an object with all that is known of it."""
-    _check_known(state, obj)
-    for key in state.keys(obj):
-        state.put_record(key, None)
-        state.put_entry(key, None)
+def plan(
+    state: SessionState, objects: Sequence[int], direction: Direction, limits: range | None
+) -> tuple[Job, ...]:
+    """Plan a propagation of objects, each within its life; those that are locked have no pass."""
+    frames = limits if limits is not None else range(state.labels.shape[0])
+    free = [obj for obj in objects if not state.facts_of(obj).locked]
+    if direction == "both":
+        windows = {obj: state.facts_of(obj).life.within(frames) for obj in free}
+        return tuple(job for obj in free for job in state.tracker.plan([obj], "both", windows[obj]))
+    # All set out together, from the earliest (latest) prompted frame of any of them.
+    jobs = [_limited(state, job, frames) for job in state.tracker.plan(free, direction, limits)]
+    return tuple(job for job in jobs if job.planned.frames)
 
 
-def merge(state: SessionState, obj: int, other: int) -> None:
-    """Give all that is known of `other` to `obj`."""
-    if obj == other:
-        raise ValueError(f"object {obj} cannot be merged with itself")
-    _check_known(state, obj)
-    _check_known(state, other)
-    for key in state.keys(other):
-        _hand_over(state, key, PromptKey(obj, key.frame))
-
-
-def split(state: SessionState, key: PromptKey, new: int | None) -> int:
-    """Give what is known of an object from a frame on to a new one, and return its id."""
-    _check_known(state, key.obj)
-    target = max(state.objects) + 1 if new is None else new
-    if target in state.objects:
-        raise ValueError(f"object {target} is there already: choose a free id")
-    for source in state.keys(key.obj):
-        if source.frame >= key.frame:
-            _hand_over(state, source, PromptKey(target, source.frame))
-    return target
-
-
-def _hand_over(state: SessionState, source: PromptKey, target: PromptKey) -> None:
-    """Move record and entry to another object; where both have a mask, the union counts as painted."""
-    record, entry = state.records.get(source), state.entry(source)
-    mask, own = state.mask(source), state.mask(target)
-    state.put_record(source, None)
-    state.put_entry(source, None)
-    if state.entry(target) is not None and not mask.any():
-        return
-    if own.any() or target in state.records:
-        record = PromptRecord(FramePrompts(mask=mask | own), state.next_revision(), source="painted")
-        entry = _painted(record.prompts)
-    state.put_record(target, record)
-    state.put_entry(target, entry)
+def _limited(state: SessionState, job: Job, frames: range) -> Job:
+    life = state.facts_of(job.obj).life
+    return job if life.is_whole else replace(job, planned=limited(job.planned, life.within(frames)))
 
 
 def what_is_left(state: SessionState, jobs: Sequence[Job]) -> tuple[Job, ...]:
@@ -162,14 +177,17 @@ def _is_current(state: SessionState, key: PromptKey, origin: PassKey) -> bool:
     return state.labels.origin(key.obj, key.frame) == origin
 
 
-def locked_steps(state: SessionState, steps: Iterator[FrameResult], run: int) -> Iterator[FrameResult]:
-    """Hold the lock while a frame is computed, let others in between, and number the propagation."""
+def locked_steps(
+    state: SessionState, steps: Iterator[FrameResult | None], run: int
+) -> Iterator[FrameResult | None]:
+    """Hold the lock during each step, let others in between, and number the propagation."""
+    end = object()
     while True:
         with state.lock:
-            result = next(steps, None)
-        if result is None:
+            result = next(steps, end)
+        if result is end:
             return
-        yield replace(result, run=run)
+        yield replace(result, run=run) if isinstance(result, FrameResult) else None
 
 
 def write_tracked(
@@ -183,11 +201,15 @@ def write_tracked(
         key = PromptKey(obj, result.frame)
         if origin is None or key in state.records or (only is not None and only.get(key) != origin):
             continue
+        facts = state.facts_of(obj)
+        if facts.locked or result.frame not in facts.life:
+            continue
         if origin.reaches(result.frame, state.tracker.anchors(obj)):
             state.put_entry(key, _entry(result, index, "tracked"))
 
 
-def _painted(prompts: FramePrompts) -> Entry:
+def painted_entry(prompts: FramePrompts) -> Entry:
+    """Return the entry of a painted mask."""
     if prompts.mask is None:
         raise ValueError("a painted frame has a mask")
     return Entry(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
+from napari_sam2.changes import ChangeLog
 from napari_sam2.history import Change, Edit, History
+from napari_sam2.lineage import ObjectFacts
 from napari_sam2.prompts import PromptKey
+from napari_sam2.summary import ObjectSummary, SessionSummary, SummaryTable, worst_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Mapping
 
     from napari_sam2.conditioning import Base
     from napari_sam2.labels import Entry, LabelVolume
@@ -43,11 +47,22 @@ class PromptRecord:
     source: Literal["prompts", "painted", "locked"] = "prompts"
 
 
-class StateKey(NamedTuple):
-    """Where a value lies: an object's record or its labels entry on a frame."""
+Kind = Literal["record", "entry", "facts"]
+"""What a value is: an object's record or its labels entry on a frame, or what is said of the object."""
 
-    kind: Literal["record", "entry"]
-    place: PromptKey
+
+class StateKey(NamedTuple):
+    """Where a value lies."""
+
+    kind: Kind
+    place: Hashable
+
+
+class _Store(NamedTuple):
+    """How values of one kind are read and replaced; None stands for no value."""
+
+    read: Callable[[Any], object]
+    write: Callable[[Any, Any], object]
 
 
 @dataclass
@@ -63,7 +78,7 @@ class _Recorder:
 
 
 class SessionState:
-    """Records and entries by (object, frame), and the history of their changes.
+    """Records and entries by (object, frame), facts by object, and the history of their changes.
 
     Parameters
     ----------
@@ -76,6 +91,14 @@ class SessionState:
     ----------
     lock : RLock
         Held while anything is read or changed that must fit together.
+    records : dict
+        Confirmed frames; replace them by `put_record`.
+    facts : dict
+        What is said of objects, where anything is; replace it by `put_facts`.
+    edition : int
+        Number of changes so far.
+    written : ChangeLog
+        What was written into the labels since `Session.take_changes`.
     """
 
     def __init__(self, labels: LabelVolume, tracker: Tracker) -> None:
@@ -84,8 +107,18 @@ class SessionState:
         self.history = History()
         self.lock = threading.RLock()
         self.records: dict[PromptKey, PromptRecord] = {}
+        self.facts: dict[int, ObjectFacts] = {}
+        self.written = ChangeLog()
         self.revision = 0
+        self.edition = 0
         self._recorder: _Recorder | None = None
+        self._stores: Mapping[Kind, _Store] = {
+            "record": _Store(self.records.get, self._set_record),
+            "entry": _Store(self.entry, lambda key, entry: labels.replace(key.obj, key.frame, entry)),
+            "facts": _Store(self.facts.get, self._set_facts),
+        }
+        labels.watch(self.written.note)
+        self._table = SummaryTable(labels, self._says_absent)
 
     def next_revision(self) -> int:
         """Return a number that no state of any prompts has had."""
@@ -95,9 +128,13 @@ class SessionState:
 
     @property
     def objects(self) -> tuple[int, ...]:
-        """Ids with a record or an entry, in order."""
+        """Ids with a record, an entry or facts, in order."""
         with self.lock:
-            return tuple(sorted({key.obj for key in self.records} | set(self.labels.all_objects)))
+            return tuple(sorted({key.obj for key in self.records} | {*self.labels.all_objects, *self.facts}))
+
+    def facts_of(self, obj: int) -> ObjectFacts:
+        """Return what is said of an object as a whole."""
+        return self.facts.get(obj) or ObjectFacts()
 
     def keys(self, obj: int) -> tuple[PromptKey, ...]:
         """List the places of an object that have a record or an entry, in order."""
@@ -114,15 +151,48 @@ class SessionState:
         with self.lock:
             return self.labels.mask(key.obj, key.frame)
 
+    def _says_absent(self, obj: int, frame: int) -> bool:
+        record = self.records.get(PromptKey(obj, frame))
+        return record is not None and record.prompts.says_absent
+
+    def summary(self) -> SessionSummary:
+        """Return objects and frames at a glance."""
+        with self.lock:
+            objects = self.objects
+            cells = self._table.cells(objects)
+            prompted = Counter(key.obj for key, record in self.records.items() if record.source != "locked")
+            frames = (cells.area > 0).sum(axis=1).tolist()
+            rows = [
+                ObjectSummary(
+                    obj, facts.name, prompted[obj], count, worst, facts.life, facts.parent, facts.locked
+                )
+                for obj, count, worst in zip(objects, frames, worst_scores(cells), strict=True)
+                for facts in [self.facts_of(obj)]
+            ]
+            return SessionSummary(tuple(rows), cells)
+
     def put_record(self, key: PromptKey, record: PromptRecord | None) -> None:
         """Replace a record, undoably, and tell the tracker."""
-        self._note(StateKey("record", key))
-        self._set_record(key, record)
+        self._put(StateKey("record", key), record)
 
     def put_entry(self, key: PromptKey, entry: Entry | None) -> None:
         """Replace a labels entry, undoably, and write the labels."""
-        self._note(StateKey("entry", key))
-        self.labels.replace(key.obj, key.frame, entry)
+        self._put(StateKey("entry", key), entry)
+
+    def put_facts(self, obj: int, facts: ObjectFacts | None) -> None:
+        """Replace what is said of an object as a whole, undoably; blank facts are none."""
+        new = None if facts is None or facts.is_blank else facts
+        if new != self.facts.get(obj):
+            self._put(StateKey("facts", obj), new)
+
+    def _put(self, key: StateKey, value: object) -> None:
+        if self._recorder is not None:
+            self._recorder.before.setdefault(key, self._read(key))
+        self._write(key, value)
+
+    def _write(self, key: StateKey, value: object) -> None:
+        self.edition += 1
+        self._stores[key.kind].write(key.place, value)
 
     @contextmanager
     def grouped(self, label: str, run: Hashable | None = None) -> Iterator[None]:
@@ -158,12 +228,12 @@ class SessionState:
         if edit is None:
             return None
         for change in edit.changes:
-            key = cast("StateKey", change.key)
-            if key.kind == "record":
-                self._set_record(key.place, cast("PromptRecord | None", change.after))
-            else:
-                self.labels.replace(key.place.obj, key.place.frame, cast("Entry | None", change.after))
+            self._write(cast("StateKey", change.key), change.after)
         return edit.label
+
+    def _read(self, key: Hashable) -> object:
+        kind, place = cast("StateKey", key)
+        return self._stores[kind].read(place)
 
     def _set_record(self, key: PromptKey, record: PromptRecord | None) -> None:
         self.records.pop(key, None)
@@ -173,10 +243,8 @@ class SessionState:
         self.records[key] = record
         self.tracker.declare(key.obj, key.frame, record.prompts, revision=record.revision, base=record.base)
 
-    def _read(self, key: Hashable) -> object:
-        place = cast("StateKey", key)
-        return self.records.get(place.place) if place.kind == "record" else self.entry(place.place)
-
-    def _note(self, key: StateKey) -> None:
-        if self._recorder is not None:
-            self._recorder.before.setdefault(key, self._read(key))
+    def _set_facts(self, obj: int, facts: ObjectFacts | None) -> None:
+        self.facts.pop(obj, None)
+        if facts is not None:
+            self.facts[obj] = facts
+        self.labels.set_locked(obj, locked=facts is not None and facts.locked)

@@ -9,16 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_sam2._model.results import Prediction, Recall
+from napari_sam2._model.results import ImageFeatures, Prediction, Recall
 from napari_sam2._model.sam2 import suppress_overlaps
 from napari_sam2.frame_result import FrameResult
 from napari_sam2.memory import MemoryBank, MemoryRules, MemorySelection
-from napari_sam2.placement import PlacedLogits
+from napari_sam2.placement import Box, PlacedLogits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from napari_sam2._model.results import ImageFeatures
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.passes import PassKey
 
@@ -46,11 +45,12 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One object of a result: its answer, and the pass that made it where it was tracked."""
+    """One object of a result: its answer, the pass that made it where it was tracked, the window it is of."""
 
     obj: int
     prediction: Prediction
     origin: PassKey | None = None
+    window: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class _Layout:
 
     rows: tuple[int, ...]
     distances: tuple[int, ...]
+    grid: int = 0
 
 
 def gather_rows(frame: int, rows: Sequence[Row], frame_shape: tuple[int, int]) -> FrameResult:
@@ -71,7 +72,10 @@ def gather_rows(frame: int, rows: Sequence[Row], frame_shape: tuple[int, int]) -
         objects=tuple(row.obj for row in ordered),
         presence=np.array(presence, np.float32),
         iou=np.array([float(row.prediction.iou) for row in ordered], np.float32),
-        placed=tuple(PlacedLogits(logits, (0, 0, *frame_shape), frame_shape) for logits in low_res),
+        placed=tuple(
+            PlacedLogits(logits, row.window or (0, 0, *frame_shape), frame_shape)
+            for row, logits in zip(ordered, low_res, strict=True)
+        ),
         origins=tuple(row.origin for row in ordered),
         frame_shape=frame_shape,
     )
@@ -116,10 +120,54 @@ def step_objects(
     list of Outcome
         In the order of `banks`.
     """
-    with torch.inference_mode(), model.runtime.autocast():
-        predictions = _predict(model, features, frame, banks, reverse=reverse, group_size=group_size)
-        memories = _remember(model, features, predictions, group_size)
-    return [Outcome(p, m) for p, m in zip(predictions, memories, strict=True)]
+    seen = [features] * len(banks)
+    predictions: dict[int, Prediction] = {}
+    for answers in predict_groups(model, seen, frame, banks, reverse=reverse, group_size=group_size):
+        predictions.update(answers)
+    ordered = [predictions[i] for i in range(len(banks))]
+    return [o for part in remember_groups(model, seen, ordered, group_size) for o in part]
+
+
+def predict_groups(
+    model: Sam2,
+    features: Sequence[ImageFeatures],
+    frame: int,
+    banks: Sequence[Bank],
+    *,
+    reverse: bool,
+    group_size: int,
+) -> Iterator[dict[int, Prediction]]:
+    """Predict as `step_objects` does, each object from features of its own, one group after the other.
+
+    Yields
+    ------
+    dict
+        Answers of a group, by index into `banks`.
+    """
+    selections = [bank.select(frame, reverse) for bank in banks]
+    groups: dict[_Layout, list[int]] = {}
+    for index, selection in enumerate(selections):
+        layout = _layout(selection, features[index].embedding.shape[-1])
+        groups.setdefault(layout, []).append(index)
+    for indices in groups.values():
+        for start in range(0, len(indices), group_size):
+            part = indices[start : start + group_size]
+            recall = _gather([banks[i] for i in part], [selections[i] for i in part])
+            # No context is held across a yield: it would rule whoever listens as well.
+            with torch.inference_mode(), model.runtime.autocast():
+                answer = model.step(_stack([features[i] for i in part]), recall)
+            yield {i: _row(answer, row) for row, i in enumerate(part)}
+
+
+def _stack(features: Sequence[ImageFeatures]) -> ImageFeatures:
+    """Make one batch of features of one frame each; the same ones are shared, not copied."""
+    first = features[0]
+    if all(each is first for each in features):
+        return first.expand(len(features))
+    return ImageFeatures(
+        torch.cat([each.embedding for each in features]),
+        tuple(torch.cat(maps) for maps in zip(*(each.high_res for each in features), strict=True)),
+    )
 
 
 def encode_prompted(model: Sam2, features: ImageFeatures, prediction: Prediction) -> Tensor:
@@ -130,33 +178,78 @@ def encode_prompted(model: Sam2, features: ImageFeatures, prediction: Prediction
         return memory.to(_MEMORY_DTYPE)
 
 
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a memory was made from, so that it can be made again in another window.
+
+    Attributes
+    ----------
+    low_res : Tensor
+        (1, 1, 4g, 4g) logits.
+    object_logits : Tensor
+        (1, 1).
+    window : Box
+        The part of the frame that the logits cover.
+    binarize : bool
+        Whether the frame was prompted.
+    """
+
+    low_res: Tensor
+    object_logits: Tensor
+    window: Box
+    binarize: bool
+
+
+def encode_again(
+    model: Sam2, features: Sequence[ImageFeatures], traces: Sequence[Trace], windows: Sequence[Box]
+) -> list[Tensor]:
+    """Make spatial memories as they would be had the objects been seen in these windows.
+
+    Parameters
+    ----------
+    model : Sam2
+        Network.
+    features : sequence of ImageFeatures
+        Of each memory's frame in its new window; all of one grid.
+    traces : sequence of Trace
+        What the memories were made from.
+    windows : sequence of Box
+        The new windows.
+
+    Returns
+    -------
+    list of Tensor
+        (1, M, g, g) in bfloat16 each.
+    """
+    side = 16 * features[0].embedding.shape[-1]
+    encoded: list[Tensor] = []
+    with torch.inference_mode(), model.runtime.autocast():
+        for seen, trace, window in zip(features, traces, windows, strict=True):
+            large = model.enlarge(trace.low_res) if trace.window == window else _moved(trace, window, side)
+            memory = model.encode_memory(seen, large, trace.object_logits, binarize=trace.binarize)
+            encoded.append(memory.to(_MEMORY_DTYPE))
+    return encoded
+
+
+def _moved(trace: Trace, window: Box, side: int) -> Tensor:
+    """Logits of a trace at the pixels of another window, (1, 1, side, side)."""
+    logits = trace.low_res[0, 0].float().cpu().numpy()
+    # The frame's size makes no difference here.
+    moved = PlacedLogits(logits, trace.window, (1, 1)).sample(window, (side, side))
+    return torch.from_numpy(moved)[None, None].to(trace.low_res.device)
+
+
 def recall_one(model: Sam2, features: ImageFeatures, frame: int, bank: Bank, *, reverse: bool) -> Tensor:
     """Condition a frame's features on one object's memories, (1, C, g, g)."""
     with torch.inference_mode(), model.runtime.autocast():
         return model.recall(features, _gather([bank], [bank.select(frame, reverse)]))
 
 
-def _predict(
-    model: Sam2, features: ImageFeatures, frame: int, banks: Sequence[Bank], *, reverse: bool, group_size: int
-) -> list[Prediction]:
-    selections = [bank.select(frame, reverse) for bank in banks]
-    groups: dict[_Layout, list[int]] = {}
-    for index, selection in enumerate(selections):
-        groups.setdefault(_layout(selection), []).append(index)
-    predictions: dict[int, Prediction] = {}
-    for indices in groups.values():
-        for start in range(0, len(indices), group_size):
-            part = indices[start : start + group_size]
-            recall = _gather([banks[i] for i in part], [selections[i] for i in part])
-            answer = model.step(features.expand(len(part)), recall)
-            predictions.update({i: _row(answer, row) for row, i in enumerate(part)})
-    return [predictions[i] for i in range(len(banks))]
-
-
-def _layout(selection: MemorySelection) -> _Layout:
+def _layout(selection: MemorySelection, grid: int = 0) -> _Layout:
     return _Layout(
         tuple(memory.row for memory in selection.spatial),
         tuple(pointer.distance for pointer in selection.pointers),
+        grid,
     )
 
 
@@ -184,27 +277,53 @@ def _row(prediction: Prediction, row: int) -> Prediction:
     return Prediction(**{f.name: getattr(prediction, f.name)[row : row + 1] for f in fields(Prediction)})
 
 
-def _remember(
-    model: Sam2, features: ImageFeatures, predictions: Sequence[Prediction], group_size: int
-) -> list[Tensor | None]:
-    """Encode memories of tracked objects, none in image mode."""
+def remember_groups(
+    model: Sam2, features: Sequence[ImageFeatures], predictions: Sequence[Prediction], group_size: int
+) -> Iterator[list[Outcome]]:
+    """Encode memories of tracked objects, none in image mode, one group after the other.
+
+    Yields
+    ------
+    list of Outcome
+        Those of a group; all of them come in the order of `predictions`.
+    """
     if model.config.memory_frames == 0:
-        return [None] * len(predictions)
-    if model.config.non_overlap_memory:
-        # Which object wins a pixel is only known with the masks of all of them.
-        everything = suppress_overlaps(model.enlarge(torch.cat([p.low_res for p in predictions])))
-        return [
-            _encode(model, features, mask[None], p.object_logits)
-            for mask, p in zip(everything, predictions, strict=True)
-        ]
-    memories: list[Tensor | None] = []
-    for start in range(0, len(predictions), group_size):
-        part = predictions[start : start + group_size]
-        large = model.enlarge(torch.cat([p.low_res for p in part]))
-        memory = _encode(model, features.expand(len(part)), large, torch.cat([p.object_logits for p in part]))
-        memories += [memory[i : i + 1] for i in range(len(part))]
-    return memories
+        yield [Outcome(prediction, None) for prediction in predictions]
+        return
+    masks = _memory_masks(model, features, predictions)
+    for start, stop in _stretches([mask.shape[-1] for mask in masks], group_size):
+        part = predictions[start:stop]
+        large = torch.cat(masks[start:stop])
+        object_logits = torch.cat([p.object_logits for p in part])
+        with torch.inference_mode(), model.runtime.autocast():
+            memory = model.encode_memory(
+                _stack(features[start:stop]), large, object_logits, binarize=False
+            ).to(_MEMORY_DTYPE)
+        yield [Outcome(prediction, memory[i : i + 1]) for i, prediction in enumerate(part)]
 
 
-def _encode(model: Sam2, features: ImageFeatures, large: Tensor, object_logits: Tensor) -> Tensor:
-    return model.encode_memory(features, large, object_logits, binarize=False).to(_MEMORY_DTYPE)
+def _memory_masks(
+    model: Sam2, features: Sequence[ImageFeatures], predictions: Sequence[Prediction]
+) -> list[Tensor]:
+    """Enlarge masks; those that were seen in the same window do not overlap where the network wants it so."""
+    with torch.inference_mode(), model.runtime.autocast():
+        masks = [model.enlarge(prediction.low_res) for prediction in predictions]
+        if not model.config.non_overlap_memory:
+            return masks
+        alike: dict[int, list[int]] = {}
+        for index, each in enumerate(features):
+            alike.setdefault(id(each), []).append(index)
+        for indices in alike.values():
+            apart = suppress_overlaps(torch.cat([masks[i] for i in indices]))
+            for row, index in enumerate(indices):
+                masks[index] = apart[row : row + 1]
+        return masks
+
+
+def _stretches(values: Sequence[int], longest: int) -> Iterator[tuple[int, int]]:
+    """Cut a sequence into stretches of equal values, none longer than `longest`."""
+    start = 0
+    for index in range(1, len(values) + 1):
+        if index == len(values) or values[index] != values[start] or index - start == longest:
+            yield start, index
+            start = index

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_sam2._model.results import Prediction
+    from napari_sam2.aiming import Answer
     from napari_sam2.conditioning import Base
     from napari_sam2.passes import Anchor, Pass
+    from napari_sam2.placement import Box
     from napari_sam2.prompts import FramePrompts
-    from napari_sam2.stepping import Bank, Outcome
+    from napari_sam2.stepping import Bank, Outcome, Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +28,16 @@ class Confirmed:
         What was said.
     base : Base or None
         What was tracked there before.
-    prediction : Prediction or None
-        Of a batch of one.
+    answer : Answer or None
+        Of a batch of one, and the window that it was seen in.
     memory : Tensor or None
-        Spatial memory (1, M, g, g) in bfloat16.
+        Spatial memory (1, M, g, g) in bfloat16, of the same window.
     """
 
     anchor: Anchor
     prompts: FramePrompts
     base: Base | None = None
-    prediction: Prediction | None = None
+    answer: Answer | None = None
     memory: Tensor | None = None
 
 
@@ -61,6 +62,14 @@ class Track:
         What is to be done.
     bank : MemoryBank
         What it remembers.
+    window : Box
+        Where it looks, or looked on the frame that was computed last.
+    box : Box or None
+        Where the object was on that frame; None if it was not found.
+    traces : dict
+        What the memories of the bank were made from, by frame; empty where the window never changes.
+    encoded : dict
+        Windows of the memories of the bank, by frame, as long as there are traces.
     front : int or None
         The frame that was computed last.
     """
@@ -68,6 +77,10 @@ class Track:
     obj: int
     planned: Pass
     bank: Bank
+    window: Box
+    box: Box | None = None
+    traces: dict[int, Trace] = field(default_factory=dict)
+    encoded: dict[int, Box] = field(default_factory=dict)
     front: int | None = None
 
     @property
@@ -77,15 +90,24 @@ class Track:
         return not frames or self.front == frames[-1]
 
     @property
+    def upcoming(self) -> int | None:
+        """The frame to compute next; None when all are computed."""
+        step = -1 if self.planned.reverse else 1
+        confirmed = {anchor.frame for anchor in self.planned.anchors}
+        frame = self.planned.first if self.front is None else self.front + step
+        while frame in confirmed:
+            frame += step
+        return frame if frame in self.planned.span else None
+
+    @property
     def ahead(self) -> frozenset[int]:
         """Frames that are still to be computed."""
         frames = self.planned.frames
         return frozenset(frames if self.front is None else frames[frames.index(self.front) + 1 :])
 
     def continues_at(self, frame: int) -> bool:
-        """Whether `frame` is the next one to compute."""
-        frames = self.planned.frames
-        return self.front in frames[:-1] and frames[frames.index(self.front) + 1] == frame
+        """Whether some frames are computed and `frame` is the next one."""
+        return self.front is not None and self.upcoming == frame
 
     def remember(self, frame: int, outcome: Outcome) -> None:
         """Take up an answer and drop what neither this frame nor a later one attends to."""
@@ -96,3 +118,13 @@ class Track:
         # Until the next frame is computed, all that this one was predicted from stays for its correction.
         self.bank.trim(frame + 1 if reverse else frame - 1, reverse, returns=returns)
         self.front = frame
+
+    def note(self, frame: int, trace: Trace, window: Box) -> None:
+        """Keep what a memory was made from, and the window that it is of."""
+        self.traces[frame], self.encoded[frame] = trace, window
+
+    def drop_traces(self) -> None:
+        """Forget traces of memories that the bank has let go."""
+        held = {*self.bank.tracked, *self.bank.conditioning}
+        self.traces = {frame: trace for frame, trace in self.traces.items() if frame in held}
+        self.encoded = {frame: window for frame, window in self.encoded.items() if frame in held}

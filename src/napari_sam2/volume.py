@@ -154,7 +154,38 @@ class Volume:
         IndexError
             If there is no such frame.
         """
-        raw = self._read(i)
+        return self._shown(self._read(i))
+
+    def crop(self, i: int, box: Sequence[int]) -> Frame:
+        """Read a part of a frame, and no more of it than the storage makes necessary.
+
+        Parameters
+        ----------
+        i : int
+            0 to ``num_frames - 1``.
+        box : sequence of 4 ints
+            (y0, x0, y1, x1), within the frame.
+
+        Returns
+        -------
+        array (y1 - y0, x1 - x0, C)
+            The same values as in ``frame(i)``.
+
+        Raises
+        ------
+        IndexError
+            If there is no such frame.
+        ValueError
+            If the box is empty or sticks out of the frame.
+        """
+        y0, x0, y1, x1 = box
+        height, width = self.frame_shape
+        if not (0 <= y0 < y1 <= height and 0 <= x0 < x1 <= width):
+            raise ValueError(f"box {tuple(box)} is no part of a frame of shape {self.frame_shape}")
+        return self._shown(self._read(i, slice(y0, y1), slice(x0, x1)))
+
+    def _shown(self, raw: npt.NDArray[Any]) -> Frame:
+        """Bring values of the data into the form in which frames are handed out."""
         frame = raw if raw.ndim == 3 else raw[..., None]
         if self._contrast is None:
             return np.array(frame, dtype=np.uint8, order="C", copy=True)
@@ -168,12 +199,13 @@ class Volume:
             digest.update(self._sampled(i).astype(dtype).tobytes())
         return digest.hexdigest()
 
-    def _read(self, i: int) -> npt.NDArray[Any]:
+    def _read(self, i: int, rows: slice = slice(None), columns: slice = slice(None)) -> npt.NDArray[Any]:
         """Read the values of one frame, ``(H, W)`` or ``(H, W, 3)``, and no others."""
         if not 0 <= i < self.num_frames:
             raise IndexError(f"there is no frame {i}: the data have frames 0 to {self.num_frames - 1}")
         layout = self._layout
         key: list[int | slice] = [slice(None)] * len(self._data.shape)
+        key[layout.rows], key[layout.columns] = rows, columns
         for axis, position in layout.fixed.items():
             key[axis] = position
         if layout.frames is not None:

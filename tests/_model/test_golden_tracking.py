@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2 import stepping, tracker
+from napari_sam2 import stepping
 from napari_sam2._model.sam2 import normalise
 from napari_sam2.features import resize_frame
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.tracker import Tracker
+from napari_sam2.tracker_state import Track
 from tests._model.golden import CASES, SIZE, Case, Golden, needs_shared
 
 if TYPE_CHECKING:
@@ -51,15 +52,13 @@ def record(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> Recording:
     video = golden.recipe.video()
     recording = Recording()
     stage = ["fwd"]
-    real = stepping.step_objects
+    real = Track.remember
 
-    def listening(*args: object, **kwargs: object) -> list[Outcome]:
-        outcomes = real(*args, **kwargs)  # type: ignore[arg-type]
-        for obj, outcome in zip(OBJECTS, outcomes, strict=True):
-            recording.outcomes[f"{stage[0]}.f{args[2]}", obj] = outcome
-        return outcomes
+    def listening(track: Track, frame: int, outcome: Outcome) -> None:
+        recording.outcomes[f"{stage[0]}.f{frame}", track.obj] = outcome
+        real(track, frame, outcome)
 
-    monkeypatch.setattr(tracker, "step_objects", listening)
+    monkeypatch.setattr(Track, "remember", listening)
     follower = Tracker(golden.model(), VideoFrames(video), video.shape[:3], group_size=3)
     give_prompts(follower, recording)
     directions: tuple[tuple[str, Direction], ...] = (("fwd", "forward"), ("rev", "backward"))
@@ -68,10 +67,10 @@ def record(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> Recording:
         for result in follower.track(follower.plan(OBJECTS, direction)):
             recording.results[f"{name}.f{result.frame}"] = result
     for obj in OBJECTS:
-        confirmed = follower._confirmed[obj][1]
-        assert confirmed.prediction is not None
+        prediction = follower._confirmed.answer(obj, 1).prediction
+        memory = follower._confirmed.memory(obj, 1)
         for name in ("fwd.f1", "rev.f1"):
-            recording.outcomes[name, obj] = stepping.Outcome(confirmed.prediction, confirmed.memory)
+            recording.outcomes[name, obj] = stepping.Outcome(prediction, memory)
     return recording
 
 

@@ -113,6 +113,19 @@ def test_an_ome_zarr_is_valid(tmp_path: Path) -> None:
     assert array.chunks == (1, 24, 20)
 
 
+def test_large_planes_have_smaller_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "SMALL_PLANE", 8)
+    labels = blocks(2, 25, 20)
+    export_labels(tmp_path / "a.ome.zarr", labels, axes="tyx", scale=(30, 0.5, 0.25))
+    yaozarrs.validate_zarr_store(zarr.open_group(tmp_path / "a.ome.zarr", mode="r"))
+    for level, step in enumerate((1, 2, 4)):
+        image = open_image(tmp_path / "a.ome.zarr", level=level)
+        np.testing.assert_array_equal(image.array[...], labels[:, ::step, ::step])
+        assert image.scale == pytest.approx((30, 0.5 * step, 0.25 * step))
+    with pytest.raises(ValueError, match="level 3 is not there"):
+        open_image(tmp_path / "a.ome.zarr", level=3)
+
+
 def test_a_large_tiff_is_big(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "CLASSIC_TIFF", 1000)
     export_labels(tmp_path / "a.tif", blocks(4, 24, 20))
@@ -194,61 +207,6 @@ def test_a_folder_that_cannot_be_written_is_told(
     assert names(tmp_path) == []
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         export_labels(tmp_path / "missing" / name, blocks(4, 24, 20))
-
-
-def rows(folder: Path) -> list[list[int]]:
-    return [
-        [int(each) for each in line.split()] for line in (folder / "res_track.txt").read_text().splitlines()
-    ]
-
-
-def masks(folder: Path) -> Array:
-    return np.stack([tifffile.imread(each) for each in sorted(folder.glob("mask*.tif"))])
-
-
-def test_a_cell_tracking_challenge_result(tmp_path: Path) -> None:
-    labels = blocks(4, 24, 20, dtype="u4")
-    export_labels(tmp_path / "01_RES", labels)
-    assert names(tmp_path / "01_RES") == [*(f"mask00{i}.tif" for i in range(4)), "res_track.txt"]
-    assert rows(tmp_path / "01_RES") == [[1, 0, 3, 0], [7, 1, 3, 0]]
-    assert masks(tmp_path / "01_RES").dtype == np.uint16
-    np.testing.assert_array_equal(masks(tmp_path / "01_RES"), labels)
-    export_labels(tmp_path / "other", labels, ctc=True)
-    assert rows(tmp_path / "other") == rows(tmp_path / "01_RES")
-
-
-def test_an_object_that_was_away_goes_on_as_its_own_child(tmp_path: Path) -> None:
-    labels = blocks(9, 24, 20)
-    labels[[2, 3, 6]] = 0
-    export_labels(tmp_path / "01_RES", labels)
-    assert rows(tmp_path / "01_RES") == [
-        [1, 0, 1, 0],
-        [7, 1, 1, 0],
-        [8, 4, 5, 1],
-        [9, 7, 8, 8],
-        [10, 4, 5, 7],
-        [11, 7, 8, 10],
-    ]
-    written = masks(tmp_path / "01_RES")
-    np.testing.assert_array_equal(written > 0, labels > 0)
-    for label, begin, end, _ in rows(tmp_path / "01_RES"):
-        assert np.flatnonzero((written == label).any((1, 2))).tolist() == list(range(begin, end + 1))
-
-
-def test_long_sequences_have_more_digits(tmp_path: Path) -> None:
-    export_labels(tmp_path / "01_RES", blocks(1001, 12, 10, dtype="u1"))
-    assert "mask1000.tif" in names(tmp_path / "01_RES")
-    assert "mask0000.tif" in names(tmp_path / "01_RES")
-
-
-def test_labels_that_do_not_fit_the_challenge_are_told(tmp_path: Path) -> None:
-    labels = blocks(4, 24, 20, dtype="u4")
-    labels[0, 0, 0] = 70000
-    with pytest.raises(ValueError, match="up to 65535"):
-        export_labels(tmp_path / "01_RES", labels)
-    with pytest.raises(ValueError, match=r"\(t, y, x\)"):
-        export_labels(tmp_path / "01_RES", labels[0])
-    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(

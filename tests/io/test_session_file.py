@@ -131,14 +131,24 @@ def test_another_version_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.sam2.json"
     write_session(path, {}, {})
     changed(path, version=session_file.VERSION + 1)
-    with pytest.raises(ValueError, match="of version 2, this program reads version 1"):
+    with pytest.raises(ValueError, match="of version 3, this program reads versions up to 2"):
+        read_session(path)
+    changed(path, version=[1])
+    with pytest.raises(ValueError, match="of version"):
         read_session(path)
     changed(path, version=None)
     with pytest.raises(ValueError, match="of version None"):
         read_session(path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "other", "version": 1}', "\x00\xff"])
+def test_what_an_older_version_lacks_is_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "a.sam2.json"
+    write_session(path, {"revision": 3}, {})
+    changed(path, version=1)
+    assert read_session(path).document == {"revision": 3, "objects": [], "view": {"view": "frame"}}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "other", "version": 2}', "\x00\xff"])
 def test_another_file_is_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.sam2.json"
     path.write_text(text, encoding="latin-1")
@@ -154,7 +164,7 @@ def test_a_file_without_its_arrays_is_told(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "a.sam2.zarr")
     with pytest.raises(FileNotFoundError, match="move both together"):
         read_session(path)
-    path.write_text(json.dumps({"format": session_file.FORMAT, "version": 1}))
+    path.write_text(json.dumps({"format": session_file.FORMAT, "version": 2}))
     with pytest.raises(ValueError, match="does not name its arrays"):
         read_session(path)
 

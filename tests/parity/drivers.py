@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from napari_sam2 import tracker as tracker_module
 from napari_sam2._model.config import RELEASED_CONFIGS
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import build_model
-from napari_sam2.stepping import step_objects
 from napari_sam2.tracker import Tracker
+from napari_sam2.tracker_state import Track
 from tests._model.small import seeded_weights
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from napari_sam2.passes import PassKey
     from napari_sam2.placement import PlacedLogits
     from napari_sam2.prompts import FramePrompts
+    from napari_sam2.stepping import Outcome
     from tests.parity.video import Video
 
 SIZE = 256
@@ -119,18 +119,22 @@ class Ours:
         self._heard: dict[int, Answer] = {}
         self._revision = 0
         self._prompted: set[int] = set()
-        monkeypatch.setattr(tracker_module, "step_objects", self._listen)
+        remember = Track.remember
 
-    def _listen(self, *args: Any, **options: Any) -> Any:
-        outcomes = step_objects(*args, **options)
-        prediction, memory = outcomes[0].prediction, outcomes[0].memory
-        self._heard[args[2]] = Answer(
+        def listen(track: Track, frame: int, outcome: Outcome) -> None:
+            self._hear(frame, outcome)
+            remember(track, frame, outcome)
+
+        monkeypatch.setattr(Track, "remember", listen)
+
+    def _hear(self, frame: int, outcome: Outcome) -> None:
+        prediction, memory = outcome.prediction, outcome.memory
+        self._heard[frame] = Answer(
             prediction.low_res[0, 0].numpy(),
             float(prediction.object_logits.sigmoid()),
             prediction.pointer,
             None if memory is None else memory.float(),
         )
-        return outcomes
 
     def prompt(self, frame: int, prompts: FramePrompts) -> Answer:
         base = None

@@ -72,12 +72,19 @@ class ModelOptions:
         Side that frames are resized to, a multiple of 32; by default what the network was trained with.
     precision
         auto, or float32 for the reference's numbers.
+    view
+        What the network looks at: the whole frame, a window that follows each object, or auto, a window
+        where it shows the object larger than the frame would.
+    window_size
+        Side that windows are resampled to, a multiple of 32; by default image_size, at most 256.
     """
 
     model: str | None = None
     device: str = "auto"
     image_size: int | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    view: Literal["auto", "frame", "window"] | None = None
+    window_size: int | None = None
 
     @property
     def name(self) -> str:

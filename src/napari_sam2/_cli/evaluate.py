@@ -52,7 +52,7 @@ def evaluate(
     """
     _check(images, labels, clicks, json)
     truth = label_frames(read_labels(labels or images), image)
-    session = open_session(images, open_model(model), image)
+    session = open_session(images, open_model(model), image, view=model)
     evaluation = evaluate_session(
         session, truth, lambda results, total: watch(results, total=total), every=every, clicks=clicks
     )

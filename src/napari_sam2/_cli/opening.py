@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
+from napari_sam2 import seeding
 from napari_sam2._cli import arguments
 
 if TYPE_CHECKING:
@@ -29,13 +30,18 @@ def open_model(options: ModelOptions) -> Sam2:
 
 
 def open_session(
-    path: Path, model: Sam2, options: ImageOptions, saved: Mapping[str, Any] | None = None
+    path: Path,
+    model: Sam2,
+    options: ImageOptions,
+    saved: Mapping[str, Any] | None = None,
+    view: ModelOptions | None = None,
 ) -> Session:
     """Open a file as a session; what the options leave open is taken from those of a saved one."""
     from napari_sam2.session import Session
 
     arguments.check_input(path)
-    return Session.open(path, model=model, **{**(saved or {}), **volume_options(options)})
+    chosen = {**(saved or {}), **volume_options(options)}
+    return Session.open(path, model=model, **_with_view(chosen, view))
 
 
 def new_session(images: NDArray[Any], model: Sam2) -> Session:
@@ -56,30 +62,23 @@ def volume_options(options: ImageOptions) -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value is not None}
 
 
+def _with_view(chosen: dict[str, Any], options: ModelOptions | None) -> dict[str, Any]:
+    """Add what was chosen of the view; what was not is as in a saved session."""
+    if options is None or (options.view, options.window_size) == (None, None):
+        return chosen
+    from napari_sam2.window import WindowRules
+
+    rules = chosen.get("view") or WindowRules("auto")
+    return {
+        **chosen,
+        "view": replace(rules, view=options.view or rules.view, size=options.window_size or rules.size),
+    }
+
+
 def read_labels(path: Path) -> NDArray[np.integer]:
-    """Read a label image whole, from any format that images come in, or from `labels` in an .npz file."""
+    """Read a label image whole, see `napari_sam2.seeding.read_labels`."""
     arguments.check_input(path)
-    if path.suffix.lower() == ".npz":
-        labels = _stored_labels(path)
-    else:
-        from napari_sam2.io import open_image
-
-        labels = np.asarray(open_image(path).array)
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{path} holds {labels.dtype}, not the whole numbers of a label image.")
-    return labels
-
-
-def _stored_labels(path: Path) -> NDArray[Any]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files if name == "labels"}
-            names = ", ".join(stored.files)
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as labels: {error}.") from error
-    if not arrays:
-        raise ValueError(f"{path} has no array `labels`; it has {names}.")
-    return np.asarray(arrays["labels"])
+    return seeding.read_labels(path)
 
 
 def label_frames(labels: NDArray[np.integer], options: ImageOptions) -> NDArray[np.integer]:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
+from napari_sam2 import seeding
 from napari_sam2._cli import arguments, seeds
 from napari_sam2._cli.arguments import ImageOptions, ModelOptions
 from napari_sam2._cli.opening import label_frames, open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, watch
+from napari_sam2.window import WindowRules
 
 if TYPE_CHECKING:
     from napari_sam2._cli.scoring import Labels
@@ -79,7 +81,7 @@ def segment(
     labels = None if mask is None else _mask_labels(mask, tracked, image)
     given = _all_seeds(drawn, tracked, labels, mask_frame, saved)
     chosen = arguments.parse_frames(frames, count)
-    seeds.plant(tracked, given)
+    seeding.plant(tracked, given)
     expected = len({obj for obj, _ in given}) * len(chosen or range(count))
     run = watch(tracked.propagate(frames=chosen, direction=direction), total=expected)
     tracked.export(output)
@@ -112,13 +114,14 @@ def _read_saved(session: Path) -> SessionDocument:
 def _open(images: Path, image: ImageOptions, model: ModelOptions, saved: SessionDocument | None) -> Session:
     """Open the images; what the options leave open is as in the saved session."""
     if saved is None:
-        return open_session(images, open_model(model), image)
+        return open_session(images, open_model(model), image, view=model)
     stored, options = saved.document["model"], dict(saved.document["images"]["options"])
     if model.model is None:
         size = model.image_size or stored["image_size"]
         model = replace(model, model=stored["name"], image_size=size)
     options["index"] = {int(axis): position for axis, position in options["index"].items()}
-    return open_session(images, open_model(model), image, options)
+    options["view"] = WindowRules(**saved.document["view"])
+    return open_session(images, open_model(model), image, options, model)
 
 
 def _mask_labels(mask: Path, tracked: Session, image: ImageOptions) -> Labels:
@@ -128,20 +131,20 @@ def _mask_labels(mask: Path, tracked: Session, image: ImageOptions) -> Labels:
 
 
 def _all_seeds(
-    drawn: seeds.Seeds,
+    drawn: seeding.Seeds,
     tracked: Session,
     labels: Labels | None,
     mask_frame: int,
     saved: SessionDocument | None,
-) -> seeds.Seeds:
+) -> seeding.Seeds:
     """Join the prompts of all sources; clicks and boxes refine what the others say of their object."""
     shape = tracked.labels.shape
-    stored = {} if saved is None else seeds.session_seeds(saved)
-    masks = {} if labels is None else seeds.mask_seeds(labels, shape, mask_frame)
-    given = seeds.merged(stored, masks, drawn)
+    stored = {} if saved is None else seeding.session_seeds(saved)
+    masks = {} if labels is None else seeding.mask_seeds(labels, shape, mask_frame)
+    given = seeding.merged(stored, masks, drawn)
     if not given:
         raise ValueError("Nothing to track: the mask or session has no object.")
-    seeds.check_frames(given, shape[0])
+    seeding.check_frames(given, shape[0])
     return given
 
 

@@ -1,8 +1,9 @@
-"""``napari-sam2 train``: a small network of one's own."""
+"""``napari-sam2 train``: a small network of one's own, or one that is there, tuned to one's own stacks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,19 +28,27 @@ if TYPE_CHECKING:
 def train(
     *,
     config: Annotated[TrainConfig, Parameter(name="*")],
+    pretrained: Annotated[str | None, Parameter(name="--from")] = None,
     validate: tuple[Path, ...] = (),
 ) -> int:
-    """Train a small network on synthetic sequences; the same command goes on where it was stopped.
+    """Train a network on synthetic sequences, or tune one to labelled stacks.
+
+    The same command goes on where it was stopped. To tune a network: --data DIR --from NAME, with any model
+    of `napari-sam2 models list`, or the path of a checkpoint.
 
     Parameters
     ----------
     config
         The settings.
+    pretrained
+        The same as --pretrained: a network to tune, instead of random weights.
     validate
         An .npz file with the arrays `images` and `labels`, scored by one click per object. May be repeated.
     """
     console = Console(soft_wrap=True)
     score = partial(validation, validate) if validate else None
+    if pretrained is not None:
+        config = replace(config, pretrained=pretrained)
     try:
         result = run_training(config, validate=score)
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 import pooch
 
@@ -14,6 +15,24 @@ from napari_sam2._model.errors import CheckpointError
 
 _BASE_URL = "https://dl.fbaipublicfiles.com/segment_anything_2"
 _LICENCE = "Apache-2.0"
+
+
+class ProgressBar(Protocol):
+    """What is told of the progress of a download, in bytes."""
+
+    total: int
+
+    def update(self, count: int, /) -> object:
+        """Count bytes that have come."""
+        ...
+
+    def reset(self) -> object:
+        """Begin to count anew."""
+        ...
+
+    def close(self) -> object:
+        """All has come."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -166,7 +185,7 @@ def download(name: str, *, progressbar: bool = True, folder: Path | None = None)
     return fetch(released(name), folder or cache_dir(), progressbar=progressbar)
 
 
-def fetch(checkpoint: ReleasedCheckpoint, folder: Path, *, progressbar: bool = False) -> Path:
+def fetch(checkpoint: ReleasedCheckpoint, folder: Path, *, progressbar: bool | ProgressBar = False) -> Path:
     """Fetch any checkpoint into a folder; see `download`, which does it by name.
 
     Parameters
@@ -175,8 +194,8 @@ def fetch(checkpoint: ReleasedCheckpoint, folder: Path, *, progressbar: bool = F
         What to fetch.
     folder : Path
         Made if it is not there.
-    progressbar : bool
-        Whether to show a progress bar on standard error.
+    progressbar : bool or ProgressBar
+        Whether to show a progress bar on standard error, or what to tell of the progress.
 
     Raises
     ------

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from napari_sam2.io.exporting import export_labels
-from napari_sam2.io.reading import LabelGeometry, OpenedImage, label_geometry, open_image
+from napari_sam2.io.journal import Journal, JournalContent, read_journal, read_journal_document
+from napari_sam2.io.reading import LabelGeometry, OpenedImage, frame_axis, label_geometry, open_image
 from napari_sam2.io.session_file import SessionDocument, read_session, write_session
+from napari_sam2.io.table import write_table
 
 __all__ = [
+    "Journal",
+    "JournalContent",
     "LabelGeometry",
     "OpenedImage",
     "SessionDocument",
     "export_labels",
+    "frame_axis",
     "label_geometry",
     "open_image",
+    "read_journal",
+    "read_journal_document",
     "read_session",
     "write_session",
+    "write_table",
 ]

@@ -18,6 +18,7 @@ import tifffile
 import zarr
 
 from napari_sam2.io.scales import ome_tiff_scale, ome_zarr_scale, tiff_scale
+from napari_sam2.io.stacks import FileStack
 
 TIFF = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
 
@@ -72,13 +73,23 @@ def label_geometry(opened: OpenedImage, axis: int) -> LabelGeometry:
     return LabelGeometry((frames if frames in {"t", "z"} else "z") + "yx", scale)
 
 
+def frame_axis(opened: OpenedImage) -> int:
+    """Tell which axis objects are most likely tracked along: time, else depth, whichever has a length."""
+    axes = opened.axes or ""
+    if len(axes) == len(opened.array.shape):
+        for letter in "tz":
+            if letter in axes and opened.array.shape[axes.index(letter)] > 1:
+                return axes.index(letter)
+    return 0
+
+
 def open_image(path: str | Path, *, series: int = 0, level: int = 0) -> OpenedImage:
     """Open an image file or folder.
 
     Parameters
     ----------
     path : str or Path
-        TIFF (ImageJ, OME and LSM included), a folder of TIFF files of one frame each, Zarr array, OME-Zarr
+        TIFF (ImageJ, OME and LSM included), a folder of TIFF files of one shape, Zarr array, OME-Zarr
         image (0.4 and 0.5), an array within a Zarr folder, ``.npy``, or ``.npz`` with an array `images`.
     series : int
         Which image of a file that has several.
@@ -112,20 +123,26 @@ def open_image(path: str | Path, *, series: int = 0, level: int = 0) -> OpenedIm
 def _open_folder(path: Path, series: int, level: int) -> OpenedImage:
     if any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup")):
         return _open_zarr(path, series, level)
-    files = sorted(each for each in path.iterdir() if each.suffix.lower() in (".tif", ".tiff"))
+    named = [str(each) for each in path.iterdir() if each.suffix.lower() in (".tif", ".tiff")]
+    files = [Path(each) for each in tifffile.natural_sorted(named)]
     if not files:
         raise ValueError(f"{path} is neither a Zarr folder nor a folder of TIFF files")
-    return _open_tiff_folder(path, files)
+    return _open_tiff_folder(files, series, level)
 
 
-def _open_tiff_folder(path: Path, files: Sequence[Path]) -> OpenedImage:
-    """Stack files of one frame each, in the order of their names."""
-    first = _open_tiff(files[0], 0, 0)
-    sequence = tifffile.TiffSequence([str(each) for each in files])
-    array = zarr.open_array(sequence.aszarr(), mode="r")
-    if array.shape[1:] != first.array.shape:
-        raise ValueError(f"{path}: the TIFF files cannot be stacked as frames of shape {first.array.shape}")
-    return OpenedImage(array, first.axes and f"t{first.axes}", first.scale and (1.0, *first.scale))
+def _open_tiff_folder(files: Sequence[Path], series: int, level: int) -> OpenedImage:
+    """Stack files in the order of their names, unless their own metadata puts them together."""
+    with _told_as_damage(files[0]), tifffile.TiffFile(files[0]) as tiff:
+        is_one = tiff.is_ome and any(each.is_multifile for each in tiff.series)
+    if is_one:
+        return _open_tiff(files[0], series, level)
+    first = _open_tiff(files[0], series, level)
+    if len(files) == 1:
+        return first
+    stack = FileStack(files, lambda file: _open_tiff(file, series, level).array)
+    letter = next((each for each in "tz" if each not in (first.axes or "")), None)
+    axes = f"{letter}{first.axes}" if letter and first.axes else None
+    return OpenedImage(stack, axes, first.scale and (1.0, *first.scale))
 
 
 def _open_tiff(path: Path, series: int, level: int) -> OpenedImage:

@@ -20,7 +20,9 @@ import zarr
 from napari_sam2.io.atomic import replacing_all
 
 FORMAT = "napari-sam2 session"
-VERSION = 1
+VERSION = 2
+_OLDER: Mapping[int, Mapping[str, Any]] = {1: {"objects": [], "view": {"view": "frame"}}}
+"""What a document of an older version lacks, and what stands for it."""
 
 _MARK = "saving"
 
@@ -137,11 +139,12 @@ def _checked_document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
         raise ValueError(f"{path} is not a session file of this program: it does not say format {FORMAT!r}")
     version = document.pop("version", None)
-    if version != VERSION:
+    if version not in (VERSION, *_OLDER):
         raise ValueError(
-            f"{path} is a session file of version {version}, this program reads version {VERSION}: "
+            f"{path} is a session file of version {version}, this program reads versions up to {VERSION}: "
             "open it with the program that wrote it"
         )
+    document = {**_OLDER.get(version, {}), **document}
     if not {"arrays", _MARK} <= document.keys():
         raise ValueError(f"{path} is not a whole session file: it does not name its arrays")
     return document

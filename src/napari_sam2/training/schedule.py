@@ -97,6 +97,20 @@ def default_stages() -> tuple[Stage, ...]:
     )
 
 
+def tuning_stages(size: int) -> tuple[Stage, ...]:
+    """Return stages for a network that knows its task already: single frames, then clips, all of one size.
+
+    Parameters
+    ----------
+    size
+        Side of the frames, a multiple of 32.
+    """
+    return (
+        Stage(share=0.25, size=size, frames=1, batch=4, objects=3, diameter=(0.15, 0.6)),
+        Stage(share=0.75, size=size, frames=6, batch=1, objects=3, diameter=(0.15, 0.6), teacher=0.1),
+    )
+
+
 def stage_at(stages: Sequence[Stage], progress: float) -> int:
     """Index of the stage at a `progress` between 0 and 1."""
     total = sum(stage.share for stage in stages)

@@ -159,7 +159,7 @@ def averaged_copy(model: Sam2) -> Sam2:
 
 def make_optimizer(model: nn.Module, heads: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
     """AdamW; weight decay on matrices only."""
-    parameters = [*model.parameters(), *heads.parameters()]
+    parameters = [p for p in (*model.parameters(), *heads.parameters()) if p.requires_grad]
     matrices = [p for p in parameters if p.ndim >= 2]
     others = [p for p in parameters if p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]

@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from napari_sam2.training.clicks import choose_targets, spot_targets
 from napari_sam2.training.clips import Plan, draw_plan, encode_clips, mean_jaccard, run_clip
+from napari_sam2.training.crops import CropRules, crop_clips
 from napari_sam2.training.dense import dense_loss
 from napari_sam2.training.draws import Draws
 from napari_sam2.training.layout import LayoutRules
@@ -20,12 +21,15 @@ from napari_sam2.training.synthetic import SyntheticConfig, make_sequences
 from napari_sam2.training.team import Team
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.training.clicks import Targets
     from napari_sam2.training.clips import Answer
     from napari_sam2.training.schedule import Stage
+    from napari_sam2.training.stacks import Stack
     from napari_sam2.training.state import TrainState
     from napari_sam2.training.synthetic import SyntheticBatch
 
@@ -44,21 +48,30 @@ class StepRules:
         Decay of the moving average of the weights.
     bfloat16
         Whether to run the network in autocast.
+    synthetic
+        Share of the steps on synthetic sequences where there are stacks.
     """
 
     clip: float = 1.0
     average: float = 0.998
     bfloat16: bool = True
+    synthetic: float = 0.25
 
 
-def train_step(state: TrainState, stage: Stage, rules: StepRules, team: Team | None = None) -> FrameLoss:
+def train_step(
+    state: TrainState,
+    stage: Stage,
+    rules: StepRules,
+    team: Team | None = None,
+    stacks: tuple[Stack, ...] = (),
+) -> FrameLoss:
     """Make one step on fresh sequences; the mean losses of this process's answers in it.
 
     A step whose loss is no number changes nothing; in a team it counts as one without gradient.
     """
     device = state.generator.device.type
     with torch.autocast(device, torch.bfloat16, enabled=rules.bfloat16), _attention(device):
-        clips = _answer_clips(state, stage)
+        clips = _answer_clips(state, stage, rules, stacks)
     terms = [
         frame_loss(a.prediction, clips.targets.truth[:, a.frame], clips.targets.valid, weights=stage.weights)
         for a in clips.answers
@@ -87,10 +100,13 @@ class _Clips:
     dense: list[Tensor]
 
 
-def _answer_clips(state: TrainState, stage: Stage) -> _Clips:
+def _answer_clips(state: TrainState, stage: Stage, rules: StepRules, stacks: tuple[Stack, ...]) -> _Clips:
     draws = Draws(state.generator)
-    scenes = SyntheticConfig(LayoutRules(diameter=stage.diameter, max_objects=stage.scenery))
-    made = make_sequences(scenes, stage.batch, stage.frames, stage.size, state.generator)
+    if stacks and not bool(draws.chance(rules.synthetic)):
+        made = crop_clips(stacks, stage.batch, stage.frames, stage.size, state.generator)
+    else:
+        scenes = SyntheticConfig(LayoutRules(diameter=stage.diameter, max_objects=stage.scenery))
+        made = make_sequences(scenes, stage.batch, stage.frames, stage.size, state.generator)
     if stage.spots:
         targets = spot_targets(stage.batch, stage.objects, stage.frames, stage.size, draws)
     else:
@@ -125,21 +141,55 @@ def synthetic_j(
     clips, frames, objects
         Sequences, frames of each, objects of each.
     size
-        Side of the frames; the configuration's by default.
+        Side of the frames; the configuration's by default, at most 256.
     seed
         Of the sequences; far from seeds that people train with.
     """
-    side = size or model.config.image_size
+    side = size or min(model.config.image_size, 256)
     device = next(model.parameters()).device
     generator = torch.Generator(device=device).manual_seed(seed)
     rules = SyntheticConfig(LayoutRules(diameter=(0.06, 0.3), max_objects=24))
+    made = (make_sequences(rules, 1, frames, side, generator) for _ in range(clips))
+    return _mean_j(model, made, objects, Draws(generator))
+
+
+def stacks_j(
+    model: Sam2,
+    stacks: tuple[Stack, ...],
+    *,
+    clips: int = 8,
+    frames: int = 6,
+    size: int = 128,
+    seed: int = 10_000_019,
+) -> float:
+    """Mean J on fixed clips of stacks, as they are seen in training but for their light.
+
+    It tells how well they are learned, not how well the network will do on others.
+
+    Parameters
+    ----------
+    model
+        The network.
+    stacks
+        Of `read_stacks`.
+    clips, frames, size
+        Clips, frames of each, side of the frames.
+    seed
+        Of the places of the clips.
+    """
+    generator = torch.Generator(device=next(model.parameters()).device).manual_seed(seed)
+    rules = CropRules(factor=(3.0, 3.0), drift=0.0, stride=0.0, light=False)
+    made = (crop_clips(stacks, 1, frames, size, generator, rules) for _ in range(clips))
+    return _mean_j(model, made, 2, Draws(generator))
+
+
+def _mean_j(model: Sam2, sequences: Iterator[SyntheticBatch], objects: int, draws: Draws) -> float:
+    """Mean J of one innermost click on the first frame, tracked to the last."""
     plan, scores = Plan(innermost=1.0), []
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        for _ in range(clips):
-            made = make_sequences(rules, 1, frames, side, generator)
-            draws = Draws(generator)
+        for made in sequences:
             targets = choose_targets(made.labels, objects, draws)
             if targets.valid.any():
                 scores.append(

@@ -1,4 +1,4 @@
-"""Training on synthetic sequences: seeded, resumable, with a log, checkpoints and averaged weights."""
+"""Training on synthetic sequences and labelled stacks: seeded, resumable, with log, curve and checkpoints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path  # the command line reads the annotations
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,12 @@ import torch
 from napari_sam2._model.config import NANO_CONFIG, RELEASED_CONFIGS, Sam2Config
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.training.curve import draw_curve
 from napari_sam2.training.dense import DenseHeads
-from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at
+from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at, tuning_stages
+from napari_sam2.training.stacks import read_stacks
 from napari_sam2.training.state import TrainState, averaged_copy, initialise, make_optimizer
-from napari_sam2.training.steps import TERMS, StepRules, synthetic_j, train_step
+from napari_sam2.training.steps import TERMS, StepRules, stacks_j, synthetic_j, train_step
 from napari_sam2.training.team import Team, run_team
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 Validate = Callable[[Sam2], Mapping[str, float]]
 _SEED_STRIDE = 1_000_003
 _STOP, _SAVE = -1.0, -2.0
+_TUNING_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,17 @@ class TrainConfig:
     Parameters
     ----------
     out
-        Folder of the log (`log.jsonl`), the state (`last.pt`) and the averaged weights (`model.safetensors`).
+        Folder of the log (`log.jsonl`) and its picture (`curve.png`), of the state (`last.pt`) and of the
+        averaged weights (`model.safetensors`).
     start
         Name of a configuration (then weights are random) or path of a checkpoint to go on from.
     minutes, steps
         Budget: one of them. With steps the result does not depend on the speed of the machine.
     stages
-        What is trained when.
+        What is trained when; None chooses by whether the weights are random.
     rate, warmup, decay, clip
-        Peak learning rate, part of the budget in which it rises, weight decay, largest norm of the gradient.
+        Peak learning rate (None: 1e-3 for random weights, else 1e-4), part of the budget in which it rises,
+        weight decay, largest norm of the gradient.
     average
         Decay of the moving average of the weights.
     seed
@@ -62,14 +67,22 @@ class TrainConfig:
     workers
         Processes that train together on one machine, on a CPU: each makes the `batch` clips of a stage, and
         their gradients are averaged. Two processes of one thread do almost twice the work of one of two.
+    pretrained
+        Name of a model or path of a checkpoint whose weights are tuned; `start` does not count then.
+    data
+        Folder of labelled stacks to train on, see `napari_sam2.training.stacks.read_stacks`.
+    synthetic
+        Share of the steps that are on synthetic sequences all the same, so that nothing is forgotten.
+    freeze_encoder
+        Leave the image encoder as it is: less memory, faster, less to be spoilt by few data.
     """
 
     out: Path
     start: str = "nano"
     minutes: float | None = None
     steps: int | None = None
-    stages: tuple[Stage, ...] = field(default_factory=default_stages)
-    rate: float = 1e-3
+    stages: tuple[Stage, ...] | None = None
+    rate: float | None = None
     warmup: float = 0.02
     decay: float = 0.05
     clip: float = 1.0
@@ -82,6 +95,10 @@ class TrainConfig:
     log_steps: int = 20
     threads: int | None = None
     workers: int = 1
+    pretrained: str | None = None
+    data: Path | None = None
+    synthetic: float = 0.25
+    freeze_encoder: bool = False
 
     def __post_init__(self) -> None:
         """Check the budget.
@@ -97,8 +114,10 @@ class TrainConfig:
             )
         if (self.minutes or self.steps or 0) <= 0:
             raise ValueError(f"the budget must be positive, got minutes={self.minutes}, steps={self.steps}")
-        if not self.stages:
+        if self.stages is not None and not self.stages:
             raise ValueError("give at least one stage")
+        if not 0 <= self.synthetic <= 1:
+            raise ValueError(f"synthetic is a share between 0 and 1, got {self.synthetic}")
         if self.workers < 1 or (self.workers > 1 and self.device != "cpu"):
             raise ValueError(
                 f"workers must be 1, or more on the CPU; got {self.workers} on device {self.device!r}"
@@ -107,11 +126,24 @@ class TrainConfig:
     @property
     def rules(self) -> StepRules:
         """How a step is made."""
-        return StepRules(self.clip, self.average, self.bfloat16)
+        return StepRules(self.clip, self.average, self.bfloat16, self.synthetic)
+
+    @property
+    def course(self) -> tuple[Stage, ...]:
+        """What is trained when, also where it was not said."""
+        if self.stages is not None:
+            return self.stages
+        return default_stages() if self.pretrained is None else tuning_stages(_TUNING_SIZE)
+
+    @property
+    def peak_rate(self) -> float:
+        """Peak learning rate, also where it was not said."""
+        return self.rate or (1e-3 if self.pretrained is None else 1e-4)
 
     def settings(self) -> dict[str, object]:
         """Tell what a run that goes on must share with the one before; the rest may change."""
-        return {"start": self.start, "seed": self.seed}
+        tuned = {} if self.pretrained is None else {"pretrained": self.pretrained}
+        return {"start": self.start, "seed": self.seed, **tuned}
 
 
 @dataclass(frozen=True)
@@ -182,14 +214,16 @@ def _help(team: Team, config: TrainConfig) -> None:
 def new_state(config: TrainConfig) -> TrainState:
     """Make the state before the first step."""
     named = {NANO_CONFIG.name: NANO_CONFIG, **RELEASED_CONFIGS}
-    if config.start in named:
+    if config.pretrained is None and config.start in named:
         model = new_model(named[config.start], config.seed)
     else:
-        model = load_model(config.start, device="cpu", precision="float32").requires_grad_(True)
+        source = config.pretrained or config.start
+        model = load_model(source, device="cpu", precision="float32").requires_grad_(True)
     model = model.to(config.device).train()
+    model.image_encoder.requires_grad_(not config.freeze_encoder)
     generator = torch.Generator(device=config.device).manual_seed(config.seed)
     heads = new_heads(model.config, config.seed).to(config.device)
-    optimizer = make_optimizer(model, heads, config.rate, config.decay)
+    optimizer = make_optimizer(model, heads, config.peak_rate, config.decay)
     return TrainState(model, averaged_copy(model), heads, optimizer, generator)
 
 
@@ -225,6 +259,7 @@ class _Run:
         self.frames = 0
         self.since = time.monotonic()
         self.validation: Mapping[str, float] = {}
+        self.stacks = () if config.data is None else read_stacks(config.data)
 
     def progress(self) -> float:
         """Elapsed part of the budget."""
@@ -262,8 +297,8 @@ class _Run:
         terms = self._train(progress)
         self.state.seconds = time.monotonic() - self.began
         self.recent.append({name: float(getattr(terms, name)) for name in TERMS})
-        index = stage_at(self.config.stages, progress)
-        stage = self.config.stages[index]
+        index = stage_at(self.config.course, progress)
+        stage = self.config.course[index]
         self.frames += stage.batch * stage.frames * self.team.size
         if self.state.step % self.config.log_steps == 0:
             self._log_losses(index, self._rate(progress))
@@ -271,11 +306,11 @@ class _Run:
     def _train(self, progress: float) -> FrameLoss:
         for group in self.state.optimizer.param_groups:
             group["lr"] = self._rate(progress)
-        stage = self.config.stages[stage_at(self.config.stages, progress)]
-        return train_step(self.state, stage, self.config.rules, self.team)
+        stage = self.config.course[stage_at(self.config.course, progress)]
+        return train_step(self.state, stage, self.config.rules, self.team, self.stacks)
 
     def _rate(self, progress: float) -> float:
-        return self.config.rate * rate_factor(progress, self.config.warmup)
+        return self.config.peak_rate * rate_factor(progress, self.config.warmup)
 
     def _log_losses(self, stage: int, rate: float) -> None:
         means = {
@@ -288,10 +323,13 @@ class _Run:
     def _score(self) -> None:
         self.validated = self.state.seconds
         scores = {"synthetic_j": synthetic_j(self.state.average)}
+        if self.stacks:
+            scores["data_j"] = stacks_j(self.state.average, self.stacks, size=self.config.course[-1].size)
         if self.validate is not None:
             scores.update(self.validate(self.state.average))
         self.validation = scores
         self._write({"validation": scores})
+        draw_curve(self.config.out / "log.jsonl", self.config.out / "curve.png")
         self.since = time.monotonic()
 
     def _save(self) -> None:

@@ -1,0 +1,317 @@
+"""Make the pictures of docs/plugin.md.
+
+The real viewer is driven with mouse and keys, on a sample of the package, so that it runs anywhere without a network.
+A display is needed; a virtual one is enough::
+
+    xvfb-run -a -s "-screen 0 1600x1200x24" python scripts/screenshots.py docs/images
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import napari
+import numpy as np
+import numpy.typing as npt
+from napari.qt import get_stylesheet
+from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton, QApplication, QMainWindow, QVBoxLayout, QWidget
+
+from napari_sam2 import samples
+from napari_sam2._napari.keys import KEYS
+from napari_sam2._napari.views.dock_view import DockView
+
+if TYPE_CHECKING:
+    from napari_sam2._napari.widget import Sam2Widget
+
+Place = Sequence[float]
+W = TypeVar("W", bound=QWidget)
+LEFT = Qt.MouseButton.LeftButton
+PLAIN = Qt.KeyboardModifier.NoModifier
+SAMPLE = "nuclei_stack"
+START = 15
+RANGE = (11, 20)
+WINDOW = (1400, 950)
+PATIENCE = 900.0
+
+
+class Hand:
+    """A person at mouse and keyboard, who counts what is done.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        With a window.
+    widget : Sam2Widget
+        The dock.
+    """
+
+    def __init__(self, viewer: napari.Viewer, widget: Sam2Widget) -> None:
+        self.viewer, self.widget = viewer, widget
+        self.actions = 0
+        windows = [each for each in QApplication.topLevelWidgets() if isinstance(each, QMainWindow)]
+        self.window = next(each for each in windows if each.isAncestorOf(widget))
+        # The canvas belongs to vispy; its class is known by name alone.
+        inside = self.window.findChildren(QWidget)
+        self.canvas = next(each for each in inside if "CanvasBackend" in type(each).__name__)
+
+    def rest(self, milliseconds: int) -> None:
+        """Let the viewer live for a while."""
+        loop = QEventLoop()
+        QTimer.singleShot(milliseconds, loop.quit)
+        loop.exec()
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        end = time.monotonic() + PATIENCE
+        while not done():
+            if time.monotonic() > end:
+                raise TimeoutError(
+                    f"waited {PATIENCE:.0f} s for nothing; the dock says: {self.widget.view.hint()}"
+                )
+            self.rest(20)
+
+    def wait_until_idle(self) -> None:
+        """Wait until the network rests and what it found is shown."""
+        self.rest(300)
+        self.widget.wait()
+        self.rest(300)
+
+    def place_of(self, place: Place) -> QPoint:
+        """Return where a place (y, x) of the image lies on the canvas."""
+        camera = self.viewer.scene.camera if hasattr(self.viewer, "scene") else self.viewer.camera
+        centre, zoom = camera.center[-2:], camera.zoom
+        y = (place[0] - centre[0]) * zoom + self.canvas.height() / 2
+        x = (place[1] - centre[1]) * zoom + self.canvas.width() / 2
+        return QPoint(round(x), round(y))
+
+    def click(self, place: Place, modifier: Qt.KeyboardModifier = PLAIN) -> None:
+        """Click on the image."""
+        where = self.place_of(place)
+        QTest.mouseMove(self.canvas, where)
+        self.rest(50)
+        QTest.mouseClick(self.canvas, LEFT, modifier, where)
+        self.actions += 1
+
+    def drag(self, places: Sequence[Place]) -> None:
+        """Press on the first place, move over the others, and let go."""
+        points = [self.place_of(place) for place in places]
+        QTest.mouseMove(self.canvas, points[0])
+        QTest.mousePress(self.canvas, LEFT, PLAIN, points[0])
+        for point in points[1:]:
+            self._move_pressed(point)
+        QTest.mouseRelease(self.canvas, LEFT, PLAIN, points[-1])
+        self.actions += 1
+
+    def _move_pressed(self, point: QPoint) -> None:
+        at, on_screen = QPointF(point), QPointF(self.canvas.mapToGlobal(point))
+        kind, none = QEvent.Type.MouseMove, Qt.MouseButton.NoButton
+        QApplication.sendEvent(self.canvas, QMouseEvent(kind, at, on_screen, none, LEFT, PLAIN))
+        self.rest(20)
+
+    def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = PLAIN) -> None:
+        """Press a key over the image."""
+        QTest.keyClick(self.canvas, key, modifier)
+        self.actions += 1
+        self.rest(100)
+
+    def find(self, kind: type[W], name: str) -> W:
+        """Return the control of the dock that a screen reader would read so."""
+        found = self.widget.findChildren(kind)
+        return next(cast("W", each) for each in found if each.accessibleName() == name)
+
+    def press(self, name: str) -> None:
+        """Press a button of the dock."""
+        QTest.mouseClick(self.find(QAbstractButton, name), LEFT)
+        self.actions += 1
+        self.rest(100)
+
+    def choose(self, button: str, entry: str) -> None:
+        """Choose an entry of a button's menu."""
+        menu = cast("Any", self.find(QAbstractButton, button)).menu()
+        next(each for each in menu.actions() if each.text() == entry).trigger()
+        self.actions += 1
+        self.rest(100)
+
+    def type_number(self, name: str, number: int) -> None:
+        """Type into a box for numbers."""
+        box = cast("Any", self.find(QWidget, name))
+        box.setFocus()
+        box.selectAll()
+        QTest.keyClicks(box, str(number))
+        self.actions += 1
+
+    def go_to(self, frame: int) -> None:
+        """Move the slider."""
+        self.viewer.dims.set_current_step(0, frame)
+        self.actions += 1
+        self.rest(200)
+
+
+class Camera:
+    """Writes pictures into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+
+    def window(self, hand: Hand, name: str) -> None:
+        """Take the whole window."""
+        hand.rest(400)
+        hand.viewer.window.screenshot(
+            str(self._folder / f"plugin-{name}.png"), canvas_only=False, flash=False
+        )
+        print(f"plugin-{name}.png")
+
+    def part(self, hand: Hand, part: QWidget, name: str) -> None:
+        """Take a part of the dock."""
+        hand.rest(200)
+        part.grab().save(str(self._folder / f"plugin-{name}.png"))
+        print(f"plugin-{name}.png")
+
+
+def nuclei(frame: int, count: int) -> list[npt.NDArray[np.int64]]:
+    """Return the pixels (n, 2) of the largest nuclei of a slice that lie wholly inside."""
+    truth = samples.sample(SAMPLE).labels[frame]
+    inside = []
+    for obj in np.unique(truth[truth > 0]):
+        pixels = np.argwhere(truth == obj)
+        if (pixels > 2).all() and (pixels < np.array(truth.shape) - 3).all():
+            inside.append(pixels)
+    return sorted(inside, key=len, reverse=True)[:count]
+
+
+def middle(pixels: npt.NDArray[np.int64]) -> Place:
+    """Return the pixel nearest to the centroid."""
+    distance = ((pixels - pixels.mean(0)) ** 2).sum(1)
+    y, x = pixels[distance.argmin()]
+    return float(y), float(x)
+
+
+def corners(pixels: npt.NDArray[np.int64]) -> list[Place]:
+    """Return two opposite corners around pixels, by way of the middle."""
+    low, high = pixels.min(0) - 1.0, pixels.max(0) + 1.0
+    return [tuple(low), tuple((low + high) / 2), tuple(high)]
+
+
+def begin(theme: str) -> Hand:
+    """Open the viewer and the dock, with nothing in it."""
+    viewer = napari.Viewer(show=True)
+    viewer.theme = theme
+    viewer.window.resize(*WINDOW)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    return Hand(viewer, cast("Sam2Widget", widget))
+
+
+def open_sample(hand: Hand) -> None:
+    """Open the sample as the File menu does."""
+    hand.viewer.open_sample("napari-sam2", SAMPLE)
+    hand.rest(500)
+    hand.viewer.reset_view()
+    hand.go_to(START)
+    hand.wait_until_idle()
+
+
+def prompt(hand: Hand, camera: Camera) -> None:
+    """Click on one nucleus, then on more, then draw a box."""
+    found = nuclei(START, 6)
+    hand.click(middle(found[0]))
+    hand.wait_until_idle()
+    camera.window(hand, "click")
+    hand.press("Each click is a new object")
+    for pixels in found[1:5]:
+        hand.click(middle(pixels))
+        hand.wait_until_idle()
+    hand.press("Box")
+    hand.drag(corners(found[5]))
+    hand.wait_until_idle()
+    hand.press("Point")
+    camera.part(hand, hand.widget.view.sections["Prompts"], "tools")
+    camera.part(hand, hand.widget.view.sections["Objects"], "objects")
+
+
+def propagate(hand: Hand, camera: Camera) -> None:
+    """Propagate within a range, and look while it runs."""
+    hand.choose("Propagate", "A range of frames ...")
+    hand.type_number("First frame of the range", RANGE[0])
+    hand.type_number("Last frame of the range", RANGE[1])
+    hand.press("Propagate the range")
+    view = hand.widget.view
+    hand.wait(lambda: view.shown().progress.done >= 3)
+    camera.window(hand, "propagate")
+    camera.part(hand, view.sections["Propagate"], "progress")
+    hand.wait_until_idle()
+    hand.press("Close the range")
+
+
+def review(hand: Hand, camera: Camera) -> None:
+    """Go to the most doubtful place and correct it with a click."""
+    view = hand.widget.view
+    for name in ("Image", "Model"):
+        view.sections[name].set_open(False)
+    hand.press("Next doubtful")
+    hand.wait_until_idle()
+    camera.window(hand, "review")
+    camera.part(hand, view.sections["Review"], "strip")
+    active = view.shown().objects.active
+    frame = view.shown().review.frame
+    labels = next(layer for layer in hand.viewer.layers if isinstance(layer, napari.layers.Labels))
+    pixels = np.argwhere(np.asarray(labels.data[frame]) == active)
+    if len(pixels):
+        hand.click(middle(pixels), Qt.KeyboardModifier.ControlModifier)
+        hand.wait_until_idle()
+    camera.window(hand, "correct")
+
+
+def docks(hand: Hand, camera: Camera) -> None:
+    """Take the whole dock with every part open, 350 pixels wide, in both themes."""
+    for theme in ("dark", "light"):
+        frame = QWidget()
+        frame.setStyleSheet(get_stylesheet(theme))
+        whole = DockView({key.command.value: key.label for key in KEYS})
+        layout = QVBoxLayout(frame)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(whole)
+        for section in whole.sections.values():
+            section.set_open(True)
+        frame.resize(350, 1180)
+        frame.show()
+        whole.show_state(hand.widget.view.shown())
+        camera.part(hand, frame, f"dock-{theme}")
+        frame.close()
+        frame.deleteLater()
+
+
+def main() -> None:
+    """Take all pictures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where the pictures are written")
+    parser.add_argument("--theme", default="dark", choices=("dark", "light"))
+    chosen = parser.parse_args()
+    camera = Camera(chosen.folder)
+    hand = begin(chosen.theme)
+    hand.rest(500)
+    camera.part(hand, hand.widget, "begin")
+    open_sample(hand)
+    for scene in (prompt, propagate, review, docks):
+        scene(hand, camera)
+    print(f"{hand.actions} actions")
+    hand.viewer.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""``napari-sam2 batch``: many sequences, one report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from napari_sam2._cli.progress import INTERRUPTED
+
+if TYPE_CHECKING:
+    from napari_sam2.batch import Outcome, Plan
+
+SOME_FAILED = 1
+"""Exit status of a batch of which something failed."""
+
+
+def batch(
+    plan: Path,
+    /,
+    *,
+    output: Path | None = None,
+    session: Path | None = None,
+    seeds: Path | None = None,
+    output_format: Literal["zarr", "tif", "ctc"] | None = None,
+    model: str | None = None,
+    device: str | None = None,
+    image_size: int | None = None,
+    precision: Literal["auto", "float32", "bfloat16"] | None = None,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    report: Path | None = None,
+) -> int:
+    """Track the objects of many sequences, and write their labels and a report.
+
+    What is complete is left out, what was stopped is gone on with. Exit status 1 if a sequence failed.
+
+    Parameters
+    ----------
+    plan
+        A folder of images, each with NAME.sam2.json or NAME_seeds.tif beside it, or a .toml or .json file.
+    output
+        Folder of the results; by default `results` in the folder, or what the plan says.
+    session
+        Saved session (.sam2.json) for all sequences that have no prompts of their own.
+    seeds
+        Label image for all sequences that have no prompts of their own.
+    output_format
+        zarr (OME-Zarr), tif, or ctc (Cell Tracking Challenge).
+    model
+        A name or a path; by default that of the sessions.
+    device
+        auto (a GPU for each worker where there is one), cpu, cuda or mps.
+    image_size
+        Side that frames are resized to, a multiple of 32.
+    precision
+        auto, or float32 for the reference's numbers.
+    scheduler
+        Address of a dask scheduler, tcp://HOST:8786, whose workers do the work.
+    workers
+        Processes on this machine, which share its cores.
+    report
+        CSV file that says what became of each sequence; by default report.csv in the output folder.
+    """
+    from napari_sam2.batch import ModelChoice, read_plan, run
+
+    if workers is not None and workers < 1:
+        raise ValueError(f"--workers {workers}: at least one is needed.")
+    read = read_plan(plan, output=output).with_prompts(session=session, seeds=seeds)
+    choice = ModelChoice(
+        model or read.model.name,
+        device or read.model.device,
+        image_size or read.model.image_size,
+        precision or read.model.precision,
+    )
+    options = read.options if output_format is None else replace(read.options, format=output_format)
+    chosen = replace(read, model=choice, options=options)
+    where = report or chosen.output / "report.csv"
+    return _watch(chosen, run(chosen, scheduler=scheduler, workers=workers), where)
+
+
+def _watch(plan: Plan, outcomes: Generator[Outcome], report: Path) -> int:
+    """Draw a bar, keep the report, and say what failed."""
+    from napari_sam2.batch import write_report
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    done: dict[str, Outcome] = {}
+    order = [each.name for each in plan.sequences]
+    with Progress(*columns, console=console) as bar, closing(outcomes), suppress(KeyboardInterrupt):
+        line = bar.add_task("Sequences", total=len(order))
+        for outcome in outcomes:
+            done[outcome.name] = outcome
+            write_report(report, [done[name] for name in order if name in done])
+            bar.advance(line)
+            if outcome.status == "failed":
+                said = f"{outcome.name}: {outcome.error}"
+                bar.console.print(said, markup=False, highlight=False, soft_wrap=True)
+    counts = Counter(each.status for each in done.values())
+    what = ", ".join(
+        f"{counts[status]} {status}" for status in ("done", "skipped", "failed") if counts[status]
+    )
+    if len(done) < len(order):
+        what = f"Stopped by Ctrl-C; the same command goes on. {what or 'Nothing was complete yet'}"
+    Console(soft_wrap=True).print(f"{what}: {report}", markup=False, highlight=False)
+    if len(done) < len(order):
+        return INTERRUPTED
+    return SOME_FAILED if counts["failed"] else 0

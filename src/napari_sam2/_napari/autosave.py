@@ -1,0 +1,197 @@
+"""Sessions saved by themselves into the user's cache folder, and what is found there after a crash."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import pooch
+
+from napari_sam2 import io
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam2.session import Session
+
+_DAY = 24 * 60 * 60
+
+
+def autosave_folder() -> Path:
+    """Return where sessions are saved by themselves."""
+    return Path(pooch.os_cache("napari-sam2")) / "autosave"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A session that was saved by itself and never closed properly.
+
+    Attributes
+    ----------
+    folder : Path
+        `Session.load` reads it.
+    saved_at : float
+        When, in seconds since 1970.
+    name : str
+        Of the image, as it was called in the viewer.
+    location : str or None
+        Where the images were opened.
+    checksum : str
+        Of the images; `Volume.checksum` of the same ones gives the same.
+    objects, frames : int
+        How many objects it has, and on how many frames there are labels.
+    """
+
+    folder: Path
+    saved_at: float
+    name: str
+    location: str | None
+    checksum: str
+    objects: int
+    frames: int
+
+
+@dataclass
+class _Saved:
+    """Where a session is saved, and when it was last."""
+
+    folder: Path
+    at: float = -float("inf")
+
+
+class Autosave:
+    """Saves sessions by themselves. Call it on the thread that works with them.
+
+    Parameters
+    ----------
+    root : Path, optional
+        A folder for all sessions; by default in the user's cache folder.
+    every : float
+        Seconds from one saving to the next, at least.
+    clock : callable
+        Tells the time in seconds.
+    """
+
+    def __init__(
+        self, root: Path | None = None, *, every: float = 20.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.root = autosave_folder() if root is None else root
+        self.every = every
+        self._clock = clock
+        self._saved: WeakKeyDictionary[Session, _Saved] = WeakKeyDictionary()
+        self._own: set[Path] = set()
+
+    def save(self, session: Session, *, name: str = "", now: bool = False) -> bool:
+        """Save a session if it has changed and was not saved a moment ago; cheap when there is nothing to do.
+
+        Parameters
+        ----------
+        session : Session
+            One without objects that was never saved is left alone.
+        name : str
+            What the user calls the image.
+        now : bool
+            Save it whenever the last time was.
+
+        Returns
+        -------
+        bool
+            Whether anything was written.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; what was saved before is still there, and the next try is made after the
+            same time.
+        """
+        saved = self._saved.get(session)
+        if saved is None:
+            if not session.objects:
+                return False
+            saved = self._saved[session] = _Saved(self.root / uuid.uuid4().hex)
+            self._own.add(saved.folder)
+        if not now and self._clock() - saved.at < self.every:
+            return False
+        remarks: dict[str, str | float | None] = {
+            "name": name,
+            "saved_at": time.time(),
+            "objects": len(session.objects),
+        }
+        before, saved.at = saved.at, self._clock()
+        written = session.autosave(saved.folder, **remarks)
+        if not written:
+            saved.at = before  # the next change need not wait
+        return written
+
+    def forget(self, session: Session) -> None:
+        """Delete what was saved of a session: the user has saved it, or has no use for it."""
+        saved = self._saved.pop(session, None)
+        if saved is not None:
+            self._delete(saved.folder)
+
+    def recoveries(self, checksum: str | None = None) -> tuple[Recovery, ...]:
+        """List what earlier programs left, the newest first.
+
+        Parameters
+        ----------
+        checksum : str, optional
+            Of the images that are open: only sessions of these.
+        """
+        if not self.root.is_dir():
+            return ()
+        found = [read_recovery(folder) for folder in self.root.iterdir() if folder not in self._own]
+        fitting = [each for each in found if each is not None and checksum in (None, each.checksum)]
+        return tuple(sorted(fitting, key=lambda each: each.saved_at, reverse=True))
+
+    def take_over(self, recovery: Recovery, session: Session) -> None:
+        """Save a session that was recovered as one's own, and delete what it came from."""
+        self.save(session, name=recovery.name, now=True)
+        self._delete(recovery.folder)
+
+    def discard(self, recovery: Recovery) -> None:
+        """Delete what an earlier program left."""
+        self._delete(recovery.folder)
+
+    def clean(self, *, days: float = 30.0, most: int = 30) -> None:
+        """Delete what earlier programs left too long ago, or too much of.
+
+        Parameters
+        ----------
+        days : float
+            How old it may become.
+        most : int
+            How many sessions may stay; the newest do.
+        """
+        now = time.time()
+        for index, recovery in enumerate(self.recoveries()):
+            if index >= most or now - recovery.saved_at > days * _DAY:
+                self._delete(recovery.folder)
+
+    def _delete(self, folder: Path) -> None:
+        self._own.discard(folder)
+        # Another program may have it open: what cannot be deleted now is deleted by a later `clean`.
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_recovery(folder: Path) -> Recovery | None:
+    """Say what a folder holds; None if that is no session."""
+    try:
+        content = io.read_journal_document(folder)
+        document: dict[str, Any] = content["document"]
+        images, remarks = document["images"], document["remarks"]
+        return Recovery(
+            folder=folder,
+            saved_at=float(remarks["saved_at"]),
+            name=str(remarks["name"]),
+            location=images["location"],
+            checksum=images["checksum"],
+            objects=int(remarks["objects"]),
+            frames=sum(part.startswith("frame-") for part in content["parts"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,85 @@
+"""Several channels as one colour image, made frame by frame when it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    from napari.utils.colormaps import Colormap
+
+_SHADES = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Coloured:
+    """An array with the colours that its values are shown in.
+
+    Attributes
+    ----------
+    data : array
+        Values of one channel.
+    low, high : float
+        Values of the first and the last colour.
+    colours : array (256, 3) of float32
+        0 to 255.
+    """
+
+    data: Any
+    low: float
+    high: float
+    colours: npt.NDArray[np.float32]
+
+    def read(self, key: tuple[Any, ...]) -> npt.NDArray[np.float32]:
+        """Read a part in colour, (..., 3), 0 to 255."""
+        values = np.asarray(self.data[key]).astype(np.float32)
+        shades = (np.nan_to_num(values) - self.low) * ((_SHADES - 1) / (self.high - self.low))
+        colours: npt.NDArray[np.float32] = self.colours[
+            np.clip(np.rint(shades), 0, _SHADES - 1).astype(np.intp)
+        ]
+        return colours
+
+
+def coloured(data: Any, limits: Sequence[float], colormap: Colormap) -> Coloured:  # noqa: ANN401 - any array
+    """Take the colours of a layer as they are now.
+
+    Parameters
+    ----------
+    data : array
+        Values of one channel.
+    limits : (float, float)
+        Contrast limits.
+    colormap : Colormap
+        napari's.
+    """
+    colours = np.asarray(colormap.map(np.linspace(0, 1, _SHADES)))[:, :3] * 255
+    return Coloured(data, float(limits[0]), float(limits[1]), colours.astype(np.float32))
+
+
+class CompositeFrames:
+    """Channels added up in their colours, as additive layers look: an array (..., 3) of uint8.
+
+    Parameters
+    ----------
+    parts : tuple of Coloured
+        At least one, all of one shape.
+    """
+
+    def __init__(self, parts: tuple[Coloured, ...]) -> None:
+        self.parts = parts
+        self.shape = (*parts[0].data.shape, 3)
+        self.ndim = len(self.shape)
+        self.dtype = np.dtype(np.uint8)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> npt.NDArray[np.uint8]:
+        """Read a part; the last entry of the key chooses among the three colours."""
+        place, colour = key[:-1], key[-1]
+        total = sum(part.read(place) for part in self.parts)
+        rounded = np.clip(np.rint(total), 0, 255).astype(np.uint8)
+        chosen: npt.NDArray[np.uint8] = rounded[..., colour]
+        return chosen

@@ -1,0 +1,238 @@
+"""Puts the plugin together: viewer, layers, inference thread and dock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2._napari.controller_ahead import AheadControl
+from napari_sam2._napari.controller_files import FileControl
+from napari_sam2._napari.controller_image import ImageControl
+from napari_sam2._napari.controller_model import ModelControl, load
+from napari_sam2._napari.controller_objects import ObjectControl
+from napari_sam2._napari.controller_prompts import PromptControl
+from napari_sam2._napari.controller_review import ReviewControl
+from napari_sam2._napari.controller_tracking import TrackingControl
+from napari_sam2._napari.keys import Command
+from napari_sam2._napari.model_choices import ModelChoice
+from napari_sam2._napari.notices import tell
+from napari_sam2._napari.state import DockState
+from napari_sam2._napari.wiring import Connections, Later
+from napari_sam2._napari.worker import InferenceWorker
+from napari_sam2._napari.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.viewer import Viewer
+
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.prompt_layers import PromptLayers
+    from napari_sam2._napari.views.dock_view import DockView
+
+# The dock is drawn at most so often, in milliseconds.
+_DRAW_EVERY = 30
+
+
+class Controller:
+    """Everything behind one dock.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where it works.
+    view : DockView
+        What it shows and what asks it.
+    choice : ModelChoice
+        The network to begin with.
+    loader : callable
+        Loads a network; called on the inference thread.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        view: DockView,
+        choice: ModelChoice | None = None,
+        loader: Callable[[ModelChoice], Sam2] = load,
+    ) -> None:
+        self.view = view
+        self.worker = InferenceWorker()
+        self.space = space = Workspace(viewer, self.worker)
+        self.image = ImageControl(space, self._attach, self._detach)
+        self.models = ModelControl(space, choice or ModelChoice(), loader, self.image.renew)
+        self.prompts = PromptControl(space, self.image.freeze, lambda key: self.ahead.answered(key))
+        self.objects = ObjectControl(space, self.prompts)
+        self.tracking = TrackingControl(space)
+        self.ahead = AheadControl(space, self.prompts, self.tracking, live=not self.models.choice.is_slow)
+        self.review = ReviewControl(space, self.prompts)
+        self.files = FileControl(space, self.prompts)
+        self._draw = Later(self._show, _DRAW_EVERY)
+        self._deleted = Later(self._begin_anew)
+        self._wires = Connections()
+        self._closed = False
+        self._connect()
+        self.models.start()
+        self.image.start()
+        self._show()
+
+    def _connect(self) -> None:
+        for name, act in self._actions().items():
+            self._wires.connect(getattr(self.view, name), act)
+        self._wires.connect(self.space.changed, self._draw.ask)
+        self._wires.connect(self.worker.activity_changed, self._draw.ask)
+        self._wires.connect(self.space.viewer.dims.events.point, self._moved)
+
+    def _actions(self) -> dict[str, Callable[..., None]]:
+        """Return what each signal of the dock does."""
+        image, models, prompts = self.image, self.models, self.prompts
+        objects, tracking, review, files = self.objects, self.tracking, self.review, self.files
+        return {
+            "image_chosen": image.choose_index,
+            "axis_chosen": image.choose_axis,
+            "channel_chosen": image.choose_channel,
+            "use_current_view": image.use_current_view,
+            "model_chosen": models.choose,
+            "model_file_chosen": models.choose_file,
+            "download_requested": models.download,
+            "device_chosen": models.choose_device,
+            "tool_chosen": prompts.choose_tool,
+            "positive_chosen": prompts.choose_sign,
+            "each_click_new_toggled": prompts.choose_each_click_new,
+            "next_candidate": prompts.next_candidate,
+            "new_object": prompts.new_object,
+            "object_activated": prompts.activate,
+            "object_renamed": objects.rename,
+            "object_shown": objects.show,
+            "object_solo": objects.solo,
+            "object_locked": objects.lock,
+            "object_deleted": objects.delete,
+            "object_visited": objects.visit,
+            "merge_requested": objects.merge,
+            "split_requested": objects.split,
+            "divide_requested": objects.divide,
+            "propagate_requested": self.propagate,
+            "propagate_range_requested": self.propagate_range,
+            "propagate_object_requested": self.propagate_object,
+            "pause_toggled": tracking.toggle_pause,
+            "cancel_requested": tracking.cancel,
+            "live_toggled": self.ahead.choose_live,
+            "undo_requested": self.undo,
+            "redo_requested": self.redo,
+            "begins_here": objects.begins_here,
+            "ends_here": objects.ends_here,
+            "lock_here": objects.lock_here,
+            "cell_visited": review.visit,
+            "next_doubtful": review.next_doubtful,
+            "save_requested": files.save,
+            "load_requested": files.load,
+            "export_requested": files.export,
+        }
+
+    def _commands(self) -> dict[Command, Callable[[], None]]:
+        """Return what each key does."""
+        return {
+            Command.NEW_OBJECT: self.prompts.new_object,
+            Command.TOGGLE_SIGN: self.prompts.toggle_sign,
+            Command.NEXT_CANDIDATE: self.prompts.next_candidate,
+            Command.PROPAGATE: self.propagate,
+            Command.CANCEL: self.tracking.cancel,
+            Command.BEGINS_HERE: self.objects.begins_here,
+            Command.ENDS_HERE: self.objects.ends_here,
+            Command.DIVIDES_HERE: self.objects.divides_here,
+            Command.NEXT_DOUBTFUL: self.review.next_doubtful,
+            Command.LOCK: self.objects.lock_here,
+            Command.UNDO: self.undo,
+            Command.REDO: self.redo,
+        }
+
+    # --- layers come and go
+
+    def _attach(self, layers: PromptLayers) -> None:
+        self.objects.forget()
+        self.prompts.attach(layers)
+        self.ahead.attach(layers)
+        layers.commanded.connect(self._command)
+        layers.blocked_changed.connect(lambda _: self.space.changed.emit())
+        layers.colours_changed.connect(self.space.changed.emit)
+        layers.removed.connect(self._deleted.ask)
+
+    def _detach(self) -> None:
+        self.tracking.stop()
+        self.ahead.detach()
+
+    def _begin_anew(self) -> None:
+        """Go on after layers were deleted: all of them when a viewer closes, one of ours by the user."""
+        space = self.space
+        if space.image is not None and space.image in space.viewer.layers:
+            tell("A layer of SAM 2 was deleted: its work has ended, and new layers were made.")
+            self.image.abandon()
+
+    def _command(self, command: Command) -> None:
+        self._commands()[command]()
+
+    def _moved(self, _event: object = None) -> None:
+        self.ahead.moved()
+        self._draw.ask()
+
+    # --- work
+
+    def propagate(self, direction: str = "both") -> None:
+        """Propagate all objects."""
+        if not self.space.picture.prompts:
+            tell("Click on an object first; then it can be propagated.")
+            return
+        self.tracking.start(direction)
+
+    def propagate_range(self, first: int, last: int) -> None:
+        """Propagate all objects within frames `first` to `last`, both included."""
+        self.tracking.start(frames=range(first, last + 1))
+
+    def propagate_object(self, obj: int) -> None:
+        """Propagate one object."""
+        self.tracking.start(objects=(obj,))
+
+    def undo(self) -> None:
+        """Take back the last step; a click that has spread by itself goes with what it spread."""
+        live = self.ahead.live
+        if live and not self.tracking.by_hand:
+            self.tracking.stop()
+        self.space.ask(
+            lambda desk: desk.undo_prompt() if live else desk.undo(),
+            lambda _: self.prompts.show(),
+            label="Undoing",
+        )
+
+    def redo(self) -> None:
+        """Do the step again that was taken back last."""
+        self.space.ask(lambda desk: desk.redo(), lambda _: self.prompts.show(), label="Redoing")
+
+    # --- the dock
+
+    def _show(self) -> None:
+        if not self._closed:
+            self.view.show_state(self.state())
+
+    def state(self) -> DockState:
+        """Return all that the dock shows."""
+        return DockState(
+            image=self.image.state(),
+            model=self.models.state(),
+            tools=self.prompts.state(),
+            objects=self.objects.state(),
+            progress=self.tracking.state(live=self.ahead.live),
+            review=self.review.state(),
+        )
+
+    def close(self) -> None:
+        """End all work and let viewer and layers go; the labels stay if there are any."""
+        if self._closed:
+            return
+        self._closed = True
+        self._draw.close()
+        self._deleted.close()
+        self._wires.close()
+        self.tracking.close()
+        self.ahead.close()
+        self.models.close()
+        self.worker.close()
+        self.image.close()

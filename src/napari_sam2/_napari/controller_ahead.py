@@ -1,0 +1,140 @@
+"""What is done before it is asked for: features of the frame that is shown, the mask under the cursor, live."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_sam2._napari.desk import Answer, with_point
+from napari_sam2._napari.outline import Outline
+from napari_sam2._napari.wiring import Later
+from napari_sam2._napari.worker import Priority
+from napari_sam2.prompts import FramePrompts, PromptKey
+
+if TYPE_CHECKING:
+    from napari_sam2._napari.controller_prompts import PromptControl
+    from napari_sam2._napari.controller_tracking import TrackingControl
+    from napari_sam2._napari.prompt_layers import PromptLayers
+    from napari_sam2._napari.workspace import Workspace
+
+# A frame on which the user has rested so long is prepared, in milliseconds.
+REST = 150
+
+
+class AheadControl:
+    """Works ahead of the user.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose session.
+    prompts : PromptControl
+        What the next click would be.
+    tracking : TrackingControl
+        Spreads clicks.
+    live : bool
+        Whether clicks spread by themselves.
+    """
+
+    def __init__(
+        self, workspace: Workspace, prompts: PromptControl, tracking: TrackingControl, *, live: bool
+    ) -> None:
+        self._space = workspace
+        self._prompts, self._tracking = prompts, tracking
+        self.live = live
+        self._outline: Outline | None = None
+        self._hovering = 0
+        self._rest = Later(self._prepare, REST, restart=True)
+
+    def attach(self, layers: PromptLayers) -> None:
+        """Listen to new prompt layers."""
+        if self._space.image is not None:
+            self._outline = Outline(self._space.viewer, self._space.image)
+        layers.hovered.connect(self.hover)
+        layers.unhovered.connect(self.leave)
+        self._rest.ask()
+
+    def detach(self) -> None:
+        """Give the layers up."""
+        self.leave()
+        if self._outline is not None:
+            self._outline.close()
+            self._outline = None
+
+    # --- the frame that is shown
+
+    def moved(self) -> None:
+        """Wait until the user rests on a frame."""
+        self.leave()
+        self._rest.ask()
+
+    def _prepare(self) -> None:
+        """Compute the features of the frame that is shown, unless a propagation is at them anyway."""
+        if self._space.sequence is None or self._tracking.running:
+            return
+        frame = self._space.frame
+        self._space.ask(
+            lambda desk: desk.prepare(frame),
+            priority=Priority.AHEAD,
+            key="prepare",
+            label=f"Preparing frame {frame}",
+        )
+
+    # --- the mask under the cursor
+
+    def hover(self, frame: int, y: float, x: float) -> None:
+        """Show the mask that a click here would give, if that goes quickly."""
+        sequence, layers = self._space.sequence, self._space.layers
+        if sequence is None or layers is None or self._tracking.running:
+            return
+        self._hovering += 1
+        obj, prompts = self._wanted(frame, y, x)
+        number = self._hovering
+        self._space.ask(
+            lambda desk: desk.preview(obj, frame, prompts),
+            partial(self._show, number, obj, frame),
+            priority=Priority.AHEAD,
+            key="hover",
+        )
+
+    def _wanted(self, frame: int, y: float, x: float) -> tuple[int, FramePrompts]:
+        """Return whose a click here would be, and the prompts that it would make."""
+        key = PromptKey(self._prompts.object_of_click(frame, y, x), frame)
+        sequence = self._space.sequence
+        before = None if sequence is None else sequence.declared.get(key)
+        positive = self._prompts.positive
+        return key.obj, with_point(before or FramePrompts(), y, x, positive=positive)
+
+    def _show(self, number: int, obj: int, frame: int, answer: Answer) -> None:
+        """Show an answer, unless the cursor has gone on."""
+        layers, sequence = self._space.layers, self._space.sequence
+        if answer.result is None or number != self._hovering or layers is None or sequence is None:
+            return
+        if self._outline is not None:
+            placed = answer.result.mask_of(obj)
+            self._outline.show(frame, placed, sequence.geometry, layers.colour(obj))
+
+    def leave(self) -> None:
+        """Show no outline any more."""
+        self._hovering += 1
+        if self._outline is not None:
+            self._outline.clear()
+
+    # --- live
+
+    def choose_live(self, on: bool) -> None:
+        """Let clicks spread by themselves, or not."""
+        self.live = on
+        self._space.changed.emit()
+
+    def answered(self, key: PromptKey) -> None:
+        """Let an answered prompt spread, or let the propagation that is under way go on."""
+        self.leave()
+        prompts = self._space.picture.prompts.get(key)
+        if self.live and not self._tracking.by_hand and prompts is not None and not prompts.says_absent:
+            self._tracking.spread(key)
+
+    def close(self) -> None:
+        """Do nothing any more."""
+        self._rest.close()
+        self.detach()

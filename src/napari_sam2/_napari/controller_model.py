@@ -1,0 +1,167 @@
+"""Which network is used: loaded on the inference thread, downloaded on one of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2._napari.download import Download
+from napari_sam2._napari.model_choices import DEVICES, OTHER_FILE, ModelChoice, listed, shown_name
+from napari_sam2._napari.notices import sentence, show_failure
+from napari_sam2._napari.state import ModelState
+from napari_sam2._napari.worker import Priority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.workspace import Workspace
+
+
+def load(choice: ModelChoice) -> Sam2:
+    """Load a network; on the inference thread, since torch alone takes seconds."""
+    from napari_sam2._model.weights import load_model
+
+    return load_model(choice.name, device=choice.device, precision=choice.precision)
+
+
+class ModelControl:
+    """Chooses the network.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its model box is filled.
+    choice : ModelChoice
+        What to begin with.
+    loader : callable
+        Loads a choice; called on the inference thread.
+    replaced : callable
+        Called when another network was chosen, so that an open session is opened anew with it.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        choice: ModelChoice,
+        loader: Callable[[ModelChoice], Sam2],
+        replaced: Callable[[], None],
+    ) -> None:
+        self._space = workspace
+        self.choice = choice
+        self._loader, self._replaced = loader, replaced
+        self._loading = False
+        self._problem = ""
+        self._progress: float | None = None
+        self._download: Download | None = None
+
+    def start(self) -> None:
+        """Load what was chosen, if it is on this computer."""
+        box = self._space.model
+        box.model, box.problem = None, ""
+        self._problem = ""
+        if not self.choice.is_here:
+            box.problem = (
+                f"{self.choice.name} has to be downloaded first: press Download under Model, or choose nano."
+            )
+            self._space.changed.emit()
+            return
+        self._loading = True
+        choice = self.choice
+        self._space.worker.submit(
+            lambda: self._load(choice),
+            lambda _: self._loaded(),
+            priority=Priority.CLICK,
+            key="model",
+            owner=self,
+            failed=self._failed,
+            label=f"Loading {shown_name(choice.name)}",
+        )
+        self._space.changed.emit()
+
+    def _load(self, choice: ModelChoice) -> None:
+        """Load on the inference thread; what waits there behind it finds the network in the box."""
+        box = self._space.model
+        try:
+            box.model = self._loader(choice)
+        except Exception as error:
+            box.problem = sentence(error) or str(error)
+            raise
+
+    def _loaded(self) -> None:
+        self._loading = False
+        self._space.changed.emit()
+
+    def _failed(self, error: Exception) -> None:
+        self._loading = False
+        self._problem = self._space.model.problem
+        show_failure(error)
+        self._space.changed.emit()
+
+    def choose(self, index: int) -> None:
+        """Take the network that the dock lists at this place."""
+        name = listed(self.choice)[index]
+        if name != OTHER_FILE:
+            self._take(self.choice.with_name(name))
+
+    def choose_file(self, path: str) -> None:
+        """Take a file of weights."""
+        self._take(self.choice.with_name(path))
+
+    def choose_device(self, index: int) -> None:
+        """Take another device."""
+        self._take(self.choice.with_device(DEVICES[index]))
+
+    def _take(self, choice: ModelChoice) -> None:
+        if choice == self.choice:
+            return
+        self.choice = choice
+        self.start()
+        if choice.is_here:
+            self._replaced()
+
+    def download(self) -> None:
+        """Fetch the network that is chosen."""
+        checkpoint = self.choice.checkpoint
+        if checkpoint is None or self._download is not None:
+            return
+        self._download = Download(checkpoint)
+        self._download.progress.connect(self._show_progress)
+        self._download.finished.connect(self._downloaded)
+        self._progress = 0.0
+        self._download.start()
+        self._space.changed.emit()
+
+    def _show_progress(self, share: float) -> None:
+        self._progress = share
+        self._space.changed.emit()
+
+    def _downloaded(self, error: Exception | None) -> None:
+        if self._download is not None:
+            self._download.close()
+        self._download, self._progress = None, None
+        if error is not None:
+            show_failure(error)
+        elif self.choice.is_here:
+            self.start()
+            self._replaced()
+        self._space.changed.emit()
+
+    def state(self) -> ModelState:
+        """Return what the dock shows of the network."""
+        names = listed(self.choice)
+        return ModelState(
+            names=tuple(shown_name(name) for name in names),
+            chosen=names.index(self.choice.name),
+            detail=self.choice.detail,
+            needs_download=not self.choice.is_here,
+            download=self._progress,
+            devices=DEVICES,
+            device=DEVICES.index(self.choice.device),
+            loading=self._loading,
+            problem=self._problem,
+        )
+
+    def close(self) -> None:
+        """End a download."""
+        if self._download is not None:
+            self._download.close()

@@ -1,0 +1,187 @@
+"""The objects: what the table shows and what is asked of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2._napari.notices import tell
+from napari_sam2._napari.state import ObjectRow, ObjectsState
+from napari_sam2.summary import ObjectSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam2._napari.controller_prompts import PromptControl
+    from napari_sam2._napari.desk import Answer
+    from napari_sam2._napari.prompt_layers import PromptLayers
+    from napari_sam2._napari.workspace import Workspace
+    from napari_sam2.lineage import Daughters
+    from napari_sam2.session import Session
+
+
+class ObjectControl:
+    """Names, shows, locks, deletes, joins and parts objects.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose session.
+    prompts : PromptControl
+        Makes objects active, and draws the prompts after an edit.
+    """
+
+    def __init__(self, workspace: Workspace, prompts: PromptControl) -> None:
+        self._space = workspace
+        self._prompts = prompts
+        self._hidden: set[int] = set()
+        self._solo: int | None = None
+
+    def forget(self) -> None:
+        """Show all objects again: others come."""
+        self._hidden, self._solo = set(), None
+
+    def edit(self, call: Callable[[Session], object], done: Callable[[Answer], None] | None = None) -> None:
+        """Do something to the session, then draw its prompts."""
+
+        def after(answer: Answer) -> None:
+            self._prompts.show()
+            if done is not None:
+                done(answer)
+
+        self._space.ask(lambda desk: desk.edit(call), after, label="Editing")
+
+    # --- one object
+
+    def rename(self, obj: int, name: str) -> None:
+        """Give an object a name."""
+        self.edit(lambda session: session.rename(obj, name))
+
+    def show(self, obj: int, shown: bool) -> None:
+        """Show or hide an object."""
+        (self._hidden.discard if shown else self._hidden.add)(obj)
+        if self._space.layers is not None:
+            self._space.layers.set_visible(obj, shown)
+        self._space.changed.emit()
+
+    def solo(self, obj: int | None) -> None:
+        """Show one object alone; None shows all again."""
+        self._solo = obj
+        if self._space.layers is not None:
+            self._space.layers.set_solo(obj)
+        self._space.changed.emit()
+
+    def lock(self, obj: int, locked: bool) -> None:
+        """Lock an object as a whole, or release it."""
+        self.edit(lambda session: session.lock_object(obj) if locked else session.unlock_object(obj))
+
+    def delete(self, obj: int) -> None:
+        """Delete an object with its prompts."""
+        if obj not in self._space.picture.objects:
+            return
+        self.edit(lambda session: session.remove_object(obj))
+
+    def visit(self, obj: int) -> None:
+        """Make an object active and show its first prompted frame."""
+        self._prompts.activate(obj)
+        frames = sorted(key.frame for key in self._space.picture.prompts if key.obj == obj)
+        if frames and self._space.frame not in frames:
+            self._space.go_to(frames[0])
+
+    # --- on the frame that is shown
+
+    def _needs_object(self) -> int | None:
+        """Return the active object, if the session knows it; else say what to do."""
+        obj = self._space.active
+        if obj in self._space.picture.objects:
+            return obj
+        tell("Choose an object first: click on its row, or double click on its mask.")
+        return None
+
+    def begins_here(self) -> None:
+        """Let the active object begin on the frame that is shown."""
+        obj, frame = self._needs_object(), self._space.frame
+        if obj is not None:
+            self.edit(lambda session: session.begins_here(obj, frame))
+
+    def ends_here(self) -> None:
+        """Let the active object end on the frame that is shown."""
+        obj, frame = self._needs_object(), self._space.frame
+        if obj is not None:
+            self.edit(lambda session: session.ends_here(obj, frame))
+
+    def divide(self, obj: int) -> None:
+        """Let an object divide on the frame that is shown, and make a daughter active."""
+        frame = self._space.frame
+
+        def after(answer: Answer) -> None:
+            daughters: Daughters = answer.value  # type: ignore[assignment]
+            self._prompts.activate(daughters.first)
+            tell(f"Click on the daughters: {daughters.first} now, then {daughters.second}.")
+
+        self.edit(lambda session: session.divide(obj, frame), after)
+
+    def divides_here(self) -> None:
+        """Let the active object divide on the frame that is shown."""
+        obj = self._needs_object()
+        if obj is not None:
+            self.divide(obj)
+
+    def lock_here(self) -> None:
+        """Lock the active object's mask on the frame that is shown, or release it."""
+        obj, frame = self._needs_object(), self._space.frame
+        if obj is not None:
+            self.edit(lambda session: _toggle_lock(session, obj, frame))
+
+    # --- several objects
+
+    def merge(self, objects: tuple[int, ...]) -> None:
+        """Make several objects one, the first of them."""
+        first, *others = objects
+        if not others:
+            return
+
+        def join(session: Session) -> None:
+            with session.grouped("Merge"):
+                for other in others:
+                    session.merge(first, other)
+
+        self.edit(join, lambda _: self._prompts.activate(first))
+
+    def split(self, obj: int) -> None:
+        """Give what an object has from the frame that is shown on to a new one."""
+        frame = self._space.frame
+        self.edit(
+            lambda session: session.split(obj, frame),
+            lambda answer: self._prompts.activate(int(str(answer.value))),
+        )
+
+    def state(self) -> ObjectsState:
+        """Return what the table shows: the session's objects and the active one, though it may be new."""
+        picture, active, layers = self._space.picture, self._space.active, self._space.layers
+        if layers is None:
+            return ObjectsState()
+        known = {row.obj: row for row in picture.summary.rows}
+        ids = sorted({*known, active})
+        rows = tuple(self._row(known.get(obj) or ObjectSummary(obj), layers) for obj in ids)
+        return ObjectsState(rows=rows, active=active, solo=self._solo)
+
+    def _row(self, row: ObjectSummary, layers: PromptLayers) -> ObjectRow:
+        return ObjectRow(
+            obj=row.obj,
+            colour=layers.colour(row.obj),
+            name=row.name,
+            prompts=row.prompts,
+            frames=row.frames,
+            worst=row.worst,
+            shown=row.obj not in self._hidden,
+            locked=row.locked,
+            parent=row.parent,
+        )
+
+
+def _toggle_lock(session: Session, obj: int, frame: int) -> None:
+    entry = session.entry(obj, frame)
+    if entry is not None and entry.locked:
+        session.unlock(obj, frame)
+    else:
+        session.lock(obj, frame)

@@ -1,0 +1,248 @@
+"""From what is drawn in the prompt layers to the session, and back."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_sam2._napari.desk import with_candidate
+from napari_sam2._napari.notices import warn
+from napari_sam2._napari.state import Tool, ToolState
+from napari_sam2._napari.worker import Priority
+from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id, difference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from napari_sam2._napari.desk import Answer
+    from napari_sam2._napari.geometry import SequenceGeometry
+    from napari_sam2._napari.prompt_layers import PromptLayers
+    from napari_sam2._napari.strokes import Stroke
+    from napari_sam2._napari.workspace import Workspace
+
+
+class PromptControl:
+    """Sends prompts and strokes to the session.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose layers and session.
+    before : callable
+        Called before the first prompt is sent: freezes what the network sees.
+    answered : callable
+        Called with the object and the frame of every answered prompt.
+    """
+
+    def __init__(
+        self, workspace: Workspace, before: Callable[[], None], answered: Callable[[PromptKey], None]
+    ) -> None:
+        self._space = workspace
+        self._before, self._answered = before, answered
+        self._tool = Tool.POINT
+        self._positive = True
+        self._each_click_new = False
+        self._ambiguous: dict[PromptKey, int] = {}
+
+    def attach(self, layers: PromptLayers) -> None:
+        """Listen to new prompt layers, with Point at hand so that the first click works."""
+        layers.prompts_changed.connect(self.send)
+        layers.strokes.connect(self.paint)
+        layers.active_changed.connect(self._follow_active)
+        layers.tool_changed.connect(self._follow_tool)
+        layers.sign_changed.connect(self._follow_sign)
+        layers.clicked_object.connect(self.activate)
+        self._ambiguous = {}
+        layers.set_each_click_new(self._each_click_new)
+        self.activate(1)
+        layers.set_positive(self._positive)
+        self.choose_tool(Tool.POINT)
+
+    def send(self, declared: Mapping[PromptKey, FramePrompts]) -> None:
+        """Send what differs from what was sent before."""
+        sequence = self._space.sequence
+        if sequence is None:
+            return
+        wanted = difference(sequence.declared, declared)
+        if wanted.is_empty:
+            return
+        self._before()
+        sequence.declared = dict(declared)
+        for key in wanted.removed:
+            self._send_one(key, FramePrompts())
+        for key, prompts in wanted.changed.items():
+            self._send_one(key, prompts)
+
+    def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> None:
+        """Say all that is said of an object on a frame, as a script does."""
+        sequence, layers = self._space.sequence, self._space.layers
+        if sequence is None or layers is None:
+            raise RuntimeError("There is no image to work on: choose an image layer first.")
+        key = _checked(obj, frame, prompts, sequence.geometry)
+        declared = {other: each for other, each in sequence.declared.items() if other != key}
+        if not prompts.is_empty:
+            declared[key] = prompts
+        layers.show_prompts(declared)
+        self.send(declared)
+
+    def _send_one(self, key: PromptKey, prompts: FramePrompts) -> None:
+        self._space.ask(
+            lambda desk: desk.declare(key, prompts),
+            partial(self._take, key),
+            priority=Priority.CLICK,
+            key=key,
+            label=f"Looking at frame {key.frame}",
+            failed=lambda _: self.show(),
+        )
+
+    def _take(self, key: PromptKey, answer: Answer) -> None:
+        if self._space.layers is not None:
+            self._space.layers.set_next_object(self._next_object())
+        candidates = 0 if answer.result is None else len(answer.result.candidates)
+        self._ambiguous.pop(key, None)
+        if candidates > 1:
+            self._ambiguous[key] = candidates
+        if not self._space.worker.waits(Priority.CLICK):
+            self._answered(key)
+
+    def paint(self, strokes: tuple[Stroke, ...]) -> None:
+        """Take what was painted into the Labels layer as masks, in one step of undo."""
+        self._before()
+        last = PromptKey(strokes[-1].obj, strokes[-1].frame)
+        self._space.ask(
+            lambda desk: desk.paint(strokes),
+            partial(self._painted, last),
+            priority=Priority.CLICK,
+            label="Taking the stroke",
+            failed=lambda _: self.show(),
+        )
+
+    def _painted(self, key: PromptKey, answer: Answer) -> None:
+        self.show()
+        refused = answer.value if isinstance(answer.value, tuple) else ()
+        if refused:
+            objects = ", ".join(str(obj) for obj in refused)
+            warn(f"Object {objects} is locked here, the stroke was put back: unlock it to change it.")
+        if key.obj not in refused:
+            self._answered(key)
+
+    def show(self) -> None:
+        """Draw the prompts that the session has: after undo, loading, or an error."""
+        sequence, layers = self._space.sequence, self._space.layers
+        if sequence is None or layers is None:
+            return
+        sequence.declared = dict(sequence.picture.prompts)
+        layers.show_prompts(sequence.declared)
+        layers.set_next_object(self._next_object())
+        self._ambiguous = {key: n for key, n in self._ambiguous.items() if key in sequence.declared}
+
+    # --- tool, sign, object
+
+    def choose_tool(self, tool: Tool) -> None:
+        """Put a tool into the hand."""
+        if self._space.layers is not None:
+            self._space.layers.set_tool(tool)
+        self._follow_tool(tool)
+
+    def _follow_tool(self, tool: Tool) -> None:
+        self._tool = tool
+        self._space.changed.emit()
+
+    def choose_sign(self, positive: bool) -> None:
+        """Make the next points positive or negative."""
+        if self._space.layers is not None:
+            self._space.layers.set_positive(positive)
+        self._follow_sign(positive)
+
+    def _follow_sign(self, positive: bool) -> None:
+        self._positive = positive
+        self._space.changed.emit()
+
+    def toggle_sign(self) -> None:
+        """Switch between positive and negative points."""
+        self.choose_sign(not self._positive)
+
+    def choose_each_click_new(self, on: bool) -> None:
+        """Make each click an object of its own, or refine the active one."""
+        self._each_click_new = on
+        if self._space.layers is not None:
+            self._space.layers.set_each_click_new(on)
+        self._space.changed.emit()
+
+    def activate(self, obj: int) -> None:
+        """Make an object the active one, everywhere."""
+        if obj < 1:
+            return
+        if self._space.layers is not None:
+            self._space.layers.set_active(obj)
+        self._follow_active(obj)
+
+    def _follow_active(self, obj: int) -> None:
+        self._space.active = obj
+        self._space.changed.emit()
+
+    def _next_object(self) -> int:
+        """Return the lowest id above those of the session and of prompts that wait to be answered."""
+        sequence = self._space.sequence
+        declared = {} if sequence is None else sequence.declared
+        used = {*self._space.picture.objects, *(key.obj for key in declared)}
+        return max(used, default=0) + 1
+
+    def new_object(self) -> None:
+        """Begin a new object, with Point at hand."""
+        self.activate(self._next_object())
+        self.choose_sign(True)
+        if self._tool in (Tool.ERASER, Tool.PAN):
+            self.choose_tool(Tool.POINT)
+
+    @property
+    def positive(self) -> bool:
+        """Whether the next point is positive."""
+        return self._positive
+
+    def object_of_click(self, frame: int, y: float, x: float) -> int:
+        """Return whose a click would be: the active object's, or a new one's in a crowd."""
+        active, sequence, layers = self._space.active, self._space.sequence, self._space.layers
+        if sequence is None or layers is None or not (self._each_click_new and self._positive):
+            return active
+        if not any(key.obj == active for key in sequence.declared):
+            return active
+        shown = sequence.geometry.frames_of(layers.labels.data)
+        return active if shown[frame, round(y), round(x)] == active else self._next_object()
+
+    # --- candidates
+
+    def next_candidate(self) -> None:
+        """Take the next mask of those that an ambiguous click may mean."""
+        key = PromptKey(self._space.active, self._space.frame)
+        sequence = self._space.sequence
+        prompts = None if sequence is None else sequence.declared.get(key)
+        if sequence is None or prompts is None or key not in self._ambiguous:
+            return
+        chosen = with_candidate(prompts, (self._candidate(prompts) + 1) % self._ambiguous[key])
+        self.set_prompts(key.obj, key.frame, chosen)
+
+    def _candidate(self, prompts: FramePrompts) -> int:
+        return 0 if prompts.candidate is None else prompts.candidate
+
+    def state(self) -> ToolState:
+        """Return what the dock shows of the tools."""
+        key = PromptKey(self._space.active, self._space.frame)
+        sequence, layers = self._space.sequence, self._space.layers
+        prompts = None if sequence is None else sequence.declared.get(key)
+        return ToolState(
+            tool=self._tool,
+            positive=self._positive,
+            each_click_new=self._each_click_new,
+            blocked="" if layers is None else layers.blocked_reason(),
+            candidates=0 if prompts is None else self._ambiguous.get(key, 0),
+            candidate=0 if prompts is None else self._candidate(prompts),
+        )
+
+
+def _checked(obj: int, frame: int, prompts: FramePrompts, geometry: SequenceGeometry) -> PromptKey:
+    """Return the place of a script's prompts; ValueError if they are outside of the sequence."""
+    if not 0 <= frame < geometry.num_frames:
+        raise ValueError(f"there is no frame {frame}: the image has frames 0 to {geometry.num_frames - 1}")
+    prompts.check_frame(geometry.frame_shape)
+    return PromptKey(check_object_id(obj), frame)

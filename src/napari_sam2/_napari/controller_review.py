@@ -1,0 +1,56 @@
+"""Reviewing: the strip, and the way to what deserves a look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2._napari.notices import tell
+from napari_sam2._napari.review import Cell, Findings, find, next_doubtful, review_state
+from napari_sam2._napari.state import ReviewState
+
+if TYPE_CHECKING:
+    from napari_sam2._napari.controller_prompts import PromptControl
+    from napari_sam2._napari.workspace import Workspace
+    from napari_sam2.summary import Cells
+
+
+class ReviewControl:
+    """Shows what is known of every object on every frame, and goes there.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose session.
+    prompts : PromptControl
+        Makes objects active.
+    """
+
+    def __init__(self, workspace: Workspace, prompts: PromptControl) -> None:
+        self._space = workspace
+        self._prompts = prompts
+        self._looked: Cells | None = None
+        self._findings: Findings | None = None
+        self._shown = ReviewState()
+
+    def visit(self, obj: int, frame: int) -> None:
+        """Make an object active and show a frame."""
+        self._prompts.activate(obj)
+        self._space.go_to(frame)
+
+    def next_doubtful(self) -> None:
+        """Go to the next place that deserves a look."""
+        found = next_doubtful(self._space.picture.summary, Cell(self._space.active, self._space.frame))
+        if found is None:
+            tell("There is no doubtful frame: nothing jumps, gets lost or scores low.")
+            return
+        self.visit(found.obj, found.frame)
+
+    def state(self) -> ReviewState:
+        """Return what the strip shows; the same object as long as nothing has changed."""
+        summary, frame, active = self._space.picture.summary, self._space.frame, self._space.active
+        if self._findings is None or summary.cells is not self._looked:
+            self._looked, self._findings = summary.cells, find(summary.cells)
+        shown = self._shown
+        if shown.status is not summary.cells.status or (shown.frame, shown.active) != (frame, active):
+            self._shown = review_state(summary, self._findings, frame, active)
+        return self._shown

@@ -1,0 +1,191 @@
+"""Propagation: its steps between clicks, its progress, and what may interrupt it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from napari.utils import progress
+from qtpy.QtCore import QTimer
+
+from napari_sam2._napari.state import Activity, ProgressState
+from napari_sam2._napari.worker import Priority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_sam2._napari.desk import Answer, Desk
+    from napari_sam2._napari.workspace import Sequence, Workspace
+    from napari_sam2.passes import Direction
+    from napari_sam2.prompts import PromptKey
+
+# How often the progress is shown, in milliseconds, and over how many seconds its speed is measured.
+_BEAT = 150
+_SPAN = 5.0
+
+
+class Pace:
+    """How fast frames are done."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+
+    def count(self, now: float) -> None:
+        """Note that a frame was done."""
+        self._times.append(now)
+        while now - self._times[0] > _SPAN:
+            self._times.popleft()
+
+    def per_second(self) -> float | None:
+        """Return frames a second; None before there are two."""
+        if len(self._times) < 2 or self._times[-1] == self._times[0]:
+            return None
+        return (len(self._times) - 1) / (self._times[-1] - self._times[0])
+
+
+class TrackingControl:
+    """Propagates.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose session.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._space = workspace
+        self.running = False
+        self._done, self._total = 0, 0
+        self._sequence: Sequence | None = None
+        self._seen: set[int] = set()
+        self._pace = Pace()
+        self._bar: progress | None = None
+        self._timer = QTimer()
+        self._timer.setInterval(_BEAT)
+        self._timer.timeout.connect(self._beat)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a propagation is under way that the user has asked for."""
+        return self.running and self._bar is not None
+
+    def start(
+        self,
+        direction: str = "both",
+        frames: range | None = None,
+        objects: tuple[int, ...] | None = None,
+    ) -> None:
+        """Propagate; what is under way ends first, and what it has done stays.
+
+        Parameters
+        ----------
+        direction : {"both", "forward", "backward"}
+            As for `Session.propagate`.
+        frames : range, optional
+            Frames that may be computed.
+        objects : tuple of int, optional
+            Which objects.
+        """
+        sequence = self._space.sequence
+        if sequence is None:
+            return
+        total = sequence.geometry.num_frames if frames is None else len(frames)
+        chosen = cast("Direction", direction)
+        self._begin(lambda desk: desk.steps(frames, objects, chosen), total)
+        self._bar = progress(total=total, desc="SAM 2: propagating")
+
+    def spread(self, key: PromptKey) -> None:
+        """Propagate outward from a prompt, in the background."""
+        sequence = self._space.sequence
+        if sequence is not None:
+            self._begin(lambda desk: desk.spread(key), sequence.geometry.num_frames)
+
+    def _begin(self, steps: Callable[[Desk], Iterator[Answer | None]], total: int) -> None:
+        self.stop()
+        self._space.worker.paused = False
+        self.running, self._sequence = True, self._space.sequence
+        self._done, self._total = 0, total
+        self._seen, self._pace = set(), Pace()
+        self._space.track(steps, self._count, self._end, lambda _: self._end())
+        self._timer.start()
+        self._space.changed.emit()
+
+    def _count(self, answer: Answer) -> None:
+        if answer.result is not None:
+            self._seen.add(answer.result.frame)
+            self._done = min(len(self._seen), self._total)
+            self._pace.count(time.perf_counter())
+
+    def _end(self) -> None:
+        self.stop()
+        self._space.changed.emit()
+
+    def stop(self) -> None:
+        """End the propagation without a word."""
+        if self.running:
+            self._space.worker.cancel_streams(self._sequence)
+        self.running = False
+        self._timer.stop()
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def cancel(self) -> None:
+        """End the propagation and keep what it has done."""
+        if not self.running:
+            return
+        self.stop()
+        self._space.worker.paused = False
+        # The picture lags behind what was tracked last.
+        self._space.ask(lambda desk: desk.answer(), label="Stopping")
+        self._space.changed.emit()
+
+    def toggle_pause(self) -> None:
+        """Pause, or go on."""
+        if self.running:
+            self._space.worker.paused = not self._space.worker.paused
+            self._space.changed.emit()
+
+    def _beat(self) -> None:
+        """Show the progress; napari's bar runs the event loop, so never where answers are taken."""
+        bar = self._bar
+        if bar is not None and self._done > bar.n:
+            bar.update(self._done - bar.n)
+        self._space.changed.emit()
+
+    @property
+    def activity(self) -> Activity:
+        """What the inference thread is at."""
+        worker = self._space.worker
+        if worker.waits(Priority.CLICK) or worker.running.startswith(("Looking", "Taking")):
+            return Activity.ANSWERING
+        if self.running:
+            return Activity.PAUSED if worker.paused else Activity.PROPAGATING
+        return Activity.PREPARING if worker.running else Activity.IDLE
+
+    def state(self, *, live: bool) -> ProgressState:
+        """Return what the dock shows of what is going on."""
+        picture, worker = self._space.picture, self._space.worker
+        speed = self._pace.per_second() if self.running and not worker.paused else None
+        left = None if not speed else (self._total - self._done) / speed
+        waits = worker.waits(Priority.CLICK)
+        return ProgressState(
+            activity=self.activity,
+            message=f"{worker.running}; a click waits for it" if waits and worker.running else "",
+            done=self._done if self.running else 0,
+            total=self._total if self.running else 0,
+            frames_per_second=speed,
+            seconds_left=left,
+            can_propagate=any(not each.says_absent for each in picture.prompts.values()),
+            can_undo=bool(picture.undo_label),
+            can_redo=bool(picture.redo_label),
+            undo_label=picture.undo_label,
+            redo_label=picture.redo_label,
+            live=live,
+        )
+
+    def close(self) -> None:
+        """End the propagation; tell nobody."""
+        self.stop()
+        self._timer.timeout.disconnect()

@@ -1,0 +1,119 @@
+"""The prompts that the layers declare, put together from points, boxes, outlines and painted masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from napari_sam2.prompts import FramePrompts, PromptKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_sam2.prompts import Box, Point
+
+    Mask = npt.NDArray[np.bool_]
+
+
+@dataclass
+class Clicks:
+    """The points of an object on a frame, in the order in which they were given."""
+
+    points: list[Point] = field(default_factory=list)
+    positive: list[bool] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn in the layers of prompts.
+
+    Attributes
+    ----------
+    clicks : mapping of PromptKey to Clicks
+    boxes : mapping of PromptKey to Box
+    outlines : mapping of PromptKey to array (H, W) of bool
+        Rasterised; the same array as long as nothing was changed.
+    """
+
+    clicks: Mapping[PromptKey, Clicks]
+    boxes: Mapping[PromptKey, Box]
+    outlines: Mapping[PromptKey, Mask]
+
+
+class Declaration:
+    """Turns what is drawn into prompts, and remembers of prompts what cannot be drawn.
+
+    Painted masks are seen in the Labels layer only, and the choice among candidates nowhere. Both are kept
+    here from the prompts that were shown last. An outline takes the place of a painted mask; a choice ends
+    when the first step that it belongs to is another one.
+    """
+
+    def __init__(self) -> None:
+        self._painted: dict[PromptKey, Mask] = {}
+        self._choices: dict[PromptKey, tuple[object, int]] = {}
+        self._cache: dict[PromptKey, tuple[object, Mask | None, FramePrompts]] = {}
+
+    def remember(self, prompts: Mapping[PromptKey, FramePrompts], outlined: Iterable[PromptKey]) -> None:
+        """Take the prompts that are shown from now on; the masks of `outlined` are drawn as shapes."""
+        drawn = set(outlined)
+        self._painted = {
+            key: each.mask for key, each in prompts.items() if each.mask is not None and key not in drawn
+        }
+        self._choices = {
+            key: (_first_step(each.points, each.positive, each.box, each.mask is not None), each.candidate)
+            for key, each in prompts.items()
+            if each.candidate is not None
+        }
+
+    def prompts(self, drawn: Drawn) -> dict[PromptKey, FramePrompts]:
+        """Return all prompts, sorted by object and frame."""
+        keys = {*drawn.clicks, *drawn.boxes, *drawn.outlines, *self._painted}
+        found = {key: self._of(key, drawn) for key in sorted(keys)}
+        self._cache = {key: each for key, each in self._cache.items() if key in keys}
+        return found
+
+    def _of(self, key: PromptKey, drawn: Drawn) -> FramePrompts:
+        clicks, box = drawn.clicks.get(key, Clicks()), drawn.boxes.get(key)
+        mask = drawn.outlines.get(key)
+        if mask is None:
+            mask = self._painted.get(key)
+        else:
+            self._painted.pop(key, None)
+        points, positive = tuple(clicks.points), tuple(clicks.positive)
+        choice = self._choice(key, _first_step(points, positive, box, mask is not None))
+        said = (points, positive, box, choice)
+        known = self._cache.get(key)
+        if known is not None and known[0] == said and known[1] is mask:
+            return known[2]
+        prompts = FramePrompts(points, positive, box, mask, choice)
+        self._cache[key] = (said, mask, prompts)
+        return prompts
+
+    def _choice(self, key: PromptKey, first: object) -> int | None:
+        known = self._choices.get(key)
+        if known is None:
+            return None
+        if known[0] == first:
+            return known[1]
+        del self._choices[key]
+        return None
+
+
+def same_prompts(a: Mapping[PromptKey, FramePrompts], b: Mapping[PromptKey, FramePrompts]) -> bool:
+    """Tell whether two sets of prompts are equal; quick where they hold the same objects."""
+    return a.keys() == b.keys() and all(each is b[key] or each == b[key] for key, each in a.items())
+
+
+def _first_step(
+    points: tuple[Point, ...],
+    positive: tuple[bool, ...],
+    box: Box | None,
+    has_mask: bool,
+) -> object:
+    """Return what the network is told first, which a choice among its candidates belongs to."""
+    if has_mask:
+        return "mask"
+    return box if box is not None else (points[:1], positive[:1])

@@ -1,0 +1,313 @@
+"""What runs on the inference thread: one session, and answers that are fit for the GUI thread."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam2._napari.replay import replay
+from napari_sam2.changes import LabelChange
+from napari_sam2.placement import Box
+from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.summary import Cells, SessionSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.image_source import View
+    from napari_sam2._napari.strokes import Stroke
+    from napari_sam2.frame_result import FrameResult
+    from napari_sam2.passes import Direction
+    from napari_sam2.session import Session
+
+REBUILT = "Use current view"
+# Masks are shown before the click where that takes no longer, in seconds.
+PREVIEW_LIMIT = 0.05
+_FIRST_REACH = 4
+# While frames are tracked, a picture is made so often at most, in seconds.
+_PICTURE_EVERY = 0.1
+
+
+def _no_summary() -> SessionSummary:
+    return SessionSummary((), Cells.empty(0, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What the GUI thread knows of a session.
+
+    Attributes
+    ----------
+    objects : tuple of int
+        Ids, in order.
+    prompts : mapping of PromptKey to FramePrompts
+        All prompts, painted masks among them.
+    undo_label, redo_label : str
+        What would be undone and redone; empty if nothing.
+    summary : SessionSummary
+        All objects on all frames.
+    """
+
+    objects: tuple[int, ...] = ()
+    prompts: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
+    undo_label: str = ""
+    redo_label: str = ""
+    summary: SessionSummary = field(default_factory=_no_summary)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came of a piece of work.
+
+    Attributes
+    ----------
+    changes : tuple of LabelChange
+        Labels that were written.
+    picture : Picture or None
+        The session after it; None if one was made a moment ago.
+    result : FrameResult or None
+        The answer to a prompt, or the frame that was tracked.
+    value : object
+        Whatever else was returned.
+    """
+
+    changes: tuple[LabelChange, ...] = ()
+    picture: Picture | None = None
+    result: FrameResult | None = None
+    value: object = None
+
+
+class Desk:
+    """A session on the inference thread; every method is called there and nowhere else.
+
+    Attributes
+    ----------
+    session : Session or None
+        None until `open` has run.
+    view : View or None
+        What the network sees.
+    """
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        self.view: View | None = None
+        self._pictured = 0.0
+        self._kept: Session | None = None
+        self._slowness = 0.0
+
+    def open(self, view: View, model: Sam2, *, axis: int, index: Mapping[int, int]) -> Answer:
+        """Open a session, in place of the one that is open."""
+        from napari_sam2.session import Session
+
+        self.session = Session(
+            view.data,
+            model=model,
+            axis=axis,
+            index={**view.index, **index},
+            channel=view.channel,
+            contrast=view.contrast,
+        )
+        self.view = view
+        return self.answer()
+
+    def load(self, path: str, data: object, model: Sam2) -> Answer:
+        """Read a saved session of these images, in place of the one that is open."""
+        from napari_sam2.session import Session
+
+        before, loaded = self.opened, Session.load(path, data, model)
+        if loaded.volume.shape != before.volume.shape:
+            raise ValueError(
+                f"the saved session has frames {loaded.volume.shape}, the image {before.volume.shape}: "
+                "choose the axis and the image that it was made with"
+            )
+        return self._replace(loaded)
+
+    def rebuild(self, view: View, model: Sam2, *, axis: int, index: Mapping[int, int]) -> Answer:
+        """Open the session anew with another view or model, and answer all its prompts again, undoably."""
+        before = self.opened
+        self.open(view, model, axis=axis, index=index)
+        replay(before, self.opened, REBUILT)
+        self._kept = before
+        after, self.session = self.opened, before
+        return self._replace(after)
+
+    def _replace(self, session: Session) -> Answer:
+        """Take another session, and tell of all frames on which one of the two has labels."""
+        before, self.session = self.opened, session
+        session.take_changes()
+        frames = [
+            frame
+            for frame in range(session.volume.num_frames)
+            if np.any(before.labels[frame]) or np.any(session.labels[frame])
+        ]
+        return Answer(tuple(self._whole(frame) for frame in frames), self._picture())
+
+    def undo(self) -> Answer:
+        """Take back the last step, of which opening the session anew may be one."""
+        if self.opened.undo_label == REBUILT and self._kept is not None:
+            kept, self._kept = self._kept, None
+            return self._replace(kept)
+        return self.answer(value=self.opened.undo())
+
+    def undo_prompt(self) -> Answer:
+        """Take back what spread by itself, and the prompt that it spread from."""
+        while self.opened.undo_label == "Propagate":
+            self.opened.undo()
+        return self.undo()
+
+    def redo(self) -> Answer:
+        """Do the step again that was taken back last."""
+        return self.answer(value=self.opened.redo())
+
+    @property
+    def opened(self) -> Session:
+        """The session; RuntimeError if none could be opened."""
+        if self.session is None:
+            raise RuntimeError("The image is not open: choose an image layer and a model that can be loaded.")
+        return self.session
+
+    def answer(self, result: FrameResult | None = None, value: object = None) -> Answer:
+        """Tell of what has been written, with a new picture."""
+        return Answer(self.opened.take_changes(), self._picture(), result, value)
+
+    def _picture(self) -> Picture:
+        session = self.opened
+        self._pictured = time.perf_counter()
+        return Picture(
+            objects=session.objects,
+            prompts=session.prompts,
+            undo_label=session.undo_label or "",
+            redo_label=session.redo_label or "",
+            summary=session.summary(),
+        )
+
+    def declare(self, key: PromptKey, prompts: FramePrompts) -> Answer:
+        """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel."""
+        session, began = self.opened, time.perf_counter()
+        is_ready = session.is_ready(key.frame)
+        if prompts.mask is not None and not prompts.points and prompts.box is None:
+            return self.answer(session.paint(key.obj, key.frame, prompts.mask))
+        result = session.set_prompts(key.obj, key.frame, prompts)
+        if is_ready and len(prompts.points) == 1:
+            self._note_pace(began)
+        return self.answer(result)
+
+    def paint(self, strokes: Sequence[Stroke]) -> Answer:
+        """Take what was painted as masks, all in one step of undo, and put back what is locked.
+
+        Returns
+        -------
+        Answer
+            Its value is the tuple of objects that are locked and stayed as they were.
+        """
+        session = self.opened
+        refused = {stroke.obj for stroke in strokes if self._is_locked(stroke.obj, stroke.frame)}
+        with session.grouped("Paint"):
+            for stroke in strokes:
+                if stroke.obj not in refused and self._is_told(stroke):
+                    session.paint(stroke.obj, stroke.frame, stroke.mask)
+        session.take_changes()
+        frames = sorted({stroke.frame for stroke in strokes})
+        changes = tuple(self._whole(frame) for frame in frames)
+        return Answer(changes, self._picture(), value=tuple(sorted(refused)))
+
+    def _is_locked(self, obj: int, frame: int) -> bool:
+        entry = self.opened.entry(obj, frame)
+        return obj in self.opened.locked_objects or (entry is not None and entry.locked)
+
+    def _is_told(self, stroke: Stroke) -> bool:
+        """Whether a mask has to be set: one that only lost pixels to others was painted by hand before."""
+        entry = self.opened.entry(stroke.obj, stroke.frame)
+        return not stroke.overpainted or (entry is not None and entry.provenance == "painted")
+
+    def _whole(self, frame: int) -> LabelChange:
+        """Return the labels of a whole frame: a stroke may have gone anywhere."""
+        values = np.array(self.opened.labels[frame])
+        return LabelChange(frame, Box(0, 0, *values.shape), values)
+
+    def edit(self, call: Callable[[Session], object]) -> Answer:
+        """Do anything else to the session."""
+        value = call(self.opened)
+        return self.answer(value=value)
+
+    def prepare(self, frame: int) -> Answer:
+        """Compute the image features of a frame ahead."""
+        if self.session is not None and not self.session.is_ready(frame):
+            self.session.prepare(frame)
+        return Answer()
+
+    def preview(self, obj: int, frame: int, prompts: FramePrompts) -> Answer:
+        """Answer without changing anything; without a result where that would take too long to be of use."""
+        session = self.session
+        if session is None or not session.is_ready(frame) or self._slowness > PREVIEW_LIMIT:
+            return Answer()
+        if self._is_locked(obj, frame):
+            return Answer()
+        began = time.perf_counter()
+        result = session.preview(obj, frame, prompts)
+        self._note_pace(began)
+        return Answer(result=result)
+
+    def _note_pace(self, began: float) -> None:
+        """Note how long a decode took; the usual time counts, not a single hiccup."""
+        self._slowness = 0.5 * (self._slowness + time.perf_counter() - began)
+
+    def steps(
+        self, frames: range | None, objects: Sequence[int] | None, direction: Direction
+    ) -> Iterator[Answer | None]:
+        """Propagate in steps no longer than one encode or one group of objects.
+
+        Yields
+        ------
+        Answer or None
+            None where a frame is not done yet.
+        """
+        yield from self._tracked(frames, objects, direction, None)
+        yield self.answer()
+
+    def spread(self, key: PromptKey) -> Iterator[Answer | None]:
+        """Propagate outward from a prompt, near frames first, then what else is out of date, as one step of undo.
+
+        Yields
+        ------
+        Answer or None
+            As `steps`.
+        """
+        count, run = self.opened.volume.num_frames, None
+        reach = _FIRST_REACH
+        while reach < 4 * count:
+            near = range(max(key.frame - reach, 0), min(key.frame + reach + 1, count))
+            run = yield from self._tracked(near, (key.obj,), "both", run)
+            reach *= 4
+        yield from self._tracked(None, None, "both", run)
+        yield self.answer()
+
+    def _tracked(
+        self, frames: range | None, objects: Sequence[int] | None, direction: Direction, run: int | None
+    ) -> Generator[Answer | None, None, int | None]:
+        """Track and write; return the number under which it is undone."""
+        session = self.opened
+        for result in session.track(frames, objects, direction, beats=True):
+            if result is None:
+                yield None
+                continue
+            run = result.run if run is None else run
+            session.apply(replace(result, run=run))
+            is_due = time.perf_counter() - self._pictured > _PICTURE_EVERY
+            yield Answer(session.take_changes(), self._picture() if is_due else None, result)
+        return run
+
+
+def with_candidate(prompts: FramePrompts, candidate: int) -> FramePrompts:
+    """Return the prompts with a choice among the candidates of their first step."""
+    return FramePrompts(prompts.points, prompts.positive, prompts.box, prompts.mask, candidate)
+
+
+def with_point(prompts: FramePrompts, y: float, x: float, *, positive: bool) -> FramePrompts:
+    """Return the prompts with one more click."""
+    points, signs = (*prompts.points, (y, x)), (*prompts.positive, positive)
+    return FramePrompts(points, signs, prompts.box, prompts.mask, prompts.candidate)

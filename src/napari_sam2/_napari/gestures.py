@@ -1,0 +1,227 @@
+"""The mouse on the plugin's layers: whose a click is, its sign, double clicks, and a cursor that rests."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sam2._napari.wiring import Connections, Later
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from napari.layers import Layer
+
+    from napari_sam2._napari.geometry import Place
+    from napari_sam2._napari.labels_layer import LabelsView
+    from napari_sam2._napari.points_layer import PointsView
+    from napari_sam2._napari.shapes_layer import ShapesView
+
+_RIGHT = 2
+_REST_MS = 120
+_DOUBLE_CLICK_SECONDS = 0.8
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a click or a drawn shape is.
+
+    Attributes
+    ----------
+    obj : int
+        Whose it is.
+    positive : bool
+        Whether it is on the object.
+    """
+
+    obj: int
+    positive: bool
+
+
+@dataclass
+class Intent:
+    """What is chosen in the dock.
+
+    Attributes
+    ----------
+    active : int
+        The active object.
+    positive : bool
+        Whether clicks are positive.
+    each_click_new : bool
+        Whether each click makes an object.
+    """
+
+    active: int = 1
+    positive: bool = True
+    each_click_new: bool = False
+
+
+def given(
+    intent: Intent, modifiers: Collection[str], *, right_button: bool, fresh: int, refines: bool
+) -> Given:
+    """Decide what a click is.
+
+    Parameters
+    ----------
+    intent : Intent
+        What is chosen in the dock.
+    modifiers : collection of str
+        Held keys: Shift gives a negative point, Control refines where each click would be a new object.
+    right_button : bool
+        It gives a negative point too.
+    fresh : int
+        Id of a new object.
+    refines : bool
+        Whether the click belongs to the active object in any case: it has no prompt yet, or was hit.
+    """
+    negative = "Shift" in modifiers or right_button
+    positive = intent.positive and not negative
+    if intent.each_click_new and positive and not refines and "Control" not in modifiers:
+        return Given(fresh, positive)
+    return Given(intent.active, positive)
+
+
+class Gestures:
+    """Listens to the mouse on the three layers.
+
+    Parameters
+    ----------
+    points, shapes, labels : views
+        Of the layers.
+    intent : Intent
+        Shared with the owner, read at each click.
+    fresh : callable
+        Returns the id of a new object.
+    is_new : callable
+        Tells whether the active object has no prompt and no mask.
+    """
+
+    released = Signal()
+    picked = Signal(int)
+    hovered = Signal(int, float, float)
+    unhovered = Signal()
+
+    def __init__(
+        self,
+        points: PointsView,
+        shapes: ShapesView,
+        labels: LabelsView,
+        intent: Intent,
+        fresh: Callable[[], int],
+        is_new: Callable[[], bool],
+    ) -> None:
+        self._points, self._shapes, self._labels = points, shapes, labels
+        self._intent, self._fresh, self._is_new = intent, fresh, is_new
+        self.pressed = False
+        self.pending: Given | None = None
+        self._last_add: tuple[float, int] = (0.0, 0)
+        self._hover: Place | None = None
+        self._shown = False
+        self._rest = Later(self._on_rest, _REST_MS, restart=True)
+        self._wires = Connections()
+        for layer in (points.layer, shapes.layer):
+            self._wires.insert(layer.mouse_drag_callbacks, self._on_press)
+        self._wires.insert(points.layer.mouse_move_callbacks, self._on_move)
+        for layer in (points.layer, shapes.layer, labels.layer):
+            self._wires.insert(layer.mouse_double_click_callbacks, self._on_double_click)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a button is down or a shape is being drawn, so that layers are not to be touched."""
+        return self.pressed or self._shapes.drawing
+
+    # --- clicks
+
+    def _on_press(self, layer: Layer, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
+        self.leave()
+        adds = str(layer.mode).startswith("add")
+        if adds and not self._shapes.drawing:
+            self._prepare(layer, event)
+        self.pressed = True
+        try:
+            yield
+            while event.type == "mouse_move":
+                yield
+        finally:  # also when the release never comes: the next press drops this generator
+            self.pressed = False
+            self.released.emit()
+
+    def _prepare(self, layer: Layer, event: Any) -> None:  # noqa: ANN401 - napari's mouse event
+        """Make napari give the next point or shape to whom it belongs."""
+        on_points = layer is self._points.layer
+        place = self._place(layer, event)
+        hit = place is not None and self._labels.value_at(place) == self._intent.active
+        self.pending = given(
+            self._intent,
+            tuple(str(getattr(each, "name", each)) for each in event.modifiers),
+            right_button=on_points and event.button == _RIGHT,
+            fresh=self._fresh(),
+            refines=hit or self._is_new(),
+        )
+        if on_points:
+            self._last_add = (time.monotonic(), len(self._points.layer.data))
+            self._points.set_next(self.pending.obj, positive=self.pending.positive)
+        else:
+            self._shapes.set_next(self.pending.obj)
+
+    def _place(self, layer: Layer, event: Any) -> Place | None:  # noqa: ANN401 - napari's mouse event
+        """Where the mouse is; None in the 3-D view and outside the sequence."""
+        if len(event.dims_displayed) != 2:
+            return None
+        coords = layer.world_to_data(event.position)
+        inside = self._points.geometry.to_places(coords[None]).inside[0]
+        return self._points.geometry.to_place(coords) if inside else None
+
+    def _on_double_click(self, layer: Layer, event: Any) -> None:  # noqa: ANN401 - napari's mouse event
+        """Make the object under the mouse the active one; the point of its first click was not meant."""
+        on_points = layer is self._points.layer
+        draws = not on_points and str(layer.mode) not in {"pan_zoom", "select", "pick"}
+        value = 0 if draws else self._value_under(event)
+        if value in {0, self._intent.active}:
+            return
+        added, count = self._last_add
+        fresh = time.monotonic() - added < _DOUBLE_CLICK_SECONDS
+        if on_points and fresh and len(self._points.layer.data) == count + 1:
+            self._points.take_back_last()
+        self.pending = None
+        self.picked.emit(value)
+
+    def _value_under(self, event: Any) -> int:  # noqa: ANN401 - napari's mouse event
+        value = self._labels.layer.get_value(
+            event.position,
+            view_direction=event.view_direction,
+            dims_displayed=list(event.dims_displayed),
+            world=True,
+        )
+        return int(value or 0)
+
+    # --- a cursor that rests
+
+    def _on_move(self, layer: Layer, event: Any) -> None:  # noqa: ANN401 - napari's mouse event
+        self.leave()
+        if str(layer.mode) == "add":
+            self._hover = self._place(layer, event)
+            if self._hover is not None:
+                self._rest.ask()
+
+    def _on_rest(self) -> None:
+        if self._hover is not None and not self.busy:
+            self._shown = True
+            self.hovered.emit(*self._hover)
+
+    def leave(self) -> None:
+        """Forget where the cursor rested."""
+        self._rest.cancel()
+        self._hover = None
+        if self._shown:
+            self._shown = False
+            self.unhovered.emit()
+
+    def close(self) -> None:
+        """Let the layers go."""
+        self._rest.close()
+        self._wires.close()

@@ -1,0 +1,249 @@
+"""From an image layer to what the network sees: which axis is frames, which channel, which contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_sam2._napari.composite import CompositeFrames, coloured
+from napari_sam2._napari.geometry import SequenceGeometry, spatial_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+_ROWS_AND_COLUMNS = {"y", "x"}
+_CHANNEL_NAMES = {"c", "ch", "channel", "channels"}
+_Z_NAMES = {"z", "depth", "slice", "plane"}
+_T_NAMES = {"t", "time", "frame", "frames"}
+_COMPOSITE = "Composite of the visible layers"
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The axes of an image layer.
+
+    Attributes
+    ----------
+    names : tuple of str
+        One per data axis; "z", "t", "c", "y", "x" where that is known, else "axis 0".
+    candidates : tuple of int
+        Axes that may hold the frames.
+    frames : int or None
+        Which of them does, at a guess; None if the image is a single one.
+    reason : str
+        Why, as a sentence.
+    channels : int or None
+        The axis of channels, if there is one.
+    """
+
+    names: tuple[str, ...]
+    candidates: tuple[int, ...]
+    frames: int | None
+    reason: str
+    channels: int | None = None
+
+    def other(self, frames: int | None) -> int | None:
+        """Return the axis with a slider beside the frames, as t of (t, z, y, x); None if there is none."""
+        left = [axis for axis in self.candidates if axis != frames]
+        return left[0] if left and len(self.names) - (self.channels is not None) > 3 else None
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the network sees of an image, frozen.
+
+    Attributes
+    ----------
+    data : array
+        Pixels: of the layer, or a composite that is made when it is read.
+    channel : "rgb" or None
+        Whether the last axis is colour.
+    index : mapping of int to int
+        Channel axis and chosen channel; empty without.
+    contrast : (float, float) or None
+        Values that are black and white; None where uint8 values pass as they are.
+    text : str
+        The same for the user, as in "120-3400, channel 1".
+    """
+
+    data: Any
+    channel: Literal["rgb"] | None = None
+    index: Mapping[int, int] = field(default_factory=dict)
+    contrast: tuple[float, float] | None = None
+    text: str = ""
+
+    def matches(self, other: View) -> bool:
+        """Whether the network would see the same."""
+        return self.data is other.data and self._said() == other._said()
+
+    def _said(self) -> tuple[object, ...]:
+        return self.channel, tuple(self.index.items()), self.contrast, self.text
+
+
+def base_level(layer: Image) -> Any:  # noqa: ANN401 - numpy, dask, zarr
+    """Return the array of a layer, of a multiscale one that of the highest resolution."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def why_not(layer: Image) -> str:
+    """Say why an image cannot be used; empty if it can."""
+    data = base_level(layer)
+    if np.dtype(data.dtype).kind not in "uif":
+        return f"“{layer.name}” holds {data.dtype} values: convert it to integers or floats first."
+    if layer.ndim < 2 or min(spatial_shape(layer)) < 1:
+        return f"“{layer.name}” is empty."
+    if layer.ndim > 5:
+        return f"“{layer.name}” has {layer.ndim} axes: take a part with at most time, z and channels."
+    return ""
+
+
+def read_axes(layer: Image, displayed: Sequence[int] = ()) -> Axes:
+    """Find out what the axes of an image are, from their labels, their units and the viewer's sliders.
+
+    Parameters
+    ----------
+    layer : Image
+        Whose axes.
+    displayed : sequence of int
+        Data axes that are on the canvas; by default the last two.
+    """
+    names = _names(layer)
+    on_canvas = set(displayed) or {layer.ndim - 2, layer.ndim - 1}
+    channels = next((axis for axis, name in enumerate(names) if name in _CHANNEL_NAMES), None)
+    if set(names) >= _ROWS_AND_COLUMNS:
+        left = [axis for axis, name in enumerate(names) if name not in _ROWS_AND_COLUMNS]
+        reason = "named by the image's axis labels"
+    else:
+        left = [axis for axis in range(layer.ndim) if axis not in on_canvas]
+        reason = "the axis with the slider"
+    candidates = tuple(axis for axis in left if axis != channels)
+    frames, why = _guess(layer, names, candidates, reason)
+    return Axes(names, candidates, frames, why, channels)
+
+
+def _names(layer: Image) -> tuple[str, ...]:
+    """Give each axis a short name: its label, else what its unit tells, else its number."""
+    labels = [str(label).strip() for label in layer.axis_labels]
+    names = [_known(label) if not label.startswith("-") else "" for label in labels]
+    units = [str(unit) for unit in layer.units]
+    named = [
+        name or _by_unit(unit) or f"axis {axis}"
+        for axis, (name, unit) in enumerate(zip(names, units, strict=True))
+    ]
+    return tuple(named)
+
+
+def _known(label: str) -> str:
+    lower = label.lower()
+    if lower in _Z_NAMES:
+        return "z"
+    return "t" if lower in _T_NAMES else lower
+
+
+def _by_unit(unit: str) -> str:
+    return "t" if unit.endswith("second") or unit in {"minute", "hour", "day"} else ""
+
+
+def _guess(
+    layer: Image, names: Sequence[str], candidates: Sequence[int], reason: str
+) -> tuple[int | None, str]:
+    """Choose the frame axis: z before t, else the longest of those with a slider."""
+    longer = [axis for axis in candidates if spatial_shape(layer)[axis] > 1]
+    if not longer:
+        return (candidates[0], "the only slice") if candidates else (None, "a single image")
+    for name in ("z", "t"):
+        for axis in longer:
+            if names[axis] == name:
+                return axis, reason if "label" in reason else "told by its unit"
+    return longer[-1], reason
+
+
+def channel_choices(layer: Image, axes: Axes, layers: Sequence[Image]) -> tuple[str, ...]:
+    """List what the network may be shown; empty where there is no choice."""
+    choices: list[str] = []
+    if axes.channels is not None:
+        count = spatial_shape(layer)[axes.channels]
+        choices = [f"Channel {number + 1}" for number in range(count)]
+    elif layer.rgb:
+        return ()
+    else:
+        choices = [f"“{layer.name}” alone"]
+    if len(composed(layer, layers)) > 1 and axes.channels is None:
+        choices.append(_COMPOSITE)
+    return tuple(choices) if len(choices) > 1 else ()
+
+
+def composed(layer: Image, layers: Sequence[Image]) -> tuple[Image, ...]:
+    """Return the layers that a composite would show: visible ones of one value, lying as this one does."""
+    shape = spatial_shape(layer)
+    return tuple(
+        other
+        for other in layers
+        if (other.visible or other is layer)
+        and not other.rgb
+        and spatial_shape(other) == shape
+        and np.allclose(other.scale, layer.scale)
+        and np.allclose(other.translate, layer.translate)
+    )
+
+
+def freeze(layer: Image, axes: Axes, channel: int, layers: Sequence[Image]) -> View:
+    """Take the view of an image as it is now: its channel, or a composite, and its contrast limits.
+
+    Parameters
+    ----------
+    layer : Image
+        The image.
+    axes : Axes
+        From `read_axes`.
+    channel : int
+        Index into `channel_choices`.
+    layers : sequence of Image
+        All image layers, for a composite.
+    """
+    choices = channel_choices(layer, axes, layers)
+    name = choices[channel] if channel < len(choices) else ""
+    if name == _COMPOSITE:
+        parts = composed(layer, layers)
+        shown = [coloured(base_level(part), part.contrast_limits, part.colormap) for part in parts]
+        text = "composite of " + ", ".join(f"“{part.name}” {_range(part)}" for part in parts)
+        return View(CompositeFrames(tuple(shown)), channel="rgb", text=text)
+    data = base_level(layer)
+    if layer.rgb:
+        contrast = None if data.dtype == np.uint8 else (0.0, _white(data.dtype))
+        return View(data, channel="rgb", contrast=contrast, text="colour as it is")
+    limits = float(layer.contrast_limits[0]), float(layer.contrast_limits[1])
+    whole = data.dtype == np.uint8 and limits == (0.0, 255.0)
+    index = {} if axes.channels is None else {axes.channels: channel}
+    text = _range(layer) + (f", {name.lower()}" if axes.channels is not None else "")
+    return View(data, index=index, contrast=None if whole else limits, text=text)
+
+
+def _white(dtype: np.dtype[Any]) -> float:
+    return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
+
+
+def _range(layer: Image) -> str:
+    low, high = layer.contrast_limits
+    return f"{low:.4g}-{high:.4g}" if high < 10 else f"{low:.0f}-{high:.0f}"
+
+
+def geometry_of(layer: Image, axes: Axes, frames: int | None, position: int = 0) -> SequenceGeometry:
+    """Describe the sequence along an axis, at a position of the other one."""
+    other = axes.other(frames)
+    index = {} if other is None else {other: position}
+    return SequenceGeometry.of(layer, frame_axis=frames, index=index, channel_axis=axes.channels)
+
+
+def displayed_axes(viewer: ViewerModel, layer: Image) -> tuple[int, ...]:
+    """Return the data axes of a layer that are on the canvas; none if it is shown in 3-D."""
+    if viewer.dims.ndisplay != 2:
+        return ()
+    offset = viewer.dims.ndim - layer.ndim
+    axes = tuple(axis - offset for axis in viewer.dims.displayed)
+    return axes if min(axes) >= 0 else ()

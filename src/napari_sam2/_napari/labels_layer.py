@@ -1,0 +1,348 @@
+"""The Labels layer that shows the masks: results are written into it, strokes are read from it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from psygnal import Signal
+
+from napari_sam2._napari.strokes import LabelRecord, Sweep
+from napari_sam2._napari.wiring import Connections, Later
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+    from napari.components import ViewerModel
+
+    from napari_sam2._napari.colours import ObjectColours
+    from napari_sam2._napari.geometry import Place, SequenceGeometry
+    from napari_sam2.changes import LabelChange
+
+# A refresh costs about 10 ms for a plane and hundreds of ms for a volume; between two of them the event loop
+# is free for at least REST times as long as one took.
+_FLAT_MS = 100
+_VOLUME_MS = 1000
+_REST = 5
+_SWEEP_SECONDS = 0.004
+_ENCIRCLE = 2  # the button that begins napari's "encircle and fill", which goes on after it is released
+
+
+class LabelsView:
+    """Keeps a Labels layer and the record of what was written into it.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where the layer is shown; it is not added here.
+    geometry : SequenceGeometry
+        Of the sequence that is worked on.
+    array : array of unsigned integers
+        Of the geometry's shape; shown as it is, and written on the GUI thread only.
+    colours : ObjectColours
+        Of the objects.
+    options : dict
+        Further options of the layer.
+
+    Attributes
+    ----------
+    layer : Labels
+    """
+
+    strokes = Signal(tuple)
+    picked = Signal(int)
+    shuffled = Signal()
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        geometry: SequenceGeometry,
+        array: npt.NDArray[Any],
+        colours: ObjectColours,
+        options: dict[str, Any],
+    ) -> None:
+        if array.shape != geometry.shape:
+            raise ValueError(f"the labels have shape {array.shape}, the image {geometry.shape}")
+        self._viewer, self._geometry, self._colours = viewer, geometry, colours
+        self.layer = Labels(array, multiscale=False, opacity=0.5, **options)
+        self.layer.brush_size = 10
+        self._records: dict[tuple[tuple[int, int], ...], LabelRecord] = {}
+        self._queue: list[tuple[LabelChange, SequenceGeometry]] = []
+        self._objects: set[int] = set()
+        self._highest = 0
+        self._pressed = self._encircling = self._own_write = False
+        self._wake, self._all_frames = False, False
+        self._sweep: Sweep | None = None
+        self._shown_at = self._position()
+        self._turn, self._sweeping = Later(self._compare), Later(self._sweep_on)
+        self._refreshing, self._stale = Later(self._refresh_again), False
+        self._wires = Connections()
+        self._connect()
+        self._record()
+
+    def _connect(self) -> None:
+        events, wires = self.layer.events, self._wires
+        wires.connect(events.paint, self._on_paint)
+        wires.connect(events.set_data, self._on_set_data)
+        wires.connect(events.data, self._on_data)
+        wires.connect(events.mode, self._end_encircling)
+        wires.connect(events.selected_label, self._on_selected_label)
+        wires.connect(events.colormap, self._on_colormap)
+        wires.insert(self.layer.mouse_drag_callbacks, self._on_drag)
+
+    # --- what is shown
+
+    @property
+    def geometry(self) -> SequenceGeometry:
+        """The sequence that strokes belong to."""
+        return self._geometry
+
+    def set_geometry(self, geometry: SequenceGeometry) -> None:
+        """Turn to another position along the axes that are neither frames, rows nor columns."""
+        self._compare_now()
+        self._geometry = geometry
+        self._record()
+
+    def value_at(self, place: Place) -> int:
+        """Return the label at a place; 0 outside."""
+        row, column = round(place.y), round(place.x)
+        height, width = self._geometry.frame_shape
+        if not (0 <= place.frame < self._geometry.num_frames and 0 <= row < height and 0 <= column < width):
+            return 0
+        return int(self._geometry.frames_of(self.layer.data)[place.frame, row, column])
+
+    def has_pixels(self, obj: int, frame: int) -> bool:
+        """Tell whether an object is seen on a frame."""
+        return bool((self._geometry.frames_of(self.layer.data)[frame] == obj).any())
+
+    def highest(self) -> int:
+        """Return the highest label that was written or painted."""
+        return self._highest
+
+    def select(self, obj: int) -> None:
+        """Make an object the one that the brush paints."""
+        self._fit_type(obj)
+        if self.layer.selected_label != obj:
+            with self._quietly():
+                self.layer.selected_label = obj
+
+    # --- writing
+
+    def write(self, changes: Sequence[LabelChange], geometry: SequenceGeometry | None = None) -> None:
+        """Show pixels that were computed; see `PromptLayers.write`."""
+        self._queue += [(change, geometry or self._geometry) for change in changes]
+        if self._pressed or self._encircling:
+            return
+        self._compare_now()
+        self._write_queue()
+
+    def _write_queue(self) -> None:
+        queue, self._queue = self._queue, []
+        seen = [self._write_one(change, geometry) for change, geometry in queue]
+        if any(seen):
+            self._refresh_soon()
+
+    def _write_one(self, change: LabelChange, geometry: SequenceGeometry) -> bool:
+        """Write one change; return whether it can be seen now."""
+        self._fit_type(int(change.values.max(initial=0)))
+        frame = geometry.frames_of(self.layer.data)[change.frame]
+        part = frame[change.box.slices]
+        self._note_objects(change.values)
+        if np.array_equal(part, change.values):
+            return False
+        record = self._record(geometry)
+        record.ensure(change.frame, frame)
+        part[...] = change.values
+        record.put(change.frame, change.box, part)
+        return self._is_seen(change.frame, geometry)
+
+    def _fit_type(self, label: int) -> None:
+        """Make the layer's type wide enough for a label."""
+        if label > np.iinfo(self.layer.data.dtype).max:
+            with self._quietly():
+                self.layer.data = self.layer.data.astype(np.uint32)
+
+    def _note_objects(self, values: npt.NDArray[Any]) -> None:
+        self._highest = max(self._highest, int(values.max(initial=0)))
+        found = set(np.unique(values).tolist()) - {0}
+        if not found <= self._objects:
+            self.note_objects(found)
+
+    def note_objects(self, objects: set[int]) -> None:
+        """Remember that these objects exist; they need a place in the colormap when some are hidden."""
+        fresh = objects - self._objects
+        self._objects |= fresh
+        if fresh and not self._colours.is_plain:
+            self.show_colours()
+
+    def show_colours(self) -> None:
+        """Draw the objects in their colours."""
+        with self._quietly():
+            self.layer.colormap = self._colours.colormap(self._objects)
+
+    # --- refreshing
+
+    def _is_seen(self, frame: int, geometry: SequenceGeometry) -> bool:
+        if not geometry.frames_shown(self._viewer):
+            return True
+        dims = self._viewer.dims
+        return geometry.frame_of(dims, self.layer) == frame and (
+            geometry.index_of(dims, self.layer) == dict(geometry.index)
+        )
+
+    def _refresh_soon(self) -> None:
+        """Refresh now, or some time after the last refresh."""
+        if self._refreshing.waiting:
+            self._stale = True
+        else:
+            self._refresh_now()
+
+    def _refresh_again(self) -> None:
+        if self._stale:
+            self._refresh_now()
+
+    def _refresh_now(self) -> None:
+        self._stale = False
+        start = time.perf_counter()
+        with self._quietly():
+            self.layer.refresh(extent=False, highlight=False, thumbnail=False)
+        took = 1000 * (time.perf_counter() - start)
+        least = _FLAT_MS if self._viewer.dims.ndisplay == 2 else _VOLUME_MS
+        self._refreshing.ask(max(least, round(_REST * took)))
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Do not take what happens to the layer for the user's doing."""
+        before, self._own_write = self._own_write, True
+        try:
+            yield
+        finally:
+            self._own_write = before
+
+    # --- strokes
+
+    def _frames(self) -> npt.NDArray[Any]:
+        return self._geometry.frames_of(self.layer.data)
+
+    def _record(self, geometry: SequenceGeometry | None = None) -> LabelRecord:
+        """Return the record of a sequence; of a new one, what the layer shows."""
+        chosen = geometry or self._geometry
+        key = tuple(sorted(chosen.index.items()))
+        if key not in self._records:
+            frames = chosen.frames_of(self.layer.data)
+            self._records[key] = LabelRecord(frames)
+            for frame in frames:
+                self._note_objects(frame)
+        return self._records[key]
+
+    def _position(self) -> tuple[object, ...]:
+        dims = self._viewer.dims
+        return tuple(dims.point), tuple(dims.order), dims.ndisplay
+
+    def _on_paint(self, _event: object = None) -> None:
+        self._end_encircling()
+        self._wake = True
+        self._turn.ask()
+
+    def _on_set_data(self, _event: object = None) -> None:
+        """Somebody refreshed the layer without moving a slider: a script, or an undo."""
+        moved, self._shown_at = self._shown_at != self._position(), self._position()
+        if self._own_write or moved:
+            return
+        self._wake = self._all_frames = True
+        self._turn.ask()
+
+    def _on_data(self, _event: object = None) -> None:
+        if not self._own_write:
+            self._wake = self._all_frames = True
+            self._turn.ask()
+
+    def _on_drag(self, _layer: Labels, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
+        """Hold results back while the button is down; the mode's own function paints."""
+        paints = self.layer.mode in {"paint", "erase", "fill", "polygon"}
+        self._pressed = paints
+        self._encircling = paints and self.layer.mode == "paint" and event.button == _ENCIRCLE
+        try:
+            yield
+            while event.type == "mouse_move":
+                yield
+        finally:  # also when the release never comes: the next press drops this generator
+            self._pressed = False
+            self._turn.ask()
+
+    def _end_encircling(self, _event: object = None) -> None:
+        self._encircling = False
+        self._turn.ask()
+
+    def let_go(self) -> None:
+        """Take a stroke as ended, since another layer has been selected."""
+        if self._pressed or self._encircling:
+            self._pressed = self._encircling = False
+            self._turn.ask()
+
+    def _compare_now(self) -> None:
+        if self._turn.waiting:
+            self._turn.cancel()
+            self._compare()
+
+    def _compare(self) -> None:
+        """Find strokes on the frame that is shown at once, on others in the background."""
+        if self._pressed or self._encircling:
+            return
+        if self._wake:
+            self._wake = False
+            self._find_strokes()
+        if self._queue:
+            self._write_queue()
+        if self._sweep is not None:
+            self._sweeping.ask()
+
+    def _find_strokes(self) -> None:
+        if self.layer.data.shape != self._geometry.shape:
+            return
+        shown = self._geometry.frame_of(self._viewer.dims, self.layer)
+        flat = self.layer.n_edit_dimensions <= 2 and self._geometry.frames_shown(self._viewer)
+        if flat:
+            self._emit(self._record().take(shown, self._frames()[shown]))
+        if self._all_frames or not flat:
+            self._all_frames = False
+            self._sweep = Sweep(self._record(), shown)
+            self._sweeping.ask()
+
+    def _sweep_on(self) -> None:
+        """Compare some frames more; strokes of one brush are told together."""
+        sweep = self._sweep
+        if sweep is None or self._pressed or self.layer.data.shape != self._geometry.shape:
+            return
+        if sweep.step(lambda frame: self._frames()[frame], _SWEEP_SECONDS):
+            self._sweep = None
+            self._emit(tuple(sweep.found()))
+        else:
+            self._sweeping.ask()
+
+    def _emit(self, strokes: Sequence[Any]) -> None:
+        if strokes:
+            painted = {stroke.obj for stroke in strokes}
+            self._highest = max(self._highest, *painted)
+            self.note_objects(painted)
+            self.strokes.emit(tuple(strokes))
+
+    # --- what the user picks
+
+    def _on_selected_label(self, _event: object = None) -> None:
+        if not self._own_write and self.layer.selected_label > 0:
+            self.picked.emit(int(self.layer.selected_label))
+
+    def _on_colormap(self, _event: object = None) -> None:
+        if not self._own_write and self._colours.take_base(self.layer.colormap):
+            self.shuffled.emit()
+
+    def close(self) -> None:
+        """Let the layer go."""
+        for later in (self._turn, self._sweeping, self._refreshing):
+            later.close()
+        self._wires.close()

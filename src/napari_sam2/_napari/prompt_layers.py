@@ -1,0 +1,402 @@
+"""The layers in which the user prompts and paints, and in which masks are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_sam2._napari.colours import ObjectColours
+from napari_sam2._napari.declared import Declaration, Drawn, same_prompts
+from napari_sam2._napari.gestures import Gestures, Intent
+from napari_sam2._napari.keys import Command, bind_copies, bind_keys, unbind_keys
+from napari_sam2._napari.labels_layer import LabelsView
+from napari_sam2._napari.points_layer import PointsView
+from napari_sam2._napari.shapes_layer import ShapesView
+from napari_sam2._napari.state import Tool
+from napari_sam2._napari.toolbox import Toolbox
+from napari_sam2._napari.wiring import Connections, Later
+from napari_sam2.prompts import FramePrompts, PromptKey, difference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels, Layer, Points, Shapes
+
+    from napari_sam2._napari.geometry import SequenceGeometry
+    from napari_sam2._napari.state import Colour
+    from napari_sam2.changes import LabelChange
+
+
+class PromptLayers:
+    """Points, boxes and outlines, and labels over one image layer.
+
+    What the layers say is declared: after any event they are read anew, and the whole set of prompts is
+    told, once on the next turn of the event loop. So it makes no difference whether a point was clicked,
+    moved, deleted, pasted or set by a script.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where the layers are added.
+    image : Image
+        The layer that is segmented; it is never changed. When it is moved or scaled, the layers follow.
+    geometry : SequenceGeometry
+        Which of its axes are what.
+    labels : array of unsigned integers, optional
+        Of the geometry's shape, what the Labels layer shows; zeros of uint16 by default. It is written on
+        the GUI thread only, by `write` and by the user.
+
+    Attributes
+    ----------
+    points, shapes, labels : layers
+        Held by reference; their names are the user's.
+    prompts_changed : Signal(dict[PromptKey, FramePrompts])
+        All prompts that are declared now, painted masks that were shown by `show_prompts` included.
+    strokes : Signal(tuple[Stroke, ...])
+        What the user painted, after the stroke has ended; all frames of a 3-D brush in one.
+    active_changed : Signal(int)
+        The user made another object the active one, possibly one that does not exist yet.
+    sign_changed : Signal(bool)
+        Somebody changed the sign of the next point in the layer.
+    tool_changed : Signal(Tool)
+        Another tool is in use.
+    blocked_changed : Signal(str)
+        What `blocked_reason` says now.
+    clicked_object : Signal(int)
+        An object was double-clicked or picked; `active_changed` is told as well.
+    hovered : Signal(int, float, float), unhovered : Signal()
+        The cursor rests with the point tool at frame, y, x; it has left that place.
+    commanded : Signal(Command)
+        A key was pressed.
+    colours_changed : Signal()
+        The user shuffled the colours.
+    removed : Signal()
+        The user deleted one of the layers; nothing is told any more, `close` has still to be called.
+    """
+
+    prompts_changed = Signal(dict)
+    strokes = Signal(tuple)
+    active_changed = Signal(int)
+    sign_changed = Signal(bool)
+    tool_changed = Signal(Tool)
+    blocked_changed = Signal(str)
+    clicked_object = Signal(int)
+    hovered = Signal(int, float, float)
+    unhovered = Signal()
+    commanded = Signal(Command)
+    colours_changed = Signal()
+    removed = Signal()
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        image: Image,
+        geometry: SequenceGeometry,
+        labels: npt.NDArray[Any] | None = None,
+    ) -> None:
+        self._viewer, self._image, self._geometry = viewer, image, geometry
+        self._intent, self._colours = Intent(), ObjectColours()
+        self._declaration = Declaration()
+        self._told: dict[PromptKey, FramePrompts] = {}
+        self._to_show: Mapping[PromptKey, FramePrompts] | None = None
+        self._next_object = 1
+        self._gone = False
+        options = geometry.layer_kwargs(image)
+        array = np.zeros(geometry.shape, np.uint16) if labels is None else labels
+        self._labels = LabelsView(viewer, geometry, array, self._colours, options)
+        self._shapes = ShapesView(geometry, self._colours, options)
+        self._points = PointsView(geometry, self._colours, options)
+        for layer, what in zip(self._layers, ("labels", "boxes", "points"), strict=True):
+            layer.name = f"{image.name} {what}"
+            viewer.add_layer(layer)
+        self._turn = Later(self.flush)
+        self._tools = Toolbox(viewer, geometry, self.points, self.shapes, self.labels)
+        self._gestures = Gestures(
+            self._points, self._shapes, self._labels, self._intent, self.next_object, self._active_is_new
+        )
+        self._wires = Connections()
+        self._connect()
+        self.set_active(1)
+
+    def _connect(self) -> None:
+        wires, events = self._wires, self._viewer.layers.events
+        wires.connect(events.removed, self._on_layer_removed)
+        wires.connect(self._viewer.layers.selection.events.active, self._on_selected)
+        for name in ("scale", "translate", "rotate", "shear", "affine", "units"):
+            wires.connect(getattr(self._image.events, name), self._on_image_moved)
+        for layer in self._layers:
+            bind_keys(layer, self._on_command)
+        bind_copies(self.points, self._points.copy_selected, self._paste)
+        self._points.touched.connect(self._turn_soon)
+        self._shapes.touched.connect(self._turn_soon)
+        self._points.defaults_changed.connect(self._on_defaults)
+        self._gestures.released.connect(self._turn_soon)
+        self._gestures.picked.connect(self._on_picked)
+        self._gestures.hovered.connect(self.hovered)
+        self._gestures.unhovered.connect(self.unhovered)
+        self._labels.strokes.connect(self.strokes)
+        self._labels.picked.connect(self._on_picked)
+        self._labels.shuffled.connect(self._on_shuffled)
+        self._tools.tool_changed.connect(self.tool_changed)
+        self._tools.blocked_changed.connect(self.blocked_changed)
+        self._tools.switched.connect(self._restore_next)
+
+    @property
+    def _layers(self) -> tuple[Layer, ...]:
+        return self.labels, self.shapes, self.points
+
+    @property
+    def points(self) -> Points:
+        """The layer of points."""
+        return self._points.layer
+
+    @property
+    def shapes(self) -> Shapes:
+        """The layer of boxes and outlines."""
+        return self._shapes.layer
+
+    @property
+    def labels(self) -> Labels:
+        """The layer that shows the masks."""
+        return self._labels.layer
+
+    @property
+    def geometry(self) -> SequenceGeometry:
+        """The sequence that is worked on."""
+        return self._geometry
+
+    @property
+    def prompts(self) -> dict[PromptKey, FramePrompts]:
+        """All prompts that are declared now."""
+        return self._read()
+
+    # --- what the user does
+
+    def _turn_soon(self) -> None:
+        self._turn.ask()
+
+    def flush(self) -> None:
+        """Read the layers and tell of changes now; not while a button is down."""
+        if self._gone or self._gestures.busy:
+            return
+        self._turn.cancel()
+        if self._to_show is not None:
+            prompts, self._to_show = self._to_show, None
+            self.show_prompts(prompts)
+        drawn = self._shapes.read()
+        if drawn.superseded:
+            self._shapes.drop(drawn.superseded)
+            drawn = self._shapes.read()
+        self._shapes.remember(drawn)
+        prompts = self._declaration.prompts(Drawn(self._points.read(), drawn.boxes, drawn.outlines))
+        self._settle({key.obj for key in prompts})
+        if not same_prompts(prompts, self._told):
+            self._told = prompts
+            self._labels.note_objects({key.obj for key in prompts})
+            self.prompts_changed.emit(dict(prompts))
+
+    def _settle(self, objects: set[int]) -> None:
+        """After a click: a new object is the active one, and the next click is as the dock says."""
+        pending, self._gestures.pending = self._gestures.pending, None
+        if pending is not None and pending.obj != self._intent.active and pending.obj in objects:
+            self._activate(pending.obj)
+        self._restore_next()
+        self._points.show_colours()
+        self._shapes.show_colours()
+
+    def _read(self) -> dict[PromptKey, FramePrompts]:
+        drawn = self._shapes.read()
+        return self._declaration.prompts(Drawn(self._points.read(), drawn.boxes, drawn.outlines))
+
+    def _restore_next(self) -> None:
+        if self._gestures.busy:
+            return
+        self._points.set_next(self._intent.active, positive=self._intent.positive)
+        self._shapes.set_next(self._intent.active)
+        self._labels.select(self._intent.active)
+
+    def _activate(self, obj: int) -> None:
+        if obj != self._intent.active:
+            self.set_active(obj)
+            self.active_changed.emit(obj)
+
+    def _on_picked(self, obj: int) -> None:
+        self._activate(obj)
+        self.clicked_object.emit(obj)
+
+    def _on_defaults(self, obj: int, positive: bool) -> None:
+        if positive != self._intent.positive:
+            self._intent.positive = positive
+            self.sign_changed.emit(positive)
+        self._activate(obj)
+        self._restore_next()
+
+    def _paste(self) -> None:
+        self._points.paste(self._geometry.frame_of(self._viewer.dims, self.labels))
+
+    def _on_command(self, command: Command) -> None:
+        if not self._gone:
+            self.commanded.emit(command)
+
+    def _on_shuffled(self) -> None:
+        self._points.show_colours()
+        self._shapes.show_colours()
+        self.colours_changed.emit()
+
+    def _on_selected(self, _event: object = None) -> None:
+        if self._viewer.layers.selection.active is not self.labels:
+            self._labels.let_go()
+        if self._viewer.layers.selection.active is not self.points:
+            self._gestures.leave()
+
+    def _on_layer_removed(self, event: Any) -> None:  # noqa: ANN401 - napari's event
+        if not self._gone and any(event.value is layer for layer in self._layers):
+            self._gone = True
+            self._turn.cancel()
+            self.removed.emit()
+
+    def _on_image_moved(self, _event: object = None) -> None:
+        for name, value in self._geometry.layer_kwargs(self._image).items():
+            if name != "axis_labels":
+                for layer in self._layers:
+                    setattr(layer, name, value)
+
+    # --- what the owner does
+
+    def show_prompts(self, prompts: Mapping[PromptKey, FramePrompts]) -> None:
+        """Show these prompts, as after an undo; nothing is told of it.
+
+        What the user has just done and was not told yet is kept and told. While a button is down it waits.
+        """
+        if self._gestures.busy:
+            self._to_show = dict(prompts)
+            return
+        mine = difference(self._told, self._read())
+        wanted = {key: each for key, each in prompts.items() if key not in mine.removed} | mine.changed
+        outlined = self._shapes.show(wanted)
+        self._points.show(wanted)
+        self._declaration.remember(wanted, outlined)
+        self._told = dict(prompts)
+        self._labels.note_objects({key.obj for key in wanted})
+        if not mine.is_empty:
+            self._turn.ask()
+
+    def write(self, changes: Sequence[LabelChange], geometry: SequenceGeometry | None = None) -> None:
+        """Show pixels that were computed.
+
+        During a stroke they wait until it has ended. Frames that are not seen are not refreshed, and
+        refreshes are merged: about ten a second in 2-D, one or fewer in 3-D.
+
+        Parameters
+        ----------
+        changes : sequence of LabelChange
+            Also a way to put back what the user painted: pass the pixels of the frame as they have to be.
+        geometry : SequenceGeometry, optional
+            The sequence that they belong to, if it is not the one that is worked on.
+        """
+        if not self._gone:
+            self._labels.write(changes, geometry)
+
+    def set_geometry(self, geometry: SequenceGeometry, prompts: Mapping[PromptKey, FramePrompts]) -> None:
+        """Turn to another position along the other axes, for which these prompts were given."""
+        self.flush()
+        self._geometry = self._tools.geometry = geometry
+        self._points.geometry = self._shapes.geometry = geometry
+        self._labels.set_geometry(geometry)
+        self._told = self._read()
+        self.show_prompts(prompts)
+
+    def set_tool(self, tool: Tool) -> None:
+        """Select the tool's layer and mode; one that is blocked now comes back with the flat view."""
+        self._tools.choose(tool)
+
+    @property
+    def tool(self) -> Tool:
+        """The tool in use."""
+        return self._tools.tool
+
+    def blocked_reason(self) -> str:
+        """Say why boxes, outlines and strokes cannot be used in this view, and how to return; else empty."""
+        return self._tools.blocked_reason()
+
+    @property
+    def active(self) -> int:
+        """The active object."""
+        return self._intent.active
+
+    def set_active(self, obj: int) -> None:
+        """Give the next points, shapes and strokes to an object, also one that does not exist yet."""
+        self._intent.active = obj
+        self._labels.note_objects({obj})
+        self._restore_next()
+
+    def set_positive(self, positive: bool) -> None:
+        """Make the next points positive or negative."""
+        self._intent.positive = positive
+        self._restore_next()
+
+    def set_each_click_new(self, on: bool) -> None:
+        """Make a new object with each positive click or drawn shape outside the active object's mask."""
+        self._intent.each_click_new = on
+
+    def set_next_object(self, obj: int) -> None:
+        """Tell the lowest id that a new object may have."""
+        self._next_object = obj
+
+    def next_object(self) -> int:
+        """Return an id that is not in use."""
+        used = {self._labels.highest(), self._next_object - 1}
+        used |= set(self._points.objects().tolist()) | set(self._shapes.objects().tolist())
+        return max(used) + 1
+
+    def _active_is_new(self) -> bool:
+        return not any(key.obj == self._intent.active for key in self._told)
+
+    # --- colours
+
+    def colour(self, obj: int) -> Colour:
+        """Return an object's colour."""
+        return self._colours.colour(obj)
+
+    def set_colour(self, obj: int, colour: Colour | None) -> None:
+        """Give an object a colour; None gives back napari's."""
+        self._colours.choose(obj, colour)
+        self._show_colours({obj})
+
+    def set_visible(self, obj: int, visible: bool) -> None:
+        """Show or hide an object's mask and prompts; they keep counting."""
+        self._colours.show(obj, visible=visible)
+        self._show_colours({obj})
+
+    def set_solo(self, obj: int | None) -> None:
+        """Show one object alone; None shows the others again."""
+        self._colours.show_only(obj)
+        self._show_colours(set())
+
+    def _show_colours(self, objects: set[int]) -> None:
+        self._labels.note_objects(objects)
+        self._labels.show_colours()
+        self._points.show_colours()
+        self._shapes.show_colours()
+        self._restore_next()
+
+    def close(self, *, remove_layers: bool) -> None:
+        """Let viewer and layers go.
+
+        Parameters
+        ----------
+        remove_layers : bool
+            Whether to take the layers out of the viewer; else they stay as layers like any other.
+        """
+        self._gone = True
+        for part in (self._turn, self._gestures, self._tools, self._points, self._shapes, self._labels):
+            part.close()
+        self._wires.close()
+        for layer in self._layers:
+            unbind_keys(layer)
+            if remove_layers and layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)

@@ -1,0 +1,185 @@
+"""Prompts for many objects from any layer of points, shapes or labels, read once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Points, Shapes
+
+from napari_sam2._napari.geometry import spatial_shape
+from napari_sam2._napari.points_layer import sign_column
+from napari_sam2._napari.shapes_layer import CLOSED, mask_of
+from napari_sam2.prompts import FramePrompts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+    from napari.layers import Layer
+
+    from napari_sam2._napari.geometry import SequenceGeometry
+
+    Seeds = dict[int, dict[int, FramePrompts]]
+    Floats = npt.NDArray[np.float64]
+
+ID_COLUMNS = ("object", "label", "id", "track_id")
+"""Columns of a feature table that tell which points or shapes belong together."""
+
+
+def read_seeds(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
+    """Read a layer of the user's as prompts; it is not changed.
+
+    Parameters
+    ----------
+    layer : Points, Shapes or Labels
+        Points are positive clicks unless a column ``positive`` of the features says otherwise; rectangles are
+        boxes, other closed shapes masks; labels are masks. It is read where it lies in the world, whatever
+        its scale, translation or rotation. A layer without the frame axis counts on the frame that is shown.
+    target : Layer
+        The plugin's Labels layer, which says where the sequence lies in the world.
+    geometry : SequenceGeometry
+        Of the sequence.
+    frame : int
+        The frame that is shown.
+
+    Returns
+    -------
+    dict of int to dict of int to FramePrompts
+        Prompts by object and frame. Labels keep their values as ids. Points and shapes are an object each,
+        counted from 1, unless the features have a column of whole numbers named ``object``, ``label``,
+        ``id`` or ``track_id``. What lies outside the sequence is left out.
+
+    Raises
+    ------
+    TypeError
+        If the layer is of another kind.
+    """
+    if isinstance(layer, Points):
+        return _from_points(layer, target, geometry, frame)
+    if isinstance(layer, Shapes):
+        return _from_shapes(layer, target, geometry, frame)
+    if isinstance(layer, Labels):
+        return _from_labels(layer, target, geometry, frame)
+    raise TypeError(
+        f"{layer.name!r} is a layer of {type(layer).__name__}: choose one of points, shapes or labels"
+    )
+
+
+def _carried(layer: Layer, coords: Any, target: Layer, base: Floats) -> Floats:  # noqa: ANN401 - vertices
+    """Convert data coordinates (n, ndim) to the target's; axes that the layer lacks are those of `base`."""
+    shared = min(layer.ndim, target.ndim)
+    found = np.empty((len(coords), target.ndim))
+    for row, each in enumerate(coords):
+        world = base.copy()
+        world[target.ndim - shared :] = np.asarray(layer.data_to_world(each))[-shared:]
+        found[row] = target.world_to_data(world)
+    return found
+
+
+def _base(target: Layer, geometry: SequenceGeometry, frame: int) -> Floats:
+    """Return a world position on the frame that is shown."""
+    return np.asarray(target.data_to_world(geometry.to_layer(frame, 0.0, 0.0)), float)
+
+
+def _ids(layer: Points | Shapes, count: int) -> npt.NDArray[np.int64]:
+    """Whose each point or shape is."""
+    for name in ID_COLUMNS:
+        if name in layer.features:
+            values = layer.features[name].to_numpy()
+            if values.dtype.kind in "iu" and (values >= 1).all():
+                return np.asarray(values, np.int64)
+    return np.arange(1, count + 1)
+
+
+def _from_points(layer: Points, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
+    places = geometry.to_places(_carried(layer, layer.data, target, _base(target, geometry, frame)))
+    ids, signs = _ids(layer, len(layer.data)), sign_column(layer.features, len(layer.data))
+    seeds: Seeds = {}
+    for row in np.flatnonzero(places.inside):
+        on_frame = seeds.setdefault(int(ids[row]), {})
+        before = on_frame.get(int(places.frame[row]), FramePrompts())
+        on_frame[int(places.frame[row])] = FramePrompts(
+            (*before.points, places.yx[row].tolist()), (*before.positive, bool(signs[row]))
+        )
+    return seeds
+
+
+def _from_shapes(layer: Shapes, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
+    base, seeds = _base(target, geometry, frame), dict[int, dict[int, FramePrompts]]()
+    rows = zip(_ids(layer, len(layer.data)).tolist(), layer.data, layer.shape_type, strict=True)
+    for obj, vertices, kind in rows:
+        if kind != "rectangle" and kind not in CLOSED:
+            continue
+        coords = _carried(layer, vertices, target, base)
+        places = geometry.to_places(coords)
+        at = int(places.frame[0])
+        if not 0 <= at < geometry.num_frames or (places.frame != at).any():
+            continue
+        before = seeds.get(obj, {}).get(at, FramePrompts())
+        said = _shape_prompts(before, places.yx, kind, geometry)
+        if said is not None and geometry.same_index(coords).all():
+            seeds.setdefault(obj, {})[at] = said
+    return seeds
+
+
+def _shape_prompts(
+    before: FramePrompts, yx: Floats, kind: str, geometry: SequenceGeometry
+) -> FramePrompts | None:
+    """Add a shape to what is known of an object on a frame; None if nothing of it lies there."""
+    if kind == "rectangle" and _is_upright(yx):
+        low = np.maximum(yx.min(axis=0), -0.5)
+        high = np.minimum(yx.max(axis=0), geometry.frame_shape)
+        if (low >= high).any():
+            return None
+        return FramePrompts(box=(*low.tolist(), *high.tolist()), mask=before.mask)
+    mask = mask_of(yx, "ellipse" if kind == "ellipse" else "polygon", geometry.frame_shape)
+    if not mask.any():
+        return None
+    return FramePrompts(box=before.box, mask=mask if before.mask is None else mask | before.mask)
+
+
+def _is_upright(yx: Floats) -> bool:
+    """Tell whether the sides of a rectangle run along the axes."""
+    steps = np.abs(np.diff(yx, axis=0))
+    return bool((steps.min(axis=1) <= 1e-6 * max(float(steps.max()), 1.0)).all())
+
+
+def _from_labels(layer: Labels, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
+    has_frames = geometry.frame_axis is not None and layer.ndim >= target.ndim - geometry.frame_axis
+    frames = range(geometry.num_frames) if has_frames else range(frame, frame + 1)
+    seeds: Seeds = {}
+    for at, values in _resampled(layer, target, geometry, frames):
+        for obj in np.unique(values[values > 0]).tolist():
+            seeds.setdefault(obj, {})[at] = FramePrompts(mask=values == obj)
+    return dict(sorted(seeds.items()))
+
+
+def _resampled(
+    layer: Labels, target: Layer, geometry: SequenceGeometry, frames: range
+) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Yield frames of the sequence with the labels (H, W) that lie at their pixels."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    shape = np.array(spatial_shape(layer))
+    for at in frames:
+        origin, down, right = (
+            _in_layer(layer, target, geometry.to_layer(at, *yx))
+            for yx in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+        )
+        rows, columns = (np.arange(size) for size in geometry.frame_shape)
+        index = np.rint(
+            origin + rows[:, None, None] * (down - origin) + columns[None, :, None] * (right - origin)
+        ).astype(np.intp)
+        inside = ((index >= 0) & (index < shape)).all(axis=-1)
+        values = np.zeros(geometry.frame_shape, np.int64)
+        if inside.any():
+            picked = index[inside]
+            low, high = picked.min(axis=0), picked.max(axis=0) + 1
+            part = np.asarray(data[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
+            values[inside] = part[tuple((picked - low).T)]
+        yield at, values
+
+
+def _in_layer(layer: Layer, target: Layer, coords: Floats) -> Floats:
+    """Convert data coordinates of the target to those of a layer; both share the last axes."""
+    return np.asarray(layer.world_to_data(np.asarray(target.data_to_world(coords))), float)

@@ -1,0 +1,325 @@
+"""The Shapes layer: rectangles are boxes, closed shapes are masks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Shapes
+from psygnal import Signal
+from skimage.draw import polygon2mask
+
+from napari_sam2._napari.points_layer import OBJECT, object_column
+from napari_sam2._napari.wiring import Connections
+from napari_sam2.prompts import PromptKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from napari_sam2._napari.colours import ObjectColours
+    from napari_sam2._napari.geometry import SequenceGeometry
+    from napari_sam2.prompts import Box, FramePrompts
+
+    Mask = npt.NDArray[np.bool_]
+    Vertices = npt.NDArray[np.float64]
+
+CLOSED = frozenset({"polygon", "ellipse"})
+_REMEMBERED = 200
+_ELLIPSE_POINTS = 72
+
+
+@dataclass
+class DrawnShapes:
+    """What the shapes of a sequence say.
+
+    Attributes
+    ----------
+    boxes : dict of PromptKey to Box
+    outlines : dict of PromptKey to array (H, W) of bool
+        Union of the closed shapes.
+    rows : dict of PromptKey to list of int
+        Which shapes these are.
+    superseded : list of int
+        Rectangles that a later one of the same object and frame took the place of.
+    """
+
+    boxes: dict[PromptKey, Box] = field(default_factory=dict)
+    outlines: dict[PromptKey, Mask] = field(default_factory=dict)
+    rows: dict[PromptKey, list[int]] = field(default_factory=dict)
+    superseded: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A shape on one frame; vertices (n, 2) in pixels."""
+
+    key: PromptKey
+    kind: str
+    yx: Vertices
+
+
+class ShapesView:
+    """Keeps a Shapes layer whose feature says whose each shape is.
+
+    Parameters are those of `PointsView`. A shape is a prompt if it lies on one frame of the sequence, as it
+    does if it was drawn while the frame axis was a slider.
+
+    Attributes
+    ----------
+    layer : Shapes
+    touched : Signal
+        Something happened that may have changed the shapes.
+    """
+
+    touched = Signal()
+
+    def __init__(self, geometry: SequenceGeometry, colours: ObjectColours, options: dict[str, Any]) -> None:
+        self.geometry, self._colours, self._obj = geometry, colours, 1
+        self.drawing = False
+        self._masks: dict[bytes, Mask] = {}
+        self._unions: dict[tuple[bytes, ...], Mask] = {}
+        self._memory: OrderedDict[tuple[PromptKey, bytes], list[_Shape]] = OrderedDict()
+        self.layer = Shapes(
+            None,
+            ndim=geometry.ndim,
+            features={OBJECT: np.zeros(0, np.int64)},
+            feature_defaults={OBJECT: 1},
+            face_color="#ffffff10",
+            edge_width=1,
+            **options,
+        )
+        self._wires = Connections()
+        events = self.layer.events
+        self._wires.connect(events.data, self._on_data)
+        for emitter in (events.features, events.properties, events.set_data, events.mode):
+            self._wires.connect(emitter, self._on_touched)
+        self._wires.connect(self.layer.selected_data.events.items_changed, self._on_touched)
+        self.set_next(1)
+
+    def _on_data(self, event: Any) -> None:  # noqa: ANN401 - napari's event
+        """Napari tells that it begins to add a shape, and again when it is complete."""
+        action = getattr(event, "action", None)
+        self.drawing = str(getattr(action, "value", action)) == "adding"
+        self.touched.emit()
+
+    def _on_touched(self, _event: object = None) -> None:
+        self.touched.emit()
+
+    # --- whose the next shape is
+
+    def set_next(self, obj: int) -> None:
+        """Say whose the next shape is."""
+        self._obj = obj
+        self.restore_next()
+
+    def restore_next(self) -> None:
+        """Say it again: napari takes the values of a shape that is selected."""
+        table = self.layer.feature_defaults
+        if OBJECT not in table or table[OBJECT].to_numpy()[0] != self._obj:
+            self.layer.feature_defaults = {OBJECT: self._obj}
+        with self.layer.block_update_properties():
+            self.layer.current_edge_color = np.array(self._colours.colour(self._obj))
+
+    # --- reading
+
+    def objects(self) -> npt.NDArray[np.int64]:
+        """Return whose each shape is (n,)."""
+        return object_column(self.layer.features, len(self.layer.data), self._obj)
+
+    def read(self) -> DrawnShapes:
+        """Read the shapes of the sequence; of rectangles of an object on a frame the last one counts."""
+        drawn, parts = DrawnShapes(), dict[PromptKey, list[bytes]]()
+        boxed: dict[PromptKey, int] = {}
+        known, self._masks = self._masks, {}
+        for row, shape in self._shapes().items():
+            if shape.kind == "rectangle":
+                box = self._box(shape.yx)
+                if box is None:
+                    continue
+                if shape.key in boxed:
+                    drawn.superseded.append(boxed[shape.key])
+                drawn.boxes[shape.key], boxed[shape.key] = box, row
+            else:
+                name = self._rasterise(shape, known)
+                parts.setdefault(shape.key, []).append(name)
+                drawn.rows.setdefault(shape.key, []).append(row)
+        for key, row in boxed.items():
+            drawn.rows.setdefault(key, []).append(row)
+        self._unite(parts, drawn)
+        return drawn
+
+    def _shapes(self) -> dict[int, _Shape]:
+        """Shapes that lie on a frame of the sequence, by row."""
+        found, objects = {}, self.objects()
+        for row, (vertices, kind) in enumerate(zip(self.layer.data, self.layer.shape_type, strict=True)):
+            if kind != "rectangle" and kind not in CLOSED:
+                continue
+            places = self.geometry.to_places(vertices)
+            first = int(places.frame[0])
+            on_one = bool((places.frame == first).all() and self.geometry.same_index(vertices).all())
+            if on_one and 0 <= first < self.geometry.num_frames:
+                found[row] = _Shape(PromptKey(int(objects[row]), first), str(kind), places.yx)
+        return found
+
+    def _box(self, yx: Vertices) -> Box | None:
+        """Bounding box, kept within the frame; None if nothing of it lies there."""
+        low = np.maximum(yx.min(axis=0), -0.5)
+        high = np.minimum(yx.max(axis=0), self.geometry.frame_shape)
+        if (low >= high).any():
+            return None
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+    def _rasterise(self, shape: _Shape, known: dict[bytes, Mask]) -> bytes:
+        name = shape.kind.encode() + np.ascontiguousarray(shape.yx).tobytes()
+        if name not in self._masks:
+            mask = known.get(name)
+            self._masks[name] = (
+                mask_of(shape.yx, shape.kind, self.geometry.frame_shape) if mask is None else mask
+            )
+        return name
+
+    def _unite(self, parts: Mapping[PromptKey, list[bytes]], drawn: DrawnShapes) -> None:
+        known, self._unions = self._unions, {}
+        for key, names in parts.items():
+            union = known.get(tuple(names))
+            if union is None:
+                union = np.logical_or.reduce([self._masks[name] for name in names])
+            if union.any():
+                drawn.outlines[key] = self._unions[tuple(names)] = union
+            else:
+                del drawn.rows[key][: len(names)]
+
+    def remember(self, drawn: DrawnShapes) -> None:
+        """Keep the vertices of outlines, so that an undo brings back the outline and not its mask only."""
+        shapes: dict[int, _Shape] | None = None
+        for key, mask in drawn.outlines.items():
+            entry = key, _digest(mask)
+            if entry in self._memory:
+                continue
+            shapes = self._shapes() if shapes is None else shapes
+            self._memory[entry] = [
+                shapes[row] for row in drawn.rows[key] if row in shapes and shapes[row].kind in CLOSED
+            ]
+        while len(self._memory) > _REMEMBERED:
+            self._memory.popitem(last=False)
+
+    # --- showing
+
+    def show(self, prompts: Mapping[PromptKey, FramePrompts]) -> set[PromptKey]:
+        """Show these boxes and those outlines that are known; return the keys whose mask is drawn."""
+        drawn = self.read()
+        stale, fresh, outlined = list(drawn.superseded), list[_Shape](), set[PromptKey]()
+        for key in {*drawn.rows, *prompts}:
+            wanted = prompts.get(key)
+            shapes = self._wanted(key, wanted, drawn)
+            if wanted is not None and any(each.kind in CLOSED for each in shapes):
+                outlined.add(key)
+            if not self._agrees(key, wanted, drawn, outlined):
+                stale += drawn.rows.get(key, [])
+                fresh += shapes
+        self._exchange(stale, fresh)
+        return outlined
+
+    def _wanted(self, key: PromptKey, prompts: FramePrompts | None, drawn: DrawnShapes) -> list[_Shape]:
+        """Shapes that say what the prompts say, as far as shapes can."""
+        if prompts is None:
+            return []
+        shapes = []
+        if prompts.mask is not None and prompts.mask.any():
+            known = drawn.outlines.get(key)
+            if known is not None and np.array_equal(known, prompts.mask):
+                rows = self._shapes()
+                shapes += [rows[row] for row in drawn.rows[key] if rows[row].kind in CLOSED]
+            else:
+                shapes += self._memory.get((key, _digest(prompts.mask)), [])
+        if prompts.box is not None:
+            y0, x0, y1, x1 = prompts.box
+            corners = np.array([[y0, x0], [y0, x1], [y1, x1], [y1, x0]])
+            shapes.append(_Shape(key, "rectangle", corners))
+        return shapes
+
+    def _agrees(
+        self, key: PromptKey, prompts: FramePrompts | None, drawn: DrawnShapes, outlined: set[PromptKey]
+    ) -> bool:
+        """Tell whether what is drawn for a key may stay as it is."""
+        box = None if prompts is None else prompts.box
+        if drawn.boxes.get(key) != box:
+            return False
+        mask = drawn.outlines.get(key)
+        if mask is None:
+            return key not in outlined
+        return prompts is not None and prompts.mask is not None and np.array_equal(mask, prompts.mask)
+
+    def _exchange(self, stale: list[int], fresh: list[_Shape]) -> None:
+        """Remove shapes by row, and add others."""
+        if not stale and not fresh:
+            return
+        self.layer.selected_data = set()
+        if stale:
+            self.layer.remove(sorted(set(stale)))
+        if fresh:
+            objects = np.concatenate([self.objects(), [each.key.obj for each in fresh]]).astype(np.int64)
+            vertices = [
+                (self.geometry.to_layers([each.key.frame] * len(each.yx), each.yx), each.kind)
+                for each in fresh
+            ]
+            self.layer.add(vertices)
+            self.layer.features = {OBJECT: objects}
+        self.restore_next()
+        self.show_colours()
+
+    def drop(self, rows: list[int]) -> None:
+        """Remove shapes by row."""
+        self._exchange(rows, [])
+
+    def show_colours(self) -> None:
+        """Draw the edges in the colours of the objects; those of hidden objects are transparent."""
+        objects = self.objects().tolist()
+        if not objects:
+            return
+        edges = np.array([self._colours.colour(obj) for obj in objects], float)
+        edges[:, 3] *= [self._colours.is_shown(obj) for obj in objects]
+        if not np.allclose(self.layer.edge_color, edges):
+            self.layer.edge_color = edges
+
+    def close(self) -> None:
+        """Let the layer go."""
+        self._wires.close()
+
+
+def mask_of(yx: npt.ArrayLike, kind: str, shape: tuple[int, int]) -> Mask:
+    """Rasterise a closed shape: the pixels whose centres lie in it.
+
+    Parameters
+    ----------
+    yx : array (n, 2)
+        Vertices of a polygon, or the four corners of the rectangle that an ellipse fills.
+    kind : {"polygon", "ellipse", "rectangle"}
+    shape : (int, int)
+        Height and width of the frame.
+
+    Returns
+    -------
+    array (H, W) of bool
+    """
+    vertices = np.asarray(yx, float).reshape(-1, 2)
+    if kind == "ellipse":
+        centre, a, b = vertices.mean(axis=0), vertices[1] - vertices[0], vertices[3] - vertices[0]
+        angle = np.linspace(0, 2 * np.pi, _ELLIPSE_POINTS, endpoint=False)[:, None]
+        vertices = centre + np.cos(angle) * a / 2 + np.sin(angle) * b / 2
+    mask: Mask = np.zeros(shape, np.bool_)
+    low = np.clip(np.floor(vertices.min(axis=0)), 0, shape).astype(int)
+    high = np.clip(np.ceil(vertices.max(axis=0)) + 1, 0, shape).astype(int)
+    if (low < high).all():
+        part = polygon2mask(tuple(high - low), vertices - low)
+        mask[low[0] : high[0], low[1] : high[1]] = part
+    return mask
+
+
+def _digest(mask: Mask) -> bytes:
+    return hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=16).digest()

@@ -1,0 +1,346 @@
+"""One long-lived thread that does all network work, the most urgent first, and tells the GUI thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+T = TypeVar("T")
+
+# The GUI thread takes answers for so long at a time, in seconds; then other events have their turn.
+_SLICE = 0.012
+
+
+class Priority(IntEnum):
+    """What goes first."""
+
+    CLICK = 0
+    EDIT = 1
+    AHEAD = 2
+    STEP = 3
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """Something to do on the thread, and who is told of its end on the GUI thread."""
+
+    work: Callable[[], Any]
+    done: Callable[[Any], None] | None
+    failed: Callable[[Exception], None] | None
+    priority: Priority
+    key: Hashable
+    owner: Hashable
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Stream:
+    """Steps that are done one at a time, whenever nothing more urgent waits."""
+
+    steps: Iterator[Any]
+    item: Callable[[Any], None]
+    ended: Callable[[], None]
+    failed: Callable[[Exception], None] | None
+    owner: Hashable
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Letter:
+    """A call for the GUI thread, dropped if its owner was forgotten in the meantime."""
+
+    call: Callable[[], None]
+    owner: Hashable
+    generation: int
+
+
+@dataclass
+class _Queue:
+    """What waits, guarded by the worker's condition."""
+
+    tasks: list[_Task] = field(default_factory=list)
+    streams: list[_Stream] = field(default_factory=list)
+    dead: list[_Stream] = field(default_factory=list)
+    paused: bool = False
+    closed: bool = False
+
+    def put(self, task: _Task) -> None:
+        """Add a task; one that waits under the same key gives way to it."""
+        if task.key is not None:
+            self.tasks = [other for other in self.tasks if (other.owner, other.key) != (task.owner, task.key)]
+        self.tasks.append(task)
+
+    def take(self) -> _Task | _Stream | None:
+        """Take the first of the most urgent tasks, else name the oldest stream."""
+        if self.tasks:
+            first = min(self.tasks, key=lambda task: task.priority)
+            self.tasks.remove(first)
+            return first
+        return None if self.paused or not self.streams else self.streams[0]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.tasks or self.dead or (self.streams and not self.paused))
+
+
+class InferenceWorker(QObject):
+    """The thread on which every call of a session runs.
+
+    Tasks are done one after the other, clicks before edits before work ahead; streams (propagations) take
+    a step whenever no task waits. Callbacks run on the GUI thread, in the order of the work.
+
+    Attributes
+    ----------
+    activity_changed : Signal
+        Emitted on the GUI thread after what is done or waits has changed.
+    """
+
+    activity_changed = Signal()
+    _arrived = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._condition = threading.Condition(threading.RLock())
+        self._queue = _Queue()
+        self._mail: deque[_Letter] = deque()
+        self._generations: dict[Hashable, int] = {}
+        self._rung = False
+        self._running = ""
+        self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._thread = threading.Thread(target=self._run, name="napari-sam2-inference")
+        self._thread.start()
+
+    def submit(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], None] | None = None,
+        *,
+        priority: Priority = Priority.EDIT,
+        key: Hashable = None,
+        owner: Hashable = None,
+        failed: Callable[[Exception], None] | None = None,
+        label: str = "",
+    ) -> None:
+        """Do something on the thread.
+
+        Parameters
+        ----------
+        work : callable
+            What to do.
+        done : callable, optional
+            Called on the GUI thread with what `work` returned.
+        priority : Priority
+            What goes first; equals go in order.
+        key : hashable, optional
+            A task of the same key and owner that still waits is dropped: the latest wins.
+        owner : hashable, optional
+            For `forget`.
+        failed : callable, optional
+            Called on the GUI thread with the error; without it the error is raised there.
+        label : str
+            What is being done, for the user.
+        """
+        with self._condition:
+            if self._queue.closed:
+                return
+            self._queue.put(_Task(work, done, failed, priority, key, owner, label))
+            self._condition.notify()
+
+    def stream(
+        self,
+        steps: Iterator[T],
+        item: Callable[[T], None],
+        ended: Callable[[], None],
+        *,
+        owner: Hashable = None,
+        failed: Callable[[Exception], None] | None = None,
+        label: str = "",
+    ) -> None:
+        """Take steps of an iterator on the thread whenever nothing more urgent waits.
+
+        Parameters
+        ----------
+        steps : iterator
+            Each ``next`` is a piece of work; None is nobody told of.
+        item : callable
+            Called on the GUI thread with each value.
+        ended : callable
+            Called there when the iterator is exhausted; not after `cancel_streams`.
+        owner, failed, label
+            As for `submit`; after an error the stream has ended.
+        """
+        with self._condition:
+            if self._queue.closed:
+                return
+            self._queue.streams.append(_Stream(steps, item, ended, failed, owner, label))
+            self._condition.notify()
+
+    def cancel_streams(self, owner: Hashable = None) -> None:
+        """End the streams of an owner; what they have done stays."""
+        with self._condition:
+            self._drop_streams(owner)
+            self._condition.notify()
+
+    def forget(self, owner: Hashable) -> None:
+        """Drop all that waits for an owner, streams and answers under way included."""
+        with self._condition:
+            self._generations[owner] = self._generations.get(owner, 0) + 1
+            self._queue.tasks = [task for task in self._queue.tasks if task.owner != owner]
+            self._drop_streams(owner)
+            self._condition.notify()
+
+    def _drop_streams(self, owner: Hashable) -> None:
+        gone = [stream for stream in self._queue.streams if stream.owner == owner]
+        self._queue.streams = [stream for stream in self._queue.streams if stream.owner != owner]
+        # A generator must be closed on the thread that runs it.
+        self._queue.dead.extend(gone)
+
+    @property
+    def paused(self) -> bool:
+        """Whether streams rest."""
+        return self._queue.paused
+
+    @paused.setter
+    def paused(self, value: bool) -> None:
+        with self._condition:
+            self._queue.paused = value
+            self._condition.notify()
+        self.activity_changed.emit()
+
+    @property
+    def running(self) -> str:
+        """What is being done right now; empty if nothing is."""
+        return self._running
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the thread has been ended."""
+        return self._queue.closed
+
+    def waits(self, priority: Priority) -> bool:
+        """Whether a task of this priority waits."""
+        with self._condition:
+            return any(task.priority == priority for task in self._queue.tasks)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is done, waits or has still to be told."""
+        with self._condition:
+            return self._queue.is_empty and not self._running and not self._mail
+
+    def close(self) -> None:
+        """End the thread after the step that it is at, and drop all else."""
+        with self._condition:
+            self._queue.closed = True
+            self._queue.tasks.clear()
+            self._queue.dead.extend(self._queue.streams)
+            self._queue.streams.clear()
+            self._condition.notify()
+        self._thread.join()
+        self._mail.clear()
+
+    def _run(self) -> None:
+        while self._close_dead():
+            with self._condition:
+                chosen = self._queue.take()
+                if chosen is None:
+                    self._running = ""
+                    self._post(_Letter(self.activity_changed.emit, None, self._generation(None)))
+                    self._condition.wait_for(lambda: self._queue.closed or not self._queue.is_empty)
+                    continue
+                self._running = chosen.label or "Working"
+                generation = self._generation(chosen.owner)
+            if isinstance(chosen, _Task):
+                self._do(chosen, generation)
+            else:
+                self._step(chosen, generation)
+
+    def _close_dead(self) -> bool:
+        """Close streams that were dropped; False if the thread has to end."""
+        with self._condition:
+            dead, self._queue.dead = self._queue.dead, []
+            closed = self._queue.closed
+        for stream in dead:
+            close = getattr(stream.steps, "close", None)
+            if close is not None:
+                close()
+        return not closed
+
+    def _generation(self, owner: Hashable) -> int:
+        return self._generations.get(owner, 0)
+
+    def _do(self, task: _Task, generation: int) -> None:
+        try:
+            value = task.work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
+            self._tell_failure(task, error, generation)
+            return
+        if task.done is not None:
+            done = task.done
+            self._post(_Letter(lambda: done(value), task.owner, generation))
+
+    def _step(self, stream: _Stream, generation: int) -> None:
+        try:
+            value = next(stream.steps)
+        except StopIteration:
+            if self._end(stream):
+                self._post(_Letter(stream.ended, stream.owner, generation))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
+            self._end(stream)
+            self._tell_failure(stream, error, generation)
+            return
+        if value is not None:
+            self._post(_Letter(lambda: stream.item(value), stream.owner, generation))
+
+    def _end(self, stream: _Stream) -> bool:
+        """Take a stream out; False if it was cancelled in the meantime."""
+        with self._condition:
+            was_there = stream in self._queue.streams
+            self._queue.streams = [other for other in self._queue.streams if other is not stream]
+        return was_there
+
+    def _tell_failure(self, source: _Task | _Stream, error: Exception, generation: int) -> None:
+        def tell() -> None:
+            if source.failed is None:
+                raise error
+            source.failed(error)
+
+        self._post(_Letter(tell, source.owner, generation))
+
+    def _post(self, letter: _Letter) -> None:
+        """Leave a letter for the GUI thread; only the first of many rings."""
+        with self._condition:
+            self._mail.append(letter)
+            rings, self._rung = not self._rung and not self._queue.closed, True
+        if rings:
+            self._arrived.emit()
+
+    def _deliver(self) -> None:
+        """Make the calls that wait, for a short while; ring again if some are left."""
+        with self._condition:
+            self._rung = False
+        until = time.perf_counter() + _SLICE
+        try:
+            while self._mail and not self._queue.closed and time.perf_counter() < until:
+                letter = self._mail.popleft()
+                if letter.generation == self._generation(letter.owner):
+                    letter.call()
+        finally:
+            self._ring_again()
+
+    def _ring_again(self) -> None:
+        with self._condition:
+            rings = bool(self._mail) and not self._rung and not self._queue.closed
+            self._rung = self._rung or rings
+        if rings:
+            self._arrived.emit()

@@ -1,0 +1,211 @@
+"""What is being worked on, as the GUI thread knows it, and the way to the inference thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sam2._napari.desk import Answer, Desk, Picture
+from napari_sam2._napari.notices import show_failure
+from napari_sam2._napari.worker import InferenceWorker, Priority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.geometry import SequenceGeometry
+    from napari_sam2._napari.image_source import View
+    from napari_sam2._napari.prompt_layers import PromptLayers
+    from napari_sam2.prompts import FramePrompts, PromptKey
+
+
+@dataclass(eq=False)
+class ModelBox:
+    """Where the inference thread puts the network that it has loaded."""
+
+    model: Sam2 | None = None
+    problem: str = ""
+
+    def take(self) -> Sam2:
+        """Return the network; RuntimeError if none could be loaded."""
+        if self.model is None:
+            raise RuntimeError(self.problem or "No model is loaded: choose one under Model.")
+        return self.model
+
+
+@dataclass(eq=False)
+class Sequence:
+    """Frames along one axis at one position of the others: a session, and what is known of it here.
+
+    Attributes
+    ----------
+    geometry : SequenceGeometry
+        Where it lies in the image.
+    desk : Desk
+        Its session, on the inference thread.
+    view : View
+        What the network sees of it.
+    picture : Picture
+        The session as it was last told.
+    declared : dict
+        Prompts of the layers that were sent.
+    """
+
+    geometry: SequenceGeometry
+    desk: Desk
+    view: View
+    picture: Picture = field(default_factory=Picture)
+    declared: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
+
+
+class Workspace:
+    """One image, its prompt layers and its sequences.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where the layers are.
+    worker : InferenceWorker
+        Runs everything that touches a session.
+
+    Attributes
+    ----------
+    image : Image or None
+        The layer that is worked on.
+    layers : PromptLayers or None
+        The plugin's own layers over it.
+    sequence : Sequence or None
+        The one that is shown.
+    model : ModelBox
+        The network.
+    active : int
+        The active object.
+    changed : SignalInstance
+        Something that the dock shows has changed.
+    answered : SignalInstance
+        A sequence got an `Answer`.
+    """
+
+    changed = Signal()
+    answered = Signal(Sequence, Answer)
+
+    def __init__(self, viewer: Viewer, worker: InferenceWorker) -> None:
+        self.viewer = viewer
+        self.worker = worker
+        self.image: Image | None = None
+        self.layers: PromptLayers | None = None
+        self.sequence: Sequence | None = None
+        self.model = ModelBox()
+        self.active = 1
+        self.fail: Callable[[Exception], None] = show_failure
+
+    @property
+    def picture(self) -> Picture:
+        """What is known of the session that is shown."""
+        return Picture() if self.sequence is None else self.sequence.picture
+
+    @property
+    def frame(self) -> int:
+        """The frame that is shown."""
+        if self.sequence is None or self.layers is None:
+            return 0
+        return self.sequence.geometry.frame_of(self.viewer.dims, self.layers.labels)
+
+    def go_to(self, frame: int) -> None:
+        """Show a frame."""
+        if self.sequence is None or self.layers is None:
+            return
+        geometry, layer = self.sequence.geometry, self.layers.labels
+        axis = geometry.frame_axis
+        if axis is None:
+            return
+        height, width = geometry.frame_shape
+        world = layer.data_to_world(geometry.to_layer(frame, (height - 1) / 2, (width - 1) / 2))
+        dims_axis = self.viewer.dims.ndim - geometry.ndim + axis
+        self.viewer.dims.set_point(dims_axis, float(world[-geometry.ndim + axis]))
+
+    def ask(
+        self,
+        work: Callable[[Desk], Answer],
+        done: Callable[[Answer], None] | None = None,
+        *,
+        priority: Priority = Priority.EDIT,
+        key: Any = None,  # noqa: ANN401 - hashable
+        label: str = "",
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Do something to the session that is shown, on the inference thread.
+
+        Parameters
+        ----------
+        work : callable
+            Gets the desk there.
+        done : callable, optional
+            Gets the answer here, after labels and picture were taken over.
+        priority, key, label
+            As for `InferenceWorker.submit`.
+        failed : callable, optional
+            Gets the error, after the user was told.
+        """
+        sequence = self.sequence
+        if sequence is None:
+            self.fail(RuntimeError("There is no image to work on: choose an image layer first."))
+            return
+        self.worker.submit(
+            partial(work, sequence.desk),
+            partial(self._take, sequence, done),
+            priority=priority,
+            key=key,
+            owner=sequence,
+            label=label,
+            failed=partial(self._failed, failed),
+        )
+        self.changed.emit()
+
+    def track(
+        self,
+        steps: Callable[[Desk], Iterator[Answer | None]],
+        item: Callable[[Answer], None],
+        ended: Callable[[], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Take steps of a propagation of the sequence that is shown, whenever nothing else waits."""
+        sequence = self.sequence
+        if sequence is None:
+            return
+        self.worker.stream(
+            _lazily(steps, sequence.desk),
+            partial(self._take, sequence, item),
+            ended,
+            owner=sequence,
+            failed=partial(self._failed, failed),
+            label="Propagating",
+        )
+
+    def _take(self, sequence: Sequence, done: Callable[[Answer], None] | None, answer: Answer) -> None:
+        """Take over what was written, then tell whoever asked."""
+        if answer.changes and self.layers is not None:
+            self.layers.write(answer.changes, sequence.geometry)
+        if answer.picture is not None:
+            sequence.picture = answer.picture
+        self.answered.emit(sequence, answer)
+        if done is not None:
+            done(answer)
+        self.changed.emit()
+
+    def _failed(self, failed: Callable[[Exception], None] | None, error: Exception) -> None:
+        self.fail(error)
+        if failed is not None:
+            failed(error)
+        self.changed.emit()
+
+
+def _lazily(steps: Callable[[Desk], Iterator[Answer | None]], desk: Desk) -> Iterator[Answer | None]:
+    """Begin the steps on the thread that takes the first one."""
+    yield from steps(desk)

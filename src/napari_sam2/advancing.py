@@ -1,0 +1,211 @@
+"""Objects tracked onto one frame, each in its window, in jobs no longer than one encode or one group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_sam2.aiming import Answer
+from napari_sam2.stepping import (
+    Outcome,
+    Row,
+    Trace,
+    encode_again,
+    predict_groups,
+    recall_one,
+    remember_groups,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from torch import Tensor
+
+    from napari_sam2._model.results import ImageFeatures, Prediction
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.aiming import Aim
+    from napari_sam2.confirmed import ConfirmedFrames
+    from napari_sam2.features import FeatureCache
+    from napari_sam2.placement import Box
+    from napari_sam2.tracker_state import Track
+    from napari_sam2.window import Windows
+
+# How often a frame is looked at again because the window cuts the object.
+_WIDENINGS = 2
+
+
+class Look(NamedTuple):
+    """A track and the window that it looks at."""
+
+    track: Track
+    window: Box
+
+
+class _Stale(NamedTuple):
+    """A memory that is needed in another window than it is of."""
+
+    track: Track
+    frame: int
+    window: Box
+
+
+class Advance:
+    """Takes tracks from one frame to the next.
+
+    Parameters
+    ----------
+    model : Sam2
+        Network.
+    features : FeatureCache
+        Of frames and windows.
+    windows : Windows
+        How windows follow objects.
+    aim : Aim
+        Tells where a mask lies.
+    confirmed : ConfirmedFrames
+        Frames that tracks come past.
+    group_size : int
+        Objects in a batch at most.
+    """
+
+    def __init__(
+        self,
+        model: Sam2,
+        features: FeatureCache,
+        windows: Windows,
+        aim: Aim,
+        confirmed: ConfirmedFrames,
+        group_size: int,
+    ) -> None:
+        self._model = model
+        self._features = features
+        self._windows = windows
+        self._aim = aim
+        self._confirmed = confirmed
+        self._group_size = group_size
+
+    def onto(
+        self, frame: int, tracks: Sequence[Track], is_due: Callable[[Track], bool]
+    ) -> Generator[None, None, list[Row]]:
+        """Track objects onto a frame and remember them.
+
+        Parameters
+        ----------
+        frame : int
+            The next frame of all of them.
+        tracks : sequence of Track
+            Of one direction.
+        is_due : callable
+            Tells whether an answer of a track is still wanted.
+
+        Returns
+        -------
+        list of Row
+            Those that are still wanted.
+        """
+        seen = [Look(track, self.window_for(track, frame)) for track in tracks]
+        answers = yield from self._predict(frame, seen)
+        for _ in range(_WIDENINGS if self._windows.moves else 0):
+            again = {i: window for i, answer in enumerate(answers) if (window := self._wider(answer))}
+            again = {i: window for i, window in again.items() if is_due(tracks[i])}
+            if not again:
+                break
+            better = yield from self._predict(frame, [Look(tracks[i], w) for i, w in again.items()])
+            for i, answer in zip(again, better, strict=True):
+                answers[i] = answer
+        kept = [i for i, track in enumerate(tracks) if is_due(track)]
+        rows = yield from self._remember(frame, [tracks[i] for i in kept], [answers[i] for i in kept], is_due)
+        return rows
+
+    def recall(self, track: Track, frame: int, window: Box) -> Tensor:
+        """Condition the features of a frame on what a track remembers, (1, C, g, g)."""
+        for _ in self._refresh(frame, [Look(track, window)]):
+            pass
+        features = self._features.get(frame, window)
+        return recall_one(self._model, features, frame, track.bank, reverse=track.planned.reverse)
+
+    def window_for(self, track: Track, frame: int) -> Box:
+        """Choose where a track looks next: after the object, also past confirmed frames."""
+        if not self._windows.moves:
+            return track.window
+        window = self._windows.follow(track.window, track.box)
+        step = -1 if track.planned.reverse else 1
+        start = track.planned.first if track.front is None else track.front + step
+        for passed in range(start, frame, step):
+            if self._confirmed.has(track.obj, passed):
+                window = self._windows.follow(window, self._confirmed.box(track.obj, passed))
+        return window
+
+    def _wider(self, answer: Answer) -> Box | None:
+        """Give a larger window where the mask is cut off; None where it is not."""
+        box = self._aim.box_of(answer)
+        if box is None or not self._windows.is_cut(answer.window, box):
+            return None
+        wider = self._windows.widened(answer.window, box)
+        return None if wider == answer.window else wider
+
+    def _predict(self, frame: int, seen: Sequence[Look]) -> Generator[None, None, list[Answer]]:
+        features: list[ImageFeatures] = []
+        for start in range(0, len(seen), self._group_size):
+            part = seen[start : start + self._group_size]
+            is_new = not all(self._features.has(frame, each.window) for each in part)
+            features += self._features.get_all([(frame, each.window) for each in part])
+            if is_new:
+                yield
+        yield from self._refresh(frame, seen)
+        banks = [each.track.bank for each in seen]
+        reverse = seen[0].track.planned.reverse
+        found: dict[int, Prediction] = {}
+        for group in predict_groups(
+            self._model, features, frame, banks, reverse=reverse, group_size=self._group_size
+        ):
+            found.update(group)
+            yield
+        return [Answer(found[i], each.window) for i, each in enumerate(seen)]
+
+    def _refresh(self, frame: int, seen: Sequence[Look]) -> Generator[None, None, None]:
+        """Encode memories again that are attended to and are of another window."""
+        stale = [
+            _Stale(track, memory.frame, window)
+            for track, window in seen
+            for memory in track.bank.select(frame, track.planned.reverse).spatial
+            if track.encoded.get(memory.frame, window) != window
+        ]
+        for start in range(0, len(stale), self._group_size):
+            self._encode_again(stale[start : start + self._group_size])
+            yield
+
+    def _encode_again(self, stale: Sequence[_Stale]) -> None:
+        features = self._features.get_all([(each.frame, each.window) for each in stale])
+        traces = [each.track.traces[each.frame] for each in stale]
+        memories = encode_again(self._model, features, traces, [each.window for each in stale])
+        for (track, frame, window), memory in zip(stale, memories, strict=True):
+            track.bank.replace_features(frame, memory)
+            track.encoded[frame] = window
+
+    def _remember(
+        self, frame: int, tracks: Sequence[Track], answers: Sequence[Answer], is_due: Callable[[Track], bool]
+    ) -> Generator[None, None, list[Row]]:
+        features = [self._features.get(frame, answer.window) for answer in answers]
+        outcomes: list[Outcome] = []
+        for group in remember_groups(
+            self._model, features, [answer.prediction for answer in answers], self._group_size
+        ):
+            outcomes += group
+            yield
+        rows = []
+        for track, answer, outcome in zip(tracks, answers, outcomes, strict=True):
+            if is_due(track):
+                track.remember(frame, outcome)
+                self._note(track, frame, answer)
+                rows.append(Row(track.obj, answer.prediction, track.planned.key, answer.window))
+        return rows
+
+    def _note(self, track: Track, frame: int, answer: Answer) -> None:
+        """Keep what windows need: where the object was, and what its memory was made from."""
+        if not self._windows.moves:
+            return
+        prediction = answer.prediction
+        track.window, track.box = answer.window, self._aim.box_of(answer)
+        trace = Trace(prediction.low_res, prediction.object_logits, answer.window, binarize=False)
+        track.note(frame, trace, answer.window)
+        track.drop_traces()

@@ -1,0 +1,220 @@
+"""Prompts answered where they belong: the window is chosen by the prompts, then fitted to the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil, floor
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from napari_sam2.conditioning import Base, answer_prompts
+from napari_sam2.placement import Box, PlacedLogits, mask_box
+from napari_sam2.prompts import FramePrompts
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from napari_sam2._model.results import Prediction
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.features import FeatureCache
+    from napari_sam2.window import Windows
+
+# How often a window is made larger because it cuts the answer.
+_WIDENINGS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """An answer and the window that it was seen in.
+
+    Attributes
+    ----------
+    prediction : Prediction
+        Of a batch of one.
+    window : Box
+        The part of the frame that its grid covers.
+    """
+
+    prediction: Prediction
+    window: Box
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """Candidates that a click has in one window.
+
+    Attributes
+    ----------
+    placed : tuple of PlacedLogits
+        Their logits.
+    boxes : tuple of Box or None
+        Where they lie; None where there is none or the window cuts it.
+    scores : array (k,)
+        Predicted intersections over union.
+    """
+
+    placed: tuple[PlacedLogits, ...]
+    boxes: tuple[Box | None, ...]
+    scores: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, answer: Answer, windows: Windows) -> Sighting:
+        """Take the candidates of an answer."""
+        logits = answer.prediction.masks[0].float().cpu().numpy()
+        boxes = [windows.grid_box(each > 0, answer.window) for each in logits]
+        return cls(
+            tuple(PlacedLogits(each, answer.window, windows.frame_shape) for each in logits),
+            tuple(None if b is None or windows.is_cut(answer.window, b) else b for b in boxes),
+            answer.prediction.ious[0].double().cpu().numpy(),
+        )
+
+    def agreement(self, other: Sighting) -> npt.NDArray[np.float64]:
+        """How well each candidate is found again among those of another window, (k,), squared IoU."""
+        wider = self if self.window_area >= other.window_area else other
+        grid, cells = Box(*(int(edge) for edge in wider.placed[0].window)), wider.placed[0].logits.shape
+        own = np.stack([each.sample(grid, cells) > 0 for each in self.placed])[:, None]
+        others = np.stack([each.sample(grid, cells) > 0 for each in other.placed])[None]
+        union = (own | others).sum(axis=(2, 3))
+        shared = (own & others).sum(axis=(2, 3)) / np.maximum(union, 1)
+        best: npt.NDArray[np.float64] = shared.max(axis=1) ** 2
+        return best
+
+    @property
+    def window_area(self) -> float:
+        """Pixels of the window."""
+        y0, x0, y1, x1 = self.placed[0].window
+        return (y1 - y0) * (x1 - x0)
+
+
+class Aimed(NamedTuple):
+    """Where to look for an object, and which candidate of its first click to take."""
+
+    window: Box
+    prompts: FramePrompts
+
+
+class Aim:
+    """Answers prompts on frames, each in a window of its own.
+
+    Parameters
+    ----------
+    model : Sam2
+        Network.
+    features : FeatureCache
+        Of the frames and their windows.
+    windows : Windows
+        How windows are made.
+    """
+
+    def __init__(self, model: Sam2, features: FeatureCache, windows: Windows) -> None:
+        self._model = model
+        self._features = features
+        self._windows = windows
+
+    def answer(self, frame: int, prompts: FramePrompts, base: Base | None) -> Answer:
+        """Answer all prompts of an object on a frame; a function of them and the base alone.
+
+        Raises
+        ------
+        ValueError
+            If there is no prompt.
+        """
+        if (
+            self._windows.moves
+            and base is None
+            and prompts.points
+            and prompts.mask is None
+            and prompts.box is None
+        ):
+            window, prompts = self._aimed_by_click(frame, prompts)
+        else:
+            window = self._first_window(prompts, base)
+        window = self._windows.including(window, prompts.points)
+        answer = self._answer_in(window, frame, prompts, base)
+        for _ in range(_WIDENINGS):
+            wider = self._wider(answer, prompts)
+            if wider == answer.window:
+                break
+            answer = self._answer_in(wider, frame, prompts, base)
+        return answer
+
+    def _first_window(self, prompts: FramePrompts, base: Base | None) -> Box:
+        """Choose the window of prompts that tell where the object is."""
+        whole = self._windows.whole
+        if not self._windows.moves:
+            return whole
+        if prompts.mask is not None:
+            return self._windows.fit(mask_box(prompts.mask) or Box(0, 0, 1, 1))
+        if base is not None:
+            return base.window or whole
+        if prompts.box is not None:
+            y0, x0, y1, x1 = prompts.box
+            return self._windows.fit(Box(floor(y0), floor(x0), ceil(y1), ceil(x1)))
+        return whole
+
+    def _aimed_by_click(self, frame: int, prompts: FramePrompts) -> Aimed:
+        """Choose a window and a candidate by the first click, unless the user has chosen a candidate."""
+        sought = self._scan(frame, prompts)
+        click = FramePrompts(points=prompts.points[:1], positive=prompts.positive[:1])
+        if sought is None:
+            return Aimed(self._windows.around(prompts.points[0])[0], prompts)
+        box = self._windows.grid_box(sought.logits > 0, Box(*(int(edge) for edge in sought.window)))
+        window = self._windows.fit(box or self._windows.whole)
+        if prompts.candidate is not None:
+            return Aimed(window, prompts)
+        found = Sighting.of(self._answer_in(window, frame, click, None), self._windows)
+        alike = found.agreement(Sighting((sought,), (box,), np.ones(1)))
+        candidate = int(np.argmax(alike * found.scores))
+        return Aimed(
+            window, FramePrompts(points=prompts.points, positive=prompts.positive, candidate=candidate)
+        )
+
+    def _scan(self, frame: int, prompts: FramePrompts) -> PlacedLogits | None:
+        """Look at the first click in windows of all sizes; return the answer that stands in most of them.
+
+        A network that is shown a part of an object, or a crowd of them, finds something that suits the window:
+        its own estimate does not tell. What is there is found again in other windows.
+        """
+        click = FramePrompts(points=prompts.points[:1], positive=prompts.positive[:1])
+        around = self._windows.around(prompts.points[0])
+        self._features.get_all([(frame, window) for window in around])
+        found = [Sighting.of(self._answer_in(w, frame, click, None), self._windows) for w in around]
+        best, chosen = 0.0, None
+        for place, sighting in enumerate(found):
+            others = [other for k, other in enumerate(found) if k != place]
+            support = np.sum([sighting.agreement(other) for other in others], axis=0)
+            scored = support * sighting.scores
+            for k, box in enumerate(sighting.boxes):
+                if box is not None and scored[k] > best:
+                    best, chosen = float(scored[k]), sighting.placed[k]
+        return chosen
+
+    def _wider(self, answer: Answer, prompts: FramePrompts) -> Box:
+        """Give a larger window where the mask is cut off; only clicks and boxes leave the mask open."""
+        box = self.box_of(answer)
+        if box is None or prompts.mask is not None or not self._windows.is_cut(answer.window, box):
+            return answer.window
+        return self._windows.including(self._windows.widened(answer.window, box), prompts.points)
+
+    def box_of(self, answer: Answer) -> Box | None:
+        """Find the pixels that an answer's mask covers."""
+        positive = (answer.prediction.low_res[0, 0] > 0).cpu().numpy()
+        return self._windows.grid_box(positive, answer.window)
+
+    def _answer_in(self, window: Box, frame: int, prompts: FramePrompts, base: Base | None) -> Answer:
+        shape = self._windows.frame_shape
+        with torch.inference_mode(), self._model.runtime.autocast():
+            features = self._features.get(frame, window)
+            if base is not None and (base.window or self._windows.whole) != window:
+                base = self._moved(base, window)
+            prediction = answer_prompts(self._model, features, prompts, shape, base, window)
+        return Answer(prediction, window)
+
+    def _moved(self, base: Base, window: Box) -> Base:
+        """Show a base in another window; the features that it was predicted from are not known there."""
+        shape = self._windows.frame_shape
+        placed = PlacedLogits(base.low_res, base.window or self._windows.whole, shape)
+        side = self._windows.resolution(window) // 4
+        return replace(base, low_res=placed.sample(window, (side, side)), embedding=None, window=window)

@@ -1,0 +1,160 @@
+"""What a result depends on, as checksums, and the marker that says that it is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2._model import registry
+from napari_sam2.io.atomic import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_sam2.batch.plan import ModelChoice, Options, SequencePlan
+
+WHOLE = 64 * 2**20
+"""Files of up to so many bytes are summed up whole, larger ones by size, time of change and both ends."""
+_END = 2**20
+_VERSION = 1
+
+
+def digest(path: Path) -> str:
+    """Sum up a file or folder in a sha256.
+
+    Of a folder, names, sizes and times of change of all files count.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file or folder {path}")
+    sum_up = hashlib.sha256()
+    for part in _folder_parts(path) if path.is_dir() else _file_parts(path):
+        sum_up.update(part)
+    return sum_up.hexdigest()
+
+
+def extent(path: Path) -> str:
+    """Sum up names and sizes alone, which stay the same in a copy."""
+    sum_up = hashlib.sha256()
+    for name, status in _files(path) if path.is_dir() else [("", path.stat())]:
+        sum_up.update(f"{name} {status.st_size}\n".encode())
+    return sum_up.hexdigest()
+
+
+def _file_parts(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if status.st_size <= WHOLE:
+            while part := file.read(_END):
+                yield part
+            return
+        yield f"{status.st_size} {status.st_mtime_ns}".encode()
+        yield file.read(_END)
+        file.seek(-_END, os.SEEK_END)
+        yield file.read(_END)
+
+
+def _folder_parts(path: Path) -> Iterator[bytes]:
+    for name, status in _files(path):
+        yield f"{name} {status.st_size} {status.st_mtime_ns}\n".encode()
+
+
+def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """List the files below a folder in an order that is the same everywhere."""
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files):
+            place = Path(folder) / name
+            yield place.relative_to(path).as_posix(), place.stat()
+
+
+def model_digest(choice: ModelChoice) -> str:
+    """Sum up the weights that a name stands for, without loading them; released ones are known by theirs.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is the path of a file that is not there.
+    """
+    name = choice.name or "nano"
+    if name == "nano":
+        from napari_sam2._model.weights import embedded_path
+
+        return digest(embedded_path())
+    known = registry.RELEASED.get(name)
+    return known.sha256 if known else digest(Path(name))
+
+
+def inputs_digest(sequence: SequencePlan) -> str:
+    """Sum up images and prompts of a sequence.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    """
+    files = {"images": sequence.images, "session": sequence.session, "seeds": sequence.seeds}
+    sums = {name: digest(path) for name, path in files.items() if path is not None}
+    if sequence.session is not None:
+        arrays = sequence.session.with_suffix(".zarr")
+        sums["arrays"] = digest(arrays) if arrays.exists() else ""
+    return _of_json({**sums, "seeds_frame": sequence.seeds_frame})
+
+
+def fingerprint(inputs: str, weights: str, choice: ModelChoice, options: Options) -> str:
+    """Sum up all that labels depend on: inputs, weights, options."""
+    model = {"weights": weights, "image_size": choice.image_size, "precision": choice.precision}
+    return _of_json({"version": _VERSION, "inputs": inputs, "model": model, "options": options.matter()})
+
+
+def _of_json(said: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What is kept of a result that is complete.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Of what it was made from.
+    labels : str
+        `extent` of the labels.
+    frames, objects : int
+        How many.
+    """
+
+    fingerprint: str
+    labels: str
+    frames: int
+    objects: int
+
+    def write(self, path: Path) -> None:
+        """Write it whole or not at all."""
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Marker | None:
+        """Read it; None if there is none, or it is no marker."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+def complete(marker: Path, labels: Path, made_from: str) -> Marker | None:
+    """Return the marker of a result if it was made from this, and its labels are as they were written."""
+    found = Marker.read(marker)
+    if found is None or found.fingerprint != made_from or not labels.exists():
+        return None
+    return found if extent(labels) == found.labels else None

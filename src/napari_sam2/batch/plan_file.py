@@ -1,0 +1,203 @@
+"""Plans as people write them: a TOML or JSON file, or just a folder of images."""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from napari_sam2.batch.plan import (
+    ModelChoice,
+    Options,
+    Plan,
+    SequencePlan,
+    beside,
+    is_image,
+    sequence_name,
+)
+from napari_sam2.cleanup import Cleanup
+
+_TOP = (
+    *("output", "images", "session", "seeds", "seeds_frame", "sequence", "model", "image", "cleanup"),
+    *("frames", "direction", "format", "save_sessions", "checkpoint_seconds"),
+)
+_VOLUME = ("axis", "index", "channel", "contrast")
+_SEQUENCE = ("name", "images", "session", "seeds", "seeds_frame")
+_SEED_ENDINGS = (
+    "_seeds.tif",
+    "_seeds.tiff",
+    "_seeds.ome.tif",
+    "_seeds.zarr",
+    "_seeds.ome.zarr",
+    "_seeds.npy",
+)
+_NAME = "{name}"
+
+
+def read_plan(path: str | Path, *, output: str | Path | None = None) -> Plan:
+    """Read a plan.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.toml`` or ``.json`` file (docs: Many sequences), or a folder: each image in it, with
+        ``NAME.sam2.json`` or ``NAME_seeds.tif`` beside it.
+    output : str or Path, optional
+        Folder of the results; by default what the plan says, else ``results`` beside the plan, or in the
+        folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read, or says something that is not understood.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no plan {path}")
+    if path.is_dir():
+        return _folder_plan(path, Path(output) if output is not None else path / "results")
+    said = _read(path)
+    _check_keys(said, _TOP, str(path))
+    folder = path.absolute().parent
+    target = Path(output) if output is not None else folder / str(said.get("output", "results"))
+    return Plan(tuple(_sequences(said, folder)), target, _model(said), _options(said))
+
+
+def _folder_plan(folder: Path, output: Path) -> Plan:
+    images = [
+        each for each in sorted(folder.iterdir()) if is_image(each) and each.resolve() != output.resolve()
+    ]
+    if not images:
+        raise ValueError(f"{folder} has no images; a batch is a folder of images, or a .toml or .json plan")
+    return Plan(tuple(with_own_prompts(each) for each in images), output)
+
+
+def with_own_prompts(images: Path) -> SequencePlan:
+    """Look for a session, else a label image, of the same name beside the images."""
+    name = sequence_name(images)
+    session = beside(images, [f"{name}.sam2.json", f"{images.name}.sam2.json"])
+    seeds = None if session else beside(images, [f"{name}{ending}" for ending in _SEED_ENDINGS])
+    return SequencePlan(name, images, session, seeds)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    readers = {".toml": tomllib.loads, ".json": json.loads}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ValueError(f"{path.name}: a plan is a .toml or .json file, or a folder of images")
+    try:
+        said = reader(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(said, dict):
+        raise ValueError(f"{path} is not a plan: it holds {type(said).__name__}, not keys and values")  # noqa: TRY004
+    return said
+
+
+def _check_keys(said: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    unknown = sorted(set(said) - set(known))
+    if unknown:
+        raise ValueError(f"{where}: {', '.join(unknown)} is not understood; known are {', '.join(known)}")
+
+
+def _table(said: Mapping[str, Any], name: str, known: tuple[str, ...]) -> dict[str, Any]:
+    table = said.get(name, {})
+    if not isinstance(table, dict):
+        raise ValueError(f"{name} must be a table of {', '.join(known)}; got {table!r}")  # noqa: TRY004
+    _check_keys(table, known, name)
+    return table
+
+
+def _sequences(said: Mapping[str, Any], folder: Path) -> Iterator[SequencePlan]:
+    listed = said.get("sequence", [])
+    if not isinstance(listed, list) or not all(
+        isinstance(each, dict) and "images" in each for each in listed
+    ):
+        raise ValueError("each [[sequence]] needs images, the name of a file or folder")
+    for each in listed:
+        _check_keys(each, _SEQUENCE, "sequence")
+        images = folder / str(each["images"])
+        yield _sequence({**said, **each}, folder, images, str(each.get("name", sequence_name(images))))
+    for pattern in _patterns(said):
+        found = sorted(glob.glob(str(folder / pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if not found:
+            raise FileNotFoundError(f"images: nothing is called {pattern}")
+        for each in map(Path, found):
+            yield _sequence(said, folder, each, sequence_name(each))
+
+
+def _patterns(said: Mapping[str, Any]) -> list[str]:
+    patterns = said.get("images", [])
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    if not isinstance(patterns, list) or not all(isinstance(each, str) for each in patterns):
+        raise ValueError(
+            f"images must be a pattern such as 'images/*.tif', or a list of them; got {patterns!r}"
+        )
+    return patterns
+
+
+def _sequence(said: Mapping[str, Any], folder: Path, images: Path, name: str) -> SequencePlan:
+    """Fill in where prompts come from; without a word, they lie beside the images."""
+    if "session" not in said and "seeds" not in said:
+        found = with_own_prompts(images)
+        return SequencePlan(name, images, found.session, found.seeds, _whole(said, "seeds_frame"))
+    session, seeds = (
+        folder / str(said[key]).replace(_NAME, name) if key in said else None for key in ("session", "seeds")
+    )
+    return SequencePlan(name, images, session, seeds, _whole(said, "seeds_frame"))
+
+
+def _whole(said: Mapping[str, Any], name: str) -> int:
+    value = said.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")  # noqa: TRY004 - what a file says
+    return value
+
+
+def _model(said: Mapping[str, Any]) -> ModelChoice:
+    known = tuple(each.name for each in fields(ModelChoice))
+    return ModelChoice(**_table(said, "model", known))
+
+
+def _options(said: Mapping[str, Any]) -> Options:
+    image = _table(said, "image", (*_VOLUME, "series", "level"))
+    volume = {name: image[name] for name in _VOLUME if name in image}
+    if "index" in volume:
+        volume["index"] = _index(volume["index"])
+    if "contrast" in volume:
+        volume["contrast"] = tuple(volume["contrast"])
+    chosen = {
+        name: said[name]
+        for name in ("direction", "format", "save_sessions", "checkpoint_seconds")
+        if name in said
+    }
+    cleanup = Cleanup(**_table(said, "cleanup", tuple(each.name for each in fields(Cleanup))))
+    series, level = _whole(image, "series"), _whole(image, "level")
+    frames = None if "frames" not in said else parse_frames(str(said["frames"]))
+    return Options(volume, series, level, frames, cleanup=cleanup, **chosen)
+
+
+def _index(said: object) -> dict[int, int]:
+    """Read ``{"1" = 0}``: the keys of TOML and JSON are text."""
+    try:
+        return {int(axis): int(at) for axis, at in dict(said).items()}  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"index must be a table such as {{1 = 3}}, axis and position; got {said!r}"
+        ) from None
+
+
+def parse_frames(text: str) -> tuple[int | None, int | None]:
+    """Read ``A:B``, the frames from A up to, not including, B; either may be left out."""
+    parts = re.fullmatch(r"\s*(\d*)\s*:\s*(\d*)\s*", text)
+    if parts is None:
+        raise ValueError(f"frames must be A:B, from A up to, not including, B; got {text!r}")
+    first, last = (int(each) if each else None for each in parts.groups())
+    return first, last

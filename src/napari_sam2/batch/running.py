@@ -1,0 +1,163 @@
+"""A plan on the workers of a cluster, each sequence on one of them, outcomes as they come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import dask
+from distributed import Client, KilledWorker, LocalCluster, as_completed
+
+from napari_sam2.batch.identity import model_digest
+from napari_sam2.batch.outcome import Outcome, one_line
+from napari_sam2.batch.sequence import Task
+from napari_sam2.batch.workers import PLUGIN, ModelHolder, places, whereabouts, work
+from napari_sam2.process import cores
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sam2.batch.plan import ModelChoice, Plan
+
+WORKER_BYTES = 2 * 2**30
+"""Memory that a worker is reckoned with when their number is chosen."""
+DEATHS = 3
+"""How many workers may die over a sequence before it is given up."""
+
+
+def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = None) -> Generator[Outcome]:
+    """Do all sequences of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to do.
+    scheduler : str, optional
+        Address of a dask scheduler whose workers do it; they must see the files under the same names and have
+        this package. By default a cluster on this machine is started, and ended with the run.
+    workers : int, optional
+        Of the cluster on this machine: by default one for each GPU, or as many as cores and memory suggest.
+
+    Yields
+    ------
+    Outcome
+        As they come, one for each sequence. A sequence that fails, or kills its worker time and again, keeps
+        no other from being done.
+
+    Raises
+    ------
+    ValueError
+        If the sessions of the plan were made by different models and none is named.
+    OSError
+        If the output folder cannot be made, or the scheduler not be reached.
+    """
+    plan = replace(plan, model=chosen_model(plan))
+    plan.output.mkdir(parents=True, exist_ok=True)
+    weights = model_digest(plan.model)
+    tasks = [
+        Task(each, plan.model, weights, plan.options, plan.result(each.name).resolve())
+        for each in plan.sequences
+    ]
+    with _connected(scheduler, workers or suggested_workers(len(tasks), plan.model)) as client:
+        holder = ModelHolder(plan.model, weights, places(client.run(whereabouts).values()))
+        client.register_plugin(holder, name=PLUGIN)
+        yield from _outcomes(client, tasks)
+
+
+def _outcomes(client: Client, tasks: list[Task]) -> Generator[Outcome]:
+    """Hand out no more tasks than there are workers: what waits on one is suspected of its death."""
+    waiting = iter(tasks)
+    names: dict[object, str] = {}
+    running = as_completed(loop=client.loop)
+
+    def submit() -> None:
+        task = next(waiting, None)
+        if task is not None:
+            future = client.submit(work, task, key=f"{task.sequence.name}-{id(task):x}", pure=False)
+            names[future.key] = task.sequence.name
+            running.add(future)
+
+    for _ in range(max(1, len(client.nthreads()))):
+        submit()
+    for future in running:
+        submit()
+        yield _outcome(future, names[future.key])
+
+
+def _outcome(future: Any, name: str) -> Outcome:  # noqa: ANN401 - distributed is not annotated
+    error = future.exception()
+    if error is None:
+        outcome: Outcome = future.result()
+        return outcome
+    if isinstance(error, KilledWorker):
+        return Outcome(name, "failed", error="the workers that did it died, one after the other")
+    return Outcome(name, "failed", error=one_line(error))
+
+
+@contextmanager
+def _connected(scheduler: str | None, workers: int) -> Iterator[Client]:
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}))
+        if scheduler is None:
+            # No limit of memory: a paused worker would wait forever for its network to become smaller.
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address=None,
+                silence_logs="ERROR",
+            )
+            scheduler = stack.enter_context(cluster)
+        yield stack.enter_context(Client(scheduler, set_as_default=False))
+
+
+def suggested_workers(sequences: int, choice: ModelChoice) -> int:
+    """Return how many workers this machine should have: its GPUs, or what its cores and memory allow."""
+    gpus = _gpus(choice.device)
+    allowed = gpus or min(cores(), max(1, _memory() // WORKER_BYTES))
+    return max(1, min(sequences, allowed))
+
+
+def _gpus(device: str) -> int:
+    if device not in {"auto", "cuda"}:
+        return 1 if device != "cpu" else 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _memory() -> int:
+    from distributed.system import MEMORY_LIMIT
+
+    return int(MEMORY_LIMIT)
+
+
+def chosen_model(plan: Plan) -> ModelChoice:
+    """Return the model that is named, else the one that all sessions of the plan were made by, else nano.
+
+    Raises
+    ------
+    ValueError
+        If the sessions were made by different ones.
+    """
+    if plan.model.name is not None:
+        return plan.model
+    sessions = {each.session for each in plan.sequences if each.session is not None}
+    made_by = {found for path in sorted(sessions) if (found := _made_by(path)) is not None}
+    if len(made_by) > 1:
+        names = ", ".join(f"{name} at {size} pixels" for name, size in sorted(made_by))
+        raise ValueError(f"the sessions were made by different models ({names}): say which one to use")
+    name, size = made_by.pop() if made_by else ("nano", None)
+    return replace(plan.model, name=name, image_size=plan.model.image_size or size)
+
+
+def _made_by(session: Path) -> tuple[str, int] | None:
+    """Name and image size of a session's model; None if it cannot be read, which its sequence will tell."""
+    try:
+        model = json.loads(session.read_text(encoding="utf-8"))["model"]
+        return str(model["name"]), int(model["image_size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,222 @@
+"""One sequence from images and prompts to complete labels, or to an outcome that says why not."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2 import io, seeding
+from napari_sam2._model.weights import checksum
+from napari_sam2.batch.checkpoint import Checkpoint
+from napari_sam2.batch.identity import Marker, complete, extent, fingerprint, inputs_digest
+from napari_sam2.batch.outcome import Outcome, one_line
+from napari_sam2.batch.resumable import ResumableSession
+from napari_sam2.io.atomic import remove
+from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
+from napari_sam2.session_document import SavedSession, read_session
+from napari_sam2.volume import Volume
+
+if TYPE_CHECKING:
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.batch.plan import ModelChoice, Options, SequencePlan
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a worker has to know of a sequence.
+
+    Parameters
+    ----------
+    sequence : SequencePlan
+        Images and prompts.
+    model : ModelChoice
+        The network.
+    weights : str
+        Checksum of its weights when the run began.
+    options : Options
+        How it is done.
+    labels : Path
+        Where the labels go; marker, unfinished state and session lie beside them.
+    """
+
+    sequence: SequencePlan
+    model: ModelChoice
+    weights: str
+    options: Options
+    labels: Path
+
+    @property
+    def marker(self) -> Path:
+        """The file that says that the labels are complete."""
+        return self.labels.with_name(f"{self.sequence.name}.done.json")
+
+    @property
+    def unfinished(self) -> Path:
+        """The folder of what is not complete."""
+        return self.labels.with_name(f"{self.sequence.name}.unfinished")
+
+    @property
+    def streamed(self) -> Path:
+        """The labels while they are made."""
+        return self.unfinished / "labels.ome.zarr"
+
+    @property
+    def session(self) -> Path:
+        """The session that is saved if that is wanted."""
+        return self.labels.with_name(f"{self.sequence.name}_tracked.sam2.json")
+
+
+def run_sequence(task: Task, model: Callable[[], Sam2], *, worker: str = "") -> Outcome:
+    """Track the objects of a sequence and write their labels, unless they are complete.
+
+    What an earlier run left unfinished is gone on with. Nothing is raised but what stops the whole process.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be done.
+    model : callable
+        Gives the network, when it is needed.
+    worker : str
+        Who does it, for the report.
+    """
+    begin = time.monotonic()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        try:
+            outcome = _run(task, model)
+        except Exception as error:  # noqa: BLE001 - whatever one file brings, the others go on
+            outcome = Outcome(task.sequence.name, "failed", error=one_line(error))
+    notes = dict.fromkeys(" ".join(str(each.message).split()) for each in heard)
+    seconds = time.monotonic() - begin
+    return replace(outcome, seconds=seconds, worker=worker, notes="; ".join(notes))
+
+
+def _run(task: Task, model: Callable[[], Sam2]) -> Outcome:
+    inputs = inputs_digest(task.sequence)
+    made_from = fingerprint(inputs, task.weights, task.model, task.options)
+    found = complete(task.marker, task.labels, made_from)
+    if found is not None:
+        return Outcome(
+            task.sequence.name,
+            "skipped",
+            frames=found.frames,
+            objects=found.objects,
+            labels=str(task.labels),
+        )
+    with suppress(FileNotFoundError):
+        task.marker.unlink()  # of labels that are about to be replaced
+    checkpoint = Checkpoint(task.unfinished, made_from, task.options.checkpoint_seconds)
+    task.unfinished.mkdir(parents=True, exist_ok=True)
+    session, labels = _open(task, model())
+    resumed = checkpoint.resume(session)
+    _track(task, session, checkpoint)
+    labels.flush()
+    if inputs_digest(task.sequence) != inputs:
+        raise ValueError(f"{task.sequence.images} or its prompts changed while they were read: run it again")
+    _finish(task, session)
+    frames, objects = session.volume.num_frames, len(session.objects)
+    Marker(made_from, extent(task.labels), frames, objects).write(task.marker)
+    remove(task.unfinished)
+    return Outcome(
+        task.sequence.name,
+        "done",
+        frames=frames,
+        objects=objects,
+        encoded=session.frames_encoded,
+        resumed=resumed,
+        labels=str(task.labels),
+    )
+
+
+def _track(task: Task, session: ResumableSession, checkpoint: Checkpoint) -> None:
+    limits = task.options.limits(session.volume.num_frames)
+    try:
+        for result in session.go_on(limits, task.options.direction):
+            checkpoint.note(session, result)
+        checkpoint.finish(session)
+    except Exception:
+        # Whatever it was (memory, disk, a file that vanished): what is done need not be done again.
+        with suppress(OSError):
+            checkpoint.finish(session)
+        raise
+
+
+def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
+    """Open images, labels on disk and prompts."""
+    sequence, options = task.sequence, task.options
+    opened = io.open_image(sequence.images, series=options.series, level=options.level)
+    saved = None if sequence.session is None else read_session(sequence.session)
+    volume = _volume(opened, saved, options.volume)
+    geometry = io.label_geometry(opened, volume.options()["axis"])
+    own = saved is not None and not options.volume and _is_own(saved, volume, model)
+    seeds = {} if own else _seeds(sequence, saved, volume)
+    remove(task.streamed)  # of a run that was stopped; all that is known of it is written again
+    largest = max([obj for obj, _ in seeds] + _ids(saved), default=1)
+    dtype = np.min_scalar_type(max(largest, 256))
+    labels = create_labels(task.streamed, volume.shape, axes=geometry.axes, scale=geometry.scale, dtype=dtype)
+    if own and saved is not None:
+        cleanup = saved.cleanup if options.cleanup.is_idle else options.cleanup
+        session = ResumableSession.reopen(saved, opened.array, model=model, labels=labels, cleanup=cleanup)
+    else:
+        session = ResumableSession(volume, model=model, labels=labels, cleanup=options.cleanup)
+        seeding.plant(session, seeds)
+    session.location, session.geometry = str(sequence.images.resolve()), geometry
+    return session, labels
+
+
+def _volume(opened: io.OpenedImage, saved: SavedSession | None, chosen: Any) -> Volume:  # noqa: ANN401
+    """Take the images as the options say, else as the session does, else along the axis of their file."""
+    options: dict[str, Any] = {"axis": io.frame_axis(opened)}
+    if saved is not None:
+        stored = saved.document["images"]["options"]
+        options = {**stored, "index": {int(axis): at for axis, at in stored["index"].items()}}
+    return Volume(opened.array, **{**options, **chosen})
+
+
+def _is_own(saved: SavedSession, volume: Volume, model: Sam2) -> bool:
+    """Whether a session was made of these images, by this network."""
+    stored = saved.document["model"]
+    same = stored["image_size"] == model.config.image_size and stored["checksum"] == checksum(model)
+    return bool(same and saved.document["images"]["checksum"] == volume.checksum())
+
+
+def _ids(saved: SavedSession | None) -> list[int]:
+    return [] if saved is None else [int(row["obj"]) for row in saved.document["prompts"]]
+
+
+def _seeds(sequence: SequencePlan, saved: SavedSession | None, volume: Volume) -> seeding.Seeds:
+    stored: seeding.Seeds = {}
+    if saved is not None:
+        stored = seeding.session_seeds(io.SessionDocument(saved.document, saved.arrays))
+    drawn: seeding.Seeds = {}
+    if sequence.seeds is not None:
+        drawn = seeding.mask_seeds(seeding.read_labels(sequence.seeds), volume.shape, sequence.seeds_frame)
+    seeds = seeding.merged(stored, drawn)
+    if not seeds:
+        given = sequence.session or sequence.seeds
+        raise ValueError(
+            f"{given} has no objects"
+            if given
+            else f"nothing says what to track: there is no {sequence.name}.sam2.json, no "
+            f"{sequence.name}_seeds.tif, and no session or label image for all"
+        )
+    seeding.check_frames(seeds, volume.num_frames)
+    return seeds
+
+
+def _finish(task: Task, session: ResumableSession) -> None:
+    """Put the labels under their name, whole."""
+    if task.options.save_sessions:
+        session.save(task.session)
+    if task.options.format != "zarr":
+        session.export(task.labels)
+        return
+    finish_labels(task.streamed, task.labels)

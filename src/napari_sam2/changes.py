@@ -1,0 +1,64 @@
+"""What was written into the labels since somebody last asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from napari_sam2.placement import Box
+
+
+@dataclass(frozen=True, eq=False)
+class LabelChange:
+    """Pixels of one frame that were written.
+
+    Attributes
+    ----------
+    frame : int
+        Index of the frame.
+    box : Box
+        Where, (y0, x0, y1, x1); all that was written lies inside.
+    values : array of unsigned integers, shape of the box
+        Copy of the labels there, those of other objects included.
+    """
+
+    frame: int
+    box: Box
+    values: npt.NDArray[np.unsignedinteger[Any]]
+
+
+class ChangeLog:
+    """The frames that something changed on, and the box of their labels that was written.
+
+    Only one box is kept for a frame, no pixels: it costs next to nothing while nobody asks.
+    """
+
+    def __init__(self) -> None:
+        self._boxes: dict[int, Box | None] = {}
+
+    def note(self, frame: int, box: Box | None) -> None:
+        """Note that something changed on a frame; a box of None says that no pixel was written."""
+        known = self._boxes.get(frame)
+        self._boxes[frame] = known.union(box) if known and box else known or box
+
+    def drain(self) -> dict[int, Box | None]:
+        """Return the frames with their boxes, in order, and begin anew."""
+        boxes, self._boxes = self._boxes, {}
+        return dict(sorted(boxes.items()))
+
+    def __bool__(self) -> bool:
+        return bool(self._boxes)
+
+
+def read_changes(log: ChangeLog, labels: Any) -> tuple[LabelChange, ...]:  # noqa: ANN401 - numpy or zarr
+    """Drain a log and copy the pixels that it speaks of from labels (frames, H, W)."""
+    return tuple(
+        LabelChange(frame, box, np.array(labels[(frame, *box.slices)]))
+        for frame, box in log.drain().items()
+        if box is not None
+    )

@@ -1,0 +1,151 @@
+"""What can be done to whole objects of a session: remove, merge, split, divide, begin, end, name, lock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_sam2.lineage import Daughters, Life, ObjectFacts, ancestors
+from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.session_edits import check_free, check_known, check_open, painted_entry
+from napari_sam2.session_state import PromptRecord
+
+if TYPE_CHECKING:
+    from napari_sam2.session_state import SessionState
+
+
+def remove(state: SessionState, obj: int) -> None:
+    """Remove an object with all that is known of it; its daughters are nobody's then."""
+    check_free(state, obj)
+    for key in state.keys(obj):
+        state.put_record(key, None)
+        state.put_entry(key, None)
+    state.put_facts(obj, None)
+    _give_children(state, obj, None)
+
+
+def parents(state: SessionState) -> dict[int, int]:
+    """Return the parent of each daughter."""
+    return {obj: facts.parent for obj, facts in sorted(state.facts.items()) if facts.parent is not None}
+
+
+def _give_children(state: SessionState, obj: int, parent: int | None, since: int = 0) -> None:
+    """Make the daughters of an object that begin on a frame or later those of another one."""
+    for child, of in parents(state).items():
+        facts = state.facts_of(child)
+        if of == obj and (facts.life.first or 0) >= since:
+            state.put_facts(child, replace(facts, parent=parent if parent != child else None))
+
+
+def merge(state: SessionState, obj: int, other: int) -> None:
+    """Give all that is known of `other` to `obj`."""
+    if obj == other:
+        raise ValueError(f"object {obj} cannot be merged with itself")
+    check_free(state, obj, other)
+    for key in state.keys(other):
+        _hand_over(state, key, PromptKey(obj, key.frame))
+    one, two = state.facts_of(obj), state.facts_of(other)
+    state.put_facts(other, None)
+    parent = _parent_of_merged(state, obj, other, (one.parent, two.parent))
+    state.put_facts(obj, ObjectFacts(one.name or two.name, one.life.joined(two.life), parent))
+    _give_children(state, other, obj)
+
+
+def _parent_of_merged(
+    state: SessionState, obj: int, other: int, known: tuple[int | None, int | None]
+) -> int | None:
+    """Choose a parent that is neither one of the two nor one of their descendants."""
+    family = parents(state)
+    for parent in known:
+        if parent is not None and not {obj, other} & {parent, *ancestors(family, parent)}:
+            return parent
+    return None
+
+
+def split(state: SessionState, key: PromptKey, new: int | None) -> int:
+    """Give what is known of an object from a frame on to a new one, and return its id."""
+    check_free(state, key.obj)
+    target = _free_id(state) if new is None else new
+    if target in state.objects:
+        raise ValueError(f"object {target} is there already: choose a free id")
+    for source in state.keys(key.obj):
+        if source.frame >= key.frame:
+            _hand_over(state, source, PromptKey(target, source.frame))
+    # Both may be tracked on through the frames of the other: a cut says which mask is whose, not who ends.
+    state.put_facts(target, ObjectFacts(life=state.facts_of(key.obj).life))
+    _give_children(state, key.obj, target, since=key.frame)
+    return target
+
+
+def _free_id(state: SessionState) -> int:
+    return max(state.objects, default=0) + 1
+
+
+def _hand_over(state: SessionState, source: PromptKey, target: PromptKey) -> None:
+    """Move record and entry to another object; where both have a mask, the union counts as painted."""
+    record, entry = state.records.get(source), state.entry(source)
+    mask, own = state.mask(source), state.mask(target)
+    state.put_record(source, None)
+    state.put_entry(source, None)
+    if state.entry(target) is not None and not mask.any():
+        return
+    if own.any() or target in state.records:
+        record = PromptRecord(FramePrompts(mask=mask | own), state.next_revision(), source="painted")
+        entry = painted_entry(record.prompts)
+    state.put_record(target, record)
+    state.put_entry(target, entry)
+
+
+def set_life(state: SessionState, obj: int, life: Life) -> None:
+    """Say when an object begins and ends, and erase what was beyond."""
+    check_free(state, obj)
+    beyond = [key for key in state.keys(obj) if key.frame not in life]
+    for key in beyond:
+        check_open(state, key)
+    state.put_facts(obj, replace(state.facts_of(obj), life=life))
+    for key in beyond:
+        state.put_record(key, None)
+        state.put_entry(key, None)
+
+
+def divide(state: SessionState, key: PromptKey, daughters: tuple[int, int] | None) -> Daughters:
+    """End an object on the frame before, and let two daughters begin."""
+    check_free(state, key.obj)
+    life = state.facts_of(key.obj).life
+    if key.frame <= (life.first or 0):
+        raise ValueError(
+            f"object {key.obj} begins on frame {life.first or 0}: it can divide on a later one, "
+            f"not on frame {key.frame}"
+        )
+    free = _free_id(state)
+    first, second = daughters or (free, free + 1)
+    family = {key.obj, *ancestors(parents(state), key.obj)}
+    if first == second or family & {first, second}:
+        raise ValueError(
+            f"object {key.obj} cannot divide into {first} and {second}: the daughters are two other objects, "
+            "and none that it descends from"
+        )
+    set_life(state, key.obj, Life(life.first, key.frame - 1))
+    for daughter in (first, second):
+        _begin_daughter(state, daughter, key)
+    return Daughters(first, second)
+
+
+def _begin_daughter(state: SessionState, daughter: int, mother: PromptKey) -> None:
+    if daughter in state.objects:
+        set_life(state, daughter, Life(mother.frame, state.facts_of(daughter).life.last))
+    else:
+        state.put_facts(daughter, ObjectFacts(life=Life(mother.frame)))
+    state.put_facts(daughter, replace(state.facts_of(daughter), parent=mother.obj))
+
+
+def rename(state: SessionState, obj: int, name: str) -> None:
+    """Name an object; an empty name takes its name away."""
+    check_known(state, obj)
+    state.put_facts(obj, replace(state.facts_of(obj), name=name.strip()))
+
+
+def set_locked(state: SessionState, obj: int, *, locked: bool) -> None:
+    """Keep an object as it is, or let it be changed again."""
+    check_known(state, obj)
+    state.put_facts(obj, replace(state.facts_of(obj), locked=locked))

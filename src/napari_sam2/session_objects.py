@@ -1,0 +1,166 @@
+"""What can be done to whole objects of a session, and to their locks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_sam2 import object_edits
+from napari_sam2 import session_edits as edits
+from napari_sam2.prompts import check_object_id
+from napari_sam2.session_checks import check_key
+from napari_sam2.session_views import SessionViews
+
+if TYPE_CHECKING:
+    from napari_sam2.lineage import Daughters
+
+
+class SessionObjects(SessionViews):
+    """Edits objects; every method is one step of undo."""
+
+    def lock(self, obj: int, frame: int) -> None:
+        """Confirm an object's mask on a frame: only `unlock` and `undo` change it, tracking conditions on it.
+
+        Raises
+        ------
+        ValueError
+            If nothing is known of the object there.
+        """
+        key = check_key(obj, frame, self.volume.num_frames)
+        with self._state.lock, self._state.grouped("Lock"):
+            edits.lock(self._state, key)
+
+    def unlock(self, obj: int, frame: int) -> None:
+        """Take back `lock`."""
+        key = check_key(obj, frame, self.volume.num_frames)
+        with self._state.lock, self._state.grouped("Unlock"):
+            edits.unlock(self._state, key)
+
+    def lock_object(self, obj: int) -> None:
+        """Keep an object as it is on all frames, and its pixels with it, until `unlock_object`.
+
+        It is not tracked any more; prompts and edits of it are errors, and no other object takes its pixels.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object.
+        """
+        with self._state.lock, self._state.grouped("Lock object"):
+            object_edits.set_locked(self._state, check_object_id(obj), locked=True)
+
+    def unlock_object(self, obj: int) -> None:
+        """Take back `lock_object`."""
+        with self._state.lock, self._state.grouped("Unlock object"):
+            object_edits.set_locked(self._state, check_object_id(obj), locked=False)
+
+    def rename(self, obj: int, name: str) -> None:
+        """Give an object a name; an empty one takes its name away."""
+        with self._state.lock, self._state.grouped("Rename"):
+            object_edits.rename(self._state, check_object_id(obj), name)
+
+    def remove_object(self, obj: int) -> None:
+        """Remove an object with its prompts; pixels that it took from others go back to them."""
+        with self._state.lock, self._state.grouped("Remove object"):
+            object_edits.remove(self._state, check_object_id(obj))
+
+    def merge(self, obj: int, other: int) -> None:
+        """Make two objects one: `obj` gets the masks and the daughters of `other`, which is removed.
+
+        On frames where both had a mask the union counts as painted. It begins with the one that begins
+        first, and ends with the one that ends last.
+        """
+        with self._state.lock, self._state.grouped("Merge"):
+            object_edits.merge(self._state, check_object_id(obj), check_object_id(other))
+
+    def split(self, obj: int, frame: int, new: int | None = None) -> int:
+        """Give an object's prompts, masks and daughters from a frame on to a new object.
+
+        Parameters
+        ----------
+        obj, frame : int
+            Which object, and the first frame that it gives away.
+        new : int, optional
+            Id of the new object; by default one above the highest.
+
+        Returns
+        -------
+        int
+            Id of the new object.
+
+        Raises
+        ------
+        ValueError
+            If `new` is there already.
+        """
+        key = check_key(obj, frame, self.volume.num_frames)
+        with self._state.lock, self._state.grouped("Split"):
+            return object_edits.split(self._state, key, None if new is None else check_object_id(new))
+
+    def begins_here(self, obj: int, frame: int | None) -> None:
+        """Say that an object begins on a frame: what was before is erased, nothing is tracked there any more.
+
+        Parameters
+        ----------
+        obj : int
+            Which object.
+        frame : int or None
+            Its first frame; None takes back what was said, but brings no mask back.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object, it is locked on a frame before, or it ends before.
+        """
+        number = self._checked_place(obj, frame)
+        with self._state.lock, self._state.grouped("Begins here"):
+            life = self._state.facts_of(number).life
+            object_edits.set_life(self._state, number, replace(life, first=frame))
+
+    def ends_here(self, obj: int, frame: int | None) -> None:
+        """Say that an object ends on a frame, its last one; otherwise as `begins_here`."""
+        number = self._checked_place(obj, frame)
+        with self._state.lock, self._state.grouped("Ends here"):
+            life = self._state.facts_of(number).life
+            object_edits.set_life(self._state, number, replace(life, last=frame))
+
+    def _checked_place(self, obj: int, frame: int | None) -> int:
+        if frame is None:
+            return check_object_id(obj)
+        return check_key(obj, frame, self.volume.num_frames).obj
+
+    def divide(self, obj: int, frame: int, daughters: tuple[int, int] | None = None) -> Daughters:
+        """Say that an object has divided: it ends on the frame before, and two daughters begin on this one.
+
+        Parameters
+        ----------
+        obj, frame : int
+            The mother, and the first frame of the daughters.
+        daughters : (int, int), optional
+            Their ids, new ones or those of objects that are there; by default the two above the highest.
+
+        Returns
+        -------
+        Daughters
+            The ids. They have no mask yet: prompt them.
+
+        Raises
+        ------
+        ValueError
+            If the object begins on that frame or later, one of them is locked, or the daughters are no two
+            other objects.
+        """
+        key = check_key(obj, frame, self.volume.num_frames)
+        chosen = None if daughters is None else tuple(check_object_id(each) for each in daughters)
+        if chosen is not None and len(chosen) != 2:
+            raise ValueError(f"an object divides into two daughters; got {len(chosen)} ids")
+        with self._state.lock, self._state.grouped("Divide"):
+            return object_edits.divide(self._state, key, None if chosen is None else (chosen[0], chosen[1]))
+
+    def undo(self) -> str | None:
+        """Take back the last step and return its name; None if there is none."""
+        return self._state.undo()
+
+    def redo(self) -> str | None:
+        """Do the step again that was taken back last, and return its name; None if there is none."""
+        return self._state.redo()

@@ -1,0 +1,162 @@
+"""What can be read of a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2 import io, object_edits
+from napari_sam2.changes import read_changes
+from napari_sam2.session_checks import check_key
+from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sam2.changes import LabelChange
+    from napari_sam2.labels import Entry
+    from napari_sam2.lineage import Life
+    from napari_sam2.prompts import FramePrompts, PromptKey
+    from napari_sam2.session_state import SessionState
+    from napari_sam2.summary import SessionSummary
+    from napari_sam2.tracker import Tracker
+    from napari_sam2.tracks import Tracks
+    from napari_sam2.volume import Volume
+
+
+class SessionViews:
+    """Reads the state that `Session` changes.
+
+    Attributes
+    ----------
+    volume : Volume
+        The images as frames.
+    location : str or None
+        Where the images were opened.
+    geometry : LabelGeometry
+        What their file tells of axes and pixel sizes.
+    """
+
+    volume: Volume
+    location: str | None
+    geometry: io.LabelGeometry
+    _state: SessionState
+    _tracker: Tracker
+
+    @property
+    def labels(self) -> Any:  # noqa: ANN401 - numpy or zarr
+        """The integer labels (frames, H, W), the very array that is written into."""
+        return self._state.labels.array
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """Ids of all objects, in order."""
+        return self._state.objects
+
+    @property
+    def prompts(self) -> dict[PromptKey, FramePrompts]:
+        """Prompts by object and frame, painted masks among them, in order."""
+        with self._state.lock:
+            records = self._state.records
+            return {key: records[key].prompts for key in sorted(records) if records[key].source != "locked"}
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Names that objects were given, by id."""
+        with self._state.lock:
+            return {obj: facts.name for obj, facts in sorted(self._state.facts.items()) if facts.name}
+
+    @property
+    def parents(self) -> dict[int, int]:
+        """The object that each daughter comes from, by the daughter's id."""
+        with self._state.lock:
+            return object_edits.parents(self._state)
+
+    @property
+    def locked_objects(self) -> frozenset[int]:
+        """Ids of the objects that are locked as a whole."""
+        with self._state.lock:
+            return frozenset(obj for obj, facts in self._state.facts.items() if facts.locked)
+
+    def life(self, obj: int) -> Life:
+        """Return when an object was said to begin and to end."""
+        with self._state.lock:
+            return self._state.facts_of(obj).life
+
+    @property
+    def frames_encoded(self) -> int:
+        """How many times a frame went through the image encoder."""
+        return self._tracker.features.encoded
+
+    @property
+    def undo_label(self) -> str | None:
+        """Name of the step that `undo` would take back; None if there is none."""
+        return self._state.history.undo_label
+
+    @property
+    def redo_label(self) -> str | None:
+        """Name of the step that `redo` would do again; None if there is none."""
+        return self._state.history.redo_label
+
+    def entry(self, obj: int, frame: int) -> Entry | None:
+        """Return what is known of an object on a frame: logits, score, presence, where it comes from."""
+        return self._state.entry(check_key(obj, frame, self.volume.num_frames))
+
+    def mask(self, obj: int, frame: int) -> NDArray[np.bool_]:
+        """Return an object's own mask (H, W), before overlaps are decided."""
+        return self._state.mask(check_key(obj, frame, self.volume.num_frames))
+
+    def take_changes(self) -> tuple[LabelChange, ...]:
+        """Return what was written into the labels since the last call, by whatever method.
+
+        Returns
+        -------
+        tuple of LabelChange
+            One per frame, in order, with a copy of the pixels as they are now; the first call after `load`
+            tells of all that was read.
+        """
+        with self._state.lock:
+            return read_changes(self._state.written, self.labels)
+
+    def summary(self) -> SessionSummary:
+        """Return all objects on all frames at a glance: status, score, area, place.
+
+        Only frames on which something changed since the last call are looked at again.
+        """
+        return self._state.summary()
+
+    def tracks(self) -> Tracks:
+        """Return the paths of all objects and their lineage, for napari's Tracks layer."""
+        return make_tracks(self.summary(), self.geometry.scale)
+
+    def is_ready(self, frame: int) -> bool:
+        """Whether the frame's image features are at hand, so that a prompt on it is answered at once."""
+        return check_key(1, frame, self.volume.num_frames).frame in self._tracker.features
+
+    def export(self, path: str | Path, *, scale: Sequence[float] | None = None) -> None:
+        """Write the labels to ``.tif``, ``.zarr`` (OME-Zarr) or a folder ``..._RES``; see `io.export_labels`.
+
+        To ``.csv`` goes a table of all objects on all frames, with the columns of `tracks.TABLE_COLUMNS`.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to; never the images' own file.
+        scale : sequence of 3 floats, optional
+            Micrometres (t: seconds) along each axis; by default what the images' file tells.
+
+        Raises
+        ------
+        ValueError, OSError
+            If the name says none of these, or the file cannot be written; nothing is left under it then.
+        """
+        if self.location is not None and Path(path).resolve() == Path(self.location):
+            raise ValueError(f"{path} holds the images: choose another name for the labels")
+        if Path(path).suffix.lower() == ".csv":
+            io.write_table(path, TABLE_COLUMNS, table_rows(self.summary()))
+            return
+        size = scale or self.geometry.scale
+        io.export_labels(path, self.labels, scale=size, axes=self.geometry.axes, parents=self.parents)

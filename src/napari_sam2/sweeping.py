@@ -1,0 +1,236 @@
+"""Passes carried out: opened, taken from frame to frame together, kept for those that go on from them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_sam2.memory import MemoryBank
+from napari_sam2.passes import Anchor, Pass, PassKey
+from napari_sam2.stepping import gather_rows
+from napari_sam2.tracker_state import Job, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari_sam2.advancing import Advance
+    from napari_sam2.confirmed import ConfirmedFrames
+    from napari_sam2.features import FeatureCache
+    from napari_sam2.frame_result import FrameResult
+    from napari_sam2.memory import MemoryRules
+    from napari_sam2.stepping import Bank, Row
+    from napari_sam2.window import Windows
+
+
+class Sweeps:
+    """Passes of objects over one sequence, and what they remember.
+
+    Parameters
+    ----------
+    rules : MemoryRules
+        Which memories are kept.
+    shape : (int, int, int)
+        Number of frames, height, width.
+    features : FeatureCache
+        Of the frames.
+    confirmed : ConfirmedFrames
+        What passes set out from.
+    advance : Advance
+        Takes passes from one frame to the next.
+    windows : Windows
+        What they look at.
+    """
+
+    def __init__(
+        self,
+        rules: MemoryRules,
+        shape: tuple[int, int, int],
+        features: FeatureCache,
+        confirmed: ConfirmedFrames,
+        advance: Advance,
+        windows: Windows,
+    ) -> None:
+        self._rules = rules
+        self._num_frames, self._frame_shape = shape[0], shape[1:]
+        self._features = features
+        self._confirmed = confirmed
+        self._advance = advance
+        self._windows = windows
+        self._tracks: dict[tuple[int, PassKey], Track] = {}
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[FrameResult | None]:
+        """Carry out passes in beats; see `Tracker.track_in_beats`."""
+        told: set[tuple[int, int]] = set()
+        try:
+            yield from self._sweep([job for job in jobs if not job.planned.reverse], told)
+            backward = [job for job in jobs if job.planned.reverse]
+            for _ in self._sweep(self._missing_seeds(backward), None):
+                yield None
+            yield from self._sweep(backward, told)
+        finally:
+            self._features.stop_reading()
+
+    @property
+    def held(self) -> dict[tuple[int, PassKey], Track]:
+        """Passes with their memories, by object and pass; one that is put in goes on where it stands."""
+        return self._tracks
+
+    def forward_tracks(self, obj: int, anchors: Sequence[Anchor]) -> list[Track]:
+        """List the forward passes from these anchors that are held."""
+        return [
+            track
+            for (owner, key), track in self._tracks.items()
+            if owner == obj and not key.reverse and key.anchors == tuple(anchors)
+        ]
+
+    def held_or_new(self, obj: int, key: PassKey) -> Track:
+        """Return a pass that is held, or one of this key that has only its confirmed frames."""
+        held = self._tracks.get((obj, key))
+        last = key.first + (1 if key.reverse else -1)
+        return held or self._begin(Job(obj, Pass(key.first, last, key.reverse, key.anchors)), None)
+
+    def _missing_seeds(self, jobs: Sequence[Job]) -> list[Job]:
+        """Forward passes that must be made, or made on, before these backward ones can attend to them."""
+        missing = []
+        for job in jobs:
+            track = self._seed_track(job)
+            seed = job.planned.seed
+            if seed is None or (track and track.front is not None and track.front >= seed.last):
+                continue
+            first, anchors = job.planned.first, job.planned.anchors
+            planned = Pass(seed.first, seed.last, reverse=False, anchors=anchors, returns=first)
+            frames = [f for f in planned.frames if track and track.front is not None and f > track.front]
+            missing.append(Job(job.obj, planned, frames[0] if frames else None))
+        return missing
+
+    def _seed_track(self, job: Job) -> Track | None:
+        """Return the forward pass that a backward one attends to, if it kept the memories for its start."""
+        seed = job.planned.seed
+        if seed is None:
+            return None
+        key = PassKey(seed.first, reverse=False, anchors=job.planned.anchors)
+        track = self._tracks.get((job.obj, key))
+        return track if track and track.planned.returns == job.planned.first else None
+
+    def _sweep(self, jobs: Sequence[Job], told: set[tuple[int, int]] | None) -> Iterator[FrameResult | None]:
+        """Track passes of one direction together; `told` is None for seeds, which nobody is told of."""
+        tracks: list[Track] = []
+        confirmed: dict[int, list[int]] = {}
+        for job in jobs:
+            if track := self._open(job):
+                tracks.append(track)
+                yield None
+                if told is not None:
+                    self._find_confirmed(track, job, told, confirmed)
+        frames = {frame for track in tracks for frame in track.ahead} | set(confirmed)
+        order = sorted(frames, reverse=any(job.planned.reverse for job in jobs))
+        for index, frame in enumerate(order):
+            active = [track for track in tracks if self._is_due(track, frame, seeds=told is None)]
+            rows: list[Row] = []
+            if active:
+                self._features.read_ahead(order[index + 1 : index + 2], [track.window for track in active])
+                due = partial(self._is_due, frame=frame, seeds=told is None)
+                advanced = yield from self._advance.onto(frame, active, due)
+                rows = [self._as_confirmed(row, frame) for row in advanced]
+            here = set(confirmed.get(frame, ())) - {row.obj for row in rows}
+            rows += [self._confirmed.row(obj, frame) for obj in here if self._confirmed.has(obj, frame)]
+            if rows:
+                yield gather_rows(frame, rows, self._frame_shape)
+        for track in tracks:
+            self._close(track)
+
+    def _is_due(self, track: Track, frame: int, *, seeds: bool) -> bool:
+        """Whether a frame is the track's next one, and nothing that its answer depends on has changed.
+
+        Seeds go on through frames that the object is said not to be on.
+        """
+        key = track.planned.key
+        is_valid = self._tracks.get((track.obj, key)) is track and track.upcoming == frame
+        return is_valid and (seeds or key.reaches(frame, self._confirmed.anchors(track.obj)))
+
+    def _as_confirmed(self, row: Row, frame: int) -> Row:
+        """Put what the user said while the pass was under way in place of what it tracked."""
+        return self._confirmed.row(row.obj, frame) if self._confirmed.has(row.obj, frame) else row
+
+    def _find_confirmed(
+        self, track: Track, job: Job, told: set[tuple[int, int]], found: dict[int, list[int]]
+    ) -> None:
+        """Note the confirmed (frame: objects) on the way of a pass that were not told yet."""
+        for frame in track.planned.span:
+            is_confirmed = self._confirmed.has(track.obj, frame)
+            if is_confirmed and job.begin is None and (track.obj, frame) not in told:
+                told.add((track.obj, frame))
+                found.setdefault(frame, []).append(track.obj)
+
+    def _open(self, job: Job) -> Track | None:
+        """Go on with a pass whose memories are held at the right frame, or begin it.
+
+        None if what it depends on has changed since it was planned.
+        """
+        if not job.planned.key.reaches(job.planned.first, self._confirmed.anchors(job.obj)):
+            return None
+        held = self._tracks.get((job.obj, job.planned.key))
+        if held and job.begin is not None and held.planned.returns == job.planned.returns:
+            held.planned = job.planned  # which may end elsewhere
+            if held.continues_at(job.begin):
+                return held
+        source = self._seed_track(job)
+        if job.planned.seed is not None and source is None:
+            return None  # taken back and said again while the seeds were made
+        track = self._begin(job, source)
+        self._tracks[job.obj, job.planned.key] = track
+        return track
+
+    def _begin(self, job: Job, source: Track | None) -> Track:
+        """Make a pass that remembers its anchors and, where attended, what a forward pass has left."""
+        anchors = set(job.planned.anchors).intersection(self._confirmed.anchors(job.obj))
+        if source is None:
+            bank: Bank = MemoryBank(self._rules, self._num_frames)
+            for anchor in anchors:
+                memory = self._confirmed.memory(job.obj, anchor.frame)
+                pointer = self._confirmed.answer(job.obj, anchor.frame).prediction.pointer
+                bank.add_conditioning(anchor.frame, memory, pointer)
+        else:
+            bank = self._seeded_bank(job, source)
+        nearest = min(
+            anchors, key=lambda anchor: (abs(anchor.frame - job.planned.first), anchor.frame), default=None
+        )
+        window = (
+            self._windows.whole if nearest is None else self._confirmed.answer(job.obj, nearest.frame).window
+        )
+        track = Track(job.obj, job.planned, bank, window)
+        self._trace(track, source)
+        return track
+
+    def _trace(self, track: Track, source: Track | None) -> None:
+        """Note what the memories that a pass begins with were made from, should its window move."""
+        if not self._windows.moves:
+            return
+        for frame in track.bank.conditioning:
+            trace = self._confirmed.trace(track.obj, frame)
+            track.note(frame, trace, trace.window)
+        if source is not None:
+            track.traces = {**source.traces, **track.traces}
+            track.encoded = {**source.encoded}
+            track.drop_traces()
+
+    def _seeded_bank(self, job: Job, source: Track) -> Bank:
+        bank = source.bank.copy()
+        seed = job.planned.seed
+        for frame in {*bank.tracked, *bank.tracked_pointers}:
+            if seed is None or not job.planned.first < frame <= seed.last:
+                bank.discard(frame)
+        return bank
+
+    def _close(self, track: Track) -> None:
+        """Let go of a finished pass, unless a backward one may start from it."""
+        place = (track.obj, track.planned.key)
+        if track.is_done and track.planned.returns is None and self._tracks.get(place) is track:
+            del self._tracks[place]
+
+    def prune(self, obj: int) -> None:
+        """Let go of passes whose anchors have changed."""
+        current = set(self._confirmed.anchors(obj))
+        stale = [key for key in self._tracks if key[0] == obj and not current.issuperset(key[1].anchors)]
+        for key in stale:
+            del self._tracks[key]

@@ -1,0 +1,108 @@
+"""``napari-sam2 batch`` as it is called; the work itself is made up."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from napari_sam2 import batch, cli
+from napari_sam2.batch import ModelChoice, Outcome, Plan
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.tif", "b.tif", "c.tif"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "results").mkdir()
+    return tmp_path
+
+
+class FakeRun:
+    """Stands in for the run: gives outcomes, and notes what was asked."""
+
+    def __init__(self, *outcomes: Outcome | BaseException) -> None:
+        self.outcomes = outcomes
+        self.plan: Plan | None = None
+        self.options: dict[str, object] = {}
+        self.is_closed = False
+
+    def __call__(self, plan: Plan, **options: object) -> Generator[Outcome]:
+        self.plan, self.options = plan, options
+        try:
+            for each in self.outcomes:
+                if isinstance(each, BaseException):
+                    raise each
+                yield each
+        finally:
+            self.is_closed = True
+
+
+def call(monkeypatch: pytest.MonkeyPatch, run: FakeRun, *arguments: object) -> int:
+    monkeypatch.setattr(batch, "run", run)
+    return cli.run(["batch", *map(str, arguments)])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_report_says_what_happened(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = FakeRun(
+        Outcome("c", "failed", 1.0, error="no such file, it seems"),
+        Outcome("a", "done", 12.345, 20, 3, 20, 0, "tcp://here", "a_labels.ome.zarr", notes="slow"),
+        Outcome("b", "skipped", 0.1, 20, 2),
+    )
+    assert call(monkeypatch, run, folder) == 1
+    report = rows(folder / "results" / "report.csv")
+    assert [row["name"] for row in report] == ["a", "b", "c"]
+    first = ["a", "done", "12.35", "20", "3", "20", "0", "tcp://here", "a_labels.ome.zarr", "", "slow"]
+    assert list(report[0].values()) == first
+    assert list(report[0])[:5] == ["name", "status", "seconds", "frames", "objects"]
+    assert report[2]["error"] == "no such file, it seems"
+    out, err = capsys.readouterr()
+    assert "1 done, 1 skipped, 1 failed" in out
+    assert "c: no such file, it seems" in err
+    assert run.is_closed
+
+
+def test_options_reach_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = FakeRun(*(Outcome(name, "done") for name in "abc"))
+    more = ["--output", folder / "results", "--session", "one.sam2.json", "--output-format", "tif"]
+    more += ["--model", "sam2.1-tiny", "--device", "cpu", "--image-size", "512", "--precision", "float32"]
+    more += ["--scheduler", "tcp://there:8786", "--workers", "3", "--report", folder / "r.csv"]
+    assert call(monkeypatch, run, folder, *more) == 0
+    assert run.plan is not None
+    assert run.plan.model == ModelChoice("sam2.1-tiny", "cpu", 512, "float32")
+    assert run.plan.options.format == "tif"
+    assert {each.session for each in run.plan.sequences} == {Path("one.sam2.json")}
+    assert run.options == {"scheduler": "tcp://there:8786", "workers": 3}
+    assert len(rows(folder / "r.csv")) == 3
+
+
+def test_ctrl_c_keeps_the_report(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = FakeRun(Outcome("b", "done"), KeyboardInterrupt())
+    assert call(monkeypatch, run, folder) == 130
+    assert [row["name"] for row in rows(folder / "results" / "report.csv")] == ["b"]
+    assert "the same command goes on. 1 done" in capsys.readouterr().out
+    assert run.is_closed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["missing.toml"], "there is no plan"), ([".", "--workers", "0"], "--workers 0: at least one")],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["batch", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1

@@ -1,0 +1,92 @@
+"""A real viewer, and the promise that nothing is left of it."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+
+import napari
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QApplication
+
+from tests._napari.dock import MIDDLE, Dock, add_frames
+from tests._napari.hand import Hand
+from tests.fakes import FakeModel
+
+
+@pytest.fixture
+def open_viewer(make_napari_viewer: Callable[..., napari.Viewer]) -> Iterator[Callable[[], napari.Viewer]]:
+    """Return a function that opens a real viewer; widgets and threads that are left behind fail the test."""
+    threads = set(threading.enumerate())
+
+    def opened() -> napari.Viewer:
+        return make_napari_viewer(show=True, strict_qt="raise")
+
+    yield opened
+    # Libraries keep threads of their own, such as zarr's.
+    new = set(threading.enumerate()) - threads
+    left = [thread for thread in new if thread.name.startswith("napari-sam2")]
+    assert not left, f"threads are left: {left}"
+
+
+@pytest.fixture
+def viewer(open_viewer: Callable[[], napari.Viewer]) -> napari.Viewer:
+    """Return a real viewer, shown."""
+    return open_viewer()
+
+
+@pytest.fixture(scope="module")
+def shared_viewer(qapp: QApplication) -> Iterator[napari.Viewer]:
+    """Return a real viewer that is opened once for a module, since that takes seconds."""
+    before = {id(widget) for widget in qapp.topLevelWidgets()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
+        patch.setattr(
+            "napari._qt.qt_main_window._QtMainWindow._save_current_window_settings", lambda *_: None
+        )
+        viewer = napari.Viewer(show=True, show_welcome_screen=False)
+        yield viewer
+        viewer.close()
+        del viewer
+        qapp.processEvents()
+        gc.collect()
+        qapp.processEvents()
+    left = [widget for widget in qapp.topLevelWidgets() if id(widget) not in before and widget.isVisible()]
+    assert not left, f"widgets are left: {left}"
+
+
+@pytest.fixture
+def hand(viewer: napari.Viewer) -> Hand:
+    """Return mouse and keyboard of the viewer."""
+    return Hand(viewer)
+
+
+@pytest.fixture
+def model(qapp: object) -> ViewerModel:
+    """Return a viewer without a window: quick, for all that needs neither mouse nor pictures."""
+    return ViewerModel()
+
+
+@pytest.fixture
+def dock(viewer: napari.Viewer, fake_model: FakeModel) -> Iterator[Dock]:
+    """Return a dock over nine frames in a real viewer, with a network that answers at once."""
+    add_frames(viewer)
+    dock = Dock(viewer, fake_model)
+    viewer.window.add_dock_widget(dock.widget, name="SAM 2")
+    dock.show(MIDDLE)
+    dock.wait()
+    yield dock
+    dock.widget.controller.close()
+
+
+@pytest.fixture
+def bench(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
+    """Return the same with a viewer that has no window: quick, for all that needs no mouse."""
+    add_frames(model)
+    dock = Dock(model, fake_model)
+    dock.show(MIDDLE)
+    dock.wait()
+    yield dock
+    dock.end()

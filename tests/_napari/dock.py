@@ -1,0 +1,115 @@
+"""A dock with a network that answers at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QEvent, QEventLoop, QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_sam2._napari.prompt_layers import PromptLayers
+from napari_sam2._napari.state import DockState
+from napari_sam2._napari.widget import Sam2Widget
+from napari_sam2.prompts import FramePrompts
+from tests.fakes import FakeModel, click, plain_frames
+
+COUNT, MIDDLE = 9, 4
+
+
+def frames(count: int = COUNT) -> NDArray[np.uint8]:
+    """Return frames that the fake network can tell apart, and on which it tracks small masks."""
+    return plain_frames(count) + np.uint8(60)
+
+
+def add_frames(viewer: Any, count: int = COUNT, **options: Any) -> Any:
+    return viewer.add_image(frames(count), name="cells", **{"contrast_limits": (0, 255), **options})
+
+
+def pause(milliseconds: int) -> None:
+    """Let the event loop turn for a while."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def until(condition: Any, seconds: float = 20.0) -> None:
+    """Let the event loop turn until something has happened."""
+    for _ in range(int(seconds / 0.005)):
+        if condition():
+            return
+        pause(5)
+    raise AssertionError("it did not happen in time")
+
+
+class Dock:
+    """A dock, and what tests do with it."""
+
+    def __init__(self, viewer: Any, fake: FakeModel) -> None:
+        self.viewer = viewer
+        self.fake = fake
+        self.widget = Sam2Widget(viewer, loader=lambda _: fake.as_model())
+        self.controller = self.widget.controller
+        self.view = self.widget.view
+        self.controller.ahead.choose_live(False)
+        self.failures: list[Exception] = []
+        self.controller.space.fail = self.failures.append
+
+    def wait(self) -> None:
+        """Wait until all is done; what fails is an error, unless the test takes it."""
+        pause(1)  # the layers are read on the next turn of the event loop
+        self.widget.wait()
+        if self.failures:
+            raise self.failures.pop()
+
+    def prompt(self, obj: int, frame: int, y: float, x: float) -> None:
+        """Say as a script does where an object is."""
+        self.set(obj, frame, click(y, x))
+
+    def set(self, obj: int, frame: int, prompts: FramePrompts) -> None:
+        self.widget.set_prompts(obj, frame, prompts)
+        self.wait()
+
+    def propagate(self) -> None:
+        self.widget.propagate(wait=True)
+        self.wait()
+
+    @property
+    def layers(self) -> PromptLayers:
+        layers = self.controller.space.layers
+        assert layers is not None
+        return layers
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        labels: NDArray[Any] = self.layers.labels.data
+        return labels
+
+    @property
+    def on(self) -> list[int]:
+        """Frames that show labels."""
+        return [int(frame) for frame in np.flatnonzero(self.labels.any(axis=(1, 2)))]
+
+    @property
+    def session(self) -> Any:
+        session = self.widget.session
+        assert session is not None
+        return session
+
+    @property
+    def state(self) -> DockState:
+        return self.controller.state()
+
+    @property
+    def activity(self) -> str:
+        return self.state.progress.activity.value
+
+    def show(self, frame: int) -> None:
+        self.viewer.dims.set_current_step(0, frame)
+
+    def end(self) -> None:
+        """Close it, and see that nothing is left."""
+        self.controller.close()
+        self.widget.deleteLater()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

@@ -1,0 +1,135 @@
+"""Sessions are saved by themselves, now and then, and found again by whoever starts next."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_sam2._napari.autosave import Autosave, autosave_folder, read_recovery
+from napari_sam2.session import Session
+from tests.fakes import SHAPE, FakeModel, plain_frames
+
+COUNT = 4
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def painted(*frames: int) -> Session:
+    session = Session(plain_frames(COUNT), model=FakeModel().as_model())
+    for frame in frames:
+        session.paint(1, frame, np.ones(SHAPE, bool))
+    return session
+
+
+def test_a_crash_loses_nothing(tmp_path: Path) -> None:
+    session = painted(0, 2)
+    assert Autosave(tmp_path / "auto").save(session, name="embryo")
+    (found,) = Autosave(tmp_path / "auto").recoveries()
+    assert (found.name, found.objects, found.frames) == ("embryo", 1, 2)
+    assert found.checksum == session.volume.checksum()
+    assert abs(found.saved_at - time.time()) < 60
+    loaded = Session.load(found.folder, plain_frames(COUNT), session.model)
+    np.testing.assert_array_equal(loaded.labels, session.labels)
+
+
+def test_only_sessions_of_these_images_are_found(tmp_path: Path) -> None:
+    Autosave(tmp_path).save(painted(0), name="one")
+    later = Autosave(tmp_path)
+    assert later.recoveries("other") == ()
+    assert [each.name for each in later.recoveries(painted().volume.checksum())] == ["one"]
+
+
+def test_saving_rests_for_a_while(tmp_path: Path) -> None:
+    clock = Clock()
+    autosave = Autosave(tmp_path, every=20, clock=clock)
+    session = painted(0)
+    assert autosave.save(session)
+    session.paint(1, 1, np.ones(SHAPE, bool))
+    clock.now += 19
+    assert not autosave.save(session)
+    clock.now += 1
+    assert autosave.save(session)
+    clock.now += 50
+    assert not autosave.save(session), "nothing has changed"
+    session.undo()
+    assert autosave.save(session)
+    session.redo()
+    assert not autosave.save(session)
+    assert autosave.save(session, now=True)
+
+
+def test_a_session_in_which_nothing_was_done_is_not_saved(tmp_path: Path) -> None:
+    autosave = Autosave(tmp_path)
+    session = painted(0)
+    session.undo()
+    assert not autosave.save(session)
+    assert not any(tmp_path.iterdir())
+
+
+def test_ones_own_sessions_are_no_recoveries(tmp_path: Path) -> None:
+    autosave = Autosave(tmp_path)
+    one, two = painted(0), painted(1)
+    autosave.save(one)
+    autosave.save(two)
+    assert autosave.recoveries() == ()
+    assert len(Autosave(tmp_path).recoveries()) == 2
+    autosave.forget(one)
+    assert len(Autosave(tmp_path).recoveries()) == 1
+    autosave.forget(one)
+    one.paint(1, 3, np.ones(SHAPE, bool))
+    assert autosave.save(one)
+    assert len(Autosave(tmp_path).recoveries()) == 2
+
+
+def test_a_recovered_session_goes_on_as_ones_own(tmp_path: Path) -> None:
+    Autosave(tmp_path).save(painted(0), name="embryo")
+    autosave = Autosave(tmp_path)
+    (found,) = autosave.recoveries()
+    loaded = Session.load(found.folder, plain_frames(COUNT), FakeModel().as_model())
+    autosave.take_over(found, loaded)
+    assert autosave.recoveries() == ()
+    (again,) = Autosave(tmp_path).recoveries()
+    assert again.folder != found.folder
+    assert again.name == "embryo"
+    autosave.discard(again)
+    assert Autosave(tmp_path).recoveries() == ()
+
+
+def test_the_newest_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    for days in (40, 3, 2, 1):
+        monkeypatch.setattr(time, "time", lambda days=days: now - days * 24 * 60 * 60)
+        Autosave(tmp_path).save(painted(0), name=str(days))
+    monkeypatch.undo()
+    autosave = Autosave(tmp_path)
+    assert [each.name for each in autosave.recoveries()] == ["1", "2", "3", "40"]
+    autosave.clean()
+    assert [each.name for each in autosave.recoveries()] == ["1", "2", "3"]
+    autosave.clean(most=2)
+    assert [each.name for each in autosave.recoveries()] == ["1", "2"]
+
+
+def test_other_folders_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "journal.json").write_text('{"format": "napari-sam2 journal", "version": 1}')
+    (tmp_path / "file").write_text("")
+    autosave = Autosave(tmp_path)
+    assert autosave.recoveries() == ()
+    assert read_recovery(tmp_path / "broken") is None
+    autosave.clean(days=0, most=0)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert Autosave(tmp_path / "missing").recoveries() == ()
+
+
+def test_sessions_go_to_the_cache_folder() -> None:
+    assert autosave_folder().parts[-2:] == ("napari-sam2", "autosave")

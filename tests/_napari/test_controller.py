@@ -1,0 +1,306 @@
+"""From prompts to labels: threads, order, undo, files."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_sam2._napari.desk import Desk
+from napari_sam2._napari.worker import Priority
+from napari_sam2.prompts import FramePrompts, PromptKey
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, until
+from tests.fakes import SHAPE, FakeModel, click
+
+pytestmark = pytest.mark.gui
+ALL = list(range(COUNT))
+
+
+def test_a_prompt_shows_its_mask_and_a_row(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert bench.on == [MIDDLE]
+    assert bench.labels[MIDDLE, 8, 10] == 1
+    (row,) = bench.state.objects.rows
+    assert (row.obj, row.prompts, row.frames) == (1, 1, 1)
+
+
+def test_what_the_layer_shows_is_not_what_the_session_writes(bench: Dock) -> None:
+    assert not np.shares_memory(bench.labels, bench.session.labels)
+
+
+def test_labels_appear_frame_by_frame_on_this_thread(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, tuple[int, ...]]] = []
+    write = bench.layers.write
+
+    def noting(changes: Any, geometry: Any = None) -> None:
+        seen.append((threading.current_thread().name, tuple(change.frame for change in changes)))
+        write(changes, geometry)
+
+    monkeypatch.setattr(bench.layers, "write", noting)
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    assert {name for name, _ in seen} == {threading.main_thread().name}
+    assert sorted(frame for _, (frame,) in seen) == ALL
+    assert bench.on == ALL
+    np.testing.assert_array_equal(bench.labels, bench.session.labels)
+
+
+def noting(method: Any, names: set[str]) -> Any:
+    def noted(self: Desk, *args: Any, **kwargs: Any) -> Any:
+        names.add(threading.current_thread().name)
+        return method(self, *args, **kwargs)
+
+    return noted
+
+
+def test_every_call_of_the_session_is_on_the_inference_thread(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: set[str] = set()
+    for name in ("declare", "steps", "undo", "redo", "edit", "answer"):
+        monkeypatch.setattr(Desk, name, noting(getattr(Desk, name), names))
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    for signal in (bench.view.undo_requested, bench.view.redo_requested, bench.view.lock_here):
+        signal.emit()
+        bench.wait()
+    assert names == {"napari-sam2-inference"}
+
+
+def test_undo_and_redo(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    one = bench.labels.copy()
+    bench.set(1, MIDDLE, click(8, 10, (16, 10, True)))
+    two = bench.labels.copy()
+    assert (two != one).any()
+    bench.propagate()
+    assert bench.state.progress.undo_label == "Propagate"
+    for wanted, points in ((two, 2), (one, 1)):
+        bench.view.undo_requested.emit()
+        bench.wait()
+        np.testing.assert_array_equal(bench.labels, wanted)
+        assert len(bench.layers.points.data) == points
+    bench.view.redo_requested.emit()
+    bench.wait()
+    np.testing.assert_array_equal(bench.labels, two)
+    assert len(bench.layers.points.data) == 2
+
+
+def test_moving_and_deleting_points_take_the_same_path(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    points = bench.layers.points
+    points.data = bench.layers.geometry.to_layers(MIDDLE, [[16, 10]])
+    bench.wait()
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].points == ((16, 10),)
+    assert bench.labels[MIDDLE, 16, 10] == 1
+    assert bench.labels[MIDDLE, 5, 10] == 0
+    points.selected_data = {0}
+    points.remove_selected()
+    bench.wait()
+    assert not bench.labels.any()
+    assert not bench.session.prompts
+
+
+def test_of_fast_clicks_the_latest_wins(bench: Dock) -> None:
+    gate, entered = threading.Event(), threading.Event()
+    bench.controller.worker.submit(_holding(entered, gate))
+    assert entered.wait(10)
+    for x in (3, 5, 8, 12):
+        bench.widget.set_prompts(1, MIDDLE, click(8, x))
+    gate.set()
+    bench.wait()
+    assert bench.labels[MIDDLE, 8, 12] == 1
+    bench.view.undo_requested.emit()
+    bench.wait()
+    assert not bench.session.prompts, "the others were not even asked for"
+
+
+def _holding(entered: threading.Event, gate: threading.Event) -> Any:
+    def hold() -> None:
+        entered.set()
+        gate.wait(10)
+
+    return hold
+
+
+def test_cancelling_keeps_what_is_done(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    step, gate = bench.fake.step, threading.Semaphore(2)
+    monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
+    bench.widget.propagate()
+    until(lambda: len(bench.on) == 3)
+    assert bench.activity == "propagating"
+    assert (bench.state.progress.done, bench.state.progress.total) == (3, COUNT)
+    bench.view.cancel_requested.emit()
+    gate.release(20)
+    bench.wait()
+    assert 3 <= len(bench.on) <= 4, "the step that was under way may end"
+    np.testing.assert_array_equal(bench.labels, bench.session.labels)
+    assert bench.activity == "idle"
+    assert bench.state.progress.undo_label == "Propagate"
+    assert bench.state.objects.rows[0].frames == len(bench.on)
+
+
+def test_a_click_goes_between_two_groups_and_the_propagation_resumes(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for obj in range(1, 17):
+        bench.prompt(obj, MIDDLE, 1 + obj, 10)
+    step, gate = bench.fake.step, threading.Semaphore(5)
+    monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
+    bench.widget.propagate()
+    until(lambda: len(bench.fake.batches) == 5)
+    asked = len(bench.fake.asked)
+    bench.widget.set_prompts(17, MIDDLE, click(20, 4))
+    until(lambda: bench.controller.worker.waits(Priority.CLICK) or len(bench.fake.asked) > asked)
+    gate.release()  # the group that is under way
+    until(lambda: len(bench.fake.asked) > asked)
+    assert len(bench.fake.batches) <= 7, "the click waited for one group, not for a frame of sixteen"
+    gate.release(1000)
+    bench.wait()
+    assert 17 in bench.session.objects
+    assert bench.on == ALL
+
+
+def test_pause_and_resume(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.widget.propagate()
+    bench.view.pause_toggled.emit()
+    bench.wait()
+    assert bench.activity == "paused"
+    assert bench.on != ALL
+    bench.view.pause_toggled.emit()
+    bench.wait()
+    assert bench.on == ALL
+
+
+def test_ranges_and_single_objects(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE, 16, 10)
+    bench.view.propagate_range_requested.emit(MIDDLE, MIDDLE + 1)
+    bench.wait()
+    assert bench.on == [MIDDLE, MIDDLE + 1]
+    bench.view.propagate_object_requested.emit(2)
+    bench.wait()
+    rows = {row.obj: row.frames for row in bench.state.objects.rows}
+    assert rows[1] <= 2 < rows[2]
+
+
+def test_save_and_load(bench: Dock, tmp_path: Path) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    before = bench.labels.copy()
+    bench.view.save_requested.emit(str(tmp_path / "cells"))
+    bench.wait()
+    assert (tmp_path / "cells.sam2.json").is_file()
+    bench.prompt(2, 0, 20, 4)
+    assert (bench.labels != before).any()
+    asked = len(bench.fake.asked)
+    bench.view.load_requested.emit(str(tmp_path / "cells.sam2.json"))
+    bench.wait()
+    np.testing.assert_array_equal(bench.labels, before)
+    assert len(bench.layers.points.data) == 1
+    assert len(bench.fake.asked) == asked, "loading computes nothing"
+
+
+def test_exports(bench: Dock, tmp_path: Path) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    for name in ("labels.tif", "labels.ome.zarr", "objects.csv"):
+        bench.view.export_requested.emit(str(tmp_path / name))
+    bench.wait()
+    assert {path.name for path in tmp_path.iterdir()} == {"labels.tif", "labels.ome.zarr", "objects.csv"}
+
+
+def test_errors_are_told_and_the_layers_show_what_the_session_has(bench: Dock, tmp_path: Path) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    for frame, y in ((MIDDLE, 1000), (COUNT, 8)):
+        with pytest.raises(ValueError, match=str(y if frame == MIDDLE else frame)):
+            bench.set(1, frame, click(y, 10))
+    bench.view.lock_here.emit()
+    bench.wait()
+    bench.layers.points.data = bench.layers.geometry.to_layers(MIDDLE, [[16, 10]])
+    with pytest.raises(ValueError, match="locked"):
+        bench.wait()
+    bench.wait()
+    assert len(bench.layers.points.data) == 1
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].points == ((8, 10),)
+    bench.view.load_requested.emit(str(tmp_path / "nothing.sam2.json"))
+    with pytest.raises((ValueError, OSError)):
+        bench.wait()
+    bench.prompt(2, MIDDLE, 16, 10)
+    assert bench.labels[MIDDLE, 16, 10] == 2
+
+
+def test_scripts(bench: Dock) -> None:
+    bench.prompt(2, MIDDLE, 16, 10)
+    bench.propagate()
+    assert bench.session.labels[0, 16, 10] == 2
+    assert len(bench.layers.points.data) == 1
+    bench.set(2, MIDDLE, FramePrompts())
+    assert not bench.session.prompts
+    assert not len(bench.layers.points.data)
+
+
+def test_there_is_no_session_without_an_image(model: ViewerModel, fake_model: FakeModel) -> None:
+    dock = Dock(model, fake_model)
+    assert dock.widget.session is None
+    with pytest.raises(RuntimeError, match="choose an image layer"):
+        dock.widget.set_prompts(1, 0, click(3, 3))
+    add_frames(model)
+    dock.wait()
+    assert dock.session.volume.shape == (COUNT, *SHAPE)
+    dock.end()
+
+
+def test_the_image_is_deleted_in_the_middle_of_work(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.widget.propagate()
+    bench.viewer.layers.remove("cells")
+    bench.wait()
+    assert bench.widget.session is None
+    assert not bench.controller.tracking.running
+    assert [layer.name for layer in bench.viewer.layers if type(layer).__name__ == "Labels"] == [
+        "cells labels"
+    ]
+
+
+def test_a_layer_of_ours_is_deleted_in_the_middle_of_work(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.widget.propagate()
+    bench.viewer.layers.remove(bench.layers.labels)
+    bench.wait()
+    assert not bench.controller.tracking.running
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert bench.labels[MIDDLE, 8, 10] == 1
+
+
+def test_two_viewers(bench: Dock) -> None:
+    other_model = FakeModel()
+    other_viewer = ViewerModel()
+    add_frames(other_viewer)
+    other = Dock(other_viewer, other_model)
+    other.prompt(1, 0, 8, 10)
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert (bench.on, other.on) == ([MIDDLE], [0])
+    other.end()
+    bench.propagate()
+    assert bench.on == ALL
+
+
+def test_a_second_image_of_another_shape(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    first = bench.layers.labels
+    bench.viewer.add_image(np.full((4, 30, 26), 60, np.uint8), name="other", contrast_limits=(0, 255))
+    assert bench.controller.space.image is bench.viewer.layers["cells"], "work is not left by itself"
+    bench.view.image_chosen.emit(1)
+    bench.wait()
+    assert bench.session.volume.shape == (4, 30, 26)
+    assert bench.labels.shape == (4, 30, 26)
+    assert first in bench.viewer.layers, "labels that hold something stay"
+    bench.prompt(1, 2, 20, 20)
+    assert bench.on == [2]

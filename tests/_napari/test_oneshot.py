@@ -1,0 +1,159 @@
+"""Prompts of layers in, a Labels layer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels, Layer, Points, Shapes
+
+from napari_sam2._model import weights
+from napari_sam2._napari.oneshot import axis_choices, propagate_prompts, propagate_widget, read_layers
+from napari_sam2.prompts import FramePrompts, PromptKey
+from tests._napari.dock import until
+from tests.fakes import SHAPE, FakeModel, plain_frames
+
+COUNT = 6
+
+
+def image(**options: Any) -> Image:
+    data = plain_frames(COUNT) + np.uint8(60)
+    said = {"name": "cells", "contrast_limits": (0, 255), "axis_labels": ("t", "y", "x")}
+    return Image(data, **{**said, **options})
+
+
+def placed(result: Any) -> Labels:
+    data, kwargs, kind = result
+    assert kind == "labels"
+    return Labels(data, **kwargs)
+
+
+def objects(labels: Labels) -> list[int]:
+    return [int(value) for value in np.unique(labels.data) if value]
+
+
+def rectangle(frame: int, y0: float, x0: float, y1: float, x1: float) -> list[list[float]]:
+    return [[frame, y0, x0], [frame, y0, x1], [frame, y1, x1], [frame, y1, x0]]
+
+
+def test_a_point_is_tracked_through_all_frames(fake_model: FakeModel) -> None:
+    layer = Points([[2, 10, 8]])
+    result = placed(propagate_prompts(image(), points=layer, model=fake_model.as_model()))
+    assert result.data.shape == (COUNT, *SHAPE)
+    assert result.data.dtype == np.uint16
+    assert (result.data == 1).any(axis=(1, 2)).all()
+    assert result.data[2, 10, 8] == 1
+    assert result.name == "cells tracked"
+
+
+def test_the_labels_lie_where_the_image_does(fake_model: FakeModel) -> None:
+    there = {"scale": (4, 0.5, 0.5), "translate": (7, 1, 2), "units": ("s", "um", "um")}
+    seen = image(**there)
+    layer = Points([seen.data_to_world((2, 10, 8))])
+    result = placed(propagate_prompts(seen, points=layer, model=fake_model.as_model()))
+    np.testing.assert_allclose(result.scale, seen.scale)
+    np.testing.assert_allclose(result.translate, seen.translate)
+    assert result.units == seen.units
+    assert result.axis_labels == seen.axis_labels
+    assert result.data[2, 10, 8] == 1
+
+
+def test_each_kind_of_layer_gives_objects_of_its_own() -> None:
+    mask = np.zeros((COUNT, *SHAPE), np.uint8)
+    mask[1, 2:5, 3:6] = 7
+    layers = Labels(mask), Points([[0, 10, 8], [3, 4, 4]]), Shapes([rectangle(2, 2, 3, 12, 15)])
+    found = read_layers(image(), layers).prompts
+    assert list(found) == [PromptKey(7, 1), PromptKey(8, 0), PromptKey(9, 3), PromptKey(10, 2)]
+    assert found[PromptKey(7, 1)] == FramePrompts(mask=mask[1] > 0)
+    assert found[PromptKey(8, 0)] == FramePrompts([(10, 8)], [True])
+    assert found[PromptKey(10, 2)].box == (2, 3, 12, 15)
+
+
+def test_equal_numbers_are_one_object() -> None:
+    points = Points([[2, 10, 8], [2, 4, 4]], features={"object": [3, 3], "positive": [True, False]})
+    boxes = Shapes([rectangle(2, 2, 3, 12, 15)], features={"object": [3]})
+    found = read_layers(image(), (None, points, boxes)).prompts
+    assert found == {
+        PromptKey(3, 2): FramePrompts([(10, 8), (4, 4)], [True, False], box=(2, 3, 12, 15)),
+    }
+
+
+def test_layers_without_frames_count_on_the_frame_that_is_said(fake_model: FakeModel) -> None:
+    layer = Points([[10, 8]])
+    assert list(read_layers(image(), (layer,), frame=4).prompts) == [PromptKey(1, 4)]
+
+
+def test_the_direction_counts(fake_model: FakeModel) -> None:
+    layer = Points([[2, 10, 8]])
+    options: dict[str, Any] = {"points": layer, "model": fake_model.as_model()}
+    forward = placed(propagate_prompts(image(), direction="forward", **options))
+    assert np.flatnonzero(forward.data.any(axis=(1, 2))).tolist() == [2, 3, 4, 5]
+
+
+def test_other_axes_are_fixed(fake_model: FakeModel) -> None:
+    data = np.stack([plain_frames(COUNT)] * 2) + np.uint8(60)
+    seen = Image(data, contrast_limits=(0, 255), axis_labels=("t", "z", "y", "x"))
+    layer = Points([[1, 2, 10, 8]])
+    model = fake_model.as_model()
+    result = placed(propagate_prompts(seen, points=layer, index={0: 1}, model=model))
+    assert result.data.shape == data.shape
+    assert not result.data[0].any()
+    assert result.data[1].any(axis=(1, 2)).all()
+    along_t = placed(propagate_prompts(seen, points=layer, axis=0, index={1: 2}, model=model))
+    assert along_t.data.any(axis=(2, 3)).tolist() == [[False, False, True, False, False, False]] * 2
+
+
+def test_large_ids_have_wide_labels(fake_model: FakeModel) -> None:
+    layer = Points([[2, 10, 8]], features={"object": [70000]})
+    result = placed(propagate_prompts(image(), points=layer, model=fake_model.as_model()))
+    assert objects(result) == [70000]
+
+
+@pytest.mark.parametrize(
+    ("layers", "options", "message"),
+    [
+        ((), {}, "No prompt lies in “cells”: choose a layer"),
+        ((Points(np.zeros((0, 3))),), {}, "No prompt lies in"),
+        ((Points([[2, 900, 900]]),), {}, "No prompt lies in"),
+        ((Points([[2, 10, 8]]),), {"axis": 3}, "has no axis 3: its axes are 0 to 2"),
+    ],
+)
+def test_what_cannot_be_tracked_is_told(layers: tuple[Layer, ...], options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_layers(image(), layers, **options)
+
+
+def test_an_image_without_numbers_is_refused() -> None:
+    with pytest.raises(ValueError, match="convert it to integers or floats"):
+        read_layers(Image(np.zeros((2, 9, 9), bool)), (Points([[0, 2, 2]]),))
+
+
+@pytest.mark.gui
+def test_the_button_adds_a_layer(
+    open_viewer: Callable[[], Any], fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "load_model", lambda name: fake_model.as_model())
+    viewer = open_viewer()
+    viewer.add_layer(image(scale=(1, 0.5, 0.5)))
+    points = viewer.add_points([[5.0, 4.0]], name="clicks")
+    widget = propagate_widget()
+    viewer.window.add_dock_widget(widget, name="Propagate prompts")
+    viewer.dims.set_point(0, 3)
+    assert widget.image.value is viewer.layers["cells"]
+    assert [name for name, _ in axis_choices(widget.axis)] == ["as the image says", "t (axis 0)"]
+    widget.points.value = points
+    widget.boxes.value = widget.mask.value = None
+    worker: Any = widget()  # type: ignore[call-arg]  # the widget fills them in
+    until(lambda: "cells tracked" in viewer.layers)
+    until(lambda: not worker.is_running)
+    labels = viewer.layers["cells tracked"]
+    assert labels.data[3, 10, 8] == 1
+    assert labels.data.any(axis=(1, 2)).all()
+    np.testing.assert_allclose(labels.scale, (1, 0.5, 0.5))
+
+
+def test_axes_are_listed_without_an_image(qapp: object) -> None:
+    assert axis_choices(None) == [("as the image says", -1)]
+    assert len(propagate_widget().axis.choices) == 1

@@ -1,0 +1,85 @@
+"""What was painted is what differs from what was written."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from napari_sam2._napari.strokes import LabelRecord, Sweep, strokes_between
+from napari_sam2.placement import Box
+
+Frame = npt.NDArray[np.uint16]
+FRAMES = arrays(np.uint16, (4, 5), elements=st.integers(0, 3))
+
+
+@given(FRAMES, FRAMES)
+def test_strokes_tell_all_that_changed(before: Frame, after: Frame) -> None:
+    strokes = strokes_between(3, before, after)
+    told = {stroke.obj: stroke for stroke in strokes}
+    assert [stroke.obj for stroke in strokes] == sorted(told)
+    for obj in range(1, 4):
+        changed = ((before == obj) != (after == obj)).any()
+        assert (obj in told) == changed
+        if changed:
+            assert told[obj].frame == 3
+            assert np.array_equal(told[obj].mask, after == obj)
+            lost = (before == obj) & (after != obj)
+            only_covered = not ((after == obj) & (before != obj)).any() and not (lost & (after == 0)).any()
+            assert told[obj].overpainted == only_covered
+
+
+@given(FRAMES, FRAMES)
+def test_a_frame_is_told_once(before: Frame, after: Frame) -> None:
+    record = LabelRecord(before[None])
+    assert len(record.take(0, after)) == len(strokes_between(0, before, after))
+    assert record.take(0, after) == ()
+
+
+def test_erased_entirely() -> None:
+    record = LabelRecord(np.full((1, 2, 2), 4, np.uint16))
+    (stroke,) = record.take(0, np.zeros((2, 2), np.uint16))
+    assert (stroke.obj, stroke.overpainted) == (4, False)
+    assert not stroke.mask.any()
+
+
+def test_what_is_written_is_no_stroke() -> None:
+    frames = np.zeros((2, 4, 4), np.uint16)
+    record = LabelRecord(frames)
+    record.ensure(1, frames[1])
+    frames[1, 1:3, 1:3] = 5
+    record.put(1, Box(1, 1, 3, 3), frames[1, 1:3, 1:3])
+    assert record.take(1, frames[1]) == ()
+
+
+def test_wider_labels_fit() -> None:
+    record = LabelRecord(np.ones((1, 2, 2), np.uint16))
+    record.put(0, Box(0, 0, 1, 1), np.array([[70_000]], np.uint32))
+    assert record.take(0, np.array([[70_000, 1], [1, 1]], np.uint32)) == ()
+
+
+def test_a_sweep_goes_on_where_it_stopped() -> None:
+    frames = np.zeros((6, 3, 3), np.uint16)
+    record = LabelRecord(frames)
+    frames[1, 0, 0], frames[4, 1, 1], frames[5, 2, 2] = 3, 2, 1
+    sweep, seen = Sweep(record, 4), list[int]()
+
+    def frame_of(frame: int) -> Frame:
+        seen.append(frame)
+        return frames[frame]
+
+    steps = 1
+    while not sweep.step(frame_of, 0.0):
+        steps += 1
+    assert steps == 6
+    assert seen[0] == 4
+    assert sorted(seen) == list(range(6))
+    assert [(stroke.frame, stroke.obj) for stroke in sweep.found()] == [(1, 3), (4, 2), (5, 1)]
+    assert sweep.found() == []
+
+
+def test_a_quick_sweep_is_one_step() -> None:
+    frames = np.zeros((50, 3, 3), np.uint16)
+    assert Sweep(LabelRecord(frames), 20).step(lambda frame: frames[frame], 10.0)

@@ -1,0 +1,69 @@
+"""The dock in a real viewer, with mouse and keys, and how it ends."""
+
+from __future__ import annotations
+
+import napari
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_sam2._napari.state import Tool
+from napari_sam2._napari.widget import Sam2Widget
+from tests._napari.dock import MIDDLE, Dock, add_frames, pause
+from tests._napari.hand import CONTROL, SHIFT, Hand
+
+pytestmark = pytest.mark.gui
+
+
+def click(dock: Dock, hand: Hand, y: float, x: float) -> None:
+    """Click with the mouse and wait for the answer."""
+    hand.click(dock.layers.geometry.to_layer(dock.controller.space.frame, y, x))
+    dock.wait()
+
+
+def test_click_see_propagate_undo(dock: Dock, hand: Hand) -> None:
+    assert dock.state.tools.tool is Tool.POINT
+    assert dock.viewer.layers.selection.active is dock.layers.points
+    click(dock, hand, 8, 10)
+    assert dock.labels[MIDDLE, 8, 10] == 1
+    assert dock.on == [MIDDLE]
+    one = dock.labels.copy()
+    click(dock, hand, 16, 10)
+    assert dock.labels[MIDDLE, 16, 10] == 1
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    dock.wait()
+    np.testing.assert_array_equal(dock.labels, one)
+    assert len(dock.layers.points.data) == 1
+    assert dock.state.progress.can_redo
+    hand.key(Qt.Key.Key_Z, CONTROL | SHIFT)
+    dock.wait()
+    assert len(dock.layers.points.data) == 2
+    hand.key(Qt.Key.Key_G)
+    dock.wait()
+    assert len(dock.on) > 3
+    np.testing.assert_array_equal(dock.labels, dock.session.labels)
+
+
+def test_opened_by_its_name(viewer: napari.Viewer) -> None:
+    add_frames(viewer, 3)
+    dock, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    assert isinstance(widget, Sam2Widget)
+    assert widget.controller.space.viewer is viewer
+    assert widget.controller.space.image is viewer.layers["cells"]
+    widget.wait()
+    assert widget.session is not None
+    viewer.window.remove_dock_widget(dock)
+    assert widget.controller.worker.is_closed
+
+
+@pytest.mark.parametrize("what", ["dock", "viewer"])
+def test_closing_in_the_middle_of_work_leaves_nothing(dock: Dock, what: str) -> None:
+    """The fixtures fail if a thread or a widget is left."""
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.widget.propagate()
+    if what == "dock":
+        dock.viewer.window.remove_dock_widget(dock.widget)
+    else:
+        dock.viewer.close()
+    pause(20)
+    assert dock.controller.worker.is_closed

@@ -1,0 +1,192 @@
+"""Plans on clusters: one in this process, and one of processes of which a worker is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from distributed import Client, KilledWorker, LocalCluster
+
+from napari_sam2 import batch
+from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.batch import running, workers
+from napari_sam2.batch.identity import model_digest
+from napari_sam2.batch.plan import ModelChoice, Options, Plan, SequencePlan
+from napari_sam2.batch.running import chosen_model, run_plan, suggested_workers
+from napari_sam2.io import open_image
+from tests.batch.tiny import write_sequence
+from tests.fakes import seeing_model
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    save_model(seeing_model(), tmp_path / "small.safetensors", half=False)
+    good = [write_sequence(tmp_path, name, frames=5, seed=i) for i, name in enumerate("abc")]
+    (tmp_path / "bad.npy").write_text("no array")
+    bad = SequencePlan("bad", tmp_path / "bad.npy", seeds=good[0].seeds)
+    options = Options(checkpoint_seconds=0)
+    choice = ModelChoice(str(tmp_path / "small.safetensors"))
+    return Plan((good[0], bad, *good[1:]), tmp_path / "results", choice, options)
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """Let workers be threads of this process, and leave its settings alone; gives the networks loaded."""
+    loaded: list[object] = []
+
+    def loading(*args: Any, **options: Any) -> object:
+        loaded.append(load_model(*args, **options))
+        return loaded[-1]
+
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(running, "LocalCluster", partial(LocalCluster, processes=False))
+    monkeypatch.setattr(workers, "keep_memory", lambda: False)
+    monkeypatch.setattr(workers, "cores", lambda: 1)
+    monkeypatch.setattr("napari_sam2._model.weights.load_model", loading)
+    yield loaded
+    torch.set_num_threads(threads)
+
+
+def statuses(plan: Plan, **options: Any) -> dict[str, str]:
+    return {each.name: each.status for each in run_plan(plan, **options)}
+
+
+class TestRun:
+    def test_one_bad_file_keeps_none_from_being_done(self, plan: Plan, in_process: list[object]) -> None:
+        outcomes = {each.name: each for each in run_plan(plan, workers=1)}
+        assert {name: each.status for name, each in outcomes.items()} == {
+            **dict.fromkeys("abc", "done"),
+            "bad": "failed",
+        }
+        assert "bad.npy is not a .npy file" in outcomes["bad"].error
+        assert len(in_process) == 1
+        for name in "abc":
+            assert outcomes[name].labels == str(plan.result(name))
+            assert np.asarray(open_image(plan.result(name)).array[4]).any()
+        assert outcomes["a"].worker == outcomes["b"].worker != ""
+        # Once more: nothing is loaded for what is complete.
+        in_process.clear()
+        assert statuses(plan, workers=1) == {**dict.fromkeys("abc", "skipped"), "bad": "failed"}
+        assert len(in_process) == 1  # for the bad one
+
+    def test_a_model_file_that_changes_meanwhile(
+        self, plan: Plan, in_process: list[object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        weights = model_digest(plan.model)
+        monkeypatch.setattr(running, "model_digest", lambda choice: weights)
+        save_model(seeing_model(seed=6), Path(str(plan.model.name)), half=False)
+        outcomes = list(run_plan(plan, workers=1))
+        assert {each.status for each in outcomes} == {"failed"}
+        assert "have changed since the run began" in outcomes[0].error
+        assert not in_process
+
+    def test_another_model_makes_everything_anew(self, plan: Plan, in_process: list[object]) -> None:
+        alone = replace(plan, sequences=plan.sequences[:1])
+        assert statuses(alone, workers=1) == {"a": "done"}
+        save_model(seeing_model(seed=6), Path(str(plan.model.name)), half=False)
+        assert statuses(alone, workers=1) == {"a": "done"}
+        assert statuses(alone, workers=1) == {"a": "skipped"}
+
+    def test_without_distributed(self, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("napari_sam2.batch.running", "distributed"):
+            monkeypatch.setitem(__import__("sys").modules, name, None)
+        monkeypatch.delitem(__import__("sys").modules, "napari_sam2.batch.running")
+        with pytest.raises(ImportError, match=r"napari-sam2\[batch\]"):
+            batch.run(plan)
+
+
+def kill_worker_of(scheduler: str, task: str, when: Path) -> None:
+    """Kill -9 the worker that does a task, once a file is there."""
+    with Client(scheduler, set_as_default=False) as client:
+        processes = client.run(os.getpid)
+        while not when.exists():
+            time.sleep(0.01)
+        busy = client.processing()
+        address = next(each for each, keys in busy.items() if any(str(key).startswith(task) for key in keys))
+        os.kill(processes[address], signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 on this system")
+def test_a_worker_that_is_killed(plan: Plan) -> None:
+    folder = plan.output.parent
+    long = write_sequence(folder, "long", frames=40)
+    plan = replace(plan, sequences=(long, *plan.sequences))
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs="CRITICAL"
+    ) as cluster:
+        killing = (cluster.scheduler_address, "long", plan.output / "long.unfinished" / "entries-000004.npz")
+        killer = threading.Thread(target=kill_worker_of, args=killing)
+        killer.start()
+        outcomes = {each.name: each for each in run_plan(plan, scheduler=cluster.scheduler_address)}
+        killer.join()
+    assert {name: each.status for name, each in outcomes.items()} == {
+        **dict.fromkeys(("long", "a", "b", "c"), "done"),
+        "bad": "failed",
+    }
+    assert outcomes["long"].resumed >= 8
+    assert outcomes["long"].encoded <= 40 - 4
+    assert np.asarray(open_image(plan.result("long")).array[39]).any()
+    assert not list(plan.output.glob("*.unfinished/labels.ome.zarr/0/c/*/0/0.*"))
+
+
+class DeadFuture:
+    def exception(self) -> BaseException:
+        return cast("BaseException", KilledWorker("a", cast("Any", None), 3))
+
+
+def test_a_sequence_that_kills_all_its_workers() -> None:
+    outcome = running._outcome(DeadFuture(), "a")
+    assert (outcome.name, outcome.status) == ("a", "failed")
+    assert "died" in outcome.error
+
+
+class TestChoices:
+    def plan(self, folder: Path, *models: tuple[str, int]) -> Plan:
+        sequences = []
+        for i, (name, size) in enumerate(models):
+            path = folder / f"{i}.sam2.json"
+            path.write_text(f'{{"model": {{"name": "{name}", "image_size": {size}}}}}')
+            sequences.append(SequencePlan(str(i), folder / f"{i}.tif", session=path))
+        sequences.append(SequencePlan("x", folder / "x.tif", session=folder / "missing.sam2.json"))
+        return Plan(tuple(sequences), folder)
+
+    def test_the_model_of_the_sessions(self, tmp_path: Path) -> None:
+        assert chosen_model(self.plan(tmp_path)) == ModelChoice("nano")
+        plan = self.plan(tmp_path, ("sam2.1-tiny", 512), ("sam2.1-tiny", 512))
+        assert chosen_model(plan) == ModelChoice("sam2.1-tiny", image_size=512)
+        assert chosen_model(replace(plan, model=ModelChoice("nano"))) == ModelChoice("nano")
+        larger = replace(plan, model=ModelChoice(image_size=1024))
+        assert chosen_model(larger) == ModelChoice("sam2.1-tiny", image_size=1024)
+
+    def test_sessions_of_different_models(self, tmp_path: Path) -> None:
+        plan = self.plan(tmp_path, ("sam2.1-tiny", 512), ("nano", 256))
+        with pytest.raises(ValueError, match=r"nano at 256 pixels, sam2\.1-tiny at 512 .*say which"):
+            chosen_model(plan)
+
+    @pytest.mark.parametrize(
+        ("sequences", "gpus", "cores", "memory", "expected"),
+        [(9, 0, 4, 64, 4), (2, 0, 4, 64, 2), (9, 0, 16, 5, 2), (9, 2, 4, 1, 2), (9, 0, 4, 1, 1)],
+    )
+    def test_number_of_workers(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        sequences: int,
+        gpus: int,
+        cores: int,
+        memory: int,
+        expected: int,
+    ) -> None:
+        monkeypatch.setattr(running, "_gpus", lambda device: gpus)
+        monkeypatch.setattr(running, "cores", lambda: cores)
+        monkeypatch.setattr(running, "_memory", lambda: memory * 2**30)
+        assert suggested_workers(sequences, ModelChoice()) == expected

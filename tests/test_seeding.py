@@ -1,0 +1,73 @@
+"""Prompts from label images and sessions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_sam2 import seeding
+from napari_sam2.prompts import FramePrompts, PromptKey
+from tests._cli.fake_session import FakeSession, two_squares
+
+
+def test_labels_of_the_sequence_seed_the_frames_where_they_are() -> None:
+    labels = two_squares()
+    labels[1:] = 0
+    labels[4, 1, 1] = 70_000 % 65_536
+    found = seeding.mask_seeds(labels, labels.shape, 0)
+    assert set(found) == {(1, 0), (2, 0), (70_000 % 65_536, 4)}
+    assert found[1, 0] == FramePrompts(mask=labels[0] == 1)
+
+
+def test_labels_of_one_frame() -> None:
+    labels = two_squares()
+    found = seeding.mask_seeds(labels[2], labels.shape, 5)
+    assert set(found) == {(1, 5), (2, 5)}
+
+
+def test_labels_that_do_not_fit() -> None:
+    labels = two_squares()
+    with pytest.raises(ValueError, match=r"\(6, 40, 47\).*\(6, 40, 48\)"):
+        seeding.mask_seeds(labels[..., :-1], labels.shape, 0)
+    with pytest.raises(ValueError, match="whole numbers, not float32"):
+        seeding.mask_seeds(labels.astype(np.float32), labels.shape, 0)
+
+
+def test_sources_are_joined() -> None:
+    mask = np.zeros((4, 4), bool)
+    mask[1] = True
+    point = FramePrompts(((1, 2),), (True,))
+    joined = seeding.merged({(1, 0): FramePrompts(mask=mask)}, {(1, 0): point, (2, 0): point})
+    assert joined == {(1, 0): FramePrompts(((1, 2),), (True,), mask=mask), (2, 0): point}
+
+
+def test_a_prompt_beside_the_sequence() -> None:
+    with pytest.raises(ValueError, match="frame 6: the frames are 0 to 5"):
+        seeding.check_frames({(1, 6): FramePrompts(((1, 2),), (True,))}, 6)
+
+
+def test_planting() -> None:
+    session = FakeSession(two_squares())
+    given = {(2, 4): FramePrompts(((1, 2),), (True,)), (1, 0): FramePrompts(((1, 2),), (True,))}
+    seeding.plant(session.as_session(), given)
+    assert list(session.prompts) == [PromptKey(1, 0), PromptKey(2, 4)]
+
+
+def test_labels_are_read_from_files(tmp_path: Path) -> None:
+    labels = two_squares()
+    np.save(tmp_path / "a.npy", labels)
+    np.savez(tmp_path / "b.npz", images=labels * 2, labels=labels)
+    for name in ("a.npy", "b.npz"):
+        np.testing.assert_array_equal(seeding.read_labels(tmp_path / name), labels)
+    np.save(tmp_path / "c.npy", labels.astype(np.float32))
+    np.savez(tmp_path / "d.npz", images=labels)
+    (tmp_path / "e.npz").write_text("text")
+    for name, message in (
+        ("c.npy", "holds float32"),
+        ("d.npz", "it has images"),
+        ("e.npz", "cannot be read"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            seeding.read_labels(tmp_path / name)
