@@ -1,7 +1,7 @@
 """Make the pictures of docs/plugin.md.
 
-The real viewer is driven with mouse and keys, on a sample of the package, so that it runs anywhere without a network.
-A display is needed; a virtual one is enough::
+The real viewer is driven with mouse and keys, on a sample of the package, so that it runs anywhere without a
+network. A display is needed; a virtual one is enough::
 
     xvfb-run -a -s "-screen 0 1600x1200x24" python scripts/screenshots.py docs/images
 """
@@ -35,6 +35,7 @@ W = TypeVar("W", bound=QWidget)
 LEFT = Qt.MouseButton.LeftButton
 PLAIN = Qt.KeyboardModifier.NoModifier
 SAMPLE = "nuclei_stack"
+TEST: Any = QTest  # its annotations differ between the bindings
 START = 15
 RANGE = (11, 20)
 WINDOW = (1400, 950)
@@ -94,19 +95,19 @@ class Hand:
     def click(self, place: Place, modifier: Qt.KeyboardModifier = PLAIN) -> None:
         """Click on the image."""
         where = self.place_of(place)
-        QTest.mouseMove(self.canvas, where)
+        TEST.mouseMove(self.canvas, where)
         self.rest(50)
-        QTest.mouseClick(self.canvas, LEFT, modifier, where)
+        TEST.mouseClick(self.canvas, LEFT, modifier, where)
         self.actions += 1
 
     def drag(self, places: Sequence[Place]) -> None:
         """Press on the first place, move over the others, and let go."""
         points = [self.place_of(place) for place in places]
-        QTest.mouseMove(self.canvas, points[0])
-        QTest.mousePress(self.canvas, LEFT, PLAIN, points[0])
+        TEST.mouseMove(self.canvas, points[0])
+        TEST.mousePress(self.canvas, LEFT, PLAIN, points[0])
         for point in points[1:]:
             self._move_pressed(point)
-        QTest.mouseRelease(self.canvas, LEFT, PLAIN, points[-1])
+        TEST.mouseRelease(self.canvas, LEFT, PLAIN, points[-1])
         self.actions += 1
 
     def _move_pressed(self, point: QPoint) -> None:
@@ -117,18 +118,18 @@ class Hand:
 
     def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = PLAIN) -> None:
         """Press a key over the image."""
-        QTest.keyClick(self.canvas, key, modifier)
+        TEST.keyClick(self.canvas, key, modifier)
         self.actions += 1
         self.rest(100)
 
     def find(self, kind: type[W], name: str) -> W:
         """Return the control of the dock that a screen reader would read so."""
         found = self.widget.findChildren(kind)
-        return next(cast("W", each) for each in found if each.accessibleName() == name)
+        return next(each for each in found if each.accessibleName() == name)
 
     def press(self, name: str) -> None:
         """Press a button of the dock."""
-        QTest.mouseClick(self.find(QAbstractButton, name), LEFT)
+        TEST.mouseClick(self.find(QAbstractButton, name), LEFT)
         self.actions += 1
         self.rest(100)
 
@@ -144,7 +145,7 @@ class Hand:
         box = cast("Any", self.find(QWidget, name))
         box.setFocus()
         box.selectAll()
-        QTest.keyClicks(box, str(number))
+        TEST.keyClicks(box, str(number))
         self.actions += 1
 
     def go_to(self, frame: int) -> None:
@@ -183,14 +184,15 @@ class Camera:
 
 
 def nuclei(frame: int, count: int) -> list[npt.NDArray[np.int64]]:
-    """Return the pixels (n, 2) of the largest nuclei of a slice that lie wholly inside."""
+    """Return the pixels (n, 2) of the most typical nuclei of a slice, by size, that lie wholly inside."""
     truth = samples.sample(SAMPLE).labels[frame]
     inside = []
     for obj in np.unique(truth[truth > 0]):
         pixels = np.argwhere(truth == obj)
         if (pixels > 2).all() and (pixels < np.array(truth.shape) - 3).all():
             inside.append(pixels)
-    return sorted(inside, key=len, reverse=True)[:count]
+    typical = float(np.median([len(pixels) for pixels in inside]))
+    return sorted(inside, key=lambda pixels: abs(len(pixels) - typical))[:count]
 
 
 def middle(pixels: npt.NDArray[np.int64]) -> Place:
@@ -218,10 +220,19 @@ def begin(theme: str) -> Hand:
 def open_sample(hand: Hand) -> None:
     """Open the sample as the File menu does."""
     hand.viewer.open_sample("napari-sam2", SAMPLE)
+    hand.wait(hand.widget.view.tools.isEnabled)
     hand.rest(500)
     hand.viewer.reset_view()
     hand.go_to(START)
+    switch_off_live(hand)
+    hand.press("Point")
     hand.wait_until_idle()
+
+
+def switch_off_live(hand: Hand) -> None:
+    """Keep clicks from spreading, so that each picture shows one step."""
+    if hand.find(QAbstractButton, "Live").isChecked():
+        hand.press("Live")
 
 
 def prompt(hand: Hand, camera: Camera) -> None:
@@ -286,7 +297,7 @@ def docks(hand: Hand, camera: Camera) -> None:
         layout.addWidget(whole)
         for section in whole.sections.values():
             section.set_open(True)
-        frame.resize(350, 1180)
+        frame.resize(350, 1270)
         frame.show()
         whole.show_state(hand.widget.view.shown())
         camera.part(hand, frame, f"dock-{theme}")

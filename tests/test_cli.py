@@ -24,7 +24,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeSession:
     session = FakeSession(two_squares())
     for command in ("segment", "evaluate"):
         monkeypatch.setattr(f"napari_sam2._cli.{command}.open_model", lambda options: options)
-        monkeypatch.setattr(f"napari_sam2._cli.{command}.open_session", lambda *_: session)
+        monkeypatch.setattr(f"napari_sam2._cli.{command}.open_session", lambda *_, **__: session)
     return session
 
 

@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_sam2._model.errors import CheckpointError
     from napari_sam2._model.weights import load_model
+    from napari_sam2._napari.oneshot import propagate_prompts
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.session import Session
     from napari_sam2.volume import Volume
 
 __version__ = version("napari-sam2")
-__all__ = ["CheckpointError", "FramePrompts", "FrameResult", "Session", "Volume", "load_model"]
+__all__ = [
+    "CheckpointError",
+    "FramePrompts",
+    "FrameResult",
+    "Session",
+    "Volume",
+    "load_model",
+    "propagate_prompts",
+]
 
 _MODULES = {
     "CheckpointError": "_model.errors",
@@ -27,6 +36,7 @@ _MODULES = {
     "Session": "session",
     "Volume": "volume",
     "load_model": "_model.weights",
+    "propagate_prompts": "_napari.oneshot",
 }
 
 

@@ -132,6 +132,17 @@ class SessionViews:
         """Return the paths of all objects and their lineage, for napari's Tracks layer."""
         return make_tracks(self.summary(), self.geometry.scale)
 
+    @property
+    def cache_bytes(self) -> int:
+        """How many bytes of image features may be kept; it can be set at any time."""
+        return self._tracker.features.budget
+
+    @cache_bytes.setter
+    def cache_bytes(self, value: int) -> None:
+        if value < 0:
+            raise ValueError(f"cache_bytes is {value}: give 0 or more")
+        self._tracker.features.budget = value
+
     def is_ready(self, frame: int) -> bool:
         """Whether the frame's image features are at hand, so that a prompt on it is answered at once."""
         return check_key(1, frame, self.volume.num_frames).frame in self._tracker.features

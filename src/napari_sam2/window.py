@@ -27,8 +27,8 @@ _LARGEST_SIZE = 256
 # Sizes of windows that are looked at for a first click: the largest over the network's side, and their ratio.
 _SCANNED = 8
 _SCAN_STEP = 2**0.5
-# Parts of a mask's rows and columns that its extent does without on each side: a few stray pixels.
-_STRAY = 0.005
+# Parts of a mask's rows and columns that its extent does without on each side, stray ones and spurs.
+_STRAY = 0.03
 
 
 @dataclass(frozen=True)

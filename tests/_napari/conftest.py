@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import napari
 import pytest
@@ -14,6 +15,12 @@ from qtpy.QtWidgets import QApplication
 from tests._napari.dock import MIDDLE, Dock, add_frames
 from tests._napari.hand import Hand
 from tests.fakes import FakeModel
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is saved by itself out of the user's cache folder."""
+    monkeypatch.setattr("napari_sam2._napari.autosave.autosave_folder", lambda: tmp_path / "autosave")
 
 
 @pytest.fixture

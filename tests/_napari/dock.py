@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_sam2._napari.autosave import Autosave
+from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.prompt_layers import PromptLayers
+from napari_sam2._napari.settings import Settings
 from napari_sam2._napari.state import DockState
 from napari_sam2._napari.widget import Sam2Widget
 from napari_sam2.prompts import FramePrompts
@@ -46,15 +49,20 @@ def until(condition: Any, seconds: float = 20.0) -> None:
 class Dock:
     """A dock, and what tests do with it."""
 
-    def __init__(self, viewer: Any, fake: FakeModel) -> None:
+    def __init__(self, viewer: Any, fake: FakeModel, autosave: Autosave | None = None) -> None:
         self.viewer = viewer
         self.fake = fake
-        self.widget = Sam2Widget(viewer, loader=lambda _: fake.as_model())
+        self.loaded: list[ModelChoice] = []
+        self.widget = Sam2Widget(viewer, Settings(autosave=False), loader=self._load, autosave=autosave)
         self.controller = self.widget.controller
         self.view = self.widget.view
         self.controller.ahead.choose_live(False)
         self.failures: list[Exception] = []
         self.controller.space.fail = self.failures.append
+
+    def _load(self, choice: ModelChoice) -> Any:
+        self.loaded.append(choice)
+        return self.fake.as_model()
 
     def wait(self) -> None:
         """Wait until all is done; what fails is an error, unless the test takes it."""

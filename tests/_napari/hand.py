@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import napari
@@ -51,7 +52,7 @@ class Hand:
 
     def drag(self, world: Any, *, button: Any = LEFT, keys: Any = NO_KEY) -> None:
         self._send(QMouseEvent.Type.MouseMove, self.pixel(world), Qt.MouseButton.NoButton, button, keys)
-        QTest.qWait(8)  # napari takes moves every 5 ms
+        self._pause()
 
     def release(self, world: Any, *, button: Any = LEFT, keys: Any = NO_KEY) -> None:
         self._send(
@@ -66,7 +67,11 @@ class Hand:
             Qt.MouseButton.NoButton,
             NO_KEY,
         )
-        QTest.qWait(8)
+        self._pause()
+
+    def _pause(self) -> None:
+        time.sleep(0.008)  # napari takes a move every 5 ms
+        settle(1)
 
     def click(self, world: Any, *, button: Any = LEFT, keys: Any = NO_KEY) -> None:
         self.press(world, button=button, keys=keys)

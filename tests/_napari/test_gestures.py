@@ -51,18 +51,40 @@ def test_each_click_may_be_a_new_object(positive: bool, right: bool, refines: bo
 class Desk:
     """Prompt layers in a real viewer, and all that they told."""
 
-    def __init__(self, viewer: napari.Viewer, **options: Any) -> None:
+    def __init__(self, viewer: napari.Viewer) -> None:
         self.viewer = viewer
-        self.image = viewer.add_image(np.zeros((6, 40, 50), np.uint8), name="cells", **options)
-        viewer.dims.set_current_step(0, 2)
+        self.image = viewer.add_image(np.zeros((6, 40, 50), np.uint8), name="cells")
         self.layers = PromptLayers(viewer, self.image, SequenceGeometry.of(self.image, frame_axis=0))
-        viewer.reset_view()
         self.prompts: list[dict[PromptKey, FramePrompts]] = []
         self.strokes: list[tuple[Stroke, ...]] = []
         self.active: list[int] = []
         self.layers.prompts_changed.connect(self.prompts.append)
         self.layers.strokes.connect(self.strokes.append)
         self.layers.active_changed.connect(self.active.append)
+
+    def clear(self) -> None:
+        """Begin anew: nothing said, nothing painted, the pan tool, frame 2."""
+        self.viewer.dims.order = (0, 1, 2)
+        self.place()
+        self.layers.set_tool(Tool.PAN)
+        self.layers.points.mode = "pan_zoom"
+        self.layers.show_prompts({})
+        nothing = np.zeros((40, 50), np.uint16)
+        self.layers.write([LabelChange(frame, Box(0, 0, 40, 50), nothing) for frame in range(6)])
+        self.layers.set_each_click_new(False)
+        self.layers.set_positive(True)
+        self.layers.set_active(1)
+        settle()
+        for told in (self.prompts, self.strokes, self.active):
+            told.clear()
+
+    def place(self, **transform: Any) -> None:
+        """Put the image somewhere, and look at its frame 2."""
+        options = {"scale": (1, 1, 1), "translate": (0, 0, 0), "rotate": np.eye(3)} | transform
+        for name, value in options.items():
+            setattr(self.image, name, value)
+        self.viewer.dims.set_point(0, float(self.image.data_to_world((2, 20, 25))[0]))
+        self.viewer.reset_view()
         settle()
 
     def at(self, y: float, x: float) -> Any:
@@ -80,20 +102,25 @@ class Desk:
         settle()
 
 
-@pytest.fixture
-def viewer(shared_viewer: napari.Viewer) -> Iterator[napari.Viewer]:
-    """Return a viewer that is opened once for all tests here, as it is at the beginning."""
-    yield shared_viewer
-    shared_viewer.layers.clear()
-    shared_viewer.dims.ndisplay = 2
-    settle()
+@pytest.fixture(scope="module")
+def stage(shared_viewer: napari.Viewer) -> Iterator[Desk]:
+    """Open a viewer with prompt layers once for all tests here, since that takes seconds."""
+    stage = Desk(shared_viewer)
+    yield stage
+    stage.layers.close(remove_layers=True)
 
 
 @pytest.fixture
-def desk(viewer: napari.Viewer) -> Iterator[Desk]:
-    desk = Desk(viewer)
-    yield desk
-    desk.layers.close(remove_layers=True)
+def desk(stage: Desk) -> Desk:
+    """Return the stage, cleared."""
+    stage.clear()
+    return stage
+
+
+@pytest.fixture
+def hand(stage: Desk) -> Hand:
+    """Return mouse and keyboard of the viewer."""
+    return Hand(stage.viewer)
 
 
 @gui
@@ -142,17 +169,18 @@ def test_each_click_is_a_new_object_except_inside_the_active_one(desk: Desk, han
     desk.layers.set_tool(Tool.POINT)
     desk.layers.set_each_click_new(True)
     hand.click(desk.at(10, 20))
+    second = desk.layers.next_object()
     hand.click(desk.at(30, 40))
-    desk.show_mask(2, Box(25, 35, 36, 46))
+    desk.show_mask(second, Box(25, 35, 36, 46))
     hand.click(desk.at(28, 38))
     hand.click(desk.at(5, 5), keys=CONTROL)
     hand.click(desk.at(6, 8), keys=SHIFT)
     hand.click(desk.at(20, 10))
     assert desk.points(1) == [(10, 20, True)]
-    assert desk.points(2) == [(30, 40, True), (28, 38, True), (5, 5, True), (6, 8, False)]
-    assert desk.points(3) == [(20, 10, True)]
-    assert desk.active == [2, 3]
-    assert desk.layers.labels.selected_label == 3
+    assert desk.points(second) == [(30, 40, True), (28, 38, True), (5, 5, True), (6, 8, False)]
+    assert desk.points(second + 1) == [(20, 10, True)]
+    assert desk.active == [second, second + 1]
+    assert desk.layers.labels.selected_label == second + 1
 
 
 @gui
@@ -178,9 +206,10 @@ def test_each_box_is_a_new_object(desk: Desk, hand: Hand) -> None:
     desk.layers.set_tool(Tool.BOX)
     desk.layers.set_each_click_new(True)
     hand.stroke(desk.at(2, 2), desk.at(6, 7), desk.at(8, 9))
+    second = desk.layers.next_object()
     hand.stroke(desk.at(12, 22), desk.at(16, 27), desk.at(18, 29))
-    assert set(desk.prompts[-1]) == {PromptKey(1, 2), PromptKey(2, 2)}
-    assert desk.active == [2]
+    assert set(desk.prompts[-1]) == {PromptKey(1, 2), PromptKey(second, 2)}
+    assert desk.active == [second]
 
 
 @gui
@@ -333,16 +362,15 @@ def test_undo_does_not_touch_the_labels(desk: Desk, hand: Hand) -> None:
 
 @gui
 @pytest.mark.parametrize(
-    "options", [{"rotate": 30, "scale": (2, 1, 1)}, {"scale": (3, 0.5, 0.25), "translate": (5, -4, 9)}]
+    "transform", [{"rotate": 30, "scale": (2, 1, 1)}, {"scale": (3, 0.5, 0.25), "translate": (5, -4, 9)}]
 )
 def test_clicks_hit_the_pixels_of_turned_and_stretched_images(
-    viewer: napari.Viewer, hand: Hand, options: dict[str, Any]
+    desk: Desk, hand: Hand, transform: dict[str, Any]
 ) -> None:
-    desk = Desk(viewer, **options)
+    desk.place(**transform)
     desk.layers.set_tool(Tool.POINT)
     hand.click(desk.at(10, 20))
     assert desk.points(1) == [(10, 20, True)]
-    desk.layers.close(remove_layers=True)
 
 
 @gui

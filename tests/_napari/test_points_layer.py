@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Points
 
 from napari_sam2._napari.colours import NEGATIVE, POSITIVE, ObjectColours
 from napari_sam2._napari.geometry import SequenceGeometry
@@ -146,10 +147,9 @@ def test_hidden_objects_have_no_points(model: ViewerModel) -> None:
 
 
 def test_features_that_a_script_left_out_or_broke() -> None:
-    from pandas import DataFrame
-
-    table = DataFrame({"object": [None, "3", 0, -2, 2.0, "x"], "positive": [None, 0, 1, np.nan, True, False]})
-    assert object_column(table, 6, 9).tolist() == [9, 3, 9, 9, 2, 9]
-    assert sign_column(table, 6).tolist() == [True, False, True, True, True, False]
-    assert object_column(DataFrame(index=range(2)), 2, 4).tolist() == [4, 4]
-    assert sign_column(DataFrame(index=range(2)), 2).tolist() == [True, True]
+    table = Points(np.zeros((6, 2))).features
+    assert object_column(table, 6, 4).tolist() == [4] * 6
+    assert sign_column(table, 6).tolist() == [True] * 6
+    broken = table.assign(object=[None, "3", 0, -2, 2.0, "x"], positive=[None, 0, 1, np.nan, True, False])
+    assert object_column(broken, 6, 9).tolist() == [9, 3, 9, 9, 2, 9]
+    assert sign_column(broken, 6).tolist() == [True, False, True, True, True, False]

@@ -41,6 +41,9 @@ class Desk:
         self.layers.strokes.connect(self.strokes.append)
         settle()
 
+    def tool(self) -> Tool:
+        return self.layers.tool
+
     def last(self) -> dict[PromptKey, FramePrompts]:
         settle()
         return self.told[-1]
@@ -298,15 +301,15 @@ def test_boxes_and_brushes_need_the_flat_view_of_frames(desk: Desk) -> None:
     settle()
     assert "roll the axes" in desk.layers.blocked_reason()
     assert not desk.layers.labels.editable
-    assert desk.layers.tool is Tool.PAN
+    assert desk.tool() is Tool.PAN
     desk.layers.set_tool(Tool.BOX)
-    assert desk.layers.tool is Tool.PAN
+    assert desk.tool() is Tool.PAN
     desk.layers.set_tool(Tool.POINT)
-    assert desk.layers.tool is Tool.POINT
+    assert desk.tool() is Tool.POINT
     desk.layers.set_tool(Tool.BRUSH)
     desk.model.dims.order = (0, 1, 2)
     settle()
-    assert desk.layers.tool is Tool.BRUSH
+    assert desk.tool() is Tool.BRUSH
     assert desk.layers.labels.editable
     assert [bool(reason) for reason in told] == [True, False]
 
@@ -316,12 +319,12 @@ def test_the_volume_view_is_for_looking(desk: Desk) -> None:
     desk.model.dims.ndisplay = 3
     settle()
     assert "2D view" in desk.layers.blocked_reason()
-    assert desk.layers.tool is Tool.PAN
+    assert desk.tool() is Tool.PAN
     desk.layers.points.add([2, 1, 1])  # a script's points count in any view
     assert PromptKey(1, 2) in desk.last()
     desk.model.dims.ndisplay = 2
     settle()
-    assert desk.layers.tool is Tool.POINT
+    assert desk.tool() is Tool.POINT
     assert str(desk.layers.points.mode) == "add"
 
 
@@ -519,6 +522,28 @@ def test_two_viewers_do_not_meet(qapp: object) -> None:
     desks[1].layers.points.add([1, 5, 5])
     assert set(desks[1].last()) == {PromptKey(1, 3), PromptKey(1, 1)}
     desks[1].layers.close(remove_layers=True)
+
+
+def test_five_hundred_clicks_leave_nothing_behind(desk: Desk) -> None:
+    def click(turn: int) -> None:
+        desk.layers.points.add([2, turn % 40, turn % 50])
+        settle(2)
+        desk.layers.points.remove([0])
+        settle(2)
+
+    for turn in range(100):
+        click(turn)
+    gc.collect()
+    listeners = connections(desk.model, desk.layers.points, desk.layers.labels)
+    objects = len(gc.get_objects())
+    for turn in range(400):
+        click(turn)
+    gc.collect()
+    assert len(desk.told) >= 900
+    desk.told[:] = desk.told[-1:]
+    gc.collect()
+    assert connections(desk.model, desk.layers.points, desk.layers.labels) == listeners
+    assert len(gc.get_objects()) < objects + 2000
 
 
 def best_of(count: int, function: Callable[[], object]) -> float:

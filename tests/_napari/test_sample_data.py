@@ -38,7 +38,7 @@ def test_the_manifest_is_valid() -> None:
 
 def test_the_manifest_offers_every_sample() -> None:
     contributions = npe2.PluginManifest.from_file(MANIFEST).contributions
-    assert tuple(sample.key for sample in contributions.sample_data) == KEYS
+    assert tuple(sample.key for sample in contributions.sample_data) == (*KEYS, "real_nuclei")
     commands = {command.id: command.python_name for command in contributions.commands}
     for sample in contributions.sample_data:
         module, name = commands[sample.command].split(":")
@@ -56,13 +56,33 @@ def test_the_link_at_the_top_leads_to_the_manifest() -> None:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_samples_are_images(key: str) -> None:
-    ((data, options, kind),) = getattr(sample_data, key)()
-    assert kind == "image"
+def test_samples_are_images_with_a_hidden_truth(key: str) -> None:
+    (truth, hidden, below), (data, options, kind) = getattr(sample_data, key)()
+    assert (below, kind) == ("labels", "image")
+    assert truth.shape == data.shape
+    assert not hidden["visible"]
+    assert hidden["scale"] == options["scale"]
     assert data.ndim == 3
     assert data.dtype in (np.uint8, np.uint16)
     assert data.min() < data.max()
     assert options["axis_labels"][1:] == ("y", "x")
+
+
+def test_real_nuclei_are_those_of_scikit_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    from skimage import data
+
+    stored = np.arange(3 * 2 * 8 * 9, dtype=np.uint16).reshape(3, 2, 8, 9)
+    monkeypatch.setattr(data, "cells3d", lambda: stored)
+    ((image, options, kind),) = sample_data.real_nuclei()
+    np.testing.assert_array_equal(image, stored[:, 1])
+    assert (kind, options["axis_labels"]) == ("image", ("z", "y", "x"))
+
+    def offline() -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(data, "cells3d", offline)
+    with pytest.raises(RuntimeError, match="could not fetch it: connect to the network"):
+        sample_data.real_nuclei()
 
 
 class TestViewer:
@@ -73,8 +93,9 @@ class TestViewer:
     @pytest.mark.parametrize("key", KEYS)
     def test_open_sample(self, make_napari_viewer: Callable[..., Any], key: str) -> None:
         viewer = make_napari_viewer(show=True)
-        (layer,) = viewer.open_sample("napari-sam2", key)
-        assert layer.data.shape == getattr(sample_data, key)()[0][0].shape
+        truth, layer = viewer.open_sample("napari-sam2", key)
+        assert layer.data.shape == truth.data.shape == getattr(sample_data, key)()[1][0].shape
+        assert viewer.layers.selection.active is layer
         assert viewer.dims.ndim == 3
         viewer.dims.set_current_step(0, 3)
         picture = viewer.screenshot(canvas_only=True, flash=False)

@@ -113,7 +113,9 @@ def test_flat_labels_count_on_the_frame_that_is_shown() -> None:
     labels[4, 5] = 2
     seeds = seeds_of(Labels(labels), frame=3, scale=(9, 1, 1))
     assert list(seeds[2]) == [3]
-    assert np.array_equal(np.argwhere(seeds[2][3].mask), [(4, 5)])
+    mask = seeds[2][3].mask
+    assert mask is not None
+    assert np.argwhere(mask).tolist() == [[4, 5]]
 
 
 def test_coarser_labels_cover_more_pixels() -> None:

@@ -68,7 +68,8 @@ def test_a_sweep_goes_on_where_it_stopped() -> None:
 
     def frame_of(frame: int) -> Frame:
         seen.append(frame)
-        return frames[frame]
+        shown: Frame = frames[frame]
+        return shown
 
     steps = 1
     while not sweep.step(frame_of, 0.0):

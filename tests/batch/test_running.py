@@ -124,7 +124,7 @@ def test_a_worker_that_is_killed(plan: Plan) -> None:
     with LocalCluster(
         n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs="CRITICAL"
     ) as cluster:
-        killing = (cluster.scheduler_address, "long", plan.output / "long.unfinished" / "entries-000004.npz")
+        killing = (cluster.scheduler_address, "long", plan.output / "long.unfinished" / "entries-000006.npz")
         killer = threading.Thread(target=kill_worker_of, args=killing)
         killer.start()
         outcomes = {each.name: each for each in run_plan(plan, scheduler=cluster.scheduler_address)}
@@ -133,8 +133,9 @@ def test_a_worker_that_is_killed(plan: Plan) -> None:
         **dict.fromkeys(("long", "a", "b", "c"), "done"),
         "bad": "failed",
     }
-    assert outcomes["long"].resumed >= 8
-    assert outcomes["long"].encoded <= 40 - 4
+    # Of the state that was being kept in that moment, all but the last frame is there for sure.
+    assert outcomes["long"].resumed >= 10
+    assert outcomes["long"].encoded <= 40 - 6 + 1
     assert np.asarray(open_image(plan.result("long")).array[39]).any()
     assert not list(plan.output.glob("*.unfinished/labels.ome.zarr/0/c/*/0/0.*"))
 

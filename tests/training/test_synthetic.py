@@ -18,7 +18,7 @@ ALL_KINDS = ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
 
 
 def _make(rules: LayoutRules = RULES, seed: int = 0, batch: int = 6, frames: int = 5) -> SyntheticBatch:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     return make_sequences(SyntheticConfig(rules), batch, frames, 64, generator)
 
 
@@ -50,6 +50,16 @@ def test_a_generator_goes_on_where_it_was() -> None:
     assert not torch.equal(first.images, second.images)
     generator.set_state(state)
     assert torch.equal(make_sequences(SyntheticConfig(RULES), 2, 2, 32, generator).images, second.images)
+
+
+def test_everything_is_made_on_the_device_of_the_generator() -> None:
+    """Where another device is the default, what is made without one cannot be used with the rest."""
+    plain = _make(batch=16, frames=3)
+    with torch.device("meta"):
+        inside = _make(batch=16, frames=3)
+    assert inside.images.device.type == "cpu"
+    assert torch.equal(plain.images, inside.images)
+    assert torch.equal(plain.labels, inside.labels)
 
 
 def test_half_precision_around_it_changes_nothing() -> None:

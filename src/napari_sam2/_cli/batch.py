@@ -113,7 +113,8 @@ def _watch(plan: Plan, outcomes: Generator[Outcome], report: Path) -> int:
     )
     if len(done) < len(order):
         what = f"Stopped by Ctrl-C; the same command goes on. {what or 'Nothing was complete yet'}"
-    Console(soft_wrap=True).print(f"{what}: {report}", markup=False, highlight=False)
+    where = f": {report}" if done else ""
+    Console(soft_wrap=True).print(f"{what}{where}", markup=False, highlight=False)
     if len(done) < len(order):
         return INTERRUPTED
     return SOME_FAILED if counts["failed"] else 0

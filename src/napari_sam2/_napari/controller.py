@@ -11,6 +11,9 @@ from napari_sam2._napari.controller_model import ModelControl, load
 from napari_sam2._napari.controller_objects import ObjectControl
 from napari_sam2._napari.controller_prompts import PromptControl
 from napari_sam2._napari.controller_review import ReviewControl
+from napari_sam2._napari.controller_saving import SavingControl
+from napari_sam2._napari.controller_seeds import SeedControl
+from napari_sam2._napari.controller_sequence import SequenceControl
 from napari_sam2._napari.controller_tracking import TrackingControl
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.model_choices import ModelChoice
@@ -26,8 +29,11 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.autosave import Autosave
     from napari_sam2._napari.prompt_layers import PromptLayers
+    from napari_sam2._napari.settings import Settings
     from napari_sam2._napari.views.dock_view import DockView
+    from napari_sam2.prompts import PromptKey
 
 # The dock is drawn at most so often, in milliseconds.
 _DRAW_EVERY = 30
@@ -42,30 +48,40 @@ class Controller:
         Where it works.
     view : DockView
         What it shows and what asks it.
-    choice : ModelChoice
-        The network to begin with.
+    settings : Settings
+        The user's preferences.
     loader : callable
         Loads a network; called on the inference thread.
+    autosave : Autosave, optional
+        Saves sessions by themselves; by default as the settings say.
     """
 
     def __init__(
         self,
         viewer: Viewer,
         view: DockView,
-        choice: ModelChoice | None = None,
+        settings: Settings,
+        *,
         loader: Callable[[ModelChoice], Sam2] = load,
+        autosave: Autosave | None = None,
     ) -> None:
         self.view = view
         self.worker = InferenceWorker()
         self.space = space = Workspace(viewer, self.worker)
-        self.image = ImageControl(space, self._attach, self._detach)
-        self.models = ModelControl(space, choice or ModelChoice(), loader, self.image.renew)
-        self.prompts = PromptControl(space, self.image.freeze, lambda key: self.ahead.answered(key))
+        self.sequences = SequenceControl(
+            space, self._attach, self._detach, cache_bytes=settings.cache_megabytes * 2**20
+        )
+        self.image = ImageControl(space, self.sequences)
+        choice = ModelChoice(device=settings.device, precision=settings.precision)
+        self.models = ModelControl(space, choice, loader, self.sequences.renew)
+        self.prompts = PromptControl(space, self.image.freeze, self._answered)
         self.objects = ObjectControl(space, self.prompts)
         self.tracking = TrackingControl(space)
         self.ahead = AheadControl(space, self.prompts, self.tracking, live=not self.models.choice.is_slow)
         self.review = ReviewControl(space, self.prompts)
-        self.files = FileControl(space, self.prompts)
+        self.seeds = SeedControl(space, self.prompts)
+        self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)
+        self.files = FileControl(space, self.prompts, self.saving)
         self._draw = Later(self._show, _DRAW_EVERY)
         self._deleted = Later(self._begin_anew)
         self._wires = Connections()
@@ -109,7 +125,6 @@ class Controller:
             "object_visited": objects.visit,
             "merge_requested": objects.merge,
             "split_requested": objects.split,
-            "divide_requested": objects.divide,
             "propagate_requested": self.propagate,
             "propagate_range_requested": self.propagate_range,
             "propagate_object_requested": self.propagate_object,
@@ -126,6 +141,10 @@ class Controller:
             "save_requested": files.save,
             "load_requested": files.load,
             "export_requested": files.export,
+            "tracks_layer_requested": files.show_tracks,
+            "divide_requested": objects.divide,
+            "seed_requested": self.seeds.seed,
+            "seed_next_t_requested": self.seeds.seed_next,
         }
 
     def _commands(self) -> dict[Command, Callable[[], None]]:
@@ -165,12 +184,13 @@ class Controller:
         space = self.space
         if space.image is not None and space.image in space.viewer.layers:
             tell("A layer of SAM 2 was deleted: its work has ended, and new layers were made.")
-            self.image.abandon()
+            self.image.begin_anew()
 
     def _command(self, command: Command) -> None:
         self._commands()[command]()
 
     def _moved(self, _event: object = None) -> None:
+        self.sequences.follow_sliders()
         self.ahead.moved()
         self._draw.ask()
 
@@ -193,11 +213,11 @@ class Controller:
 
     def undo(self) -> None:
         """Take back the last step; a click that has spread by itself goes with what it spread."""
-        live = self.ahead.live
-        if live and not self.tracking.by_hand:
+        has_spread = self.tracking.has_spread
+        if has_spread:
             self.tracking.stop()
         self.space.ask(
-            lambda desk: desk.undo_prompt() if live else desk.undo(),
+            lambda desk: desk.undo_prompt() if has_spread else desk.undo(),
             lambda _: self.prompts.show(),
             label="Undoing",
         )
@@ -205,6 +225,9 @@ class Controller:
     def redo(self) -> None:
         """Do the step again that was taken back last."""
         self.space.ask(lambda desk: desk.redo(), lambda _: self.prompts.show(), label="Redoing")
+
+    def _answered(self, key: PromptKey) -> None:
+        self.ahead.answered(key)
 
     # --- the dock
 
@@ -233,6 +256,7 @@ class Controller:
         self._wires.close()
         self.tracking.close()
         self.ahead.close()
+        self.saving.close()
         self.models.close()
-        self.worker.close()
+        self.worker.close(self.saving.last_words())
         self.image.close()

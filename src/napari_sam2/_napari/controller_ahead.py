@@ -1,4 +1,4 @@
-"""What is done before it is asked for: features of the frame that is shown, the mask under the cursor, live."""
+"""What is done before it is asked for: features of the shown frame, the mask under the cursor, live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which image is worked on, along which axis, and what the network sees of it."""
+"""Which image is worked on, along which axis, and which channels of it."""
 
 from __future__ import annotations
 
@@ -6,28 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
-from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import (
     Axes,
     channel_choices,
     displayed_axes,
     freeze,
-    geometry_of,
     read_axes,
     why_not,
 )
-from napari_sam2._napari.notices import tell
-from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.state import ImageState
 from napari_sam2._napari.wiring import Connections, Later
-from napari_sam2._napari.worker import Priority
-from napari_sam2._napari.workspace import Sequence, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from napari_sam2._napari.geometry import SequenceGeometry
+    from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.image_source import View
+    from napari_sam2._napari.workspace import Workspace
 
 # Contrast is looked at again so long after it was last moved, in milliseconds.
 _REST = 300
@@ -40,21 +33,16 @@ class ImageControl:
     ----------
     workspace : Workspace
         Told of the choice.
-    opened : callable
-        Called after new prompt layers were made.
-    closing : callable
-        Called before they are given up.
+    sequences : SequenceControl
+        Opens what is chosen.
     """
 
-    def __init__(
-        self, workspace: Workspace, opened: Callable[[PromptLayers], None], closing: Callable[[], None]
-    ) -> None:
+    def __init__(self, workspace: Workspace, sequences: SequenceControl) -> None:
         self._space = workspace
-        self._opened, self._closing = opened, closing
+        self._sequences = sequences
         self._axes: Axes | None = None
         self._frame_axis: int | None = None
         self._channel = 0
-        self._loading = False
         self._problem = ""
         self._wires = Connections()
         self._image_wires = Connections()
@@ -107,7 +95,7 @@ class ImageControl:
         axis = self._axes.candidates[index]
         if axis != self._frame_axis:
             self._frame_axis = axis
-            self._reopen()
+            self.begin_anew()
 
     def choose_channel(self, index: int) -> None:
         """Show the network another channel, or the composite."""
@@ -115,106 +103,43 @@ class ImageControl:
             self._channel = index
             self.use_current_view()
 
-    def abandon(self) -> None:
-        """Give the layers up because the user deleted one, and begin anew on the same image."""
-        self._close_sequence()
+    def begin_anew(self) -> None:
+        """Begin anew on the same image: the user deleted a layer, or the frames lie along another axis."""
+        self._sequences.end()
         self._open()
         self._say()
-
-    def renew(self) -> None:
-        """Let another network look at the image; prompts are answered again, which can be undone."""
-        if self._space.picture.objects:
-            self._rebuild()
-        else:
-            self.open_session()
 
     def leave(self) -> None:
         """Give the image up; labels that hold something stay in the viewer."""
         self._image_wires.close()
-        self._close_sequence()
+        self._sequences.end()
         self._space.image, self._axes, self._frame_axis = None, None, None
 
-    def _close_sequence(self) -> None:
-        space = self._space
-        if space.sequence is not None:
-            space.worker.forget(space.sequence)
-        if space.layers is not None:
-            self._closing()
-            space.layers.close(remove_layers=not space.picture.objects)
-        space.layers, space.sequence = None, None
-
-    def _reopen(self) -> None:
-        self._close_sequence()
-        self._open()
-        self._say()
-
     def _open(self) -> None:
-        """Make the prompt layers and open the session, on the inference thread."""
-        image = self._space.image
-        if image is None or self._axes is None:
-            return
-        geometry = geometry_of(image, self._axes, self._frame_axis)
-        geometry = geometry.at(geometry.index_of(self._space.viewer.dims, image))
-        self._space.layers = PromptLayers(self._space.viewer, image, geometry)
-        self._space.sequence = Sequence(geometry, Desk(), self._view(image, self._axes))
-        self._opened(self._space.layers)
-        self.open_session()
+        image, axes = self._space.image, self._axes
+        if image is not None and axes is not None:
+            self._sequences.begin(image, axes, self._frame_axis, self._view(image, axes))
 
     def _view(self, image: Image, axes: Axes) -> View:
         return freeze(image, axes, self._channel, self.images())
 
-    def open_session(self) -> None:
-        """Open the session of the sequence that is shown, with its view and the model."""
-        sequence, model = self._space.sequence, self._space.model
-        if sequence is None:
-            return
-        view, axis, index = sequence.view, sequence.geometry.frame_axis or 0, _fixed(sequence.geometry)
-        self._loading = True
-        self._space.ask(
-            lambda desk: desk.open(view, model.take(), axis=axis, index=index),
-            lambda _: self._set_loaded(),
-            priority=Priority.CLICK,
-            key="open",
-            label="Opening the image",
-            failed=lambda _: self._set_loaded(),
-        )
-
-    def _set_loaded(self) -> None:
-        self._loading = False
-
     def use_current_view(self) -> None:
         """Let the network see what the viewer shows now."""
-        space = self._space
-        if space.image is None or space.sequence is None or self._axes is None:
-            return
-        view = self._view(space.image, self._axes)
-        if view.matches(space.sequence.view):
-            return
-        space.sequence.view = view
-        self.renew()
-
-    def _rebuild(self) -> None:
-        sequence, model = self._space.sequence, self._space.model
-        if sequence is None:
-            return
-        view, axis, index = sequence.view, sequence.geometry.frame_axis or 0, _fixed(sequence.geometry)
-        self._space.ask(
-            lambda desk: desk.rebuild(view, model.take(), axis=axis, index=index),
-            lambda _: tell("All prompts were answered anew; propagate to track again, or undo."),
-            label="Looking at the new view",
-        )
+        if self._space.image is not None and self._axes is not None:
+            self._sequences.show_view(self._view(self._space.image, self._axes))
 
     def _follow_view(self) -> None:
         """Until something was said of the image, the network sees what the viewer shows."""
-        if not self._space.picture.objects:
+        if not self._sequences.is_touched:
             self.use_current_view()
         self._say()
 
     def freeze(self) -> None:
         """Make sure that the network sees what the viewer shows, before the first prompt is sent."""
-        if self._space.sequence is not None and not self._space.picture.objects:
+        if not self._sequences.is_touched:
             self._review_view.cancel()
             self.use_current_view()
+        self._sequences.ensure_open()
 
     def _ask_view(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         self._review_view.ask()
@@ -229,7 +154,7 @@ class ImageControl:
     def _follow_selection(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         """Follow the active image layer while nothing was said of the one that is worked on."""
         active = self._space.viewer.layers.selection.active
-        if type(active) is Image and not self._space.picture.objects:
+        if type(active) is Image and not self._sequences.is_touched:
             self.choose(active)
 
     def _say(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
@@ -255,10 +180,10 @@ class ImageControl:
             axis_reason=axes.reason,
             channels=channel_choices(image, axes, images),
             channel=self._channel,
-            seen=f"model sees {sequence.view.text}" if self._space.picture.objects else "",
+            seen=f"model sees {sequence.view.text}" if self._sequences.is_touched else "",
             frames=sequence.geometry.num_frames,
             other_axis="" if other is None else axes.names[other],
-            loading=self._loading,
+            loading=self._sequences.loading,
         )
 
     def close(self) -> None:
@@ -266,8 +191,3 @@ class ImageControl:
         self._review_view.close()
         self._wires.close()
         self.leave()
-
-
-def _fixed(geometry: SequenceGeometry) -> dict[int, int]:
-    """Return the positions of the image's other axes; the channel is part of the view."""
-    return {axis: at for axis, at in geometry.index.items() if axis != geometry.channel_axis}

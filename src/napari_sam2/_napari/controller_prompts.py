@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from napari_sam2._napari.desk import with_candidate
 from napari_sam2._napari.notices import warn
@@ -19,6 +22,22 @@ if TYPE_CHECKING:
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2._napari.workspace import Workspace
+    from napari_sam2.frame_result import FrameResult
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How many masks an ambiguous click may mean, and which of them is shown."""
+
+    count: int = 0
+    shown: int = 0
+
+
+def choice_of(result: FrameResult) -> Choice:
+    """Find out which of its candidates the answer to a prompt is."""
+    shown, candidates = result.placed[0].logits, result.candidates
+    same = [index for index, each in enumerate(candidates) if np.array_equal(each, shown)]
+    return Choice(len(candidates), same[0] if same else 0)
 
 
 class PromptControl:
@@ -42,7 +61,7 @@ class PromptControl:
         self._tool = Tool.POINT
         self._positive = True
         self._each_click_new = False
-        self._ambiguous: dict[PromptKey, int] = {}
+        self._choices: dict[PromptKey, Choice] = {}
 
     def attach(self, layers: PromptLayers) -> None:
         """Listen to new prompt layers, with Point at hand so that the first click works."""
@@ -52,7 +71,7 @@ class PromptControl:
         layers.tool_changed.connect(self._follow_tool)
         layers.sign_changed.connect(self._follow_sign)
         layers.clicked_object.connect(self.activate)
-        self._ambiguous = {}
+        self._choices = {}
         layers.set_each_click_new(self._each_click_new)
         self.activate(1)
         layers.set_positive(self._positive)
@@ -85,6 +104,10 @@ class PromptControl:
         layers.show_prompts(declared)
         self.send(declared)
 
+    def freeze(self) -> None:
+        """Freeze what the network sees, before anything is said."""
+        self._before()
+
     def _send_one(self, key: PromptKey, prompts: FramePrompts) -> None:
         self._space.ask(
             lambda desk: desk.declare(key, prompts),
@@ -98,10 +121,9 @@ class PromptControl:
     def _take(self, key: PromptKey, answer: Answer) -> None:
         if self._space.layers is not None:
             self._space.layers.set_next_object(self._next_object())
-        candidates = 0 if answer.result is None else len(answer.result.candidates)
-        self._ambiguous.pop(key, None)
-        if candidates > 1:
-            self._ambiguous[key] = candidates
+        self._choices.pop(key, None)
+        if answer.result is not None and len(answer.result.candidates) > 1:
+            self._choices[key] = choice_of(answer.result)
         if not self._space.worker.waits(Priority.CLICK):
             self._answered(key)
 
@@ -134,7 +156,7 @@ class PromptControl:
         sequence.declared = dict(sequence.picture.prompts)
         layers.show_prompts(sequence.declared)
         layers.set_next_object(self._next_object())
-        self._ambiguous = {key: n for key, n in self._ambiguous.items() if key in sequence.declared}
+        self._choices = {key: each for key, each in self._choices.items() if key in sequence.declared}
 
     # --- tool, sign, object
 
@@ -215,28 +237,23 @@ class PromptControl:
     def next_candidate(self) -> None:
         """Take the next mask of those that an ambiguous click may mean."""
         key = PromptKey(self._space.active, self._space.frame)
-        sequence = self._space.sequence
+        sequence, choice = self._space.sequence, self._choices.get(key)
         prompts = None if sequence is None else sequence.declared.get(key)
-        if sequence is None or prompts is None or key not in self._ambiguous:
-            return
-        chosen = with_candidate(prompts, (self._candidate(prompts) + 1) % self._ambiguous[key])
-        self.set_prompts(key.obj, key.frame, chosen)
-
-    def _candidate(self, prompts: FramePrompts) -> int:
-        return 0 if prompts.candidate is None else prompts.candidate
+        if prompts is not None and choice is not None:
+            chosen = with_candidate(prompts, (choice.shown + 1) % choice.count)
+            self.set_prompts(key.obj, key.frame, chosen)
 
     def state(self) -> ToolState:
         """Return what the dock shows of the tools."""
-        key = PromptKey(self._space.active, self._space.frame)
-        sequence, layers = self._space.sequence, self._space.layers
-        prompts = None if sequence is None else sequence.declared.get(key)
+        layers = self._space.layers
+        choice = self._choices.get(PromptKey(self._space.active, self._space.frame), Choice())
         return ToolState(
             tool=self._tool,
             positive=self._positive,
             each_click_new=self._each_click_new,
             blocked="" if layers is None else layers.blocked_reason(),
-            candidates=0 if prompts is None else self._ambiguous.get(key, 0),
-            candidate=0 if prompts is None else self._candidate(prompts),
+            candidates=choice.count,
+            candidate=choice.shown,
         )
 
 

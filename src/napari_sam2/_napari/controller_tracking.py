@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections import deque
 from typing import TYPE_CHECKING, cast
@@ -51,11 +52,18 @@ class TrackingControl:
     ----------
     workspace : Workspace
         Whose session.
+
+    Attributes
+    ----------
+    running : bool
+        Whether a propagation is under way.
+    has_spread : bool
+        Whether the last one began by itself after a click.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self._space = workspace
-        self.running = False
+        self.running = self.has_spread = False
         self._done, self._total = 0, 0
         self._sequence: Sequence | None = None
         self._seen: set[int] = set()
@@ -93,18 +101,20 @@ class TrackingControl:
         total = sequence.geometry.num_frames if frames is None else len(frames)
         chosen = cast("Direction", direction)
         self._begin(lambda desk: desk.steps(frames, objects, chosen), total)
-        self._bar = progress(total=total, desc="SAM 2: propagating")
+        # It would print to the terminal as well.
+        self._bar = progress(total=total, desc="SAM 2: propagating", file=io.StringIO())
 
     def spread(self, key: PromptKey) -> None:
         """Propagate outward from a prompt, in the background."""
         sequence = self._space.sequence
         if sequence is not None:
             self._begin(lambda desk: desk.spread(key), sequence.geometry.num_frames)
+            self.has_spread = True
 
     def _begin(self, steps: Callable[[Desk], Iterator[Answer | None]], total: int) -> None:
         self.stop()
         self._space.worker.paused = False
-        self.running, self._sequence = True, self._space.sequence
+        self.running, self.has_spread, self._sequence = True, False, self._space.sequence
         self._done, self._total = 0, total
         self._seen, self._pace = set(), Pace()
         self._space.track(steps, self._count, self._end, lambda _: self._end())
@@ -138,7 +148,7 @@ class TrackingControl:
         self.stop()
         self._space.worker.paused = False
         # The picture lags behind what was tracked last.
-        self._space.ask(lambda desk: desk.answer(), label="Stopping")
+        self._space.ask(lambda desk: desk.answer(), label="Stopping", sequence=self._sequence)
         self._space.changed.emit()
 
     def toggle_pause(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2._napari.replay import replay
+from napari_sam2._napari.replay import replay, say
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.autosave import Autosave, Recovery
     from napari_sam2._napari.image_source import View
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2.frame_result import FrameResult
@@ -60,6 +61,37 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False)
+class Opening:
+    """How a session is opened.
+
+    Attributes
+    ----------
+    view : View
+        What the network sees.
+    axis : int
+        Data axis of the frames.
+    index : mapping of int to int
+        Positions along the other axes, less a channel that is part of the view.
+    axes : str
+        "zyx" or "tyx".
+    scale : (float, float, float)
+        Size of a step along frames, rows and columns.
+    location : str or None
+        The file of the image.
+    cache_bytes : int
+        How much memory image features may take.
+    """
+
+    view: View
+    axis: int = 0
+    index: Mapping[int, int] = field(default_factory=dict)
+    axes: str = "zyx"
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    location: str | None = None
+    cache_bytes: int = 512 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
 class Answer:
     """What came of a piece of work.
 
@@ -88,31 +120,38 @@ class Desk:
     ----------
     session : Session or None
         None until `open` has run.
-    view : View or None
-        What the network sees.
     """
 
     def __init__(self) -> None:
         self.session: Session | None = None
-        self.view: View | None = None
         self._pictured = 0.0
         self._kept: Session | None = None
         self._slowness = 0.0
 
-    def open(self, view: View, model: Sam2, *, axis: int, index: Mapping[int, int]) -> Answer:
+    def open(self, opening: Opening, model: Sam2) -> Answer:
         """Open a session, in place of the one that is open."""
-        from napari_sam2.session import Session
+        self.session = self._opened(opening, model)
+        return self.answer()
 
-        self.session = Session(
+    def _opened(self, opening: Opening, model: Sam2) -> Session:
+        from napari_sam2.io import LabelGeometry
+        from napari_sam2.session import Session
+        from napari_sam2.window import WindowRules
+
+        view, scale = opening.view, opening.scale
+        session = Session(
             view.data,
             model=model,
-            axis=axis,
-            index={**view.index, **index},
+            axis=opening.axis,
+            index={**view.index, **opening.index},
             channel=view.channel,
             contrast=view.contrast,
+            view=WindowRules("auto", aspect=scale[1] / scale[2]),
         )
-        self.view = view
-        return self.answer()
+        session.geometry = LabelGeometry(opening.axes, scale)
+        session.location = opening.location
+        session.cache_bytes = opening.cache_bytes
+        return session
 
     def load(self, path: str, data: object, model: Sam2) -> Answer:
         """Read a saved session of these images, in place of the one that is open."""
@@ -126,13 +165,17 @@ class Desk:
             )
         return self._replace(loaded)
 
-    def rebuild(self, view: View, model: Sam2, *, axis: int, index: Mapping[int, int]) -> Answer:
+    def recover(self, autosave: Autosave, recovery: Recovery, data: object, model: Sam2) -> Answer:
+        """Bring back what was saved by itself before a crash; nothing is computed."""
+        answer = self.load(str(recovery.folder), data, model)
+        autosave.take_over(recovery, self.opened)
+        return answer
+
+    def rebuild(self, opening: Opening, model: Sam2) -> Answer:
         """Open the session anew with another view or model, and answer all its prompts again, undoably."""
-        before = self.opened
-        self.open(view, model, axis=axis, index=index)
-        replay(before, self.opened, REBUILT)
+        before, after = self.opened, self._opened(opening, model)
+        replay(before, after, REBUILT)
         self._kept = before
-        after, self.session = self.opened, before
         return self._replace(after)
 
     def _replace(self, session: Session) -> Answer:
@@ -189,12 +232,17 @@ class Desk:
         """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel."""
         session, began = self.opened, time.perf_counter()
         is_ready = session.is_ready(key.frame)
-        if prompts.mask is not None and not prompts.points and prompts.box is None:
-            return self.answer(session.paint(key.obj, key.frame, prompts.mask))
-        result = session.set_prompts(key.obj, key.frame, prompts)
+        result = say(session, key, prompts)
         if is_ready and len(prompts.points) == 1:
             self._note_pace(began)
         return self.answer(result)
+
+    def seed(self, prompts: Mapping[PromptKey, FramePrompts]) -> Answer:
+        """Say much at once, in one step of undo."""
+        with self.opened.grouped("Seed"):
+            for key, each in prompts.items():
+                say(self.opened, key, each)
+        return self.answer()
 
     def paint(self, strokes: Sequence[Stroke]) -> Answer:
         """Take what was painted as masks, all in one step of undo, and put back what is locked.
@@ -270,7 +318,7 @@ class Desk:
         yield self.answer()
 
     def spread(self, key: PromptKey) -> Iterator[Answer | None]:
-        """Propagate outward from a prompt, near frames first, then what else is out of date, as one step of undo.
+        """Propagate outward from a prompt, then what else is out of date; all of it is one step of undo.
 
         Yields
         ------

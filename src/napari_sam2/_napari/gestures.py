@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 _RIGHT = 2
 _REST_MS = 120
-_DOUBLE_CLICK_SECONDS = 0.8
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ class Gestures:
         self._intent, self._fresh, self._is_new = intent, fresh, is_new
         self.pressed = False
         self.pending: Given | None = None
-        self._last_add: tuple[float, int] = (0.0, 0)
+        self._points_before: int | None = None  # the press that was last; None if it gave no point
         self._hover: Place | None = None
         self._shown = False
         self._rest = Later(self._on_rest, _REST_MS, restart=True)
@@ -138,6 +136,7 @@ class Gestures:
 
     def _on_press(self, layer: Layer, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
         self.leave()
+        self._points_before = None
         adds = str(layer.mode).startswith("add")
         if adds and not self._shapes.drawing:
             self._prepare(layer, event)
@@ -163,7 +162,7 @@ class Gestures:
             refines=hit or self._is_new(),
         )
         if on_points:
-            self._last_add = (time.monotonic(), len(self._points.layer.data))
+            self._points_before = len(self._points.layer.data)
             self._points.set_next(self.pending.obj, positive=self.pending.positive)
         else:
             self._shapes.set_next(self.pending.obj)
@@ -183,9 +182,7 @@ class Gestures:
         value = 0 if draws else self._value_under(event)
         if value in {0, self._intent.active}:
             return
-        added, count = self._last_add
-        fresh = time.monotonic() - added < _DOUBLE_CLICK_SECONDS
-        if on_points and fresh and len(self._points.layer.data) == count + 1:
+        if on_points and self._points_before == len(self._points.layer.data) - 1:
             self._points.take_back_last()
         self.pending = None
         self.picked.emit(value)

@@ -81,4 +81,5 @@ class Outline:
 
 def _width(viewer: ViewerModel) -> float:
     """Return the width of a line of two pixels on the screen."""
-    return float(2 / max(viewer.camera.zoom, 1e-6))
+    scene = getattr(viewer, "scene", viewer)  # where the camera is from napari 0.9 on
+    return float(2 / max(scene.camera.zoom, 1e-6))

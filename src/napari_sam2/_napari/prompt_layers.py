@@ -169,11 +169,6 @@ class PromptLayers:
         """The sequence that is worked on."""
         return self._geometry
 
-    @property
-    def prompts(self) -> dict[PromptKey, FramePrompts]:
-        """All prompts that are declared now."""
-        return self._read()
-
     # --- what the user does
 
     def _turn_soon(self) -> None:
@@ -185,8 +180,8 @@ class PromptLayers:
             return
         self._turn.cancel()
         if self._to_show is not None:
-            prompts, self._to_show = self._to_show, None
-            self.show_prompts(prompts)
+            waited, self._to_show = self._to_show, None
+            self.show_prompts(waited)
         drawn = self._shapes.read()
         if drawn.superseded:
             self._shapes.drop(drawn.superseded)
@@ -208,7 +203,9 @@ class PromptLayers:
         self._points.show_colours()
         self._shapes.show_colours()
 
-    def _read(self) -> dict[PromptKey, FramePrompts]:
+    @property
+    def prompts(self) -> dict[PromptKey, FramePrompts]:
+        """All prompts that are declared now."""
         drawn = self._shapes.read()
         return self._declaration.prompts(Drawn(self._points.read(), drawn.boxes, drawn.outlines))
 
@@ -275,7 +272,7 @@ class PromptLayers:
         if self._gestures.busy:
             self._to_show = dict(prompts)
             return
-        mine = difference(self._told, self._read())
+        mine = difference(self._told, self.prompts)
         wanted = {key: each for key, each in prompts.items() if key not in mine.removed} | mine.changed
         outlined = self._shapes.show(wanted)
         self._points.show(wanted)
@@ -307,7 +304,7 @@ class PromptLayers:
         self._geometry = self._tools.geometry = geometry
         self._points.geometry = self._shapes.geometry = geometry
         self._labels.set_geometry(geometry)
-        self._told = self._read()
+        self._told = self.prompts
         self.show_prompts(prompts)
 
     def set_tool(self, tool: Tool) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from napari_sam2.summary import CellStatus
 
 if TYPE_CHECKING:
+    from napari_sam2.frame_result import FrameResult
     from napari_sam2.prompts import FramePrompts, PromptKey
     from napari_sam2.session import Session
 
@@ -25,16 +26,16 @@ def replay(source: Session, target: Session, label: str) -> None:
     """
     with target.grouped(label):
         for key, prompts in source.prompts.items():
-            _say(target, key, prompts)
+            say(target, key, prompts)
         for obj in source.objects:
             _describe(source, target, obj)
 
 
-def _say(target: Session, key: PromptKey, prompts: FramePrompts) -> None:
+def say(target: Session, key: PromptKey, prompts: FramePrompts) -> FrameResult:
+    """Say all that is said of an object on a frame; a mask alone is taken pixel by pixel."""
     if prompts.mask is not None and not prompts.points and prompts.box is None:
-        target.paint(key.obj, key.frame, prompts.mask)
-    else:
-        target.set_prompts(key.obj, key.frame, prompts)
+        return target.paint(key.obj, key.frame, prompts.mask)
+    return target.set_prompts(key.obj, key.frame, prompts)
 
 
 def _describe(source: Session, target: Session, obj: int) -> None:

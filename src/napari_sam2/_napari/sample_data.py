@@ -25,7 +25,30 @@ def dividing_rods() -> list[LayerData]:
     return _layers(samples.dividing_rods(), "t")
 
 
+def real_nuclei() -> list[LayerData]:
+    """Give the nuclei of scikit-image's `cells3d`, a real z-stack of 60 slices (z, y, x).
+
+    Raises
+    ------
+    RuntimeError
+        If scikit-image does not have the file yet and cannot fetch it (20 MB, once).
+    """
+    from skimage import data
+
+    try:
+        channels = data.cells3d()
+    except (OSError, ImportError) as error:
+        raise RuntimeError(
+            "scikit-image does not have its sample `cells3d` yet and could not fetch it: connect to the "
+            "network and try again, or take the sample of made-up nuclei"
+        ) from error
+    options = {"axis_labels": ("z", "y", "x"), "scale": (0.29, 0.26, 0.26), "units": ("um", "um", "um")}
+    return [(channels[:, 1], {"name": "Nuclei, real", **options}, "image")]
+
+
 def _layers(sequence: samples.SampleSequence, axis: str) -> list[LayerData]:
-    """Give the image alone; the truth is for the command line to compare with."""
+    """Give the truth, hidden, and over it the image, which is active then."""
     title = sequence.name.replace("_", " ").capitalize()
-    return [(sequence.images, {"name": title, "axis_labels": (axis, "y", "x")}, "image")]
+    options: dict[str, Any] = {"axis_labels": (axis, "y", "x"), "scale": sequence.scale}
+    truth = (sequence.labels, {"name": f"{title}, truth", "visible": False, **options}, "labels")
+    return [truth, (sequence.images, {"name": title, **options}, "image")]

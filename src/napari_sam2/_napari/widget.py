@@ -11,13 +11,16 @@ from qtpy.QtWidgets import QApplication, QSizePolicy, QVBoxLayout, QWidget
 from napari_sam2._napari.controller import Controller
 from napari_sam2._napari.controller_model import load
 from napari_sam2._napari.keys import KEYS
+from napari_sam2._napari.settings import read_settings
 from napari_sam2._napari.views.dock_view import DockView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.autosave import Autosave
     from napari_sam2._napari.model_choices import ModelChoice
+    from napari_sam2._napari.settings import Settings
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.session import Session
 
@@ -32,10 +35,12 @@ class Sam2Widget(QWidget):
     ----------
     viewer : Viewer
         The viewer that it works in.
-    choice : ModelChoice, optional
-        The network to begin with.
+    settings : Settings, optional
+        By default what the user has set in napari's Preferences.
     loader : callable, optional
         Loads a network, on the inference thread.
+    autosave : Autosave, optional
+        Saves sessions by themselves; by default into the user's cache folder, if the settings say so.
 
     Notes
     -----
@@ -50,8 +55,10 @@ class Sam2Widget(QWidget):
     def __init__(
         self,
         viewer: napari.viewer.Viewer,
-        choice: ModelChoice | None = None,
+        settings: Settings | None = None,
+        *,
         loader: Callable[[ModelChoice], Sam2] = load,
+        autosave: Autosave | None = None,
     ) -> None:
         self._docked = False
         super().__init__()
@@ -64,7 +71,9 @@ class Sam2Widget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.view)
-        controller = Controller(real, self.view, choice, loader)
+        controller = Controller(
+            real, self.view, settings or read_settings(), loader=loader, autosave=autosave
+        )
         self.controller = controller
         self.destroyed.connect(controller.close)
         app = QApplication.instance()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -114,7 +115,8 @@ class InferenceWorker(QObject):
         self._mail: deque[_Letter] = deque()
         self._generations: dict[Hashable, int] = {}
         self._rung = False
-        self._running = ""
+        self._last: Callable[[], object] | None = None
+        self._running, self._busy = "", False
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         self._thread = threading.Thread(target=self._run, name="napari-sam2-inference")
         self._thread.start()
@@ -218,7 +220,7 @@ class InferenceWorker(QObject):
 
     @property
     def running(self) -> str:
-        """What is being done right now; empty if nothing is."""
+        """What is being done right now; empty if nothing is, or nothing that the user should know of."""
         return self._running
 
     @property
@@ -235,11 +237,18 @@ class InferenceWorker(QObject):
     def is_idle(self) -> bool:
         """Whether nothing is done, waits or has still to be told."""
         with self._condition:
-            return self._queue.is_empty and not self._running and not self._mail
+            return self._queue.is_empty and not self._busy and not self._mail
 
-    def close(self) -> None:
-        """End the thread after the step that it is at, and drop all else."""
+    def close(self, last: Callable[[], object] | None = None) -> None:
+        """End the thread after the step that it is at, and drop all else.
+
+        Parameters
+        ----------
+        last : callable, optional
+            What the thread does before it ends; nobody is told if it fails.
+        """
         with self._condition:
+            self._last = last
             self._queue.closed = True
             self._queue.tasks.clear()
             self._queue.dead.extend(self._queue.streams)
@@ -253,11 +262,11 @@ class InferenceWorker(QObject):
             with self._condition:
                 chosen = self._queue.take()
                 if chosen is None:
-                    self._running = ""
+                    self._running, self._busy = "", False
                     self._post(_Letter(self.activity_changed.emit, None, self._generation(None)))
                     self._condition.wait_for(lambda: self._queue.closed or not self._queue.is_empty)
                     continue
-                self._running = chosen.label or "Working"
+                self._running, self._busy = chosen.label, True
                 generation = self._generation(chosen.owner)
             if isinstance(chosen, _Task):
                 self._do(chosen, generation)
@@ -273,6 +282,9 @@ class InferenceWorker(QObject):
             close = getattr(stream.steps, "close", None)
             if close is not None:
                 close()
+        if closed and self._last is not None:
+            with suppress(Exception):
+                self._last()
         return not closed
 
     def _generation(self, owner: Hashable) -> int:

@@ -55,6 +55,8 @@ class Sequence:
         The session as it was last told.
     declared : dict
         Prompts of the layers that were sent.
+    is_open : bool
+        Whether its session was asked for.
     """
 
     geometry: SequenceGeometry
@@ -62,6 +64,12 @@ class Sequence:
     view: View
     picture: Picture = field(default_factory=Picture)
     declared: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
+    is_open: bool = False
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything was said of it."""
+        return bool(self.declared or self.picture.objects)
 
 
 class Workspace:
@@ -139,8 +147,9 @@ class Workspace:
         key: Any = None,  # noqa: ANN401 - hashable
         label: str = "",
         failed: Callable[[Exception], None] | None = None,
+        sequence: Sequence | None = None,
     ) -> None:
-        """Do something to the session that is shown, on the inference thread.
+        """Do something to a session, on the inference thread.
 
         Parameters
         ----------
@@ -152,8 +161,10 @@ class Workspace:
             As for `InferenceWorker.submit`.
         failed : callable, optional
             Gets the error, after the user was told.
+        sequence : Sequence, optional
+            Whose session; by default the one that is shown.
         """
-        sequence = self.sequence
+        sequence = sequence or self.sequence
         if sequence is None:
             self.fail(RuntimeError("There is no image to work on: choose an image layer first."))
             return

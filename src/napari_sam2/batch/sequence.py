@@ -22,6 +22,7 @@ from napari_sam2.io.atomic import remove
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
 from napari_sam2.session_document import SavedSession, read_session
 from napari_sam2.volume import Volume
+from napari_sam2.window import WindowRules
 
 if TYPE_CHECKING:
     from napari_sam2._model.sam2 import Sam2
@@ -166,7 +167,9 @@ def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
         cleanup = saved.cleanup if options.cleanup.is_idle else options.cleanup
         session = ResumableSession.reopen(saved, opened.array, model=model, labels=labels, cleanup=cleanup)
     else:
-        session = ResumableSession(volume, model=model, labels=labels, cleanup=options.cleanup)
+        aspect = 1.0 if geometry.scale is None else geometry.scale[-2] / geometry.scale[-1]
+        view = WindowRules("auto", aspect=aspect) if saved is None else saved.view
+        session = ResumableSession(volume, model=model, labels=labels, cleanup=options.cleanup, view=view)
         seeding.plant(session, seeds)
     session.location, session.geometry = str(sequence.images.resolve()), geometry
     return session, labels

@@ -6,6 +6,7 @@ from napari_sam2.io.exporting import export_labels
 from napari_sam2.io.journal import Journal, JournalContent, read_journal, read_journal_document
 from napari_sam2.io.reading import LabelGeometry, OpenedImage, frame_axis, label_geometry, open_image
 from napari_sam2.io.session_file import SessionDocument, read_session, write_session
+from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
 from napari_sam2.io.table import write_table
 
 __all__ = [
@@ -14,7 +15,10 @@ __all__ = [
     "LabelGeometry",
     "OpenedImage",
     "SessionDocument",
+    "StreamedLabels",
+    "create_labels",
     "export_labels",
+    "finish_labels",
     "frame_axis",
     "label_geometry",
     "open_image",

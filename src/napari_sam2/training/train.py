@@ -142,8 +142,7 @@ class TrainConfig:
 
     def settings(self) -> dict[str, object]:
         """Tell what a run that goes on must share with the one before; the rest may change."""
-        tuned = {} if self.pretrained is None else {"pretrained": self.pretrained}
-        return {"start": self.start, "seed": self.seed, **tuned}
+        return {"start": self.start, "seed": self.seed, "pretrained": self.pretrained}
 
 
 @dataclass(frozen=True)

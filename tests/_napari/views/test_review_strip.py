@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtGui import QColor, QImage, QWheelEvent
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QColor, QImage, QKeyEvent, QWheelEvent
 
 from napari_sam2._napari.state import CellStatus, ReviewState
 from napari_sam2._napari.views.review_cells import score_colour
@@ -133,6 +133,12 @@ def test_arrow_keys_stop_at_the_edges(strip: ReviewStrip, qtbot: QtBot) -> None:
     qtbot.keyClick(strip, Qt.Key.Key_Left)
     qtbot.keyClick(strip, Qt.Key.Key_Up)
     assert heard == [(1, 0), (1, 0)]
+
+
+def test_other_keys_are_left_to_others(strip: ReviewStrip, qtbot: QtBot) -> None:
+    with qtbot.assertNotEmitted(strip.cell_visited):
+        for key in (Qt.Key.Key_A.value, 0x1F600):
+            strip.keyPressEvent(QKeyEvent(QEvent.Type.KeyPress, key, Qt.KeyboardModifier.NoModifier))
 
 
 def test_tooltips_say_what_is_there(strip: ReviewStrip) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtGui import QAction
+from qtpy.QtGui import QAction, QColor
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QMenu, QSizePolicy, QWidget
 
 from napari_sam2._napari.views import icons
@@ -110,9 +110,7 @@ class Note(QWidget):
 
     def _draw(self) -> None:
         size = max(16, self.fontMetrics().height())
-        colour = text_colour(self)
-        if self._colour:
-            colour.setNamedColor(self._colour)
+        colour = QColor(self._colour) if self._colour else text_colour(self)
         self._icon.setPixmap(icons.pixmap(self._glyph, colour, size, self.devicePixelRatioF()))
         self._icon.setFixedSize(QSize(size, size))
 

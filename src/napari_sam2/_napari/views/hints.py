@@ -90,7 +90,8 @@ def _next_step(state: DockState) -> str:
     if not any(row.prompts or row.frames for row in rows):
         return _FIRST_PROMPT[state.tools.tool]
     if state.tools.candidates > 1:
-        return "Not the mask you meant? Press the button with the number for the next one."
+        shown = f"{state.tools.candidate + 1} of {state.tools.candidates}"
+        return f"Not the mask you meant? Press “{shown}” for the next one."
     worst = min((row.worst for row in rows if row.worst is not None and not row.locked), default=1.0)
     if worst < DOUBTFUL:
         return "Go to the next doubtful frame and correct it with a click."

@@ -56,7 +56,8 @@ class ObjectsDelegate(QStyledItemDelegate):
             option.text = ""
         row = index.data(ROW_ROLE)
         if index.column() == Column.WORST and isinstance(row, ObjectRow) and (row.worst or 1.0) < DOUBTFUL:
-            option.palette.setColor(QPalette.ColorRole.Text, QColor(WARNING))
+            for role in (QPalette.ColorRole.Text, QPalette.ColorRole.HighlightedText):
+                option.palette.setColor(role, QColor(WARNING))
             option.font.setBold(True)
 
     @staticmethod

@@ -35,6 +35,14 @@ _MARK_OF = {
     CellStatus.ABSENT: Mark.ABSENT,
 }
 
+# Row and frame; by number, as not every key has a name.
+_STEPS = {
+    int(Qt.Key.Key_Left.value): (0, -1),
+    int(Qt.Key.Key_Right.value): (0, 1),
+    int(Qt.Key.Key_Up.value): (-1, 0),
+    int(Qt.Key.Key_Down.value): (1, 0),
+}
+
 
 class ReviewStrip(QAbstractScrollArea):
     """Cells in a picture of one pixel each that is drawn scaled; only the visible marks are drawn one by one.
@@ -334,13 +342,7 @@ class ReviewStrip(QAbstractScrollArea):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         """Step to the next frame or object with the arrow keys."""
-        steps = {
-            Qt.Key.Key_Left: (0, -1),
-            Qt.Key.Key_Right: (0, 1),
-            Qt.Key.Key_Up: (-1, 0),
-            Qt.Key.Key_Down: (1, 0),
-        }
-        step = steps.get(Qt.Key(event.key())) if event is not None else None
+        step = _STEPS.get(event.key()) if event is not None else None
         if step is None or not self._state.objects:
             super().keyPressEvent(event)
             return

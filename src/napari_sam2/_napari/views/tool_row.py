@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QResizeEvent
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QFlowLayout
 
@@ -18,7 +18,7 @@ from napari_sam2._napari.views.tips import with_key
 POSITIVE = QColor("#2ea45f")
 NEGATIVE = QColor("#e0455e")
 NO_KEYS: Mapping[str, str] = MappingProxyType({})
-_TOOLS = {
+TOOLS = {
     Tool.POINT: ("Point", "Click on an object: its mask appears at once. A further click refines it."),
     Tool.BOX: ("Box", "Drag a box around an object."),
     Tool.OUTLINE: ("Outline", "Draw around an object; what is inside becomes its mask."),
@@ -75,7 +75,7 @@ class ToolRow(QWidget):
         self.show_state(ToolState())
 
     def _tool_button(self, tool: Tool) -> GlyphButton:
-        text, tip = _TOOLS[tool]
+        text, tip = TOOLS[tool]
         button = GlyphButton(tool.value, text, tip=tip, checkable=True, under=True)
         self._group.addButton(button)
         button.clicked.connect(lambda: self.tool_chosen.emit(tool))
@@ -108,7 +108,6 @@ class ToolRow(QWidget):
         crowd.setContentsMargins(0, 0, 0, 0)
         crowd.setHorizontalSpacing(8)
         crowd.setVerticalSpacing(4)
-        self._each.setMinimumHeight(self._seed.sizeHint().height())
         crowd.addWidget(self._each)
         crowd.addWidget(self._seed)
         column = QVBoxLayout(self)
@@ -123,6 +122,11 @@ class ToolRow(QWidget):
         self._candidate.clicked.connect(self.next_candidate)
         self._each.toggled.connect(self.each_click_new_toggled)
 
+    def resizeEvent(self, a0: QResizeEvent | None) -> None:  # noqa: N802
+        """Keep the box for crowds as high as the button beside it, whatever the font."""
+        super().resizeEvent(a0)
+        self._each.setMinimumHeight(self._seed.sizeHint().height())
+
     def show_state(self, state: ToolState) -> None:
         """Draw a snapshot."""
         self._state = state
@@ -130,7 +134,7 @@ class ToolRow(QWidget):
         for tool in _NEED_FRAMES:
             button = self._tools[tool]
             button.setEnabled(not state.blocked)
-            button.setToolTip(state.blocked or _TOOLS[tool][1])
+            button.setToolTip(state.blocked or TOOLS[tool][1])
         self._show_sign(positive=state.positive)
         self._candidate.setVisible(state.candidates > 1)
         self._candidate.set_full_text(f"{state.candidate + 1} of {state.candidates}")

@@ -1,0 +1,197 @@
+"""The sequences of the image that is worked on: their layers, their sessions, and which of them is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2._napari.desk import Desk, Opening
+from napari_sam2._napari.image_source import Axes, geometry_of
+from napari_sam2._napari.notices import tell
+from napari_sam2._napari.prompt_layers import PromptLayers
+from napari_sam2._napari.worker import Priority
+from napari_sam2._napari.workspace import Sequence, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from napari.layers import Image
+
+    from napari_sam2._napari.geometry import SequenceGeometry
+    from napari_sam2._napari.image_source import View
+
+    Position = tuple[tuple[int, int], ...]
+
+
+class SequenceControl:
+    """Opens a session for each position along the other axes, when it is first needed.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Told which sequence is shown.
+    opened : callable
+        Called after new prompt layers were made.
+    closing : callable
+        Called before they are given up.
+    cache_bytes : int
+        How much memory image features of a session may take.
+
+    Attributes
+    ----------
+    loading : bool
+        Whether a session is being opened.
+    session_opened : callable or None
+        Called with each sequence whose session was opened.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        opened: Callable[[PromptLayers], None],
+        closing: Callable[[], None],
+        *,
+        cache_bytes: int = 512 * 2**20,
+    ) -> None:
+        self._space = workspace
+        self._opened, self._closing = opened, closing
+        self._cache_bytes = cache_bytes
+        self._sequences: dict[Position, Sequence] = {}
+        self._axes: Axes | None = None
+        self.loading = False
+        self.session_opened: Callable[[Sequence], None] | None = None
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything was said of any sequence."""
+        return any(sequence.is_touched for sequence in self._sequences.values())
+
+    def all(self) -> tuple[Sequence, ...]:
+        """Return all sequences that were shown."""
+        return tuple(self._sequences.values())
+
+    def begin(self, image: Image, axes: Axes, frame_axis: int | None, view: View) -> None:
+        """Make prompt layers for an image and open the sequence that is shown."""
+        geometry = geometry_of(image, axes, frame_axis)
+        geometry = geometry.at(geometry.index_of(self._space.viewer.dims, image))
+        self._axes = axes
+        self._space.layers = PromptLayers(self._space.viewer, image, geometry)
+        self._space.sequence = self._sequence(geometry, view)
+        self._opened(self._space.layers)
+        self.ensure_open()
+
+    def _sequence(self, geometry: SequenceGeometry, view: View) -> Sequence:
+        position = tuple(sorted(geometry.index.items()))
+        if position not in self._sequences:
+            self._sequences[position] = Sequence(geometry, Desk(), view)
+        return self._sequences[position]
+
+    def end(self) -> None:
+        """Give the layers and sessions up; labels that hold something stay in the viewer."""
+        space = self._space
+        touched = self.is_touched
+        for sequence in self._sequences.values():
+            space.worker.forget(sequence)
+        self._sequences = {}
+        if space.layers is not None:
+            self._closing()
+            space.layers.close(remove_layers=not touched)
+        space.layers, space.sequence = None, None
+
+    def follow_sliders(self) -> None:
+        """Show the sequence at the position of the other slider."""
+        space, shown = self._space, self._space.sequence
+        if shown is None or space.layers is None or not shown.geometry.index:
+            return
+        geometry = shown.geometry.at(shown.geometry.index_of(space.viewer.dims, space.layers.labels))
+        if geometry.index == shown.geometry.index:
+            return
+        wanted = self._sequence(geometry, shown.view)
+        # What was said last still belongs to the sequence that was shown.
+        space.layers.flush()
+        space.sequence = wanted
+        space.layers.set_geometry(geometry, wanted.declared)
+        space.changed.emit()
+
+    # --- sessions
+
+    def ensure_open(self) -> None:
+        """Open the session of the sequence that is shown, if that was not done."""
+        sequence = self._space.sequence
+        if sequence is not None and not sequence.is_open:
+            self._open(sequence)
+
+    def _open(self, sequence: Sequence) -> None:
+        opening, model = self._opening(sequence), self._space.model
+        self.loading = sequence.is_open = True
+        self._space.ask(
+            lambda desk: desk.open(opening, model.take()),
+            lambda _: self._has_opened(sequence),
+            priority=Priority.CLICK,
+            key="open",
+            label="Opening the image",
+            failed=lambda _: self._has_failed(),
+        )
+
+    def _has_opened(self, sequence: Sequence) -> None:
+        self.loading = False
+        if self.session_opened is not None:
+            self.session_opened(sequence)
+
+    def _has_failed(self) -> None:
+        self.loading = False
+
+    def _opening(self, sequence: Sequence) -> Opening:
+        geometry, image = sequence.geometry, self._space.image
+        axis = geometry.frame_axis
+        names = () if self._axes is None else self._axes.names
+        source = None if image is None else image.source.path
+        return Opening(
+            sequence.view,
+            axis=axis or 0,
+            index=_fixed(geometry),
+            axes="tyx" if axis is not None and names[axis] == "t" else "zyx",
+            scale=_scale(geometry, None if image is None else image.scale),
+            location=source,
+            cache_bytes=self._cache_bytes,
+        )
+
+    def show_view(self, view: View) -> None:
+        """Show the network something else; prompts are answered again, which can be undone."""
+        for sequence in self._sequences.values():
+            if not view.matches(sequence.view):
+                sequence.view = view
+                self._renew(sequence)
+
+    def renew(self) -> None:
+        """Show another network the same."""
+        for sequence in self._sequences.values():
+            self._renew(sequence)
+
+    def _renew(self, sequence: Sequence) -> None:
+        if sequence is not self._space.sequence and not sequence.is_touched:
+            sequence.is_open = False
+        elif sequence.is_touched:
+            self._rebuild(sequence)
+        else:
+            self._open(sequence)
+
+    def _rebuild(self, sequence: Sequence) -> None:
+        opening, model = self._opening(sequence), self._space.model
+        self._space.ask(
+            lambda desk: desk.rebuild(opening, model.take()),
+            lambda _: tell("All prompts were answered anew; propagate to track again, or undo."),
+            label="Looking at the new view",
+            sequence=sequence,
+        )
+
+
+def _fixed(geometry: SequenceGeometry) -> Mapping[int, int]:
+    """Return the positions of the image's other axes; the channel is part of the view."""
+    return {axis: at for axis, at in geometry.index.items() if axis != geometry.channel_axis}
+
+
+def _scale(geometry: SequenceGeometry, scale: object) -> tuple[float, float, float]:
+    """Return the size of a step along frames, rows and columns."""
+    sizes = [1.0] * geometry.ndim if scale is None else [abs(float(each)) for each in scale]  # type: ignore[attr-defined]
+    frame = 1.0 if geometry.frame_axis is None else sizes[geometry.frame_axis]
+    return frame, sizes[geometry.y_axis], sizes[geometry.x_axis]

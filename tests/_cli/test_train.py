@@ -1,0 +1,76 @@
+"""``napari-sam2 train`` with a folder of labelled stacks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2 import cli
+from napari_sam2._model.config import NANO_CONFIG
+from napari_sam2._model.sam2 import Sam2
+from napari_sam2._model.weights import load_model, save_model
+
+OPTIONS = ("--steps", "2", "--threads", "1", "--no-bfloat16", "--log-steps", "1", "--synthetic", "0")
+STAGES = ("--stages", "1", "32", "1", "1", "1", "--stages", "1", "32", "2", "1", "1")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a network of random weights and a stack of one square."""
+    torch.manual_seed(0)
+    save_model(Sam2(replace(NANO_CONFIG, image_size=64)), tmp_path / "mine.safetensors")
+    labels = np.zeros((3, 40, 40), np.uint8)
+    labels[:, 10:30, 10:30] = 1
+    (tmp_path / "stacks").mkdir()
+    np.savez(tmp_path / "stacks" / "squares.npz", images=labels * 200, labels=labels)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("napari_sam2.training.train.synthetic_j", lambda *_, **__: 0.5)
+    monkeypatch.setattr("napari_sam2.training.train.stacks_j", lambda *_, **__: 0.25)
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    return cli.run(["train", "--out", "run", *OPTIONS, *STAGES, *arguments])
+
+
+def test_a_network_is_tuned_to_stacks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--data", "stacks", "--from", "mine.safetensors") == 0
+    assert "data_j: 0.250" in capsys.readouterr().out
+    before, after = (
+        load_model(path, device="cpu").state_dict() for path in ("mine.safetensors", "run/model.safetensors")
+    )
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert {path.name for path in (folder / "run").iterdir()} == {
+        "curve.png",
+        "last.pt",
+        "log.jsonl",
+        "model.safetensors",
+    }
+
+
+def test_the_same_command_goes_on_and_another_network_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--data", "stacks", "--from", "mine.safetensors") == 0
+    assert run("--data", "stacks", "--from", "mine.safetensors") == 0
+    assert run("--data", "stacks") == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", "nowhere", "--from", "mine.safetensors"), "nowhere is no folder"),
+        (("--data", "stacks", "--from", "nano9"), "nano9"),
+        (("--data", "stacks", "--warmup", "x"), "warmup"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    assert run(*arguments) == 2
+    assert message in " ".join(capsys.readouterr().err.split())

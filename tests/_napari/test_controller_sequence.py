@@ -1,0 +1,176 @@
+"""Images of four axes, other axes, other views, other networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from numpy.typing import NDArray
+
+from tests._napari.dock import MIDDLE, Dock, frames
+from tests.fakes import SHAPE, FakeModel
+
+pytestmark = pytest.mark.gui
+TIMES, SLICES = 3, 5
+
+
+def movie() -> NDArray[np.uint8]:
+    return np.stack([frames(SLICES)] * TIMES)
+
+
+@pytest.fixture
+def four(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
+    """Return a dock over (t, z, y, x), at t = 1, z = 2."""
+    options: dict[str, Any] = {"axis_labels": ("t", "z", "y", "x"), "contrast_limits": (0, 255)}
+    model.add_image(movie(), name="movie", scale=(10, 2, 1, 1), **options)
+    dock = Dock(model, fake_model)
+    model.dims.set_current_step((0, 1), (1, 2))
+    dock.wait()
+    yield dock
+    dock.end()
+
+
+def test_one_layer_and_a_session_for_each_t(four: Dock) -> None:
+    assert four.labels.shape == (TIMES, SLICES, *SHAPE)
+    image = four.state.image
+    assert (image.axes, image.frame_axis, image.other_axis, image.frames) == (("t", "z"), 1, "t", SLICES)
+    four.prompt(1, 2, 8, 10)
+    assert [place[:2] for place in np.unique(np.argwhere(four.labels)[:, :2], axis=0).tolist()] == [[1, 2]]
+    first = four.session
+    assert first.volume.shape == (SLICES, *SHAPE)
+
+
+def test_following_the_other_slider_switches(four: Dock) -> None:
+    four.prompt(1, 2, 8, 10)
+    first = four.session
+    four.viewer.dims.set_current_step(0, 2)
+    four.wait()
+    assert four.state.objects.rows[0].frames == 0
+    four.prompt(1, 3, 16, 10)
+    second = four.session
+    assert second is not first
+    four.propagate()
+    labelled = {tuple(row) for row in np.argwhere(four.labels.any(axis=(2, 3))).tolist()}
+    assert labelled == {(1, 2), *((2, z) for z in range(SLICES))}
+    np.testing.assert_array_equal(four.labels[2], second.labels)
+    np.testing.assert_array_equal(four.labels[1], first.labels)
+    four.viewer.dims.set_current_step(0, 1)
+    four.wait()
+    assert four.session is first
+    assert list(four.session.prompts)[0].frame == 2
+
+
+def test_only_sequences_that_are_prompted_are_opened(four: Dock) -> None:
+    four.viewer.dims.set_current_step(0, 0)
+    four.wait()
+    assert four.widget.session is None
+    four.prompt(1, 0, 8, 10)
+    assert four.session.objects == (1,)
+
+
+def test_what_is_tracked_goes_on_behind_the_slider(four: Dock) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.widget.propagate()
+    four.viewer.dims.set_current_step(0, 0)
+    four.wait()
+    assert four.labels[1].any(axis=(1, 2)).all()
+    assert not four.labels[0].any()
+
+
+def test_seeding_the_next_t(four: Dock) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.prompt(4, 2, 16, 10)
+    four.view.seed_next_t_requested.emit()
+    four.wait()
+    assert four.viewer.dims.current_step[0] == 2
+    np.testing.assert_array_equal(four.labels[2], four.labels[1])
+    assert four.session.objects == (1, 4)
+    four.view.undo_requested.emit()
+    four.wait()
+    assert not four.labels[2].any()
+    four.viewer.dims.set_current_step(0, 2)
+    four.view.seed_next_t_requested.emit()  # there is none: it says so
+    four.wait()
+
+
+def test_another_axis_for_the_frames(four: Dock) -> None:
+    four.view.axis_chosen.emit(0)
+    four.wait()
+    assert four.session.volume.shape == (TIMES, *SHAPE)
+    assert four.state.image.other_axis == "z"
+    four.prompt(1, 0, 8, 10)
+    assert four.labels[0, 2, 8, 10] == 1
+
+
+def test_the_view_is_frozen_at_the_first_prompt(bench: Dock) -> None:
+    image = bench.controller.space.image
+    assert image is not None
+    assert bench.state.image.seen == ""
+    image.contrast_limits = (20, 200)
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert bench.session.volume.contrast == (20, 200)
+    assert "20-200" in bench.state.image.seen
+    image.contrast_limits = (0, 100)
+    bench.prompt(1, MIDDLE, 8, 11)
+    assert bench.session.volume.contrast == (20, 200)
+    before = bench.session
+    bench.view.use_current_view.emit()
+    bench.wait()
+    assert bench.session.volume.contrast == (0, 100)
+    assert bench.session.prompts == before.prompts
+    np.testing.assert_array_equal(bench.labels, bench.session.labels)
+    bench.view.undo_requested.emit()
+    bench.wait()
+    assert bench.session is before
+    np.testing.assert_array_equal(bench.labels, before.labels)
+
+
+def test_all_that_was_said_is_said_again(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE, 16, 10)
+    bench.propagate()
+    bench.show(MIDDLE + 1)
+    for signal in (bench.view.lock_here, bench.view.ends_here):
+        signal.emit()
+    bench.view.object_renamed.emit(1, "first")
+    bench.view.object_locked.emit(2, True)
+    bench.wait()
+    before = bench.session
+    image = bench.controller.space.image
+    assert image is not None
+    image.contrast_limits = (0, 250)
+    bench.view.use_current_view.emit()
+    bench.wait()
+    after = bench.session
+    assert after is not before
+    assert (after.names, after.locked_objects, after.life(1)) == ({1: "first"}, {2}, before.life(1))
+    assert after.entry(1, MIDDLE + 1).locked
+
+
+def test_another_network_answers_the_prompts_again(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    before = bench.session
+    bench.view.device_chosen.emit(bench.state.model.devices.index("cpu"))
+    bench.wait()
+    assert [choice.device for choice in bench.loaded] == ["auto", "cpu"]
+    assert bench.session is not before
+    assert bench.session.prompts == before.prompts
+
+
+def test_what_has_to_be_downloaded_is_not_loaded(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_sam2._napari.model_choices.cache_dir", lambda: tmp_path)
+    names = bench.state.model.names
+    bench.view.model_chosen.emit(names.index("sam2.1-large"))
+    bench.wait()
+    assert bench.state.model.needs_download
+    assert len(bench.loaded) == 1
+    bench.view.model_chosen.emit(0)
+    bench.wait()
+    assert not bench.state.model.needs_download
+    bench.prompt(1, MIDDLE, 8, 10)

@@ -1,0 +1,280 @@
+"""Objects, tools, candidates, what is done ahead, and what spreads by itself."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_sam2._napari.desk import PREVIEW_LIMIT
+from napari_sam2._napari.keys import Command
+from napari_sam2._napari.state import Tool
+from napari_sam2.prompts import FramePrompts, PromptKey
+from tests._napari.dock import COUNT, MIDDLE, Dock, pause, until
+from tests.fakes import click
+
+pytestmark = pytest.mark.gui
+ALL = list(range(COUNT))
+
+
+def add_point(bench: Dock, y: float, x: float, frame: int = MIDDLE) -> None:
+    """Add a point as napari does at a click: for the object and with the sign that come next."""
+    bench.layers.points.add(bench.layers.geometry.to_layer(frame, y, x))
+    bench.wait()
+
+
+def active_everywhere(bench: Dock) -> set[int | None]:
+    layers = bench.layers
+    features = layers.points.feature_defaults
+    column = next(name for name in features.columns if name in {"object", "obj", "label", "id"})
+    return {
+        bench.state.objects.active,
+        bench.state.review.active,
+        layers.active,
+        int(layers.labels.selected_label),
+        int(features[column][0]),
+    }
+
+
+def test_the_active_object_is_one_thing(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE, 16, 10)
+    assert active_everywhere(bench) == {1}
+    bench.view.object_activated.emit(2)
+    assert active_everywhere(bench) == {2}
+    bench.layers.labels.selected_label = 1
+    bench.wait()
+    assert active_everywhere(bench) == {1}
+    bench.view.new_object.emit()
+    assert active_everywhere(bench) == {3}
+    add_point(bench, 3, 3)
+    assert bench.session.objects == (1, 2, 3)
+
+
+def test_a_new_object_that_was_not_used_is_not_left_behind(bench: Dock) -> None:
+    for _ in range(3):
+        bench.view.new_object.emit()
+    assert bench.controller.space.active == 1
+    add_point(bench, 8, 10)
+    bench.view.new_object.emit()
+    bench.view.new_object.emit()
+    assert bench.controller.space.active == 2
+    assert [row.obj for row in bench.state.objects.rows] == [1, 2]
+
+
+def test_a_new_object_leaves_point_at_hand(bench: Dock) -> None:
+    bench.view.tool_chosen.emit(Tool.ERASER)
+    bench.view.positive_chosen.emit(False)
+    bench.view.new_object.emit()
+    assert (bench.state.tools.tool, bench.state.tools.positive) == (Tool.POINT, True)
+
+
+def test_signs(bench: Dock) -> None:
+    add_point(bench, 8, 10)
+    bench.layers.commanded.emit(Command.TOGGLE_SIGN)
+    assert not bench.state.tools.positive
+    add_point(bench, 16, 10)
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].positive == (True, False)
+
+
+def test_candidates_are_cycled_and_kept(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    tools = bench.state.tools
+    assert (tools.candidates, tools.candidate) == (3, 1), "the network prefers the second"
+    areas = []
+    for _ in range(3):
+        bench.view.next_candidate.emit()
+        bench.wait()
+        areas.append(int(bench.labels.astype(bool).sum()))
+    chosen = bench.session.prompts[PromptKey(1, MIDDLE)].candidate
+    assert bench.state.tools.candidate == chosen
+    assert len(set(areas)) == 3, "the three masks differ"
+    bench.view.undo_requested.emit()
+    bench.wait()
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate != chosen
+    bench.show(MIDDLE + 1)
+    assert bench.state.tools.candidates == 0
+
+
+def test_the_frame_that_is_shown_is_prepared_after_a_rest(bench: Dock) -> None:
+    until(lambda: bench.session.is_ready(MIDDLE))
+    bench.show(0)
+    bench.show(1)
+    bench.show(2)
+    until(lambda: bench.session.is_ready(2))
+    assert not bench.session.is_ready(0)
+    assert not bench.session.is_ready(1)
+    encoded = bench.session.frames_encoded
+    bench.prompt(1, 2, 8, 10)
+    assert bench.session.frames_encoded == encoded
+
+
+def hover(bench: Dock, y: float, x: float, frame: int = MIDDLE) -> list[Any]:
+    bench.layers.hovered.emit(frame, y, x)
+    bench.wait()
+    return [layer for layer in bench.viewer.layers if layer.name == "cells preview" and len(layer.data)]
+
+
+def test_the_mask_under_the_cursor_is_outlined_and_nothing_changes(bench: Dock) -> None:
+    until(lambda: bench.session.is_ready(MIDDLE))
+    active = bench.viewer.layers.selection.active
+    (layer,) = hover(bench, 8, 10)
+    outline = np.concatenate(layer.data)
+    assert (outline[:, 0] == MIDDLE).all()
+    assert outline[:, 1].min() < 8 < outline[:, 1].max()
+    assert bench.viewer.layers.selection.active is active
+    assert not bench.session.prompts
+    assert not bench.labels.any()
+    assert bench.session.undo_label is None
+    bench.layers.unhovered.emit()
+    assert not len(layer.data)
+
+
+def test_no_outline_where_features_are_not_ready_or_a_decode_is_slow(bench: Dock) -> None:
+    until(lambda: bench.session.is_ready(MIDDLE))
+    assert not hover(bench, 8, 10, frame=0)
+    bench.controller.space.sequence.desk._slowness = 2 * PREVIEW_LIMIT  # type: ignore[union-attr]
+    assert not hover(bench, 8, 10)
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(1, MIDDLE, 8, 11)
+    bench.prompt(1, MIDDLE, 8, 12)
+    assert hover(bench, 16, 10), "it was a hiccup: clicks are answered quickly"
+
+
+def test_an_outline_is_gone_when_the_dock_closes(bench: Dock) -> None:
+    until(lambda: bench.session.is_ready(MIDDLE))
+    assert hover(bench, 8, 10)
+    bench.controller.close()
+    assert [layer.name for layer in bench.viewer.layers] == ["cells"]
+
+
+def test_in_a_crowd_the_outline_is_that_of_a_new_object(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    prompts = bench.controller.prompts
+    assert prompts.object_of_click(MIDDLE, 20, 4) == 1
+    bench.view.each_click_new_toggled.emit(True)
+    assert prompts.object_of_click(MIDDLE, 20, 4) == 2
+    assert prompts.object_of_click(MIDDLE, 8, 10) == 1
+    bench.view.positive_chosen.emit(False)
+    assert prompts.object_of_click(MIDDLE, 20, 4) == 1
+
+
+def test_live_clicks_spread_outward_and_undo_takes_all_back(bench: Dock) -> None:
+    bench.view.live_toggled.emit(True)
+    assert bench.state.progress.live
+    order: list[int] = []
+    bench.controller.space.answered.connect(lambda _, a: order.append(a.result.frame) if a.result else None)
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert bench.on == ALL
+    assert order[0] == MIDDLE
+    bench.view.undo_requested.emit()
+    bench.wait()
+    assert not bench.labels.any()
+    assert not bench.session.prompts
+
+
+def test_the_next_click_redirects_what_spreads(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.view.live_toggled.emit(True)
+    step, gate = bench.fake.step, threading.Semaphore(2)
+    monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
+    bench.widget.set_prompts(1, MIDDLE, click(8, 10))
+    until(lambda: len(bench.fake.batches) == 2)
+    bench.widget.set_prompts(2, 0, click(16, 10))
+    gate.release(2)
+    until(lambda: 2 in bench.labels[0])
+    gate.release(1000)
+    bench.wait()
+    for obj in (1, 2):
+        assert {row.frames for row in bench.state.objects.rows if row.obj == obj} != {1}
+
+
+def test_live_leaves_a_propagation_that_was_asked_for_alone(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.live_toggled.emit(True)
+    step, gate = bench.fake.step, threading.Semaphore(1)
+    monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
+    bench.widget.propagate()
+    bench.widget.set_prompts(2, 0, click(16, 10))
+    gate.release(1)
+    until(lambda: 2 in bench.labels[0])
+    assert bench.controller.tracking.by_hand
+    gate.release(1000)
+    bench.wait()
+
+
+def test_begins_and_ends_here(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    bench.show(MIDDLE - 2)
+    bench.layers.commanded.emit(Command.BEGINS_HERE)
+    bench.show(MIDDLE + 1)
+    bench.layers.commanded.emit(Command.ENDS_HERE)
+    bench.wait()
+    assert bench.on == list(range(MIDDLE - 2, MIDDLE + 2))
+    bench.view.undo_requested.emit()
+    bench.wait()
+    assert bench.on == list(range(MIDDLE - 2, COUNT))
+    bench.view.redo_requested.emit()
+    bench.propagate()
+    assert bench.on == list(range(MIDDLE - 2, MIDDLE + 2))
+
+
+def test_divides_here(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    bench.show(MIDDLE + 2)
+    bench.view.divide_requested.emit(1)
+    bench.wait()
+    assert bench.on == list(range(MIDDLE + 2))
+    assert bench.state.objects.active == 2
+    assert {row.obj: row.parent for row in bench.state.objects.rows} == {1: None, 2: 1, 3: 1}
+
+
+def test_objects_are_renamed_hidden_locked_merged_split_and_deleted(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE, 16, 10)
+    view = bench.view
+    view.object_renamed.emit(1, "mother")
+    view.object_shown.emit(2, False)
+    view.object_solo.emit(1)
+    view.object_locked.emit(1, True)
+    bench.wait()
+    first, second = bench.state.objects.rows
+    assert (first.name, first.locked, second.shown, bench.state.objects.solo) == ("mother", True, False, 1)
+    view.object_locked.emit(1, False)
+    view.merge_requested.emit((1, 2))
+    bench.wait()
+    assert bench.session.objects == (1,)
+    assert bench.labels[MIDDLE, 16, 10] == 1
+    bench.propagate()
+    bench.show(MIDDLE + 1)
+    view.split_requested.emit(1)
+    bench.wait()
+    assert bench.session.objects == (1, 2)
+    assert bench.state.objects.active == 2
+    view.object_deleted.emit(1)
+    bench.wait()
+    assert bench.session.objects == (2,)
+    assert 1 not in bench.labels
+
+
+def test_visiting_an_object_shows_its_prompt(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, 0, 16, 10)
+    bench.view.object_visited.emit(2)
+    assert (bench.controller.space.frame, bench.state.objects.active) == (0, 2)
+
+
+def test_what_needs_an_object_does_nothing_without(bench: Dock) -> None:
+    for signal in (bench.view.begins_here, bench.view.ends_here, bench.view.lock_here):
+        signal.emit()
+    bench.layers.commanded.emit(Command.PROPAGATE)
+    bench.wait()
+    assert bench.session.undo_label is None
+    assert not bench.controller.tracking.running
+    bench.set(1, MIDDLE, FramePrompts())
+    pause(1)

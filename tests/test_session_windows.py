@@ -1,0 +1,302 @@
+"""Objects tracked in windows: across the field, through scales, along the border, corrected, replayed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from napari_sam2.placement import Box
+from napari_sam2.prompts import FramePrompts
+from napari_sam2.session import Session
+from napari_sam2.window import WindowRules
+from tests.fakes import SHAPE, FakeModel, click, plain_frames, seeing_model
+from tests.seeing import Phantom, SeeingFake, bordering, crossing, growing, phantom
+
+RULES = WindowRules("window", 64, smallest=16)
+
+
+def session_of(seen: Phantom, model: SeeingFake | None = None, rules: WindowRules = RULES) -> Session:
+    return Session(seen.frames, model=(model or SeeingFake()).as_model(), view=rules)
+
+
+def overlap(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return float((mask & truth).sum() / max((mask | truth).sum(), 1))
+
+
+def window_on(session: Session, frame: int) -> Box:
+    entry = session.entry(1, frame)
+    assert entry is not None
+    assert entry.logits is not None
+    return Box(*(int(edge) for edge in entry.logits.window))
+
+
+def tracked(seen: Phantom, model: SeeingFake | None = None, rules: WindowRules = RULES) -> Session:
+    session = session_of(seen, model, rules)
+    session.set_prompts(1, 0, click(*seen.centre))
+    list(session.propagate())
+    return session
+
+
+# ------------------------------------------------------------------- phantoms
+
+
+@pytest.mark.parametrize("seen", [crossing(), growing(), bordering()], ids=["crosses", "grows", "borders"])
+def test_the_window_follows_the_object(seen: Phantom) -> None:
+    session = tracked(seen)
+    for frame, truth in enumerate(seen.truth):
+        assert overlap(session.mask(1, frame), truth) > 0.85
+        window = window_on(session, frame)
+        extent = int(np.ptp(np.nonzero(truth), axis=1).max()) + 1
+        # three times the extent, and what the hysteresis allows; the network's grid is coarse
+        assert max(window.shape) <= 3 * 1.4 * (extent + 4)
+    np.testing.assert_array_equal(session.labels > 0, [session.mask(1, f) for f in range(len(seen.truth))])
+
+
+def test_the_window_is_kept_while_it_serves() -> None:
+    session = tracked(crossing())
+    windows = [window_on(session, frame) for frame in range(24)]
+    assert 4 < len(set(windows)) < 20
+
+
+def test_the_window_of_a_growing_object_grows_before_the_object_is_cut() -> None:
+    seen = growing()
+    session = tracked(seen)
+    sides = [max(window_on(session, frame).shape) for frame in range(len(seen.truth))]
+    assert sides[-1] > 5 * sides[0]
+    assert sides == sorted(sides)
+
+
+def test_an_object_that_jumps_to_the_edge_is_looked_at_again_in_a_larger_window() -> None:
+    seen = phantom((200, 200), [(100, 100), (100, 100), (100, 116), (100, 116)], [8, 8, 24, 24])
+    session = tracked(seen)
+    assert overlap(session.mask(1, 2), seen.truth[2]) > 0.85
+
+
+def test_memories_are_those_of_the_window_that_is_looked_at() -> None:
+    """After a move every memory holds its own frame's grey values in the new window, and its own mask."""
+    fake = SeeingFake()
+    still = phantom((160, 160), [(60, 60)] * 3 + [(90, 90)] * 3, [9] * 6)
+    session = tracked(still, fake)
+    assert len({window_on(session, frame) for frame in range(6)}) > 1
+    for step in fake.steps:
+        for grey, mask in zip(step.remembered, step.masks, strict=True):
+            bright = (grey - 20) / 200  # share of a cell that is bright
+            torch.testing.assert_close(bright, mask, atol=0.3, rtol=0)
+            assert mask.sum() > 0.1
+
+
+def test_pixels_that_are_not_square_get_windows_that_are_square_in_the_world() -> None:
+    seen = phantom((80, 240), [(40, 60 + 4 * k) for k in range(8)], [15] * 8, aspect=3)
+    rules = WindowRules("window", 64, smallest=16, aspect=3)
+    session = tracked(seen, rules=rules)
+    for frame in range(8):
+        height, width = window_on(session, frame).shape
+        assert abs(3 * height - width) <= 3
+        assert overlap(session.mask(1, frame), seen.truth[frame]) > 0.8
+
+
+class Guarded:
+    """A large array of which only small parts may be read."""
+
+    def __init__(self, seen: Phantom) -> None:
+        self.frames = seen.frames
+        self.shape, self.dtype = seen.frames.shape, seen.frames.dtype
+        self.largest = 0
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        part: NDArray[np.uint8] = self.frames[key]
+        self.largest = max(self.largest, part.size)
+        return part
+
+
+def test_a_large_frame_costs_no_more_than_its_windows() -> None:
+    seen = phantom((4096, 4096), [(2000, 2000 + 4 * k) for k in range(4)], [20] * 4)
+    data = Guarded(seen)
+    fake = SeeingFake()
+    session = Session(data, model=fake.as_model(), view=RULES)
+    session.set_prompts(1, 0, click(2000, 2000))
+    assert data.largest <= 512 * 512  # looking for the object
+    data.largest = 0
+    encoded = session.frames_encoded
+    list(session.propagate())
+    assert data.largest <= 150 * 150
+    assert session.frames_encoded - encoded <= 8
+    assert set(fake.sides) == {64}
+    assert overlap(session.mask(1, 3), seen.truth[3]) > 0.8
+
+
+# -------------------------------------------------------------------- prompts
+
+
+def test_a_click_finds_the_size_of_the_object() -> None:
+    for radius in (6, 20, 55):
+        seen = phantom((256, 256), [(130, 120)], [radius])
+        session = session_of(seen)
+        session.set_prompts(1, 0, click(130, 120))
+        side = max(window_on(session, 0).shape)
+        assert 2 * 2 * radius < side < 4.5 * 2 * radius or side == 256
+
+
+def test_a_box_and_a_mask_tell_the_window() -> None:
+    seen = phantom((256, 256), [(130, 120)], [20])
+    session = session_of(seen)
+    session.set_prompts(1, 0, FramePrompts(box=(110, 100, 151, 141)))
+    session.set_prompts(2, 0, FramePrompts(mask=seen.truth[0]))
+    assert session.frames_encoded == 2
+    for obj in (1, 2):
+        assert overlap(session.mask(obj, 0), seen.truth[0]) > 0.9
+    assert 115 <= max(window_on(session, 0).shape) <= 130
+
+
+def test_a_click_outside_the_window_widens_it() -> None:
+    seen = phantom((256, 256), [(60, 60)], [10])
+    session = session_of(seen)
+    session.set_prompts(1, 0, click(60, 60))
+    before = window_on(session, 0)
+    session.set_prompts(1, 0, click(60, 60, (200, 210, False)))
+    after = window_on(session, 0)
+    assert before.union(after) == after
+    assert after.y1 > 200
+    assert after.x1 > 210
+
+
+def test_candidates_are_seen_where_the_answer_is() -> None:
+    seen = phantom((256, 256), [(60, 60)], [10])
+    result = session_of(seen).set_prompts(1, 0, click(60, 60))
+    assert any(np.array_equal(each, result.placed[0].logits) for each in result.candidates)
+
+
+def test_a_frame_without_the_object_needs_no_look_at_it() -> None:
+    seen = crossing()
+    session = session_of(seen)
+    session.set_prompts(1, 0, click(*seen.centre))
+    session.set_prompts(1, 5, FramePrompts(mask=np.zeros((160, 160), bool)))
+    assert len([result.frame for result in session.propagate()]) == 6
+    assert not session.labels[5:].any()
+
+
+# ------------------------------------------------------- corrections and replay
+
+
+def small_images(count: int = 10) -> NDArray[np.uint8]:
+    """Noise with a wandering spot, for the small real network."""
+    noise = np.random.default_rng(4).normal(80, 12, (count, 96, 96))
+    return np.clip(
+        noise + phantom((96, 96), [(30 + 3 * k, 30 + 4 * k) for k in range(count)], [7] * count).frames / 2,
+        0,
+        255,
+    ).astype(np.uint8)
+
+
+REAL = seeing_model()
+IMAGES = small_images()
+REAL_RULES = WindowRules("window", 64, smallest=24)
+
+
+def real_session() -> Session:
+    session = Session(IMAGES, model=REAL, view=REAL_RULES)
+    session.set_prompts(1, 2, click(36, 38))
+    session.set_prompts(2, 6, FramePrompts(box=(40, 40, 60, 70)))
+    return session
+
+
+def corrected_session() -> Session:
+    session = real_session()
+    list(session.propagate())
+    session.set_prompts(1, 5, click(45, 50))
+    session.set_prompts(2, 3, click(70, 20, (90, 90, False)))
+    session.lock(1, 8)
+    list(session.propagate())
+    return session
+
+
+def test_groups_do_not_change_what_windows_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = real_session()
+    list(alone.propagate())
+    together = real_session()
+    together._tracker._advance._group_size = 4
+    list(together.propagate())
+    for frame in range(10):
+        for obj in (1, 2):
+            assert (
+                overlap(together.mask(obj, frame), alone.mask(obj, frame)) > 0.97
+                or not alone.mask(obj, frame).any()
+            )
+
+
+def test_a_corrected_frame_sets_out_from_the_tracked_answer_in_its_window() -> None:
+    session = real_session()
+    list(session.propagate())
+    before = session.entry(1, 5)
+    assert before is not None
+    assert before.logits is not None
+    record_window = before.logits.window
+    session.set_prompts(1, 5, click(45, 50))
+    (record,) = [r for key, r in session._state.records.items() if key == (1, 5)]
+    assert record.base is not None
+    assert record.base.embedding is not None
+    assert record.base.window == record_window
+    session.set_prompts(1, 5, FramePrompts())
+    after = session.entry(1, 5)
+    assert after is not None
+    assert after.logits is not None
+    np.testing.assert_array_equal(after.logits.render() > 0, before.logits.render() > 0)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_saved_session_gives_the_same_bits(tmp_path: Path, recompute: bool) -> None:
+    session = corrected_session()
+    session.save(tmp_path / "windows.sam2.json")
+    again = Session.load(tmp_path / "windows.sam2.json", IMAGES, REAL, recompute=recompute)
+    np.testing.assert_array_equal(again.labels, session.labels)
+    assert again._tracker.windows.rules == REAL_RULES
+    for key in [(obj, frame) for obj in (1, 2) for frame in range(10)]:
+        one, other = session.entry(*key), again.entry(*key)
+        assert (one is None) == (other is None)
+        if one and other and one.logits and other.logits:
+            np.testing.assert_array_equal(one.logits.logits, other.logits.logits)
+            assert one.logits.window == other.logits.window
+
+
+def test_stopped_and_gone_on_with_gives_the_same_bits() -> None:
+    whole = real_session()
+    list(whole.propagate())
+    session = real_session()
+    for _ in range(20):
+        steps = session.propagate()
+        if next(steps, None) is None:
+            break
+        steps.close()
+    np.testing.assert_array_equal(session.labels, whole.labels)
+
+
+def test_beats_give_the_same_bits_and_name_every_encode() -> None:
+    whole = real_session()
+    list(whole.propagate())
+    session = real_session()
+    before = session.frames_encoded
+    most = 0
+    for step in session.track(beats=True):
+        most = max(most, session.frames_encoded - before)
+        before = session.frames_encoded
+        if step is not None:
+            session.apply(step)
+    assert most <= 1 + 12  # the first look of object 2's other frames comes at once
+    np.testing.assert_array_equal(session.labels, whole.labels)
+
+
+def test_the_frame_view_is_what_it_was(fake_model: FakeModel) -> None:
+    frames = plain_frames(6)
+    masks = []
+    for view in ("frame", "auto"):
+        session = Session(frames, model=fake_model.as_model(), view=view)  # type: ignore[arg-type]
+        result = session.set_prompts(1, 2, click(10, 8))
+        assert result.placed[0].window == (0, 0, *SHAPE)
+        list(session.propagate())
+        masks.append(session.labels)
+    np.testing.assert_array_equal(*masks)
