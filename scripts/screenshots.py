@@ -169,8 +169,12 @@ class Camera:
         self._folder = folder
 
     def window(self, hand: Hand, name: str) -> None:
-        """Take the whole window."""
+        """Take the whole window, without messages over it, as of work that an earlier run has left."""
         hand.rest(400)
+        for each in hand.window.findChildren(QWidget):
+            if "Notification" in type(each).__name__:
+                each.close()
+        hand.rest(100)
         hand.viewer.window.screenshot(
             str(self._folder / f"plugin-{name}.png"), canvas_only=False, flash=False
         )
@@ -278,7 +282,7 @@ def review(hand: Hand, camera: Camera) -> None:
     camera.part(hand, view.sections["Review"], "strip")
     active = view.shown().objects.active
     frame = view.shown().review.frame
-    labels = next(layer for layer in hand.viewer.layers if isinstance(layer, napari.layers.Labels))
+    labels = next(layer for layer in hand.viewer.layers if layer.name.endswith(" labels"))
     pixels = np.argwhere(np.asarray(labels.data[frame]) == active)
     if len(pixels):
         hand.click(middle(pixels), Qt.KeyboardModifier.ControlModifier)

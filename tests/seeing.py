@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -32,7 +33,10 @@ class Step:
 
 
 class SeeingFake:
-    """Finds what is bright in its window; a memory holds the window's grey values and the mask."""
+    """Finds what is bright in its window; a memory holds the window's grey values and the mask.
+
+    Memories brighten what they hold a little, so that answers depend on them to the last bit.
+    """
 
     def __init__(self, *, image_size: int = 64) -> None:
         self.config = replace(SMALL_CONFIG, image_size=image_size, memory_dim=2)
@@ -57,7 +61,9 @@ class SeeingFake:
         )
 
     def recall(self, features: ImageFeatures, memories: Recall | None) -> Tensor:
-        return features.embedding
+        if memories is None or not memories.spatial:
+            return features.embedding
+        return features.embedding + torch.stack(memories.spatial)[:, :, 1:].float().mean(dim=0)
 
     def is_ambiguous(self, points: Points | None, *, initial: bool = True) -> bool:
         return points is not None and points.count == 1
@@ -72,11 +78,12 @@ class SeeingFake:
         multimask: bool,
         candidate: int | None = None,
     ) -> Prediction:
-        return self._found(high_res[0], candidates=3 if multimask else 1)
+        found = self._found(high_res[0], embedding, candidates=3 if multimask else 1)
+        return found if candidate is None else replace(found, best=torch.full_like(found.best, candidate))
 
     def predict_from_mask(self, features: ImageFeatures, mask: Tensor) -> Prediction:
         side = 4 * features.embedding.shape[-1]
-        found = self._found(features.high_res[0], candidates=1)
+        found = self._found(features.high_res[0], features.embedding, candidates=1)
         logits = 20 * adaptive_avg_pool2d(mask, (side, side)) - 10
         return replace(found, raw_masks=logits, masks=logits)
 
@@ -88,7 +95,7 @@ class SeeingFake:
                 tuple(memory[0, 1].float() for memory in memories.spatial),
             )
         )
-        return self._found(features.high_res[0], candidates=1)
+        return self._found(features.high_res[0], self.recall(features, memories), candidates=1)
 
     def encode_memory(
         self, features: ImageFeatures, mask_logits: Tensor, object_logits: Tensor, *, binarize: bool
@@ -100,8 +107,10 @@ class SeeingFake:
     def enlarge(self, low_res: Tensor) -> Tensor:
         return interpolate(low_res, scale_factor=4, mode="bilinear")
 
-    def _found(self, grey: Tensor, *, candidates: int) -> Prediction:
-        logits = (grey - (BRIGHT + DARK) / 2) / 10
+    def _found(self, grey: Tensor, embedding: Tensor, *, candidates: int) -> Prediction:
+        remembered = embedding - adaptive_avg_pool2d(grey, (embedding.shape[-2], embedding.shape[-1]))
+        lifted = grey + 5 * interpolate(remembered, grey.shape[-2:], mode="bilinear")
+        logits = (lifted - (BRIGHT + DARK) / 2) / 10
         masks = torch.cat([logits, logits - 3, logits - 6][:candidates], dim=1)
         present = torch.where(logits.amax(dim=(1, 2, 3)) > 0, 10.0, -10.0)[:, None]
         return Prediction(
@@ -129,7 +138,11 @@ class Phantom:
 
 
 def phantom(
-    shape: tuple[int, int], centres: list[tuple[float, float]], radii: list[float], *, aspect: float = 1.0
+    shape: tuple[int, int],
+    centres: Sequence[tuple[float, float]],
+    radii: Sequence[float],
+    *,
+    aspect: float = 1.0,
 ) -> Phantom:
     """Draw a disc on each frame, round in a world whose pixels are `aspect` times as high as wide."""
     y, x = np.mgrid[: shape[0], : shape[1]]

@@ -11,10 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam2.device import Runtime
-from napari_sam2.features import FeatureCache, resize_frame
+from napari_sam2.features import FeatureCache, read_window, resize_frame
+from napari_sam2.placement import Box
 from napari_sam2.volume import Volume
+from napari_sam2.window import WindowRules, Windows
 from tests._model.small import small_model
 from tests.fakes import BrokenFrames, FakeModel, plain_frames
+from tests.seeing import SeeingFake
 
 
 class NotedFrames:
@@ -31,7 +34,7 @@ class NotedFrames:
         return np.expand_dims(self.frames[index], -1)
 
 
-def cache_of(model: FakeModel, count: int = 8, **options: int) -> tuple[FeatureCache, NotedFrames]:
+def cache_of(model: FakeModel, count: int = 8, **options: Any) -> tuple[FeatureCache, NotedFrames]:
     frames = NotedFrames(plain_frames(count))
     return FeatureCache(model.as_model(), frames, **options), frames
 
@@ -164,3 +167,72 @@ def test_half_precision_is_close_to_full() -> None:
     half = FeatureCache(model, volume).get(0).embedding
     assert half.shape == full.shape
     torch.testing.assert_close(half.float(), full, atol=0.2, rtol=0.1)
+
+
+# --------------------------------------------------------------------- windows
+
+
+def windowed_cache(model: SeeingFake, shape: tuple[int, int] = (80, 60)) -> tuple[FeatureCache, Volume]:
+    frames = np.random.default_rng(2).integers(0, 256, (5, *shape), dtype=np.uint8)
+    volume = Volume(frames)
+    windows = Windows(WindowRules("window", 64), shape, 96)
+    return FeatureCache(model.as_model(), volume, windows=windows), volume
+
+
+def test_windows_are_encoded_at_their_own_size_and_kept_by_frame_and_window() -> None:
+    fake = SeeingFake(image_size=96)
+    cache, _ = windowed_cache(fake)
+    first, second = Box(0, 0, 30, 30), Box(10, 10, 40, 40)
+    cache.get(1, first)
+    cache.get(1, second)
+    cache.get(2, first)
+    assert cache.get(1, first) is cache.get(1, first)
+    cache.get(1, Box(0, 0, 80, 60))
+    assert cache.get(1) is cache.get(1, Box(0, 0, 80, 60))
+    assert cache.encoded == 4
+    assert fake.sides == [64, 64, 64, 96]
+    assert cache.has(2, first)
+    assert not cache.has(2, second)
+
+
+def test_windows_that_are_asked_for_together_are_those_that_are_asked_for_alone() -> None:
+    fake, alone = SeeingFake(), SeeingFake()
+    cache, _ = windowed_cache(fake)
+    sights = [(1, Box(0, 0, 30, 30)), (2, None), (1, Box(0, 0, 30, 30)), (3, Box(5, 5, 35, 35))]
+    together = cache.get_all(sights)
+    assert cache.encoded == 3
+    other, _ = windowed_cache(alone)
+    for (frame, window), features in zip(sights, together, strict=True):
+        torch.testing.assert_close(features.embedding, other.get(frame, window).embedding)
+
+
+@pytest.mark.parametrize("is_lazy", [True, False])
+def test_a_window_that_sticks_out_goes_on_with_the_values_at_the_border(is_lazy: bool) -> None:
+    _, volume = windowed_cache(SeeingFake())
+    source = volume if is_lazy else NotedFrames(np.asarray(volume.data))
+    window = Box(-10, 20, 90, 50)
+    seen = read_window(source, 1, window, (80, 60))[..., 0]
+    frame = volume.frame(1)[..., 0]
+    assert seen.shape == (100, 30)
+    np.testing.assert_array_equal(seen[10:90], frame[:, 20:50])
+    np.testing.assert_array_equal(seen[:10], np.broadcast_to(frame[0, 20:50], (10, 30)))
+    np.testing.assert_array_equal(seen[90:], np.broadcast_to(frame[-1, 20:50], (10, 30)))
+
+
+def test_a_window_beside_the_frame_is_an_error() -> None:
+    _, volume = windowed_cache(SeeingFake())
+    with pytest.raises(ValueError, match="does not lie"):
+        read_window(volume, 1, Box(200, 0, 230, 30), (80, 60))
+
+
+def test_windows_are_read_ahead() -> None:
+    fake = SeeingFake()
+    cache, volume = windowed_cache(fake)
+    window = Box(0, 0, 30, 30)
+    cache.read_ahead([3], [window, None, window])
+    assert set(cache._ahead) == {(3, window), (3, None)}
+    read = cache.get(3, window).embedding
+    cache.stop_reading()
+    fresh, _ = windowed_cache(fake)
+    torch.testing.assert_close(read, fresh.get(3, window).embedding)
+    assert volume.num_frames == 5

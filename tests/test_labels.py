@@ -228,6 +228,39 @@ def test_clean_up_touches_what_is_written_and_not_what_is_remembered() -> None:
     np.testing.assert_array_equal(volume.array, holed)
 
 
+def test_a_locked_mask_is_not_cleaned_up_anew() -> None:
+    logits = disc((10, 8), 6)
+    volume = LabelVolume((3, *SHAPE[1:]))
+    for frame in range(3):
+        volume.replace(1, frame, Entry(logits, locked=frame == 1))
+        volume.replace(2, frame, Entry(painted=square(0, 0, 1, 1)))
+    before = volume.array.copy()
+    volume.set_cleanup(np.zeros_like)
+    assert not (volume.array[[0, 2]] == 1).any()
+    np.testing.assert_array_equal(volume.array[1], before[1])
+    volume.set_cleanup(None)
+    volume.set_locked(1, locked=True)
+    volume.set_cleanup(np.zeros_like)
+    np.testing.assert_array_equal(volume.array, before)
+
+
+def test_the_masks_of_a_locked_object_win_those_to_come_too() -> None:
+    volume = LabelVolume(SHAPE)
+    volume.replace(1, 0, Entry(disc((10, 8), 6)))
+    volume.replace(2, 0, Entry(painted=square(8, 6, 12, 12)))
+    assert volume.array[PIXEL] == 2
+    told: list[tuple[int, Box | None]] = []
+    volume.watch(lambda frame, box: told.append((frame, box)))
+    volume.set_locked(1, locked=True)
+    volume.set_locked(1, locked=True)
+    assert volume.array[PIXEL] == 1
+    assert told == [(0, volume.box(1, 0))]
+    volume.replace(3, 0, Entry(painted=square(0, 0, 24, 20)))
+    assert volume.array[PIXEL] == 1
+    volume.set_locked(1, locked=False)
+    assert volume.array[PIXEL] == 2
+
+
 def test_a_painted_mask_is_not_cleaned_up() -> None:
     volume = LabelVolume(SHAPE, cleanup=np.zeros_like)
     volume.replace(1, 0, Entry(disc((10, 8), 6)))

@@ -224,3 +224,38 @@ def test_only_masks_are_packed() -> None:
         PackedMask.pack(np.zeros((3, 3)))
     with pytest.raises(ValueError, match=r"\(H, W\)"):
         PackedMask.pack(np.zeros(3, dtype=bool))
+
+
+# -------------------------------------------------------------------- sampling
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(4, 30))
+def test_samples_at_the_pixels_of_the_frame_are_what_is_rendered(y0: int, x0: int, side: int) -> None:
+    logits = np.random.default_rng(side).normal(size=(8, 8)).astype(np.float32)
+    placed = PlacedLogits(logits, (y0, x0, y0 + side, x0 + side), (40, 40))
+    window = Box(y0, x0, y0 + side, x0 + side)
+    np.testing.assert_allclose(placed.sample(window, (side, side)), placed.render(window), atol=1e-4)
+
+
+def test_samples_on_the_own_grid_are_the_logits() -> None:
+    logits = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
+    placed = PlacedLogits(logits, (2, 3, 14, 15), (30, 30))
+    np.testing.assert_allclose(placed.sample(Box(2, 3, 14, 15), (6, 6)), logits, atol=1e-5)
+
+
+def test_samples_beyond_the_window_are_background() -> None:
+    placed = PlacedLogits(np.full((4, 4), 5, np.float32), (10, 10, 20, 20), (30, 30))
+    seen = placed.sample(Box(0, 0, 30, 30), (30, 30))
+    assert (seen[10:20, 10:20] == 5).all()
+    assert (np.delete(np.delete(seen, range(10, 20), 0), range(10, 20), 1) == -10).all()
+
+
+def test_samples_of_a_crop_are_positive_where_those_of_the_whole_are() -> None:
+    logits = np.full((16, 16), -4, np.float32)
+    logits[5:9, 6:11] = 6
+    placed = PlacedLogits(logits, (0, 0, 32, 32), (32, 32))
+    tight = placed.tight()
+    assert tight is not None
+    window = Box(4, 4, 28, 28)
+    whole, part = placed.sample(window, (24, 24)), tight.sample(window, (24, 24))
+    np.testing.assert_array_equal(whole > 0, part > 0)

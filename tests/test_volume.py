@@ -333,3 +333,44 @@ def test_the_checksum_reads_a_sample() -> None:
     source = Counted(ramp(400, 12, 10))
     Volume(source).checksum()
     assert source.read == 16 * 120
+
+
+# ------------------------------------------------------------------------ crops
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_a_crop_is_a_part_of_the_frame(dtype: str) -> None:
+    data = np.random.default_rng(1).integers(0, 200, (3, 20, 30)).astype(dtype)
+    volume = Volume(data)
+    np.testing.assert_array_equal(volume.crop(1, (3, 5, 11, 30)), volume.frame(1)[3:11, 5:30])
+
+
+def test_a_crop_of_fixed_axes_and_colours_is_a_part_of_the_frame() -> None:
+    data = np.random.default_rng(1).integers(0, 200, (2, 20, 3, 30, 3), dtype=np.uint8)
+    volume = Volume(data, axis=2, index={0: 1})
+    np.testing.assert_array_equal(volume.crop(2, (0, 4, 20, 9)), volume.frame(2)[:, 4:9])
+
+
+class Noted:
+    """An array that notes how much was read of it."""
+
+    def __init__(self, data: np.ndarray[Any, Any]) -> None:
+        self.data, self.shape, self.dtype = data, data.shape, data.dtype
+        self.read = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        part = self.data[key]
+        self.read += part.size
+        return part
+
+
+def test_a_crop_reads_no_more_than_itself() -> None:
+    noted = Noted(np.zeros((4, 100, 100), np.uint8))
+    Volume(noted).crop(2, (10, 20, 15, 40))
+    assert noted.read == 5 * 20
+
+
+@pytest.mark.parametrize("box", [(-1, 0, 5, 5), (0, 0, 5, 31), (5, 0, 5, 5), (0, 9, 5, 2)])
+def test_a_crop_that_is_no_part_of_the_frame(box: tuple[int, int, int, int]) -> None:
+    with pytest.raises(ValueError, match="no part"):
+        Volume(np.zeros((2, 20, 30), np.uint8)).crop(0, box)

@@ -19,7 +19,7 @@ def frames(draw: st.DrawFn, views: tuple[View, ...] = ("window", "auto")) -> Win
         draw(st.sampled_from(views)),
         draw(st.sampled_from([None, 64, 128])),
         draw(st.floats(1.5, 5)),
-        draw(st.integers(4, 40)),
+        draw(st.integers(24, 40)),
         aspect=draw(st.sampled_from([0.5, 1.0, 1.0, 3.0])),
     )
     return Windows(rules, (draw(SIDES), draw(SIDES)), draw(st.sampled_from([128, 256, 1024])))
@@ -31,8 +31,8 @@ def boxes(draw: st.DrawFn, shape: tuple[int, int]) -> Box:
     return Box(y0, x0, draw(st.integers(y0 + 1, shape[0])), draw(st.integers(x0 + 1, shape[1])))
 
 
-def square(side: int = 200, **options: object) -> Windows:
-    return Windows(WindowRules("window", **options), (side, side), 256)  # type: ignore[arg-type]
+def square(side: int = 200) -> Windows:
+    return Windows(WindowRules("window", factor=3), (side, side), 256)
 
 
 @given(frames(), st.data())
@@ -159,11 +159,11 @@ def test_an_edge_cuts_an_object_only_where_the_frame_goes_on() -> None:
 
 def test_auto_takes_a_window_where_it_shows_the_object_larger() -> None:
     small, large = Box(100, 100, 130, 130), Box(100, 100, 300, 300)
-    own = Windows(WindowRules("auto"), (512, 512), 256)
+    own = Windows(WindowRules("auto", factor=3), (512, 512), 256)
     assert own.fit(small) != own.whole
     assert own.fit(large) == own.whole
     # A network for 1024 pixels sees this much in the whole frame already.
-    released = Windows(WindowRules("auto"), (512, 512), 1024)
+    released = Windows(WindowRules("auto", factor=3), (512, 512), 1024)
     assert released.fit(Box(100, 100, 180, 180)) == released.whole
     assert released.fit(small) != released.whole
 

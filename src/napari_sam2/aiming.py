@@ -174,7 +174,7 @@ class Aim:
     def _scan(self, frame: int, prompts: FramePrompts) -> PlacedLogits | None:
         """Look at the first click in windows of all sizes; return the answer that stands in most of them.
 
-        A network that is shown a part of an object, or a crowd of them, finds something that suits the window:
+        A network that is shown part of an object, or a crowd of them, finds something that suits the window:
         its own estimate does not tell. What is there is found again in other windows.
         """
         click = FramePrompts(points=prompts.points[:1], positive=prompts.positive[:1])

@@ -10,7 +10,7 @@ from napari_sam2.frame_result import FrameResult
 from napari_sam2.labels import Entry, PackedMask
 from napari_sam2.passes import PassKey, limited
 from napari_sam2.prompts import FramePrompts, PromptKey
-from napari_sam2.session_state import PromptRecord
+from napari_sam2.session_state import Hovered, PromptRecord
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -74,12 +74,20 @@ def preview(state: SessionState, key: PromptKey, prompts: FramePrompts) -> Frame
     """Answer prompts as `confirm` would, and forget them."""
     if prompts.is_empty:
         raise ValueError("there is nothing to preview: give a point, a box or a mask")
-    base = find_base(state, key) if prompts.mask is None else None
+    base = _hovered_base(state, key) if prompts.mask is None else None
     try:
         result = state.tracker.prompt(NOBODY, key.frame, prompts, base=base)
     finally:
         state.tracker.remove(NOBODY)
     return replace(result, objects=(key.obj,))
+
+
+def _hovered_base(state: SessionState, key: PromptKey) -> Base | None:
+    """Return what `find_base` does; of many previews in a row on one place only the first looks for it."""
+    hovered = state.hovered
+    if hovered is None or (hovered.key, hovered.edition) != (key, state.edition):
+        hovered = state.hovered = Hovered(key, state.edition, find_base(state, key))
+    return hovered.base
 
 
 def take_back(state: SessionState, key: PromptKey) -> FrameResult:

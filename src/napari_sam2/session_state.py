@@ -58,6 +58,14 @@ class StateKey(NamedTuple):
     place: Hashable
 
 
+class Hovered(NamedTuple):
+    """What a preview set out from, and the state that it was made in."""
+
+    key: PromptKey
+    edition: int
+    base: Base | None
+
+
 class _Store(NamedTuple):
     """How values of one kind are read and replaced; None stands for no value."""
 
@@ -97,6 +105,8 @@ class SessionState:
         What is said of objects, where anything is; replace it by `put_facts`.
     edition : int
         Number of changes so far.
+    hovered : Hovered or None
+        What the last preview set out from.
     written : ChangeLog
         What was written into the labels since `Session.take_changes`.
     """
@@ -111,6 +121,7 @@ class SessionState:
         self.written = ChangeLog()
         self.revision = 0
         self.edition = 0
+        self.hovered: Hovered | None = None
         self._recorder: _Recorder | None = None
         self._stores: Mapping[Kind, _Store] = {
             "record": _Store(self.records.get, self._set_record),

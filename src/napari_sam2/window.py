@@ -63,7 +63,7 @@ class WindowRules:
 
     view: View = "frame"
     size: int | None = None
-    factor: float = 3.0
+    factor: float = 2.5
     smallest: int = 32
     slack: float = 1.4
     drift: float = 0.15
@@ -218,7 +218,8 @@ class Windows:
         sides = [min(self.longest, float(_SCANNED * self.size))]
         while sides[-1] / _SCAN_STEP >= self.rules.smallest:
             sides.append(sides[-1] / _SCAN_STEP)
-        return tuple(dict.fromkeys(self.centred(place, side) for side in sides))
+        middle = (place[0] + 0.5, place[1] + 0.5)  # of the pixel
+        return tuple(dict.fromkeys(self.centred(middle, side) for side in sides))
 
     def grid_box(self, positive: npt.NDArray[np.bool_], window: Box) -> Box | None:
         """Find the pixels that the True cells of a window's grid cover, less strays."""

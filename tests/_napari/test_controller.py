@@ -304,3 +304,62 @@ def test_a_second_image_of_another_shape(bench: Dock) -> None:
     assert first in bench.viewer.layers, "labels that hold something stay"
     bench.prompt(1, 2, 20, 20)
     assert bench.on == [2]
+
+
+def test_undo_ends_a_propagation_that_is_under_way(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    step, gate = bench.fake.step, threading.Semaphore(2)
+    monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
+    bench.widget.propagate()
+    until(lambda: len(bench.on) == 3)
+    bench.view.undo_requested.emit()
+    gate.release(1000)
+    bench.wait()
+    assert bench.on == [MIDDLE]
+    np.testing.assert_array_equal(bench.labels, bench.session.labels)
+
+
+def test_loading_ends_a_propagation_that_is_under_way(bench: Dock, tmp_path: Path) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    path = str(tmp_path / "cells.sam2.json")
+    bench.view.save_requested.emit(path)
+    bench.wait()
+    bench.widget.propagate()
+    bench.view.load_requested.emit(path)
+    bench.wait()
+    assert bench.on == [MIDDLE]
+    assert not bench.controller.tracking.running
+    np.testing.assert_array_equal(bench.labels, bench.session.labels)
+
+
+def test_a_session_of_another_shape_is_refused(bench: Dock, tmp_path: Path) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    path = str(tmp_path / "cells.sam2.json")
+    bench.view.save_requested.emit(path)
+    bench.wait()
+    bench.viewer.add_image(np.full((4, 30, 26), 60, np.uint8), name="other", contrast_limits=(0, 255))
+    bench.view.image_chosen.emit(1)
+    bench.wait()
+    bench.view.load_requested.emit(path)
+    with pytest.raises(ValueError, match="other images"):
+        bench.wait()
+
+
+def test_other_data_in_the_same_layer(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    image = bench.controller.space.image
+    assert image is not None
+    image.data = np.full((3, 30, 26), 60, np.uint8)
+    until(lambda: bench.labels.shape == (3, 30, 26))
+    bench.prompt(1, 2, 8, 10)
+    assert bench.session.volume.shape == (3, 30, 26)
+
+
+def test_a_renamed_image_is_the_same_image(bench: Dock) -> None:
+    image = bench.controller.space.image
+    assert image is not None
+    image.name = "renamed"
+    bench.layers.labels.name = "anything"
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert bench.state.image.layers == ("renamed",)
+    assert bench.on == [MIDDLE]

@@ -235,11 +235,11 @@ def _released_configs() -> dict[str, Sam2Config]:
 
 RELEASED_CONFIGS: Mapping[str, Sam2Config] = MappingProxyType(_released_configs())
 
-# The embedded model: SAM 2.1's options at widths for two CPU cores and 256-pixel frames.
+# The embedded model: SAM 2.1's options at widths for two CPU cores and windows of 128 pixels.
 NANO_CONFIG = Sam2Config(
     name="nano",
     trunk=TrunkConfig(32, 1, (1, 2, 5, 2), (5, 7), (8, 4, 8, 4), (7, 7)),
-    image_size=256,
+    image_size=128,
     model_dim=128,
     memory_dim=32,
     attention_layers=2,

@@ -27,6 +27,7 @@ class ObjectColours:
 
     def __init__(self) -> None:
         self._base = label_colormap(49, 0.5, background_value=0)
+        self._known: dict[int, Colour] = {}
         self._own: dict[int, Colour] = {}
         self._hidden: set[int] = set()
         self._solo: int | None = None
@@ -40,8 +41,10 @@ class ObjectColours:
         """Return an object's colour, hidden or not."""
         if obj in self._own:
             return self._own[obj]
-        r, g, b, a = np.ravel(self._base.map(obj)).tolist()
-        return (r, g, b, a)
+        if obj not in self._known:
+            r, g, b, a = np.ravel(self._base.map(obj)).tolist()
+            self._known[obj] = (r, g, b, a)
+        return self._known[obj]
 
     def is_shown(self, obj: int) -> bool:
         """Tell whether an object is visible."""
@@ -67,6 +70,7 @@ class ObjectColours:
         if not isinstance(colormap, CyclicLabelColormap) or colormap is self._base:
             return False
         self._base = colormap
+        self._known.clear()
         return True
 
     def colormap(self, objects: Iterable[int]) -> CyclicLabelColormap | DirectLabelColormap:

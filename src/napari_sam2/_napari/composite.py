@@ -35,6 +35,11 @@ class Coloured:
     high: float
     colours: npt.NDArray[np.float32]
 
+    def same_as(self, other: Coloured) -> bool:
+        """Whether another one shows the same values in the same colours."""
+        limits = (self.low, self.high) == (other.low, other.high)
+        return self.data is other.data and limits and np.array_equal(self.colours, other.colours)
+
     def read(self, key: tuple[Any, ...]) -> npt.NDArray[np.float32]:
         """Read a part in colour, (..., 3), 0 to 255."""
         values = np.asarray(self.data[key]).astype(np.float32)
@@ -75,6 +80,14 @@ class CompositeFrames:
         self.shape = (*parts[0].data.shape, 3)
         self.ndim = len(self.shape)
         self.dtype = np.dtype(np.uint8)
+
+    def same_as(self, other: object) -> bool:
+        """Whether another array shows the same channels in the same colours."""
+        return (
+            isinstance(other, CompositeFrames)
+            and len(self.parts) == len(other.parts)
+            and all(mine.same_as(theirs) for mine, theirs in zip(self.parts, other.parts, strict=True))
+        )
 
     def __getitem__(self, key: tuple[Any, ...]) -> npt.NDArray[np.uint8]:
         """Read a part; the last entry of the key chooses among the three colours."""

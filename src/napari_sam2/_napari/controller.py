@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from napari_sam2._napari.views.dock_view import DockView
     from napari_sam2.prompts import PromptKey
 
-# The dock is drawn at most so often, in milliseconds.
-_DRAW_EVERY = 30
+# The dock is drawn at most so often, in milliseconds: each time the whole window is put together anew, with
+# the canvas in it, which takes long where that is done without a graphics card.
+_DRAW_EVERY, _DRAW_WHILE_TRACKING = 30, 200
 
 
 class Controller:
@@ -77,7 +78,7 @@ class Controller:
         self.prompts = PromptControl(space, self.image.freeze, self._answered)
         self.objects = ObjectControl(space, self.prompts)
         self.tracking = TrackingControl(space)
-        self.ahead = AheadControl(space, self.prompts, self.tracking, live=not self.models.choice.is_slow)
+        self.ahead = AheadControl(space, self.prompts, self.tracking, lambda: not self.models.choice.is_slow)
         self.review = ReviewControl(space, self.prompts)
         self.seeds = SeedControl(space, self.prompts)
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)
@@ -94,8 +95,8 @@ class Controller:
     def _connect(self) -> None:
         for name, act in self._actions().items():
             self._wires.connect(getattr(self.view, name), act)
-        self._wires.connect(self.space.changed, self._draw.ask)
-        self._wires.connect(self.worker.activity_changed, self._draw.ask)
+        self._wires.connect(self.space.changed, self._draw_soon)
+        self._wires.connect(self.worker.activity_changed, self._draw_soon)
         self._wires.connect(self.space.viewer.dims.events.point, self._moved)
 
     def _actions(self) -> dict[str, Callable[..., None]]:
@@ -189,10 +190,13 @@ class Controller:
     def _command(self, command: Command) -> None:
         self._commands()[command]()
 
+    def _draw_soon(self) -> None:
+        self._draw.ask(_DRAW_WHILE_TRACKING if self.tracking.running else _DRAW_EVERY)
+
     def _moved(self, _event: object = None) -> None:
         self.sequences.follow_sliders()
         self.ahead.moved()
-        self._draw.ask()
+        self._draw.ask(_DRAW_EVERY)
 
     # --- work
 
@@ -214,8 +218,7 @@ class Controller:
     def undo(self) -> None:
         """Take back the last step; a click that has spread by itself goes with what it spread."""
         has_spread = self.tracking.has_spread
-        if has_spread:
-            self.tracking.stop()
+        self.space.interrupted.emit()
         self.space.ask(
             lambda desk: desk.undo_prompt() if has_spread else desk.undo(),
             lambda _: self.prompts.show(),
@@ -224,6 +227,7 @@ class Controller:
 
     def redo(self) -> None:
         """Do the step again that was taken back last."""
+        self.space.interrupted.emit()
         self.space.ask(lambda desk: desk.redo(), lambda _: self.prompts.show(), label="Redoing")
 
     def _answered(self, key: PromptKey) -> None:

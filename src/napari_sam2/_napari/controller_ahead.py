@@ -12,6 +12,8 @@ from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_tracking import TrackingControl
     from napari_sam2._napari.prompt_layers import PromptLayers
@@ -32,16 +34,21 @@ class AheadControl:
         What the next click would be.
     tracking : TrackingControl
         Spreads clicks.
-    live : bool
-        Whether clicks spread by themselves.
+    by_default : callable
+        Whether clicks spread by themselves unless the user says otherwise.
     """
 
     def __init__(
-        self, workspace: Workspace, prompts: PromptControl, tracking: TrackingControl, *, live: bool
+        self,
+        workspace: Workspace,
+        prompts: PromptControl,
+        tracking: TrackingControl,
+        by_default: Callable[[], bool],
     ) -> None:
         self._space = workspace
         self._prompts, self._tracking = prompts, tracking
-        self.live = live
+        self._by_default = by_default
+        self._chosen: bool | None = None
         self._outline: Outline | None = None
         self._hovering = 0
         self._rest = Later(self._prepare, REST, restart=True)
@@ -70,7 +77,7 @@ class AheadControl:
 
     def _prepare(self) -> None:
         """Compute the features of the frame that is shown, unless a propagation is at them anyway."""
-        if self._space.sequence is None or self._tracking.running:
+        if self._space.sequence is None or self._tracking.by_hand:
             return
         frame = self._space.frame
         self._space.ask(
@@ -85,7 +92,7 @@ class AheadControl:
     def hover(self, frame: int, y: float, x: float) -> None:
         """Show the mask that a click here would give, if that goes quickly."""
         sequence, layers = self._space.sequence, self._space.layers
-        if sequence is None or layers is None or self._tracking.running:
+        if sequence is None or layers is None:
             return
         self._hovering += 1
         obj, prompts = self._wanted(frame, y, x)
@@ -122,9 +129,14 @@ class AheadControl:
 
     # --- live
 
+    @property
+    def live(self) -> bool:
+        """Whether clicks spread by themselves."""
+        return self._by_default() if self._chosen is None else self._chosen
+
     def choose_live(self, on: bool) -> None:
         """Let clicks spread by themselves, or not."""
-        self.live = on
+        self._chosen = on
         self._space.changed.emit()
 
     def answered(self, key: PromptKey) -> None:

@@ -62,7 +62,7 @@ class FileControl:
             space.fail(RuntimeError("Choose the image layer that the session belongs to first."))
             return
         data = sequence.view.data
-        space.worker.cancel_streams(sequence)
+        space.interrupted.emit()
         space.ask(
             lambda desk: desk.load(path, data, model.take()),
             lambda _: self._loaded(Path(path).name),

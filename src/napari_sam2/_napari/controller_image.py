@@ -11,9 +11,11 @@ from napari_sam2._napari.image_source import (
     channel_choices,
     displayed_axes,
     freeze,
+    geometry_of,
     read_axes,
     why_not,
 )
+from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import ImageState
 from napari_sam2._napari.wiring import Connections, Later
 
@@ -130,9 +132,21 @@ class ImageControl:
 
     def _follow_view(self) -> None:
         """Until something was said of the image, the network sees what the viewer shows."""
+        space = self._space
+        if space.image is not None and space.sequence is not None and self._axes is not None:
+            wanted = geometry_of(space.image, self._axes, self._frame_axis)
+            if wanted.shape != space.sequence.geometry.shape:
+                self._choose_again(space.image)
+                return
         if not self._sequences.is_touched:
             self.use_current_view()
         self._say()
+
+    def _choose_again(self, image: Image) -> None:
+        """Begin anew with data of another shape."""
+        tell(f"“{image.name}” has other data now: work begins anew.")
+        self.leave()
+        self.choose(image)
 
     def freeze(self) -> None:
         """Make sure that the network sees what the viewer shows, before the first prompt is sent."""

@@ -145,6 +145,7 @@ class SavingControl:
         if autosave is None or sequence is None:
             return
         data = sequence.view.data
+        self._space.interrupted.emit()
         self._space.ask(
             lambda desk: desk.recover(autosave, recovery, data, model.take()),
             self._recovered,

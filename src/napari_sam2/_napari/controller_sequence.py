@@ -177,6 +177,7 @@ class SequenceControl:
 
     def _rebuild(self, sequence: Sequence) -> None:
         opening, model = self._opening(sequence), self._space.model
+        self._space.interrupted.emit()
         self._space.ask(
             lambda desk: desk.rebuild(opening, model.take()),
             lambda _: tell("All prompts were answered anew; propagate to track again, or undo."),

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from napari_sam2.passes import Direction
     from napari_sam2.prompts import PromptKey
 
-# How often the progress is shown, in milliseconds, and over how many seconds its speed is measured.
-_BEAT = 150
+# How often the progress is shown, in the dock and by napari, in milliseconds; over how many seconds its speed
+# is measured.
+_BEAT, _BAR_BEAT = 200, 1000
 _SPAN = 5.0
 
 
@@ -68,10 +69,12 @@ class TrackingControl:
         self._sequence: Sequence | None = None
         self._seen: set[int] = set()
         self._pace = Pace()
+        self._beats = 0
         self._bar: progress | None = None
         self._timer = QTimer()
         self._timer.setInterval(_BEAT)
         self._timer.timeout.connect(self._beat)
+        workspace.interrupted.connect(self.stop)
 
     @property
     def by_hand(self) -> bool:
@@ -159,8 +162,9 @@ class TrackingControl:
 
     def _beat(self) -> None:
         """Show the progress; napari's bar runs the event loop, so never where answers are taken."""
+        self._beats += 1
         bar = self._bar
-        if bar is not None and self._done > bar.n:
+        if bar is not None and self._done > bar.n and self._beats % (_BAR_BEAT // _BEAT) == 0:
             bar.update(self._done - bar.n)
         self._space.changed.emit()
 

@@ -79,7 +79,10 @@ class View:
 
     def matches(self, other: View) -> bool:
         """Whether the network would see the same."""
-        return self.data is other.data and self._said() == other._said()
+        same = self.data is other.data
+        if isinstance(self.data, CompositeFrames):
+            same = self.data.same_as(other.data)
+        return same and self._said() == other._said()
 
     def _said(self) -> tuple[object, ...]:
         return self.channel, tuple(self.index.items()), self.contrast, self.text

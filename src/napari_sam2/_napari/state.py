@@ -64,7 +64,7 @@ class ImageState:
     axis_reason : str
         Why this axis was taken, as a sentence.
     channels : tuple of str
-        What the network may see: channels, "RGB", "composite of visible layers"; empty where there is no choice.
+        What the network may see: channels, "RGB", "composite of visible layers"; empty without a choice.
     channel : int
         Index into `channels`.
     seen : str

@@ -98,10 +98,13 @@ class Workspace:
         Something that the dock shows has changed.
     answered : SignalInstance
         A sequence got an `Answer`.
+    interrupted : SignalInstance
+        What a propagation is at is about to change under it: it has to end.
     """
 
     changed = Signal()
     answered = Signal(Sequence, Answer)
+    interrupted = Signal()
 
     def __init__(self, viewer: Viewer, worker: InferenceWorker) -> None:
         self.viewer = viewer

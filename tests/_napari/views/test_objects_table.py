@@ -143,6 +143,17 @@ def test_the_active_object_is_the_selected_row_and_showing_it_is_silent(
     assert table.selected_objects() == ()
 
 
+@pytest.mark.parametrize("height", [150, 163, 178])
+def test_the_active_row_is_seen_whole(table: ObjectsTable, height: int) -> None:
+    table.resize(330, height)
+    for count in range(1, 41):
+        table.show_state(ObjectsState(rows(*range(1, count + 1)), active=count))
+    viewport = table.viewport()
+    assert viewport is not None
+    area = table.visualRect(cell(table, 40, Column.ID))
+    assert 0 <= area.top() < area.bottom() <= viewport.height()
+
+
 def test_a_click_activates(table: ObjectsTable, qtbot: QtBot) -> None:
     with qtbot.waitSignal(table.object_activated) as told:
         click(qtbot, table, 3, Column.ID)
