@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_sam2._model.config import NANO_CONFIG
 from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at
 
 
@@ -12,10 +13,10 @@ def test_stages_follow_each_other() -> None:
     assert [stage_at(stages, p) for p in (0.0, 0.24, 0.25, 0.74, 0.75, 1.0, 1.2)] == [0, 0, 1, 1, 2, 2, 2]
 
 
-def test_the_default_ends_with_sequences_of_full_size() -> None:
+def test_the_default_ends_with_sequences_at_the_size_of_nano() -> None:
     stages = default_stages()
     assert stages[0].frames == 1
-    assert stages[-1].size == 256
+    assert stages[-1].size == NANO_CONFIG.image_size
     assert stages[-1].frames >= 6
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.training.losses import LossWeights
@@ -69,31 +69,21 @@ class Stage:
 
 
 def default_stages() -> tuple[Stage, ...]:
-    """Return discs, large objects, clips, all on small frames, then 256 pixels with objects of the same size.
+    """Return discs, large objects, objects of any size, then clips, all in frames of a window's size.
 
     The first stages use cross-entropy instead of the focal loss, from which a random start keeps empty masks
-    for long.
+    for long. Single frames alone make a network forget how to track, so that clips end the training.
     """
     plain = LossWeights(focal=2.0, alpha=0.5, gamma=0.0)
+    large, window = (0.2, 0.5), (0.12, 0.7)
+    single = Stage(share=0.04, size=128, frames=1, batch=8, objects=4)
+    clips = Stage(share=0.36, size=128, frames=7, batch=3, objects=4, diameter=window)
     return (
-        Stage(share=0.04, size=128, frames=1, batch=8, objects=4, weights=plain, dense=1.0, spots=True),
-        Stage(
-            share=0.08,
-            size=128,
-            frames=1,
-            batch=8,
-            objects=4,
-            diameter=(0.2, 0.5),
-            scenery=10,
-            weights=plain,
-            dense=1.0,
-        ),
-        Stage(share=0.20, size=128, frames=1, batch=8, objects=4, diameter=(0.12, 0.5), dense=0.5),
-        Stage(share=0.34, size=128, frames=6, batch=3, objects=4, teacher=0.3, dense=0.1),
-        Stage(
-            share=0.08, size=256, frames=1, batch=4, objects=6, diameter=(0.05, 0.35), scenery=32, dense=0.2
-        ),
-        Stage(share=0.26, size=256, frames=7, batch=1, objects=6, diameter=(0.05, 0.35), scenery=26),
+        replace(single, weights=plain, dense=1.0, spots=True),
+        replace(single, share=0.08, diameter=large, scenery=10, weights=plain, dense=1.0),
+        replace(single, share=0.16, diameter=(0.08, 0.8), dense=0.5),
+        replace(clips, teacher=0.2, dense=0.1),
+        replace(clips, frames=8, diameter=(0.15, 0.65), teacher=0.05),
     )
 
 
