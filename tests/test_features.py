@@ -113,6 +113,18 @@ def test_a_frame_that_is_read_ahead_is_not_read_again(fake_model: FakeModel) -> 
     cache.stop_reading()
 
 
+def test_each_frame_of_a_sweep_is_read_once(fake_model: FakeModel) -> None:
+    """The next frame is asked for before the one at hand is taken; skipped ones are forgotten."""
+    cache, frames = cache_of(fake_model)
+    for frame in range(7):
+        cache.read_ahead([frame + 1])
+        if frame != 4:
+            cache.get(frame)
+        assert len(cache._ahead) <= 2
+    cache.stop_reading()
+    assert sorted(frames.read) == list(range(8))
+
+
 def test_frames_that_have_features_are_not_read_ahead(fake_model: FakeModel) -> None:
     cache, frames = cache_of(fake_model)
     cache.get(5)

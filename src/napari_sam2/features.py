@@ -189,7 +189,10 @@ class FeatureCache:
         if self._reader is None:
             self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2-read")
         reader, before = self._reader, self._ahead
-        self._ahead = {s: before.get(s) or reader.submit(self._read, s) for s in sights}
+        # What was asked for last is about to be taken; what is older is not wanted any more.
+        latest = next(reversed(before)).frame if before else None
+        kept = {sight: future for sight, future in before.items() if sight.frame == latest}
+        self._ahead = kept | {s: before.get(s) or reader.submit(self._read, s) for s in sights}
 
     def stop_reading(self) -> None:
         """End the reading thread; `read_ahead` starts another one."""
