@@ -174,7 +174,7 @@ def test_a_mother_ends_and_two_daughters_begin() -> None:
     assert session.undo() == "Propagate"
     assert session.undo() == "Prompt"
     assert session.undo() == "Divide"
-    assert session.objects == (1,)
+    assert list(session.objects) == [1]
     assert not session.parents
 
 
