@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from napari_sam2._model.sam2 import normalise
 from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
@@ -226,7 +225,7 @@ class FeatureCache:
             pixels.append(self._read(sight) if ahead is None else ahead.result())
         runtime = self._model.runtime
         with torch.inference_mode(), runtime.autocast():
-            image = normalise(torch.from_numpy(np.stack(pixels)).to(runtime.device))
+            image = self._model.prepare(torch.from_numpy(np.stack(pixels)).to(runtime.device))
             self.encoded += len(sights)
             features = self._model.encode_image(image)
             return (

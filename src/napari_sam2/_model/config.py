@@ -55,6 +55,9 @@ class Sam2Config:
         The image encoder's trunk.
     image_size : int
         Side of the square that frames are resized to; a multiple of 32.
+    exposure : float
+        Part of the way that each image is stretched to its own range of values, see `expose`; 0, as released,
+        leaves it as it is.
     model_dim, memory_dim : int
         Channels of image features and of spatial memories.
     attention_layers, attention_mlp_dim : int
@@ -105,6 +108,7 @@ class Sam2Config:
     name: str
     trunk: TrunkConfig
     image_size: int = 1024
+    exposure: float = 0.0
     model_dim: int = 256
     memory_dim: int = 64
     attention_layers: int = 4
@@ -154,6 +158,8 @@ class Sam2Config:
     def _check_widths(self) -> None:
         if self.image_size <= 0 or self.image_size % 32:
             raise ValueError(f"image_size must be a positive multiple of 32; got {self.image_size}.")
+        if not 0 <= self.exposure <= 1:
+            raise ValueError(f"exposure must be 0 to 1; got {self.exposure}.")
         if self.model_dim % self.memory_dim:
             raise ValueError(f"model_dim {self.model_dim} is not a multiple of memory_dim {self.memory_dim}.")
         if self.attend_no_memory and self.model_dim != self.memory_dim:
@@ -240,6 +246,7 @@ NANO_CONFIG = Sam2Config(
     name="nano",
     trunk=TrunkConfig(32, 1, (1, 2, 5, 2), (5, 7), (8, 4, 8, 4), (7, 7)),
     image_size=128,
+    exposure=0.5,
     model_dim=128,
     memory_dim=32,
     attention_layers=2,

@@ -127,7 +127,7 @@ def _window(image: Tensor, draws: Draws) -> Tensor:
     sample = image.flatten(1)
     sample = sample[:, :: max(1, sample.shape[1] // 4096)]
     low, high = sample.quantile(torch.tensor([0.005, 0.998], device=image.device), dim=1)
-    beyond = (high - low) * draws.sometimes(draws.log_uniform(batch, low=0.02, high=1.2), 0.4)
+    beyond = (high - low) * draws.sometimes(draws.log_uniform(batch, low=0.02, high=2.5), 0.45)
     below = (high - low) * draws.sometimes(draws.uniform(batch, high=0.4), 0.3)
     low, high = low - below, high + beyond
     stretched = (image - wide(low)) / wide((high - low).clamp(min=0.02))

@@ -20,7 +20,7 @@ def paint_fluorescence(layout: Layout, shapes: Shapes, draws: Draws) -> Tensor:
     batch, _frames, count = layout.y.shape
     size = shapes.edge.shape[-1]
     contrast = draws.log_uniform(batch, low=0.12, high=0.9)
-    own = (draws.normal(batch, 1, count) * draws.uniform(batch, 1, 1, low=0.03, high=0.45)).exp()
+    own = (draws.normal(batch, 1, count) * draws.uniform(batch, 1, 1, low=0.03, high=0.7)).exp()
     soft = draws.log_uniform(batch, low=0.5, high=1.8)
     soft = soft + layout.radius * draws.sometimes(draws.uniform(batch, high=0.1), 0.4)
     inside = torch.sigmoid(shapes.edge * (-1.6 / wide(soft)))

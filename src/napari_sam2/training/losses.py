@@ -170,12 +170,15 @@ def _is_certain(truth: Tensor) -> Tensor:
 
 
 def _balanced(values: Tensor, positive: Tensor, counted: Tensor) -> Tensor:
-    """Mean in which the rare class weighs as much as the frequent one, up to eight times its share."""
+    """Mean in which a rare class weighs more than its share, by the root of how rare it is.
+
+    With equal weights of both classes a network gives objects up too easily, with their shares never.
+    """
     with torch.no_grad():
         weight = torch.zeros_like(values)
         for group in (positive & counted, ~positive & counted):
             share = group.sum() / counted.sum().clamp(min=1)
-            weight = torch.where(group, 0.5 / share.clamp(min=1 / 16), weight)
+            weight = torch.where(group, (0.5 / share.clamp(min=1 / 16)).sqrt(), weight)
     return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
