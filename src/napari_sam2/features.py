@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from napari_sam2._model.sam2 import prepare
 from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class FeatureCache:
             pixels.append(self._read(sight) if ahead is None else ahead.result())
         runtime = self._model.runtime
         with torch.inference_mode(), runtime.autocast():
-            image = self._model.prepare(torch.from_numpy(np.stack(pixels)).to(runtime.device))
+            image = prepare(torch.from_numpy(np.stack(pixels)).to(runtime.device), self._model.config)
             self.encoded += len(sights)
             features = self._model.encode_image(image)
             return (

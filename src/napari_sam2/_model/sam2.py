@@ -33,7 +33,7 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 _CERTAIN_LOGIT = 10.0
 
 # How the range of an image's values is told, and the least that is taken for one.
-_PERCENTILES, _SAMPLED, _LEAST_SPAN = (0.5, 99.8), 20_000, 16.0
+_PERCENTILES, _SAMPLED, _LEAST_SPAN = (0.5, 99.8), 8_192, 16.0
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -68,6 +68,11 @@ def expose(images: Tensor, share: float) -> Tensor:
     low, high = low * share, 255 * (high / 255) ** share
     span = (high - low).clamp(min=_LEAST_SPAN)
     return ((values - low[:, None]) * (255 / span[:, None])).clamp_(0, 255).view_as(images)
+
+
+def prepare(images: Tensor, config: Sam2Config) -> Tensor:
+    """Turn (B, 3 or 1, S, S) values of 0..255 into what `Sam2.encode_image` takes, (B, 3, S, S) float32."""
+    return normalise(expose(images, config.exposure))
 
 
 class Sam2(nn.Module):
@@ -130,10 +135,6 @@ class Sam2(nn.Module):
             self.no_obj_ptr = nn.Parameter(torch.zeros(1, dim))
         if config.project_pointer_time:
             self.obj_ptr_tpos_proj = nn.Linear(dim, config.memory_dim)
-
-    def prepare(self, images: Tensor) -> Tensor:
-        """Turn (B, 3 or 1, S, S) values of 0..255 into what `encode_image` takes, (B, 3, S, S) float32."""
-        return normalise(expose(images, self.config.exposure))
 
     def encode_image(self, images: Tensor) -> ImageFeatures:
         """Encode normalised frames (B, 3, S, S); S may be any multiple of 32."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall
-from napari_sam2._model.sam2 import Sam2
+from napari_sam2._model.sam2 import Sam2, prepare
 from napari_sam2.training.clicks import Targets, boxes, corrective_clicks, first_clicks, join
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def draw_plan(frames: int, teacher: float, draws: Draws) -> Plan:
 
 def encode_clips(model: Sam2, images: Tensor) -> ImageFeatures:
     """Features of all B * T frames of (B, T, 3, S, S) values of 0 to 255."""
-    return model.encode_image(model.prepare(images.flatten(0, 1)))
+    return model.encode_image(prepare(images.flatten(0, 1), model.config))
 
 
 def run_clip(
