@@ -11,8 +11,9 @@ import torch
 from napari_sam2._model.config import Sam2Config
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.training.optimizer import make_optimizer
 from napari_sam2.training.schedule import Stage
-from napari_sam2.training.state import TrainState, averaged_copy, initialise, make_optimizer
+from napari_sam2.training.state import TrainState, averaged_copy, initialise
 from napari_sam2.training.steps import synthetic_j
 from napari_sam2.training.synthetic import SyntheticBatch
 from napari_sam2.training.train import TrainConfig, new_heads, new_model, new_state, train
@@ -161,8 +162,7 @@ def test_the_loss_falls_on_one_scene(config: TrainConfig, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "make_sequences", lambda *_: SyntheticBatch(images, labels))
     stage = Stage(share=1, size=64, frames=1, batch=1, objects=1)
     state = new_state(config)
-    for group in state.optimizer.param_groups:
-        group["lr"] = 3e-3
+    state.optimizer.set_rate(3e-3)
     terms = [module.train_step(state, stage, config.rules) for _ in range(60)]
     start, end = (sum(float(t.total(stage.weights)) for t in part) / 5 for part in (terms[:5], terms[-5:]))
     assert end < 0.6 * start

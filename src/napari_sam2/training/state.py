@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.training.dense import DenseHeads
+    from napari_sam2.training.optimizer import SplitOptimizer
 
 POINT_SCALE = 1.0
 SELF_GAIN = 1.2
@@ -50,7 +51,7 @@ class TrainState:
     model: Sam2
     average: Sam2
     heads: DenseHeads
-    optimizer: torch.optim.Optimizer
+    optimizer: SplitOptimizer
     generator: torch.Generator
     step: int = 0
     seconds: float = 0.0
@@ -155,12 +156,3 @@ def _match_places(model: Sam2) -> None:
 def averaged_copy(model: Sam2) -> Sam2:
     """Copy a network; the copy takes no gradients."""
     return copy.deepcopy(model).eval().requires_grad_(False)
-
-
-def make_optimizer(model: nn.Module, heads: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
-    """AdamW; weight decay on matrices only."""
-    parameters = [p for p in (*model.parameters(), *heads.parameters()) if p.requires_grad]
-    matrices = [p for p in parameters if p.ndim >= 2]
-    others = [p for p in parameters if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))

@@ -80,7 +80,7 @@ def train_step(
     loss = torch.stack([term.total(stage.weights) for term in terms]).mean()
     if clips.dense:
         loss = loss + stage.dense * dense_loss(clips.dense, clips.made.labels.flatten(0, 1))
-    state.optimizer.zero_grad(set_to_none=True)
+    state.optimizer.zero_grad()
     usable = bool(torch.isfinite(loss))
     if usable:
         with _attention(device):

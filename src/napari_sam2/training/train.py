@@ -17,9 +17,10 @@ from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
 from napari_sam2.training.curve import draw_curve
 from napari_sam2.training.dense import DenseHeads
+from napari_sam2.training.optimizer import make_optimizer
 from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at, tuning_stages
 from napari_sam2.training.stacks import read_stacks
-from napari_sam2.training.state import TrainState, averaged_copy, initialise, make_optimizer
+from napari_sam2.training.state import TrainState, averaged_copy, initialise
 from napari_sam2.training.steps import TERMS, StepRules, stacks_j, synthetic_j, train_step
 from napari_sam2.training.team import Team, run_team
 
@@ -303,8 +304,7 @@ class _Run:
             self._log_losses(index, self._rate(progress))
 
     def _train(self, progress: float) -> FrameLoss:
-        for group in self.state.optimizer.param_groups:
-            group["lr"] = self._rate(progress)
+        self.state.optimizer.set_rate(self._rate(progress))
         stage = self.config.course[stage_at(self.config.course, progress)]
         return train_step(self.state, stage, self.config.rules, self.team, self.stacks)
 
