@@ -19,7 +19,7 @@ class Network(nn.Module):
         self.table = nn.Embedding(3, 4)
 
     def forward(self) -> torch.Tensor:
-        return self.linear.weight.square().sum() + self.table.weight.sum() + self.convolution.bias.sum()
+        return self.linear.weight.square().sum() + self.table.weight.sum() + self.convolution.weight.sum()
 
 
 def optimiser_of(network: Network) -> SplitOptimizer:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
 if TYPE_CHECKING:
-    from torch.nn import Parameter
+    from torch import Tensor
 
 _BETAS = (0.9, 0.98)
 
@@ -76,6 +76,6 @@ def make_optimizer(model: nn.Module, heads: nn.Module, rate: float, decay: float
     return SplitOptimizer((Muon(linear, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"), others))
 
 
-def _linear_weights(*networks: nn.Module) -> list[Parameter]:
+def _linear_weights(*networks: nn.Module) -> list[Tensor]:
     modules = [module for network in networks for module in network.modules()]
     return [m.weight for m in modules if isinstance(m, nn.Linear) and m.weight.requires_grad]
