@@ -212,11 +212,25 @@ def test_what_is_found_where_nothing_is() -> None:
     assert score.worst_frame == 2
 
 
+def test_what_is_found_far_beyond_the_object_is_told_apart_from_its_margin() -> None:
+    labels = np.zeros((12, 20, 20), np.uint8)
+    labels[4:8, 5:15, 5:15] = 3
+    (obj,) = choose_objects(labels)
+    square = labels[5] == 3
+    # Right on its own frames; on one of four in the margin, on two of four beyond: 0 and 11.
+    score = score_object(labels, obj, dict.fromkeys((0, 3, *range(4, 8), 11), square))
+    assert score.frames == tuple(range(2, 10))
+    assert score.absent_empty == 0.75
+    assert score.beyond_empty == 0.5
+    assert score.j_present == 1
+
+
 def test_an_object_on_all_scored_frames_is_never_absent() -> None:
     labels = np.zeros((4, 20, 20), np.uint8)
     labels[:, 5:15, 5:15] = 7
     (obj,) = choose_objects(labels)
-    assert score_object(labels, obj, {}).absent_empty is None
+    score = score_object(labels, obj, {})
+    assert (score.absent_empty, score.beyond_empty) == (None, None)
 
 
 @pytest.fixture(scope="module")

@@ -80,6 +80,9 @@ class ObjectScore:
         Mean J over the frames that show the object.
     absent_empty : float or None
         Share of the scored frames without the object on which nothing was found; None if there are none.
+    beyond_empty : float or None
+        The same share of the frames that are not scored, three and more before the object's first or after
+        its last.
     j_seed : float
         J on the clicked frame.
     frames : tuple of int
@@ -93,6 +96,7 @@ class ObjectScore:
     f: float
     j_present: float
     absent_empty: float | None
+    beyond_empty: float | None
     j_seed: float
     frames: tuple[int, ...]
     j_of_frame: tuple[float, ...]
@@ -220,7 +224,8 @@ def score_object(
     obj : ProtocolObject
         Whose masks they are, and which frames count.
     masks : mapping of frame to bool array, shape (H, W)
-        The object's own masks, before overlaps with others are resolved. A missing frame is an empty mask.
+        The object's own masks, before overlaps with others are resolved, on any frame of the sequence. A
+        missing frame is an empty mask.
     tolerance : float, optional
         That of `boundary_f`, in pixels.
 
@@ -238,12 +243,14 @@ def score_object(
         present.append(bool(truth.any()))
         empty.append(not mask.any())
     absent = [gone for gone, there in zip(empty, present, strict=True) if not there]
+    beyond = [not masks.get(k, nothing).any() for k in range(len(labels)) if k not in obj.frames]
     return ObjectScore(
         id=obj.id,
         j=float(np.mean(js)),
         f=float(np.mean(fs)),
         j_present=float(np.mean([j for j, there in zip(js, present, strict=True) if there])),
         absent_empty=float(np.mean(absent)) if absent else None,
+        beyond_empty=float(np.mean(beyond)) if beyond else None,
         j_seed=js[obj.seed - obj.first],
         frames=tuple(obj.frames),
         j_of_frame=tuple(js),

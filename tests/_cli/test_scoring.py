@@ -87,3 +87,6 @@ def test_the_table_and_the_document() -> None:
     assert written["j"] == pytest.approx(5 / 6)
     assert [each["id"] for each in written["objects"]] == [1, 2]
     assert written["objects"][0]["click"] == [9, 9]
+    assert written["j_present"] == evaluation.j_present
+    assert written["absent_empty"] == evaluation.absent_empty
+    assert written["beyond_empty"] == evaluation.beyond_empty

@@ -65,6 +65,27 @@ class Evaluation:
         """Mean boundary F over the objects."""
         return float(np.mean([score.f for score in self.scores]))
 
+    @property
+    def j_present(self) -> float:
+        """Mean J on the frames that show the object, over the objects."""
+        return float(np.mean([score.j_present for score in self.scores]))
+
+    @property
+    def absent_empty(self) -> float | None:
+        """Mean share of empty frames where the object is not, at most two frames beyond it."""
+        return _mean(score.absent_empty for score in self.scores)
+
+    @property
+    def beyond_empty(self) -> float | None:
+        """Mean share of empty frames three and more beyond the object."""
+        return _mean(score.beyond_empty for score in self.scores)
+
+
+def _mean(shares: Iterable[float | None]) -> float | None:
+    """Mean over the objects that have such frames; None if none has."""
+    known = [share for share in shares if share is not None]
+    return float(np.mean(known)) if known else None
+
 
 def evaluate_session(
     session: Session, truth: Labels, watch: Watcher, *, every: bool = False, clicks: int = 1
@@ -119,7 +140,7 @@ def score_session(
 ) -> tuple[ObjectScore, ...]:
     """Score each object by its own masks, before overlaps with others are resolved."""
     return tuple(
-        score_object(truth, obj, {frame: session.mask(obj.id, frame) for frame in obj.frames})
+        score_object(truth, obj, {frame: session.mask(obj.id, frame) for frame in range(len(truth))})
         for obj in objects
     )
 
@@ -157,10 +178,10 @@ def table(evaluation: Evaluation, title: str) -> Table:
     drawn.add_column("click y, x", justify="right")
     drawn.add_column("J", f"{evaluation.j:.3f}", justify="right")
     drawn.add_column("F", f"{evaluation.f:.3f}", justify="right")
-    drawn.add_column("J present", justify="right")
-    drawn.add_column("absent empty", justify="right")
+    drawn.add_column("J present", f"{evaluation.j_present:.3f}", justify="right")
+    drawn.add_column("absent empty", _percent(evaluation.absent_empty), justify="right")
+    drawn.add_column("beyond empty", _percent(evaluation.beyond_empty), justify="right")
     for obj, score in zip(evaluation.objects, evaluation.scores, strict=True):
-        empty = "-" if score.absent_empty is None else f"{score.absent_empty:.0%}"
         drawn.add_row(
             str(obj.id),
             str(obj.seed),
@@ -168,9 +189,14 @@ def table(evaluation: Evaluation, title: str) -> Table:
             f"{score.j:.3f}",
             f"{score.f:.3f}",
             f"{score.j_present:.3f}",
-            empty,
+            _percent(score.absent_empty),
+            _percent(score.beyond_empty),
         )
     return drawn
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
 
 
 def document(evaluation: Evaluation, **about: object) -> str:
@@ -183,6 +209,9 @@ def document(evaluation: Evaluation, **about: object) -> str:
         "clicks": evaluation.clicks,
         "j": evaluation.j,
         "f": evaluation.f,
+        "j_present": evaluation.j_present,
+        "absent_empty": evaluation.absent_empty,
+        "beyond_empty": evaluation.beyond_empty,
         "seconds": round(evaluation.seconds, 3),
         "stopped": evaluation.stopped,
         "objects": objects,
