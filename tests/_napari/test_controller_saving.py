@@ -107,7 +107,7 @@ def test_what_the_user_has_saved_is_not_kept_twice(tmp_path: Path) -> None:
     dock.controller.saving.save()
     dock.wait()
     assert list((tmp_path / "cache").iterdir())
-    dock.view.save_requested.emit(str(tmp_path / "cells"))
+    dock.view.files.save_requested.emit(str(tmp_path / "cells"))
     dock.wait()
     assert not list((tmp_path / "cache").iterdir())
     dock.end()
@@ -137,13 +137,13 @@ def test_nothing_is_saved_where_the_settings_say_so(bench: Dock) -> None:
 
 
 def test_the_tracks_layer(bench: Dock) -> None:
-    bench.view.tracks_layer_requested.emit()
+    bench.view.files.tracks_layer_requested.emit()
     bench.wait()
     assert "cells tracks" not in bench.viewer.layers
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()
     active = bench.viewer.layers.selection.active
-    bench.view.tracks_layer_requested.emit()
+    bench.view.files.tracks_layer_requested.emit()
     bench.wait()
     tracks = bench.viewer.layers["cells tracks"]
     assert tracks.data.shape == (len(bench.on), 4)
@@ -154,12 +154,12 @@ def test_the_tracks_layer(bench: Dock) -> None:
 def test_seeds_from_points_are_new_objects_in_one_step(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 20, 4)
     bench.viewer.add_points([[MIDDLE, 8, 10], [MIDDLE, 16, 10]], name="nuclei")
-    bench.view.seed_requested.emit()
+    bench.view.tools.seed_requested.emit()
     bench.wait()
     assert bench.session.objects == (1, 2, 3)
     assert bench.session.prompts[PromptKey(3, MIDDLE)].points == ((16, 10),)
     assert len(bench.layers.points.data) == 3
-    bench.view.undo_requested.emit()
+    bench.view.progress.undo_requested.emit()
     bench.wait()
     assert bench.session.objects == (1,)
 
@@ -168,15 +168,15 @@ def test_seeds_from_labels_keep_their_ids(bench: Dock) -> None:
     seeds = np.zeros(bench.labels.shape, np.uint8)
     seeds[2, 5:9, 5:9] = 7
     bench.viewer.add_labels(seeds)
-    bench.view.seed_requested.emit()
+    bench.view.tools.seed_requested.emit()
     bench.wait()
     np.testing.assert_array_equal(bench.labels, seeds)
 
 
 def test_without_a_layer_there_are_no_seeds(bench: Dock) -> None:
-    bench.view.seed_requested.emit()
+    bench.view.tools.seed_requested.emit()
     bench.viewer.add_points([[MIDDLE, 800, 10]])
-    bench.view.seed_requested.emit()
-    bench.view.seed_next_t_requested.emit()
+    bench.view.tools.seed_requested.emit()
+    bench.view.tools.seed_next_t_requested.emit()
     bench.wait()
     assert not bench.session.objects

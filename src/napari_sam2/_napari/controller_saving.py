@@ -12,7 +12,7 @@ from qtpy.QtCore import QTimer
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.desk import Answer
 from napari_sam2._napari.notices import tell
-from napari_sam2._napari.worker import Priority
+from napari_sam2._napari.worker import Origin, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,9 @@ class SavingControl:
         self._timer.timeout.connect(self.save)
         if autosave is not None:
             sequences.session_opened = self._look_for_recoveries
-            workspace.worker.submit(autosave.clean, priority=Priority.AHEAD, owner=self, failed=self._failed)
+            workspace.worker.submit(
+                autosave.clean, origin=Origin(self, failed=self._failed), priority=Priority.AHEAD
+            )
             self._timer.start()
 
     @property
@@ -80,10 +82,9 @@ class SavingControl:
             if sequence.is_touched:
                 self._space.worker.submit(
                     partial(_save, autosave, sequence.desk, name),
+                    origin=Origin(sequence, failed=self._failed),
                     priority=Priority.AHEAD,
                     key="autosave",
-                    owner=sequence,
-                    failed=self._failed,
                 )
 
     def _failed(self, error: Exception) -> None:

@@ -10,7 +10,7 @@ from psygnal import Signal
 
 from napari_sam2._napari.desk import Answer, Desk, Picture
 from napari_sam2._napari.notices import show_failure
-from napari_sam2._napari.worker import InferenceWorker, Priority
+from napari_sam2._napari.worker import InferenceWorker, Origin, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -160,8 +160,10 @@ class Workspace:
             Gets the desk there.
         done : callable, optional
             Gets the answer here, after labels and picture were taken over.
-        priority, key, label
+        priority, key
             As for `InferenceWorker.submit`.
+        label : str
+            What is being done, for the user.
         failed : callable, optional
             Gets the error, after the user was told.
         sequence : Sequence, optional
@@ -174,11 +176,9 @@ class Workspace:
         self.worker.submit(
             partial(work, sequence.desk),
             partial(self._take, sequence, done),
+            Origin(sequence, label, partial(self._failed, failed)),
             priority=priority,
             key=key,
-            owner=sequence,
-            label=label,
-            failed=partial(self._failed, failed),
         )
         self.changed.emit()
 
@@ -197,9 +197,7 @@ class Workspace:
             _lazily(steps, sequence.desk),
             partial(self._take, sequence, item),
             ended,
-            owner=sequence,
-            failed=partial(self._failed, failed),
-            label="Propagating",
+            Origin(sequence, "Propagating", partial(self._failed, failed)),
         )
 
     def _take(self, sequence: Sequence, done: Callable[[Answer], None] | None, answer: Answer) -> None:
