@@ -10,7 +10,8 @@ from qtpy.QtCore import Qt
 from napari_sam2._napari.state import Tool
 from napari_sam2._napari.widget import Sam2Widget
 from tests._napari.dock import MIDDLE, Dock, add_frames, pause
-from tests._napari.hand import CONTROL, SHIFT, Hand
+from tests._napari.hand import CONTROL, SHIFT, Hand, settle
+from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.gui
 
@@ -67,3 +68,21 @@ def test_closing_in_the_middle_of_work_leaves_nothing(dock: Dock, what: str) -> 
         dock.viewer.close()
     pause(20)
     assert dock.controller.worker.is_closed
+
+
+@pytest.mark.parametrize("turns", [0, 4])
+def test_the_first_click_on_an_image_that_comes_after_the_dock(
+    viewer: napari.Viewer, fake_model: FakeModel, turns: int
+) -> None:
+    dock = Dock(viewer, fake_model)
+    viewer.window.add_dock_widget(dock.widget, name="SAM 2")
+    dock.wait()
+    image = add_frames(viewer)
+    settle(turns)
+    assert viewer.layers.selection.active is dock.layers.points
+    frame = int(viewer.dims.current_step[0])
+    Hand(viewer).click(image.data_to_world((frame, 8, 10)))
+    dock.wait()
+    assert dock.labels[frame, 8, 10] == 1
+    assert dock.state.tools.tool is Tool.POINT
+    dock.controller.close()
