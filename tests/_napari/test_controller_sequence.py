@@ -11,6 +11,7 @@ import pytest
 from napari.components import ViewerModel
 from numpy.typing import NDArray
 
+from napari_sam2._napari.many_files import marked
 from tests._napari.dock import MIDDLE, Dock, frames
 from tests.fakes import SHAPE, FakeModel
 
@@ -97,6 +98,57 @@ def test_seeding_the_next_t(four: Dock) -> None:
     four.viewer.dims.set_current_step(0, 2)
     four.view.tools.seed_next_t_requested.emit()  # there is none: it says so
     four.wait()
+
+
+@pytest.mark.parametrize("name", ["labels.tif", "labels.ome.zarr", "labels_RES", "objects.csv"])
+def test_all_that_was_prompted_is_exported(four: Dock, tmp_path: Path, name: str) -> None:
+    four.prompt(1, 2, 8, 10)
+    (tmp_path / "one").mkdir()
+    four.view.files.export_requested.emit(str(tmp_path / "one" / name))
+    four.wait()
+    assert [each.name for each in (tmp_path / "one").iterdir()] == [name]
+    four.viewer.dims.set_current_step(0, 2)
+    four.wait()
+    four.prompt(1, 3, 16, 10)
+    (tmp_path / "two").mkdir()
+    four.view.files.export_requested.emit(str(tmp_path / "two" / name))
+    four.wait()
+    wanted = {marked(name, f"_t{t:04d}") for t in (1, 2)}
+    assert {each.name for each in (tmp_path / "two").iterdir()} == wanted
+
+
+def test_all_that_was_prompted_is_saved_and_loaded(four: Dock, tmp_path: Path, fake_model: FakeModel) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.viewer.dims.set_current_step(0, 2)
+    four.wait()
+    four.prompt(4, 3, 16, 10)
+    four.view.files.save_requested.emit(str(tmp_path / "movie"))
+    four.wait()
+    saved = sorted(tmp_path.glob("*.sam2.json"))
+    assert [each.name for each in saved] == ["movie_t0001.sam2.json", "movie_t0002.sam2.json"]
+    labels = four.labels.copy()
+    four.controller.image.begin_anew()
+    four.viewer.dims.set_current_step(0, 0)
+    four.wait()
+    assert not four.labels.any()
+    four.view.files.load_requested.emit(str(saved[0]))
+    four.wait()
+    np.testing.assert_array_equal(four.labels, labels)
+    for t, obj in ((1, 1), (2, 4)):
+        four.viewer.dims.set_current_step(0, t)
+        four.wait()
+        assert four.session.objects == (obj,)
+        assert {key.obj for key in four.layers.prompts} == {obj}
+
+
+def test_a_session_of_another_position_is_refused(four: Dock, tmp_path: Path) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.view.files.save_requested.emit(str(tmp_path / "one"))
+    four.wait()
+    four.viewer.dims.set_current_step(0, 2)
+    four.view.files.load_requested.emit(str(tmp_path / "one.sam2.json"))
+    with pytest.raises(ValueError, match="position 1 along axis 0"):
+        four.wait()
 
 
 def test_another_axis_for_the_frames(four: Dock) -> None:

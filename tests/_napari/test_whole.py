@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication
 
-from tests._napari.dock import MIDDLE, Dock, add_frames, frames
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames
 from tests._napari.hand import Hand, settle
 from tests.fakes import SHAPE, FakeModel
 
@@ -114,7 +114,8 @@ def pyramid(viewer: napari.Viewer) -> Image:
 
 
 def lazy(viewer: napari.Viewer) -> Image:
-    array = da.from_array(frames(), chunks=(1, *SHAPE))
+    array: Any = da.zeros((COUNT, *SHAPE), np.uint8, chunks=(1, *SHAPE))
+    array = array + frames()
     return viewer.add_image(array, contrast_limits=(0, 255), scale=(2, 1, 1))
 
 

@@ -21,8 +21,8 @@ PALETTE = (
     "#ff9e18", "#55aaff", "#f3e755", "#ff55db", "#3ddbaa", "#ff4955", "#c2f392", "#61ffff", "#db6daa",
     "#61aa6d", "#e76d24", "#ffaa61", "#8679ff", "#9effb6", "#e7f318", "#00ceff", "#18aa86", "#ff9ece",
 )  # fmt: skip
-"""Colours of objects 1, 2, ..., then from the start. All are bright and far from grey, and told apart with and
-without cones for red or for green; the first ones are farthest from one another."""
+"""Colours of objects 1, 2, ..., then from the start. All are bright and far from grey, and told apart with
+and without cones for red or for green; the first ones are farthest from one another."""
 
 
 def _labels_colormap() -> CyclicLabelColormap:

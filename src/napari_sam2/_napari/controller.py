@@ -82,7 +82,7 @@ class Controller:
         self.review = ReviewControl(space, self.prompts)
         self.seeds = SeedControl(space, self.prompts)
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)
-        self.files = FileControl(space, self.prompts, self.saving)
+        self.files = FileControl(space, self.prompts, self.saving, self.sequences)
         self._draw = Later(self._show, _DRAW_EVERY)
         self._deleted = Later(self._begin_anew)
         self._wires = Connections()

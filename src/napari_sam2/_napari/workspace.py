@@ -94,6 +94,8 @@ class Workspace:
         The network.
     active : int
         The active object.
+    reserved : int
+        Ids up to this one are promised to objects that are still to come.
     changed : SignalInstance
         Something that the dock shows has changed.
     answered : SignalInstance
@@ -114,6 +116,7 @@ class Workspace:
         self.sequence: Sequence | None = None
         self.model = ModelBox()
         self.active = 1
+        self.reserved = 0
         self.fail: Callable[[Exception], None] = show_failure
 
     @property
