@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall
-from napari_sam2._model.sam2 import IMAGE_MEAN, IMAGE_STD
+from napari_sam2._model.sam2 import IMAGE_MEAN, IMAGE_STD, normalise
 from napari_sam2.device import Runtime
 from napari_sam2.prompts import FramePrompts
 from tests._model.small import SMALL_CONFIG, small_model
@@ -93,6 +93,9 @@ class FakeModel:
 
     def state_dict(self) -> dict[str, Tensor]:
         return {"weight": torch.ones(1)}
+
+    def prepare(self, images: Tensor) -> Tensor:
+        return normalise(images)
 
     def encode_image(self, images: Tensor) -> ImageFeatures:
         values = (images[:, :1] * IMAGE_STD[0] + IMAGE_MEAN[0]) * 255

@@ -21,7 +21,7 @@ from napari_sam2.volume import Volume
 from napari_sam2.window import View, WindowRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import ArrayLike
@@ -286,9 +286,9 @@ class Session(SessionObjects):
         with self._state.lock, self._state.grouped("Propagate", result.run):
             edits.write_tracked(self._state, result)
 
-    def grouped(self, label: str) -> AbstractContextManager[None]:
-        """Make all that is done inside one step of undo, under this name."""
-        return self._state.grouped(label)
+    def grouped(self, label: str, run: Hashable | None = None) -> AbstractContextManager[None]:
+        """Make all that is done inside one step of undo, under this name; groups of one run in a row too."""
+        return self._state.grouped(label, run)
 
     def save(self, path: str | Path) -> None:
         """Write ``NAME.sam2.json`` and beside it ``NAME.sam2.zarr``, whole or not at all."""

@@ -41,6 +41,19 @@ def test_a_crash_loses_nothing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.labels, session.labels)
 
 
+def test_what_was_closed_properly_is_kept_and_not_offered(tmp_path: Path) -> None:
+    autosave, session = Autosave(tmp_path), painted(0)
+    autosave.save(session)
+    autosave.close()
+    later = Autosave(tmp_path)
+    assert later.recoveries() == ()
+    (folder,) = tmp_path.iterdir()
+    loaded = Session.load(folder, plain_frames(COUNT), session.model)
+    np.testing.assert_array_equal(loaded.labels, session.labels)
+    later.clean(most=0)
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_sessions_of_these_images_are_found(tmp_path: Path) -> None:
     Autosave(tmp_path).save(painted(0), name="one")
     later = Autosave(tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_sam2._napari.desk import Desk
+from napari_sam2._napari.views.objects_table import ObjectsTable
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, until
@@ -65,10 +66,37 @@ def test_every_call_of_the_session_is_on_the_inference_thread(
         monkeypatch.setattr(Desk, name, noting(getattr(Desk, name), names))
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()
-    for signal in (bench.view.undo_requested, bench.view.redo_requested, bench.view.lock_here):
+    for signal in (
+        bench.view.progress.undo_requested,
+        bench.view.progress.redo_requested,
+        bench.view.progress.lock_here,
+    ):
         signal.emit()
         bench.wait()
     assert names == {"napari-sam2-inference"}
+
+
+def test_every_signal_of_the_dock_is_answered(bench: Dock) -> None:
+    view, deaf = bench.view, []
+    kind = type(ObjectsTable.object_solo)
+    for part in (view.image, view.model, view.tools, view.objects, view.progress, view.review, view.files):
+        names = [name for name, each in vars(type(part)).items() if isinstance(each, kind)]
+        assert names
+        deaf += [name for name in names if not part.receivers(getattr(part, name))]
+    assert deaf == []
+
+
+def test_what_concerns_the_active_object(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE, 16, 10)
+    bench.view.objects.object_activated.emit(2)
+    bench.view.progress.propagate_active_requested.emit()
+    bench.wait()
+    assert {obj: bool((bench.labels[MIDDLE + 1] == obj).any()) for obj in (1, 2)} == {1: False, 2: True}
+    bench.show(MIDDLE + 1)
+    bench.view.progress.divides_here.emit()
+    bench.wait()
+    assert [row.parent for row in bench.state.objects.rows if row.obj > 2] == [2, 2]
 
 
 def test_undo_and_redo(bench: Dock) -> None:
@@ -80,11 +108,11 @@ def test_undo_and_redo(bench: Dock) -> None:
     bench.propagate()
     assert bench.state.progress.undo_label == "Propagate"
     for wanted, points in ((two, 2), (one, 1)):
-        bench.view.undo_requested.emit()
+        bench.view.progress.undo_requested.emit()
         bench.wait()
         np.testing.assert_array_equal(bench.labels, wanted)
         assert len(bench.layers.points.data) == points
-    bench.view.redo_requested.emit()
+    bench.view.progress.redo_requested.emit()
     bench.wait()
     np.testing.assert_array_equal(bench.labels, two)
     assert len(bench.layers.points.data) == 2
@@ -114,7 +142,7 @@ def test_of_fast_clicks_the_latest_wins(bench: Dock) -> None:
     gate.set()
     bench.wait()
     assert bench.labels[MIDDLE, 8, 12] == 1
-    bench.view.undo_requested.emit()
+    bench.view.progress.undo_requested.emit()
     bench.wait()
     assert not bench.session.prompts, "the others were not even asked for"
 
@@ -135,7 +163,7 @@ def test_cancelling_keeps_what_is_done(bench: Dock, monkeypatch: pytest.MonkeyPa
     until(lambda: len(bench.on) == 3)
     assert bench.activity == "propagating"
     assert (bench.state.progress.done, bench.state.progress.total) == (3, COUNT)
-    bench.view.cancel_requested.emit()
+    bench.view.progress.cancel_requested.emit()
     gate.release(20)
     bench.wait()
     assert 3 <= len(bench.on) <= 4, "the step that was under way may end"
@@ -169,11 +197,11 @@ def test_a_click_goes_between_two_groups_and_the_propagation_resumes(
 def test_pause_and_resume(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.widget.propagate()
-    bench.view.pause_toggled.emit()
+    bench.view.progress.pause_toggled.emit()
     bench.wait()
     assert bench.activity == "paused"
     assert bench.on != ALL
-    bench.view.pause_toggled.emit()
+    bench.view.progress.pause_toggled.emit()
     bench.wait()
     assert bench.on == ALL
 
@@ -181,10 +209,10 @@ def test_pause_and_resume(bench: Dock) -> None:
 def test_ranges_and_single_objects(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.prompt(2, MIDDLE, 16, 10)
-    bench.view.propagate_range_requested.emit(MIDDLE, MIDDLE + 1)
+    bench.view.progress.propagate_range_requested.emit(MIDDLE, MIDDLE + 1)
     bench.wait()
     assert bench.on == [MIDDLE, MIDDLE + 1]
-    bench.view.propagate_object_requested.emit(2)
+    bench.view.objects.propagate_object_requested.emit(2)
     bench.wait()
     rows = {row.obj: row.frames for row in bench.state.objects.rows}
     assert rows[1] <= 2 < rows[2]
@@ -194,13 +222,13 @@ def test_save_and_load(bench: Dock, tmp_path: Path) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()
     before = bench.labels.copy()
-    bench.view.save_requested.emit(str(tmp_path / "cells"))
+    bench.view.files.save_requested.emit(str(tmp_path / "cells"))
     bench.wait()
     assert (tmp_path / "cells.sam2.json").is_file()
     bench.prompt(2, 0, 20, 4)
     assert (bench.labels != before).any()
     asked = len(bench.fake.asked)
-    bench.view.load_requested.emit(str(tmp_path / "cells.sam2.json"))
+    bench.view.files.load_requested.emit(str(tmp_path / "cells.sam2.json"))
     bench.wait()
     np.testing.assert_array_equal(bench.labels, before)
     assert len(bench.layers.points.data) == 1
@@ -211,7 +239,7 @@ def test_exports(bench: Dock, tmp_path: Path) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()
     for name in ("labels.tif", "labels.ome.zarr", "objects.csv"):
-        bench.view.export_requested.emit(str(tmp_path / name))
+        bench.view.files.export_requested.emit(str(tmp_path / name))
     bench.wait()
     assert {path.name for path in tmp_path.iterdir()} == {"labels.tif", "labels.ome.zarr", "objects.csv"}
 
@@ -221,7 +249,7 @@ def test_errors_are_told_and_the_layers_show_what_the_session_has(bench: Dock, t
     for frame, y in ((MIDDLE, 1000), (COUNT, 8)):
         with pytest.raises(ValueError, match=str(y if frame == MIDDLE else frame)):
             bench.set(1, frame, click(y, 10))
-    bench.view.lock_here.emit()
+    bench.view.progress.lock_here.emit()
     bench.wait()
     bench.layers.points.data = bench.layers.geometry.to_layers(MIDDLE, [[16, 10]])
     with pytest.raises(ValueError, match="locked"):
@@ -229,7 +257,7 @@ def test_errors_are_told_and_the_layers_show_what_the_session_has(bench: Dock, t
     bench.wait()
     assert len(bench.layers.points.data) == 1
     assert bench.session.prompts[PromptKey(1, MIDDLE)].points == ((8, 10),)
-    bench.view.load_requested.emit(str(tmp_path / "nothing.sam2.json"))
+    bench.view.files.load_requested.emit(str(tmp_path / "nothing.sam2.json"))
     with pytest.raises((ValueError, OSError)):
         bench.wait()
     bench.prompt(2, MIDDLE, 16, 10)
@@ -297,7 +325,7 @@ def test_a_second_image_of_another_shape(bench: Dock) -> None:
     first = bench.layers.labels
     bench.viewer.add_image(np.full((4, 30, 26), 60, np.uint8), name="other", contrast_limits=(0, 255))
     assert bench.controller.space.image is bench.viewer.layers["cells"], "work is not left by itself"
-    bench.view.image_chosen.emit(1)
+    bench.view.image.image_chosen.emit(1)
     bench.wait()
     assert bench.session.volume.shape == (4, 30, 26)
     assert bench.labels.shape == (4, 30, 26)
@@ -312,7 +340,7 @@ def test_undo_ends_a_propagation_that_is_under_way(bench: Dock, monkeypatch: pyt
     monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
     bench.widget.propagate()
     until(lambda: len(bench.on) == 3)
-    bench.view.undo_requested.emit()
+    bench.view.progress.undo_requested.emit()
     gate.release(1000)
     bench.wait()
     assert bench.on == [MIDDLE]
@@ -322,10 +350,10 @@ def test_undo_ends_a_propagation_that_is_under_way(bench: Dock, monkeypatch: pyt
 def test_loading_ends_a_propagation_that_is_under_way(bench: Dock, tmp_path: Path) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     path = str(tmp_path / "cells.sam2.json")
-    bench.view.save_requested.emit(path)
+    bench.view.files.save_requested.emit(path)
     bench.wait()
     bench.widget.propagate()
-    bench.view.load_requested.emit(path)
+    bench.view.files.load_requested.emit(path)
     bench.wait()
     assert bench.on == [MIDDLE]
     assert not bench.controller.tracking.running
@@ -335,12 +363,12 @@ def test_loading_ends_a_propagation_that_is_under_way(bench: Dock, tmp_path: Pat
 def test_a_session_of_another_shape_is_refused(bench: Dock, tmp_path: Path) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     path = str(tmp_path / "cells.sam2.json")
-    bench.view.save_requested.emit(path)
+    bench.view.files.save_requested.emit(path)
     bench.wait()
     bench.viewer.add_image(np.full((4, 30, 26), 60, np.uint8), name="other", contrast_limits=(0, 255))
-    bench.view.image_chosen.emit(1)
+    bench.view.image.image_chosen.emit(1)
     bench.wait()
-    bench.view.load_requested.emit(path)
+    bench.view.files.load_requested.emit(path)
     with pytest.raises(ValueError, match="other images"):
         bench.wait()
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_sam2._napari.keys import Command
-from napari_sam2._napari.state import CellStatus
 from napari_sam2.prompts import PromptKey
+from napari_sam2.summary import CellStatus
 from tests._napari.dock import COUNT, MIDDLE, Dock
 from tests.fakes import click
 
@@ -37,7 +37,7 @@ def test_the_strip_tells_prompted_tracked_painted_and_locked(dock: Dock) -> None
     dock.propagate()
     paint(dock, 1, 0, (20, 2), (20, 3))
     dock.show(MIDDLE + 1)
-    dock.view.lock_here.emit()
+    dock.view.progress.lock_here.emit()
     dock.wait()
     wanted = [CellStatus.TRACKED] * COUNT
     wanted[0], wanted[MIDDLE], wanted[MIDDLE + 1] = CellStatus.PAINTED, CellStatus.PROMPTED, CellStatus.LOCKED
@@ -54,7 +54,7 @@ def test_a_stroke_is_a_mask_prompt_and_can_be_undone(bench: Dock) -> None:
     assert prompts.mask is not None
     np.testing.assert_array_equal(prompts.mask, bench.labels[MIDDLE] == 1)
     assert not len(bench.layers.points.data)
-    bench.view.undo_requested.emit()
+    bench.view.progress.undo_requested.emit()
     bench.wait()
     np.testing.assert_array_equal(bench.labels, before)
     assert len(bench.layers.points.data) == 1
@@ -84,7 +84,7 @@ def test_erasing_all_says_that_the_object_is_absent(bench: Dock) -> None:
 
 def test_a_stroke_over_a_locked_mask_is_put_back(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
-    bench.view.lock_here.emit()
+    bench.view.progress.lock_here.emit()
     bench.wait()
     before = bench.labels.copy()
     paint(bench, 1, MIDDLE, (20, 2), (20, 3))
@@ -127,7 +127,7 @@ def test_the_next_doubtful_frame(bench: Dock) -> None:
     assert review.lost[0, MIDDLE + 2 :].all()
     assert not review.lost[0, MIDDLE : MIDDLE + 2].any()
     bench.prompt(2, MIDDLE, 16, 10)
-    bench.view.object_activated.emit(2)
+    bench.view.objects.object_activated.emit(2)
     bench.show(MIDDLE + 1)
     bench.layers.commanded.emit(Command.NEXT_DOUBTFUL)
     assert bench.controller.space.frame == MIDDLE + 2
@@ -137,7 +137,7 @@ def test_the_next_doubtful_frame(bench: Dock) -> None:
 def test_a_cell_of_the_strip_is_visited(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.prompt(2, MIDDLE, 16, 10)
-    bench.view.cell_visited.emit(2, 1)
+    bench.view.review.cell_visited.emit(2, 1)
     assert (bench.controller.space.frame, bench.state.objects.active) == (1, 2)
     assert bench.state.review.active == 2
 

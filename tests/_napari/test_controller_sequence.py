@@ -11,6 +11,7 @@ import pytest
 from napari.components import ViewerModel
 from numpy.typing import NDArray
 
+from napari_sam2._napari.many_files import marked
 from tests._napari.dock import MIDDLE, Dock, frames
 from tests.fakes import SHAPE, FakeModel
 
@@ -86,21 +87,72 @@ def test_what_is_tracked_goes_on_behind_the_slider(four: Dock) -> None:
 def test_seeding_the_next_t(four: Dock) -> None:
     four.prompt(1, 2, 8, 10)
     four.prompt(4, 2, 16, 10)
-    four.view.seed_next_t_requested.emit()
+    four.view.tools.seed_next_t_requested.emit()
     four.wait()
     assert four.viewer.dims.current_step[0] == 2
     np.testing.assert_array_equal(four.labels[2], four.labels[1])
     assert four.session.objects == (1, 4)
-    four.view.undo_requested.emit()
+    four.view.progress.undo_requested.emit()
     four.wait()
     assert not four.labels[2].any()
     four.viewer.dims.set_current_step(0, 2)
-    four.view.seed_next_t_requested.emit()  # there is none: it says so
+    four.view.tools.seed_next_t_requested.emit()  # there is none: it says so
     four.wait()
 
 
+@pytest.mark.parametrize("name", ["labels.tif", "labels.ome.zarr", "labels_RES", "objects.csv"])
+def test_all_that_was_prompted_is_exported(four: Dock, tmp_path: Path, name: str) -> None:
+    four.prompt(1, 2, 8, 10)
+    (tmp_path / "one").mkdir()
+    four.view.files.export_requested.emit(str(tmp_path / "one" / name))
+    four.wait()
+    assert [each.name for each in (tmp_path / "one").iterdir()] == [name]
+    four.viewer.dims.set_current_step(0, 2)
+    four.wait()
+    four.prompt(1, 3, 16, 10)
+    (tmp_path / "two").mkdir()
+    four.view.files.export_requested.emit(str(tmp_path / "two" / name))
+    four.wait()
+    wanted = {marked(name, f"_t{t:04d}") for t in (1, 2)}
+    assert {each.name for each in (tmp_path / "two").iterdir()} == wanted
+
+
+def test_all_that_was_prompted_is_saved_and_loaded(four: Dock, tmp_path: Path, fake_model: FakeModel) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.viewer.dims.set_current_step(0, 2)
+    four.wait()
+    four.prompt(4, 3, 16, 10)
+    four.view.files.save_requested.emit(str(tmp_path / "movie"))
+    four.wait()
+    saved = sorted(tmp_path.glob("*.sam2.json"))
+    assert [each.name for each in saved] == ["movie_t0001.sam2.json", "movie_t0002.sam2.json"]
+    labels = four.labels.copy()
+    four.controller.image.begin_anew()
+    four.viewer.dims.set_current_step(0, 0)
+    four.wait()
+    assert not four.labels.any()
+    four.view.files.load_requested.emit(str(saved[0]))
+    four.wait()
+    np.testing.assert_array_equal(four.labels, labels)
+    for t, obj in ((1, 1), (2, 4)):
+        four.viewer.dims.set_current_step(0, t)
+        four.wait()
+        assert four.session.objects == (obj,)
+        assert {key.obj for key in four.layers.prompts} == {obj}
+
+
+def test_a_session_of_another_position_is_refused(four: Dock, tmp_path: Path) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.view.files.save_requested.emit(str(tmp_path / "one"))
+    four.wait()
+    four.viewer.dims.set_current_step(0, 2)
+    four.view.files.load_requested.emit(str(tmp_path / "one.sam2.json"))
+    with pytest.raises(ValueError, match="position 1 along axis 0"):
+        four.wait()
+
+
 def test_another_axis_for_the_frames(four: Dock) -> None:
-    four.view.axis_chosen.emit(0)
+    four.view.image.axis_chosen.emit(0)
     four.wait()
     assert four.session.volume.shape == (TIMES, *SHAPE)
     assert four.state.image.other_axis == "z"
@@ -121,12 +173,12 @@ def test_the_view_is_frozen_at_the_first_prompt(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 11)
     assert bench.session.volume.contrast == (20, 200)
     before = bench.session
-    bench.view.use_current_view.emit()
+    bench.view.image.use_current_view.emit()
     bench.wait()
     assert bench.session.volume.contrast == (0, 100)
     assert bench.session.prompts == before.prompts
     np.testing.assert_array_equal(bench.labels, bench.session.labels)
-    bench.view.undo_requested.emit()
+    bench.view.progress.undo_requested.emit()
     bench.wait()
     assert bench.session is before
     np.testing.assert_array_equal(bench.labels, before.labels)
@@ -137,16 +189,16 @@ def test_all_that_was_said_is_said_again(bench: Dock) -> None:
     bench.prompt(2, MIDDLE, 16, 10)
     bench.propagate()
     bench.show(MIDDLE + 1)
-    for signal in (bench.view.lock_here, bench.view.ends_here):
+    for signal in (bench.view.progress.lock_here, bench.view.progress.ends_here):
         signal.emit()
-    bench.view.object_renamed.emit(1, "first")
-    bench.view.object_locked.emit(2, True)
+    bench.view.objects.object_renamed.emit(1, "first")
+    bench.view.objects.object_locked.emit(2, True)
     bench.wait()
     before = bench.session
     image = bench.controller.space.image
     assert image is not None
     image.contrast_limits = (0, 250)
-    bench.view.use_current_view.emit()
+    bench.view.image.use_current_view.emit()
     bench.wait()
     after = bench.session
     assert after is not before
@@ -157,7 +209,7 @@ def test_all_that_was_said_is_said_again(bench: Dock) -> None:
 def test_another_network_answers_the_prompts_again(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     before = bench.session
-    bench.view.device_chosen.emit(bench.state.model.devices.index("cpu"))
+    bench.view.model.device_chosen.emit(bench.state.model.devices.index("cpu"))
     bench.wait()
     assert [choice.device for choice in bench.loaded] == ["auto", "cpu"]
     assert bench.session is not before
@@ -169,12 +221,12 @@ def test_what_has_to_be_downloaded_is_not_loaded(
 ) -> None:
     monkeypatch.setattr("napari_sam2._napari.model_choices.cache_dir", lambda: tmp_path)
     names = bench.state.model.names
-    bench.view.model_chosen.emit(names.index("sam2.1-large"))
+    bench.view.model.model_chosen.emit(names.index("sam2.1-large"))
     bench.wait()
     chosen = bench.state.model
     assert chosen.needs_download
     assert len(bench.loaded) == 1
-    bench.view.model_chosen.emit(0)
+    bench.view.model.model_chosen.emit(0)
     bench.wait()
     chosen = bench.state.model
     assert not chosen.needs_download

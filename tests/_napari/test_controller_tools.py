@@ -42,12 +42,12 @@ def test_the_active_object_is_one_thing(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.prompt(2, MIDDLE, 16, 10)
     assert active_everywhere(bench) == {1}
-    bench.view.object_activated.emit(2)
+    bench.view.objects.object_activated.emit(2)
     assert active_everywhere(bench) == {2}
     bench.layers.labels.selected_label = 1
     bench.wait()
     assert active_everywhere(bench) == {1}
-    bench.view.new_object.emit()
+    bench.view.tools.new_object.emit()
     assert active_everywhere(bench) == {3}
     add_point(bench, 3, 3)
     assert bench.session.objects == (1, 2, 3)
@@ -55,19 +55,19 @@ def test_the_active_object_is_one_thing(bench: Dock) -> None:
 
 def test_a_new_object_that_was_not_used_is_not_left_behind(bench: Dock) -> None:
     for _ in range(3):
-        bench.view.new_object.emit()
+        bench.view.tools.new_object.emit()
     assert bench.controller.space.active == 1
     add_point(bench, 8, 10)
-    bench.view.new_object.emit()
-    bench.view.new_object.emit()
+    bench.view.tools.new_object.emit()
+    bench.view.tools.new_object.emit()
     assert bench.controller.space.active == 2
     assert [row.obj for row in bench.state.objects.rows] == [1, 2]
 
 
 def test_a_new_object_leaves_point_at_hand(bench: Dock) -> None:
-    bench.view.tool_chosen.emit(Tool.ERASER)
-    bench.view.positive_chosen.emit(False)
-    bench.view.new_object.emit()
+    bench.view.tools.tool_chosen.emit(Tool.ERASER)
+    bench.view.tools.positive_chosen.emit(False)
+    bench.view.tools.new_object.emit()
     assert (bench.state.tools.tool, bench.state.tools.positive) == (Tool.POINT, True)
 
 
@@ -85,13 +85,13 @@ def test_candidates_are_cycled_and_kept(bench: Dock) -> None:
     assert (tools.candidates, tools.candidate) == (3, 1), "the network prefers the second"
     areas = []
     for _ in range(3):
-        bench.view.next_candidate.emit()
+        bench.view.tools.next_candidate.emit()
         bench.wait()
         areas.append(int(bench.labels.astype(bool).sum()))
     chosen = bench.session.prompts[PromptKey(1, MIDDLE)].candidate
     assert bench.state.tools.candidate == chosen
     assert len(set(areas)) == 3, "the three masks differ"
-    bench.view.undo_requested.emit()
+    bench.view.progress.undo_requested.emit()
     bench.wait()
     assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate != chosen
     bench.show(MIDDLE + 1)
@@ -154,29 +154,29 @@ def test_in_a_crowd_the_outline_is_that_of_a_new_object(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     prompts = bench.controller.prompts
     assert prompts.object_of_click(MIDDLE, 20, 4) == 1
-    bench.view.each_click_new_toggled.emit(True)
+    bench.view.tools.each_click_new_toggled.emit(True)
     assert prompts.object_of_click(MIDDLE, 20, 4) == 2
     assert prompts.object_of_click(MIDDLE, 8, 10) == 1
-    bench.view.positive_chosen.emit(False)
+    bench.view.tools.positive_chosen.emit(False)
     assert prompts.object_of_click(MIDDLE, 20, 4) == 1
 
 
 def test_live_clicks_spread_outward_and_undo_takes_all_back(bench: Dock) -> None:
-    bench.view.live_toggled.emit(True)
+    bench.view.progress.live_toggled.emit(True)
     assert bench.state.progress.live
     order: list[int] = []
     bench.controller.space.answered.connect(lambda _, a: order.append(a.result.frame) if a.result else None)
     bench.prompt(1, MIDDLE, 8, 10)
     assert bench.on == ALL
     assert order[0] == MIDDLE
-    bench.view.undo_requested.emit()
+    bench.view.progress.undo_requested.emit()
     bench.wait()
     assert not bench.labels.any()
     assert not bench.session.prompts
 
 
 def test_the_next_click_redirects_what_spreads(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.view.live_toggled.emit(True)
+    bench.view.progress.live_toggled.emit(True)
     step, gate = bench.fake.step, threading.Semaphore(2)
     monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
     bench.widget.set_prompts(1, MIDDLE, click(8, 10))
@@ -194,7 +194,7 @@ def test_live_leaves_a_propagation_that_was_asked_for_alone(
     bench: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
-    bench.view.live_toggled.emit(True)
+    bench.view.progress.live_toggled.emit(True)
     step, gate = bench.fake.step, threading.Semaphore(1)
     monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
     bench.widget.propagate()
@@ -215,10 +215,10 @@ def test_begins_and_ends_here(bench: Dock) -> None:
     bench.layers.commanded.emit(Command.ENDS_HERE)
     bench.wait()
     assert bench.on == list(range(MIDDLE - 2, MIDDLE + 2))
-    bench.view.undo_requested.emit()
+    bench.view.progress.undo_requested.emit()
     bench.wait()
     assert bench.on == list(range(MIDDLE - 2, COUNT))
-    bench.view.redo_requested.emit()
+    bench.view.progress.redo_requested.emit()
     bench.propagate()
     assert bench.on == list(range(MIDDLE - 2, MIDDLE + 2))
 
@@ -227,7 +227,7 @@ def test_divides_here(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()
     bench.show(MIDDLE + 2)
-    bench.view.divide_requested.emit(1)
+    bench.view.objects.divide_requested.emit(1)
     bench.wait()
     assert bench.on == list(range(MIDDLE + 2))
     assert bench.state.objects.active == 2
@@ -238,25 +238,25 @@ def test_objects_are_renamed_hidden_locked_merged_split_and_deleted(bench: Dock)
     bench.prompt(1, MIDDLE, 8, 10)
     bench.prompt(2, MIDDLE, 16, 10)
     view = bench.view
-    view.object_renamed.emit(1, "mother")
-    view.object_shown.emit(2, False)
-    view.object_solo.emit(1)
-    view.object_locked.emit(1, True)
+    view.objects.object_renamed.emit(1, "mother")
+    view.objects.object_shown.emit(2, False)
+    view.objects.object_solo.emit(1)
+    view.objects.object_locked.emit(1, True)
     bench.wait()
     first, second = bench.state.objects.rows
     assert (first.name, first.locked, second.shown, bench.state.objects.solo) == ("mother", True, False, 1)
-    view.object_locked.emit(1, False)
-    view.merge_requested.emit((1, 2))
+    view.objects.object_locked.emit(1, False)
+    view.objects.merge_requested.emit((1, 2))
     bench.wait()
     assert bench.session.objects == (1,)
     assert bench.labels[MIDDLE, 16, 10] == 1
     bench.propagate()
     bench.show(MIDDLE + 1)
-    view.split_requested.emit(1)
+    view.objects.split_requested.emit(1)
     bench.wait()
     assert bench.session.objects == (1, 2)
     assert bench.state.objects.active == 2
-    view.object_deleted.emit(1)
+    view.objects.object_deleted.emit(1)
     bench.wait()
     assert bench.session.objects == (2,)
     assert 1 not in bench.labels
@@ -265,12 +265,16 @@ def test_objects_are_renamed_hidden_locked_merged_split_and_deleted(bench: Dock)
 def test_visiting_an_object_shows_its_prompt(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.prompt(2, 0, 16, 10)
-    bench.view.object_visited.emit(2)
+    bench.view.objects.object_visited.emit(2)
     assert (bench.controller.space.frame, bench.state.objects.active) == (0, 2)
 
 
 def test_what_needs_an_object_does_nothing_without(bench: Dock) -> None:
-    for signal in (bench.view.begins_here, bench.view.ends_here, bench.view.lock_here):
+    for signal in (
+        bench.view.progress.begins_here,
+        bench.view.progress.ends_here,
+        bench.view.progress.lock_here,
+    ):
         signal.emit()
     bench.layers.commanded.emit(Command.PROPAGATE)
     bench.wait()

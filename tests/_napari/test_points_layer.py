@@ -19,7 +19,7 @@ GEOMETRY = SequenceGeometry((6, 40, 50), 1, 2, 0)
 
 @pytest.fixture
 def view(model: ViewerModel) -> Iterator[PointsView]:
-    view = PointsView(GEOMETRY, ObjectColours(), {})
+    view = PointsView(GEOMETRY, ObjectColours(), {}, model.dims)
     model.add_layer(view.layer)
     yield view
     view.close()
@@ -124,7 +124,7 @@ def test_showing_the_same_changes_nothing(view: PointsView) -> None:
 
 def test_points_at_other_positions_stay(model: ViewerModel) -> None:
     geometry = SequenceGeometry((3, 6, 40, 50), 2, 3, 1, {0: 1})
-    view = PointsView(geometry, ObjectColours(), {})
+    view = PointsView(geometry, ObjectColours(), {}, model.dims)
     model.add_layer(view.layer)
     view.layer.add([[0, 2, 5, 5], [1, 2, 6, 6], [1, 2, -7, 6]])
     assert view.read()[PromptKey(1, 2)].points == [(6, 6)]
@@ -136,7 +136,7 @@ def test_points_at_other_positions_stay(model: ViewerModel) -> None:
 
 def test_hidden_objects_have_no_points(model: ViewerModel) -> None:
     colours = ObjectColours()
-    view = PointsView(GEOMETRY, colours, {})
+    view = PointsView(GEOMETRY, colours, {}, model.dims)
     model.add_layer(view.layer)
     view.show({PromptKey(obj, 0): FramePrompts(((obj, 2),), (True,)) for obj in (1, 2)})
     colours.show(1, visible=False)
@@ -153,3 +153,25 @@ def test_features_that_a_script_left_out_or_broke() -> None:
     broken = table.assign(object=[None, "3", 0, -2, 2.0, "x"], positive=[None, 0, 1, np.nan, True, False])
     assert object_column(broken, 6, 9).tolist() == [9, 3, 9, 9, 2, 9]
     assert sign_column(broken, 6).tolist() == [True, False, True, True, True, False]
+
+
+def test_points_have_a_least_size_only_where_there_are_some(model: ViewerModel, view: PointsView) -> None:
+    """Napari draws one in the corner of slices without points, as large as the least size."""
+    model.add_image(np.zeros((6, 40, 50)))
+
+    def least(frame: int) -> float:
+        model.dims.set_current_step(0, frame)
+        return float(view.layer.canvas_size_limits[0])
+
+    assert least(2) == 0
+    view.layer.add([2, 30, 4])
+    assert (least(2), least(3)) == (9, 0)
+    model.dims.ndisplay = 3
+    assert least(3) == 9
+    model.dims.ndisplay = 2
+    model.dims.order = (1, 0, 2)
+    model.dims.set_current_step(1, 30)
+    assert view.layer.canvas_size_limits[0] == 9
+    view.layer.shown = False
+    view.layer.data = view.layer.data
+    assert view.layer.canvas_size_limits[0] == 0

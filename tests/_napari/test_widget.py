@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import napari
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from qtpy.QtCore import Qt
 
 from napari_sam2._napari.state import Tool
 from napari_sam2._napari.widget import Sam2Widget
-from tests._napari.dock import MIDDLE, Dock, add_frames, pause
-from tests._napari.hand import CONTROL, SHIFT, Hand
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, pause
+from tests._napari.hand import CONTROL, SHIFT, Hand, settle
+from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.gui
 
@@ -67,3 +70,43 @@ def test_closing_in_the_middle_of_work_leaves_nothing(dock: Dock, what: str) -> 
         dock.viewer.close()
     pause(20)
     assert dock.controller.worker.is_closed
+
+
+@pytest.mark.parametrize("turns", [0, 4])
+def test_the_first_click_on_an_image_that_comes_after_the_dock(
+    viewer: napari.Viewer, fake_model: FakeModel, turns: int
+) -> None:
+    dock = Dock(viewer, fake_model)
+    viewer.window.add_dock_widget(dock.widget, name="SAM 2")
+    dock.wait()
+    image = add_frames(viewer)
+    settle(turns)
+    assert viewer.layers.selection.active is dock.layers.points
+    frame = int(viewer.dims.current_step[0])
+    Hand(viewer).click(image.data_to_world((frame, 8, 10)))
+    dock.wait()
+    assert dock.labels[frame, 8, 10] == 1
+    assert dock.state.tools.tool is Tool.POINT
+    dock.controller.close()
+
+
+def test_two_viewers_do_not_meet(open_viewer: Callable[[], napari.Viewer], fake_model: FakeModel) -> None:
+    docks = []
+    for count in (COUNT, COUNT + 4):
+        viewer = open_viewer()
+        add_frames(viewer, count, scale=(1, 3, 3))
+        dock = Dock(viewer, fake_model)
+        viewer.window.add_dock_widget(dock.widget, name="SAM 2")
+        dock.show(MIDDLE)
+        dock.wait()
+        docks.append(dock)
+    for dock, y in zip(docks, (8, 16), strict=True):
+        Hand(dock.viewer).click((MIDDLE, 3 * y, 30))
+        dock.wait()
+    docks[0].propagate()
+    assert len(docks[0].on) > 3
+    assert docks[1].on == [MIDDLE]
+    assert [dock.labels[MIDDLE, y, 10] for dock, y in zip(docks, (8, 16), strict=True)] == [1, 1]
+    assert [dock.session.volume.num_frames for dock in docks] == [COUNT, COUNT + 4]
+    for dock in docks:
+        dock.controller.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 pytest.importorskip("qtpy")
 
-from napari_sam2._napari.worker import InferenceWorker, Priority
+from napari_sam2._napari.worker import InferenceWorker, Origin, Priority
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ class Gate:
     def __init__(self, worker: InferenceWorker) -> None:
         self.event = threading.Event()
         self.entered = threading.Event()
-        worker.submit(self._wait, priority=Priority.CLICK, label="Waiting at the gate")
+        worker.submit(self._wait, origin=Origin(label="Waiting at the gate"), priority=Priority.CLICK)
         assert self.entered.wait(5)
 
     def _wait(self) -> None:
@@ -79,7 +80,7 @@ def test_of_the_same_key_the_latest_wins(worker: InferenceWorker, qtbot: Any) ->
     order: list[str] = []
     gate = Gate(worker)
     for what in ("first", "second", "third"):
-        worker.submit(note(order, what), key="place", owner="session")
+        worker.submit(note(order, what), origin=Origin("session"), key="place")
     worker.submit(note(order, "of another owner"), key="place")
     gate.open()
     qtbot.waitUntil(lambda: worker.is_idle, timeout=5000)
@@ -128,7 +129,7 @@ def test_cancelling_closes_the_generator_on_its_own_thread(worker: InferenceWork
     worker.paused = True
     steps = counting(3, order, closed)
     next(steps)
-    worker.stream(steps, lambda _: None, note(order, "ended"), owner="session")
+    worker.stream(steps, lambda _: None, note(order, "ended"), Origin("session"))
     worker.cancel_streams("another")
     worker.cancel_streams("session")
     qtbot.waitUntil(lambda: len(closed) == 1, timeout=5000)
@@ -142,9 +143,9 @@ def test_what_is_forgotten_is_neither_done_nor_told(worker: InferenceWorker, qtb
     done: list[str] = []
     told: list[str] = []
     gate = Gate(worker)
-    worker.submit(note(done, "old"), lambda _: told.append("old"), owner="session")
+    worker.submit(note(done, "old"), lambda _: told.append("old"), Origin("session"))
     worker.forget("session")
-    worker.submit(note(done, "new"), lambda _: told.append("new"), owner="session")
+    worker.submit(note(done, "new"), lambda _: told.append("new"), Origin("session"))
     gate.open()
     qtbot.waitUntil(lambda: worker.is_idle, timeout=5000)
     assert (done, told) == (["new"], ["new"])
@@ -153,11 +154,24 @@ def test_what_is_forgotten_is_neither_done_nor_told(worker: InferenceWorker, qtb
 def test_an_answer_under_way_is_dropped_with_its_owner(worker: InferenceWorker, qtbot: Any) -> None:
     told: list[str] = []
     done = threading.Event()
-    worker.submit(done.set, lambda _: told.append("old"), owner="session")
+    worker.submit(done.set, lambda _: told.append("old"), Origin("session"))
     assert done.wait(5)
     worker.forget("session")  # the letter may lie in the box already
     qtbot.waitUntil(lambda: worker.is_idle, timeout=5000)
     assert told == []
+
+
+def test_what_is_forgotten_is_not_held(worker: InferenceWorker, qtbot: Any) -> None:
+    class Owner:
+        pass
+
+    owner = Owner()
+    worker.submit(lambda: None, lambda _: None, Origin(owner))
+    qtbot.waitUntil(lambda: worker.is_idle, timeout=5000)
+    worker.forget(owner)
+    held = weakref.ref(owner)
+    del owner
+    assert held() is None
 
 
 def fail() -> int:
@@ -166,12 +180,12 @@ def fail() -> int:
 
 def test_failures_are_told(worker: InferenceWorker, qtbot: Any) -> None:
     told: list[str] = []
-    worker.submit(fail, failed=lambda error: told.append(str(error)))
+    worker.submit(fail, origin=Origin(failed=lambda error: told.append(str(error))))
     worker.stream(
         (fail() for _ in range(2)),
         lambda _: None,
         note(told, "ended"),
-        failed=lambda error: told.append(f"in a step: {error}"),
+        Origin(failed=lambda error: told.append(f"in a step: {error}")),
     )
     qtbot.waitUntil(lambda: len(told) == 2, timeout=5000)
     qtbot.waitUntil(lambda: worker.is_idle, timeout=5000)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session
 
 _DAY = 24 * 60 * 60
+_CLOSED = "closed"
 
 
 def autosave_folder() -> Path:
@@ -134,19 +135,30 @@ class Autosave:
         if saved is not None:
             self._delete(saved.folder)
 
+    def close(self) -> None:
+        """Note that the program ended as it should: what it saved is kept for a while, and not offered."""
+        for folder in self._own:
+            if folder.is_dir():
+                (folder / _CLOSED).touch()
+
     def recoveries(self, checksum: str | None = None) -> tuple[Recovery, ...]:
-        """List what earlier programs left, the newest first.
+        """List what earlier programs left when they crashed, the newest first.
 
         Parameters
         ----------
         checksum : str, optional
             Of the images that are open: only sessions of these.
         """
+        crashed = [each for each in self._left() if not (each.folder / _CLOSED).exists()]
+        return tuple(each for each in crashed if checksum in (None, each.checksum))
+
+    def _left(self) -> list[Recovery]:
+        """List all that earlier programs left, however they ended, the newest first."""
         if not self.root.is_dir():
-            return ()
+            return []
         found = [read_recovery(folder) for folder in self.root.iterdir() if folder not in self._own]
-        fitting = [each for each in found if each is not None and checksum in (None, each.checksum)]
-        return tuple(sorted(fitting, key=lambda each: each.saved_at, reverse=True))
+        readable = [each for each in found if each is not None]
+        return sorted(readable, key=lambda each: each.saved_at, reverse=True)
 
     def take_over(self, recovery: Recovery, session: Session) -> None:
         """Save a session that was recovered as one's own, and delete what it came from."""
@@ -168,7 +180,7 @@ class Autosave:
             How many sessions may stay; the newest do.
         """
         now = time.time()
-        for index, recovery in enumerate(self.recoveries()):
+        for index, recovery in enumerate(self._left()):
             if index >= most or now - recovery.saved_at > days * _DAY:
                 self._delete(recovery.folder)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.utils import CyclicLabelColormap, DirectLabelColormap
-from napari.utils.colormaps import label_colormap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,15 +17,39 @@ NEGATIVE: Colour = (0.95, 0.2, 0.2, 1.0)
 _UNSEEN: Colour = (0.0, 0.0, 0.0, 0.0)
 _OTHERS: Colour = (0.7, 0.7, 0.7, 1.0)
 
+PALETTE = (
+    "#ff9e18", "#55aaff", "#f3e755", "#ff55db", "#3ddbaa", "#ff4955", "#c2f392", "#61ffff", "#db6daa",
+    "#61aa6d", "#e76d24", "#ffaa61", "#8679ff", "#9effb6", "#e7f318", "#00ceff", "#18aa86", "#ff9ece",
+)  # fmt: skip
+"""Colours of objects 1, 2, ..., then from the start. All are bright and far from grey, and told apart with
+and without cones for red or for green; the first ones are farthest from one another."""
+
+
+def _labels_colormap() -> CyclicLabelColormap:
+    """Make a colormap of the palette, with nothing at 0."""
+    colours = np.array([[0.0, 0.0, 0.0, 0.0], *(_rgba(each) for each in PALETTE)], np.float32)
+    return CyclicLabelColormap(
+        colors=colours,
+        controls=np.linspace(0, 1, len(colours) + 1),
+        interpolation="zero",
+        background_value=0,
+    )
+
+
+def _rgba(code: str) -> Colour:
+    red, green, blue = (int(code[start : start + 2], 16) / 255 for start in (1, 3, 5))
+    return red, green, blue, 1.0
+
 
 class ObjectColours:
     """Which colour an object has, and whether it is shown.
 
-    As long as nobody chose a colour or hid an object, they are those of napari's own colormap for labels.
+    As long as nobody chose a colour or hid an object, they are those of `PALETTE`, or of what the user has
+    shuffled it to.
     """
 
     def __init__(self) -> None:
-        self._base = label_colormap(49, 0.5, background_value=0)
+        self._base = _labels_colormap()
         self._known: dict[int, Colour] = {}
         self._own: dict[int, Colour] = {}
         self._hidden: set[int] = set()

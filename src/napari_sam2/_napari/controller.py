@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2._napari.controller_ahead import AheadControl
 from napari_sam2._napari.controller_files import FileControl
@@ -82,7 +82,7 @@ class Controller:
         self.review = ReviewControl(space, self.prompts)
         self.seeds = SeedControl(space, self.prompts)
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)
-        self.files = FileControl(space, self.prompts, self.saving)
+        self.files = FileControl(space, self.prompts, self.saving, self.sequences)
         self._draw = Later(self._show, _DRAW_EVERY)
         self._deleted = Later(self._begin_anew)
         self._wires = Connections()
@@ -93,60 +93,62 @@ class Controller:
         self._show()
 
     def _connect(self) -> None:
-        for name, act in self._actions().items():
-            self._wires.connect(getattr(self.view, name), act)
+        for signal, act in self._actions():
+            self._wires.connect(signal, act)
         self._wires.connect(self.space.changed, self._draw_soon)
         self._wires.connect(self.worker.activity_changed, self._draw_soon)
         self._wires.connect(self.space.viewer.dims.events.point, self._moved)
 
-    def _actions(self) -> dict[str, Callable[..., None]]:
-        """Return what each signal of the dock does."""
-        image, models, prompts = self.image, self.models, self.prompts
+    def _actions(self) -> tuple[tuple[Any, Callable[..., None]], ...]:
+        """Return the signals of the dock's parts, and what each of them does."""
+        view, image, models, prompts = self.view, self.image, self.models, self.prompts
         objects, tracking, review, files = self.objects, self.tracking, self.review, self.files
-        return {
-            "image_chosen": image.choose_index,
-            "axis_chosen": image.choose_axis,
-            "channel_chosen": image.choose_channel,
-            "use_current_view": image.use_current_view,
-            "model_chosen": models.choose,
-            "model_file_chosen": models.choose_file,
-            "download_requested": models.download,
-            "device_chosen": models.choose_device,
-            "tool_chosen": prompts.choose_tool,
-            "positive_chosen": prompts.choose_sign,
-            "each_click_new_toggled": prompts.choose_each_click_new,
-            "next_candidate": prompts.next_candidate,
-            "new_object": prompts.new_object,
-            "object_activated": prompts.activate,
-            "object_renamed": objects.rename,
-            "object_shown": objects.show,
-            "object_solo": objects.solo,
-            "object_locked": objects.lock,
-            "object_deleted": objects.delete,
-            "object_visited": objects.visit,
-            "merge_requested": objects.merge,
-            "split_requested": objects.split,
-            "propagate_requested": self.propagate,
-            "propagate_range_requested": self.propagate_range,
-            "propagate_object_requested": self.propagate_object,
-            "pause_toggled": tracking.toggle_pause,
-            "cancel_requested": tracking.cancel,
-            "live_toggled": self.ahead.choose_live,
-            "undo_requested": self.undo,
-            "redo_requested": self.redo,
-            "begins_here": objects.begins_here,
-            "ends_here": objects.ends_here,
-            "lock_here": objects.lock_here,
-            "cell_visited": review.visit,
-            "next_doubtful": review.next_doubtful,
-            "save_requested": files.save,
-            "load_requested": files.load,
-            "export_requested": files.export,
-            "tracks_layer_requested": files.show_tracks,
-            "divide_requested": objects.divide,
-            "seed_requested": self.seeds.seed,
-            "seed_next_t_requested": self.seeds.seed_next,
-        }
+        return (
+            (view.image.image_chosen, image.choose_index),
+            (view.image.axis_chosen, image.choose_axis),
+            (view.image.channel_chosen, image.choose_channel),
+            (view.image.use_current_view, image.use_current_view),
+            (view.model.model_chosen, models.choose),
+            (view.model.model_file_chosen, models.choose_file),
+            (view.model.download_requested, models.download),
+            (view.model.device_chosen, models.choose_device),
+            (view.tools.tool_chosen, prompts.choose_tool),
+            (view.tools.positive_chosen, prompts.choose_sign),
+            (view.tools.each_click_new_toggled, prompts.choose_each_click_new),
+            (view.tools.next_candidate, prompts.next_candidate),
+            (view.tools.new_object, prompts.new_object),
+            (view.objects.object_activated, prompts.activate),
+            (view.objects.object_renamed, objects.rename),
+            (view.objects.object_shown, objects.show),
+            (view.objects.object_solo, objects.solo),
+            (view.objects.object_locked, objects.lock),
+            (view.objects.object_deleted, objects.delete),
+            (view.objects.object_visited, objects.visit),
+            (view.objects.merge_requested, objects.merge),
+            (view.objects.split_requested, objects.split),
+            (view.progress.propagate_requested, self.propagate),
+            (view.progress.propagate_range_requested, self.propagate_range),
+            (view.objects.propagate_object_requested, self.propagate_object),
+            (view.progress.propagate_active_requested, self.propagate_active),
+            (view.progress.pause_toggled, tracking.toggle_pause),
+            (view.progress.cancel_requested, tracking.cancel),
+            (view.progress.live_toggled, self.ahead.choose_live),
+            (view.progress.undo_requested, self.undo),
+            (view.progress.redo_requested, self.redo),
+            (view.progress.begins_here, objects.begins_here),
+            (view.progress.ends_here, objects.ends_here),
+            (view.progress.divides_here, objects.divides_here),
+            (view.progress.lock_here, objects.lock_here),
+            (view.review.cell_visited, review.visit),
+            (view.review.next_doubtful, review.next_doubtful),
+            (view.files.save_requested, files.save),
+            (view.files.load_requested, files.load),
+            (view.files.export_requested, files.export),
+            (view.files.tracks_layer_requested, files.show_tracks),
+            (view.objects.divide_requested, objects.divide),
+            (view.tools.seed_requested, self.seeds.seed),
+            (view.tools.seed_next_t_requested, self.seeds.seed_next),
+        )
 
     def _commands(self) -> dict[Command, Callable[[], None]]:
         """Return what each key does."""
@@ -214,6 +216,10 @@ class Controller:
     def propagate_object(self, obj: int) -> None:
         """Propagate one object."""
         self.tracking.start(objects=(obj,))
+
+    def propagate_active(self) -> None:
+        """Propagate the active object."""
+        self.propagate_object(self.space.active)
 
     def undo(self) -> None:
         """Take back the last step; a click that has spread by itself goes with what it spread."""

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2._napari.many_files import marked, siblings
 from napari_sam2._napari.notices import tell
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_saving import SavingControl
+    from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.desk import Answer
-    from napari_sam2._napari.workspace import Workspace
+    from napari_sam2._napari.workspace import Sequence, Workspace
+    from napari_sam2.session import Session
 
 SUFFIX = ".sam2.json"
 
@@ -30,50 +35,96 @@ class FileControl:
         Draws the prompts of a session that was loaded.
     saving : SavingControl
         Told what the user has saved.
+    sequences : SequenceControl
+        All positions along the other axis.
     """
 
-    def __init__(self, workspace: Workspace, prompts: PromptControl, saving: SavingControl) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        prompts: PromptControl,
+        saving: SavingControl,
+        sequences: SequenceControl,
+    ) -> None:
         self._space = workspace
-        self._prompts, self._saving = prompts, saving
+        self._prompts, self._saving, self._sequences = prompts, saving, sequences
 
     def save(self, path: str) -> None:
-        """Save the session; the suffix may be left out."""
+        """Save the sessions of all positions; the suffix may be left out."""
         target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
+        self._write(target, lambda session, place: session.save(place), "Saving", self._saved)
 
-        def saved(_: Answer) -> None:
-            self._saving.forget()
-            tell(f"Saved as {target}.")
-
-        self._space.ask(lambda desk: desk.edit(lambda session: session.save(target)), saved, label="Saving")
+    def _saved(self, paths: tuple[str, ...]) -> None:
+        self._saving.forget()
+        tell(f"Saved as {_listed(paths)}.")
 
     def export(self, path: str) -> None:
-        """Export labels, tracks or a table, as the name says."""
-        self._space.ask(
-            lambda desk: desk.edit(lambda session: session.export(path)),
-            lambda _: tell(f"Exported to {path}."),
-            label="Exporting",
+        """Export labels, tracks or tables of all positions, as the name says."""
+        self._write(
+            path,
+            lambda session, place: session.export(place),
+            "Exporting",
+            lambda paths: tell(f"Exported to {_listed(paths)}."),
         )
+
+    def _write(
+        self,
+        path: str,
+        write: Callable[[Session, str], None],
+        label: str,
+        done: Callable[[tuple[str, ...]], None],
+    ) -> None:
+        """Write a file for each sequence of which something was said; the first that fails ends it."""
+        sequences = self._sequences.touched() or (self._space.sequence,)
+        marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
+        jobs = [(each, marked(path, mark)) for each, mark in zip(sequences, marks, strict=True)]
+
+        def go_on(number: int) -> None:
+            if number == len(jobs):
+                done(tuple(place for _, place in jobs))
+                return
+            sequence, place = jobs[number]
+            self._space.ask(
+                lambda desk: desk.edit(lambda session: write(session, place)),
+                lambda _: go_on(number + 1),
+                label=label,
+                sequence=sequence,
+            )
+
+        go_on(0)
 
     def load(self, path: str) -> None:
-        """Load a session of the image that is worked on; nothing is computed again."""
-        space = self._space
-        sequence, model = space.sequence, space.model
-        if sequence is None:
-            space.fail(RuntimeError("Choose the image layer that the session belongs to first."))
+        """Load a session, with those of other positions beside it; nothing is computed again."""
+        shown = self._space.sequence
+        if shown is None:
+            self._space.fail(RuntimeError("Choose the image layer that the session belongs to first."))
             return
-        data = sequence.view.data
-        space.interrupted.emit()
-        space.ask(
+        self._space.interrupted.emit()
+        self._sequences.ensure_open()
+        mark = self._sequences.mark(shown)
+        others = siblings(path, mark) if mark else {}
+        if not others:
+            self._load(shown, path, Path(path).name)
+            return
+        for position, place in others.items():
+            self._load(self._sequences.at(position), place, _listed(tuple(others.values())))
+
+    def _load(self, sequence: Sequence, path: str, name: str) -> None:
+        data, model = sequence.view.data, self._space.model
+        self._space.ask(
             lambda desk: desk.load(path, data, model.take()),
-            lambda _: self._loaded(Path(path).name),
+            lambda _: self._loaded(sequence, name),
             label="Loading",
+            sequence=sequence,
         )
 
-    def _loaded(self, name: str) -> None:
-        self._prompts.show()
-        objects = self._space.picture.objects
-        self._prompts.activate(objects[0] if objects else 1)
-        tell(f"Loaded {name}: {len(objects)} object{'' if len(objects) == 1 else 's'}.")
+    def _loaded(self, sequence: Sequence, name: str) -> None:
+        sequence.declared = dict(sequence.picture.prompts)
+        if sequence is self._space.sequence:
+            self._prompts.show()
+            objects = self._space.picture.objects
+            self._prompts.activate(objects[0] if objects else 1)
+            tell(f"Loaded {name}: {len(objects)} object{'' if len(objects) == 1 else 's'} here.")
 
     def show_tracks(self) -> None:
         """Show the paths of the objects as a layer of napari's."""
@@ -98,3 +149,8 @@ class FileControl:
             **options,
         )
         self._space.viewer.layers.selection.active = active
+
+
+def _listed(paths: tuple[str, ...]) -> str:
+    """Name one file, or the first and the last of many."""
+    return paths[0] if len(paths) == 1 else f"{paths[0]} ... {Path(paths[-1]).name}"

@@ -50,9 +50,12 @@ class ImageControl:
         self._image_wires = Connections()
         self._review_view = Later(self._follow_view, _REST, restart=True)
         layers = workspace.viewer.layers
-        for emitter in (layers.events.inserted, layers.events.removed, layers.events.reordered):
+        self._wires.connect(layers.events.inserted, self._say)
+        for emitter in (layers.events.removed, layers.events.reordered):
             self._wires.connect(emitter, self._follow_layers)
-        self._wires.connect(layers.selection.events.active, self._follow_selection)
+        # A new image is active at the end of its insertion. Layers are made then and not before, and after
+        # napari has done its part: else it would select the image again, and the first click would move it.
+        self._wires.connect_last(layers.selection.events.active, self._follow_selection)
 
     def start(self) -> None:
         """Choose the active image layer, or the topmost one."""

@@ -8,7 +8,7 @@ from napari_sam2._napari.download import Download
 from napari_sam2._napari.model_choices import DEVICES, OTHER_FILE, ModelChoice, listed, shown_name
 from napari_sam2._napari.notices import sentence, show_failure
 from napari_sam2._napari.state import ModelState
-from napari_sam2._napari.worker import Priority
+from napari_sam2._napari.worker import Origin, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,11 +70,9 @@ class ModelControl:
         self._space.worker.submit(
             lambda: self._load(choice),
             lambda _: self._loaded(),
+            Origin(self, f"Loading {shown_name(choice.name)}", self._failed),
             priority=Priority.CLICK,
             key="model",
-            owner=self,
-            failed=self._failed,
-            label=f"Loading {shown_name(choice.name)}",
         )
         self._space.changed.emit()
 

@@ -207,8 +207,8 @@ class PromptControl:
         """Return the lowest id above those of the session and of prompts that wait to be answered."""
         sequence = self._space.sequence
         declared = {} if sequence is None else sequence.declared
-        used = {*self._space.picture.objects, *(key.obj for key in declared)}
-        return max(used, default=0) + 1
+        used = {*self._space.picture.objects, *(key.obj for key in declared), self._space.reserved}
+        return max(used) + 1
 
     def new_object(self) -> None:
         """Begin a new object, with Point at hand."""

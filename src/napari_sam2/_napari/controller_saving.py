@@ -12,7 +12,7 @@ from qtpy.QtCore import QTimer
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.desk import Answer
 from napari_sam2._napari.notices import tell
-from napari_sam2._napari.worker import Priority
+from napari_sam2._napari.worker import Origin, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,9 @@ class SavingControl:
         self._timer.timeout.connect(self.save)
         if autosave is not None:
             sequences.session_opened = self._look_for_recoveries
-            workspace.worker.submit(autosave.clean, priority=Priority.AHEAD, owner=self, failed=self._failed)
+            workspace.worker.submit(
+                autosave.clean, origin=Origin(self, failed=self._failed), priority=Priority.AHEAD
+            )
             self._timer.start()
 
     @property
@@ -76,15 +78,13 @@ class SavingControl:
         autosave, name = self._autosave, self._name
         if autosave is None:
             return
-        for sequence in self._sequences.all():
-            if sequence.is_touched:
-                self._space.worker.submit(
-                    partial(_save, autosave, sequence.desk, name),
-                    priority=Priority.AHEAD,
-                    key="autosave",
-                    owner=sequence,
-                    failed=self._failed,
-                )
+        for sequence in self._sequences.touched():
+            self._space.worker.submit(
+                partial(_save, autosave, sequence.desk, name),
+                origin=Origin(sequence, failed=self._failed),
+                priority=Priority.AHEAD,
+                key="autosave",
+            )
 
     def _failed(self, error: Exception) -> None:
         """Tell once: it will not get better by saying it every few seconds."""
@@ -93,21 +93,23 @@ class SavingControl:
             self._space.fail(OSError(f"the session cannot be saved by itself ({error}): save it by hand"))
 
     def forget(self) -> None:
-        """Drop what was saved by itself: the user has saved the session that is shown."""
+        """Drop what was saved by itself: the user has saved all sessions."""
         autosave = self._autosave
         if autosave is not None:
-            self._space.ask(partial(_forget, autosave), label="Saving")
+            for sequence in self._sequences.touched():
+                self._space.ask(partial(_forget, autosave), label="Saving", sequence=sequence)
 
     def last_words(self) -> Callable[[], object] | None:
         """Return what has to be done before the thread ends."""
         autosave, name = self._autosave, self._name
-        desks = [sequence.desk for sequence in self._sequences.all() if sequence.is_touched]
-        if autosave is None or not desks:
+        desks = [sequence.desk for sequence in self._sequences.touched()]
+        if autosave is None:
             return None
 
         def last() -> None:
             for desk in desks:
                 _save(autosave, desk, name, now=True)
+            autosave.close()
 
         return last
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels, Points, Shapes
 
+from napari_sam2._napari.desk import Answer
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.seeds import read_seeds
 from napari_sam2.prompts import FramePrompts, PromptKey
@@ -15,7 +17,34 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_sam2._napari.controller_prompts import PromptControl
+    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.workspace import Workspace
+
+
+class _Run:
+    """Many things to say of which the first that fails ends all.
+
+    Parameters
+    ----------
+    count : int
+        How many objects.
+    source : str
+        Where they come from, for the user.
+    """
+
+    def __init__(self, count: int, source: str) -> None:
+        self.count, self.source = count, source
+        self.has_failed = False
+
+    def say(self, key: PromptKey, prompts: FramePrompts, desk: Desk) -> Answer:
+        """Say one of them, on the inference thread."""
+        if self.has_failed:
+            return Answer()
+        try:
+            return desk.seed(key, prompts, self)
+        except Exception:
+            self.has_failed = True
+            raise
 
 
 class SeedControl:
@@ -71,17 +100,22 @@ class SeedControl:
         return max(used) if used & wanted else 0
 
     def _say(self, wanted: dict[PromptKey, FramePrompts], source: str) -> None:
+        """Say all of it, each in a job of its own, so that clicks go between."""
         if not wanted:
             tell(f"There is nothing in {source} that lies on a frame of this image.")
             return
-        count = len({key.obj for key in wanted})
-
-        def said(_: object) -> None:
-            self._prompts.show()
-            tell(f"{count} object{'' if count == 1 else 's'} from {source}.")
-
         self._prompts.freeze()
-        self._space.ask(lambda desk: desk.seed(wanted), said, label="Seeding")
+        run = _Run(len({key.obj for key in wanted}), source)
+        self._space.reserved = max(key.obj for key in wanted)
+        for key, prompts in wanted.items():
+            self._space.ask(partial(run.say, key, prompts), label=f"Seeding from {source}")
+        self._space.ask(lambda desk: desk.answer(), lambda _: self._said(run), label="Seeding")
+
+    def _said(self, run: _Run) -> None:
+        self._space.reserved = 0
+        self._prompts.show()
+        if not run.has_failed:
+            tell(f"{run.count} object{'' if run.count == 1 else 's'} from {run.source}.")
 
     def seed_next(self) -> None:
         """Give the masks of this index as prompts to the next one along the other axis."""

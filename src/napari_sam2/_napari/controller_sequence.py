@@ -65,10 +65,6 @@ class SequenceControl:
         """Whether anything was said of any sequence."""
         return any(sequence.is_touched for sequence in self._sequences.values())
 
-    def all(self) -> tuple[Sequence, ...]:
-        """Return all sequences that were shown."""
-        return tuple(self._sequences.values())
-
     def begin(self, image: Image, axes: Axes, frame_axis: int | None, view: View) -> None:
         """Make prompt layers for an image and open the sequence that is shown."""
         geometry = geometry_of(image, axes, frame_axis)
@@ -84,6 +80,27 @@ class SequenceControl:
         if position not in self._sequences:
             self._sequences[position] = Sequence(geometry, Desk(), view)
         return self._sequences[position]
+
+    def touched(self) -> tuple[Sequence, ...]:
+        """Return the sequences of which something was said."""
+        return tuple(sequence for sequence in self._sequences.values() if sequence.is_touched)
+
+    def at(self, position: int) -> Sequence:
+        """Return the sequence at a position of the other axis, with its session asked for."""
+        shown = self._space.sequence
+        if shown is None:
+            raise RuntimeError("There is no image to work on: choose an image layer first.")
+        (axis,) = _others(shown.geometry)
+        sequence = self._sequence(shown.geometry.at({axis: position}), shown.view)
+        if not sequence.is_open:
+            self._open(sequence)
+        return sequence
+
+    def mark(self, sequence: Sequence) -> str:
+        """Return what tells files of a sequence from those of others, as "_t0003"; empty without others."""
+        names = () if self._axes is None else self._axes.names
+        others = _others(sequence.geometry).items()
+        return "".join(f"_{names[axis].replace(' ', '')}{at:04d}" for axis, at in others)
 
     def end(self) -> None:
         """Give the layers and sessions up; labels that hold something stay in the viewer."""
@@ -128,6 +145,7 @@ class SequenceControl:
             lambda _: self._has_opened(sequence),
             priority=Priority.CLICK,
             key="open",
+            sequence=sequence,
             label="Opening the image",
             failed=lambda _: self._has_failed(),
         )
@@ -189,6 +207,11 @@ class SequenceControl:
 def _fixed(geometry: SequenceGeometry) -> Mapping[int, int]:
     """Return the positions of the image's other axes; the channel is part of the view."""
     return {axis: at for axis, at in geometry.index.items() if axis != geometry.channel_axis}
+
+
+def _others(geometry: SequenceGeometry) -> Mapping[int, int]:
+    """Return the positions along axes on which there are others."""
+    return {axis: at for axis, at in _fixed(geometry).items() if geometry.shape[axis] > 1}
 
 
 def _scale(geometry: SequenceGeometry, scale: object) -> tuple[float, float, float]:

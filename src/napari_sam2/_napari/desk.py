@@ -15,7 +15,7 @@ from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.summary import Cells, SessionSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.autosave import Autosave, Recovery
@@ -127,6 +127,7 @@ class Desk:
         self._pictured = 0.0
         self._kept: Session | None = None
         self._slowness = 0.0
+        self._place: Mapping[int, int] = {}
 
     def open(self, opening: Opening, model: Sam2) -> Answer:
         """Open a session, in place of the one that is open."""
@@ -138,7 +139,7 @@ class Desk:
         from napari_sam2.session import Session
         from napari_sam2.window import WindowRules
 
-        view, scale = opening.view, opening.scale
+        view, scale, self._place = opening.view, opening.scale, opening.index
         session = Session(
             view.data,
             model=model,
@@ -163,7 +164,19 @@ class Desk:
                 f"the saved session has frames {loaded.volume.shape}, the image {before.volume.shape}: "
                 "choose the axis and the image that it was made with"
             )
+        self._check_place(loaded)
         return self._replace(loaded)
+
+    def _check_place(self, loaded: Session) -> None:
+        """Make sure that a session lies where this one does along the other axes."""
+        stored = loaded.volume.options()["index"]
+        for axis, position in self._place.items():
+            at = stored.get(str(axis), position)
+            if at != position:
+                raise ValueError(
+                    f"the saved session is of position {at} along axis {axis}, the slider is at {position}: "
+                    "move it there and load again"
+                )
 
     def recover(self, autosave: Autosave, recovery: Recovery, data: object, model: Sam2) -> Answer:
         """Bring back what was saved by itself before a crash; nothing is computed."""
@@ -237,12 +250,16 @@ class Desk:
             self._note_pace(began)
         return self.answer(result)
 
-    def seed(self, prompts: Mapping[PromptKey, FramePrompts]) -> Answer:
-        """Say much at once, in one step of undo."""
-        with self.opened.grouped("Seed"):
-            for key, each in prompts.items():
-                say(self.opened, key, each)
-        return self.answer()
+    def seed(self, key: PromptKey, prompts: FramePrompts, run: Hashable) -> Answer:
+        """Say one of many things; those of a run that come one after the other are one step of undo."""
+        with self.opened.grouped("Seed", run):
+            say(self.opened, key, prompts)
+        return Answer(self.opened.take_changes(), self._picture() if self._is_due else None)
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether the last picture is old enough for another one while much goes on."""
+        return time.perf_counter() - self._pictured > _PICTURE_EVERY
 
     def paint(self, strokes: Sequence[Stroke]) -> Answer:
         """Take what was painted as masks, all in one step of undo, and put back what is locked.
@@ -345,8 +362,7 @@ class Desk:
                 continue
             run = result.run if run is None else run
             session.apply(replace(result, run=run))
-            is_due = time.perf_counter() - self._pictured > _PICTURE_EVERY
-            yield Answer(session.take_changes(), self._picture() if is_due else None, result)
+            yield Answer(session.take_changes(), self._picture() if self._is_due else None, result)
         return run
 
 

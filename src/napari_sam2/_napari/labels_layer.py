@@ -68,7 +68,7 @@ class LabelsView:
         if array.shape != geometry.shape:
             raise ValueError(f"the labels have shape {array.shape}, the image {geometry.shape}")
         self._viewer, self._geometry, self._colours = viewer, geometry, colours
-        self.layer = Labels(array, multiscale=False, opacity=0.5, **options)
+        self.layer = Labels(array, multiscale=False, opacity=0.5, colormap=colours.colormap(()), **options)
         self.layer.brush_size = 10
         self._records: dict[tuple[tuple[int, int], ...], LabelRecord] = {}
         self._queue: list[tuple[LabelChange, SequenceGeometry]] = []

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
+    from napari.components import Dims
 
     from napari_sam2._napari.colours import ObjectColours
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2.prompts import FramePrompts
 
 OBJECT, POSITIVE_FEATURE = "object", "positive"
-_SIZE_ON_SCREEN = (9, 14)
+_SIZE_ON_SCREEN, _NO_POINT = (9.0, 14.0), (0.0, 14.0)
 
 
 class PointsView:
@@ -37,6 +38,8 @@ class PointsView:
         Of the objects, for the rings around points.
     options : dict
         Further options of the layer.
+    dims : Dims
+        The sliders of the viewer.
 
     Attributes
     ----------
@@ -50,8 +53,10 @@ class PointsView:
     touched = Signal()
     defaults_changed = Signal(int, bool)
 
-    def __init__(self, geometry: SequenceGeometry, colours: ObjectColours, options: dict[str, Any]) -> None:
-        self.geometry, self._colours = geometry, colours
+    def __init__(
+        self, geometry: SequenceGeometry, colours: ObjectColours, options: dict[str, Any], dims: Dims
+    ) -> None:
+        self.geometry, self._colours, self._dims = geometry, colours, dims
         self._obj, self._positive = 1, True
         self._setting = False
         self._copied: tuple[npt.NDArray[Any], ...] | None = None
@@ -64,16 +69,34 @@ class PointsView:
             border_color="white",
             border_width=0.25,
             size=6,
-            canvas_size_limits=_SIZE_ON_SCREEN,
+            canvas_size_limits=_NO_POINT,
             **options,
         )
         self._wires = Connections()
         events = self.layer.events
         for emitter in (events.data, events.features, events.properties, events.set_data, events.mode):
             self._wires.connect(emitter, self._on_touched)
+        for emitter in (events.data, dims.events.point, dims.events.order, dims.events.ndisplay):
+            self._wires.connect_last(emitter, self._fit_size)
         self._wires.connect(events.feature_defaults, self._on_defaults)
         self._wires.connect(self.layer.selected_data.events.items_changed, self._on_touched)
         self.set_next(1, positive=True)
+
+    def _fit_size(self, _event: object = None) -> None:
+        """Keep points large enough on the screen.
+
+        Where a slice has none napari draws one of no size in the corner, so none may then be made larger.
+        """
+        limits = _SIZE_ON_SCREEN if self._any_on_slice() else _NO_POINT
+        if self.layer.canvas_size_limits != limits:
+            self.layer.canvas_size_limits = limits
+
+    def _any_on_slice(self) -> bool:
+        offset = self._dims.ndim - self.layer.ndim
+        sliced = [axis for axis in range(self.layer.ndim) if axis + offset not in self._dims.displayed]
+        at = np.rint(self.layer.world_to_data(np.asarray(self._dims.point, float)))
+        near = (np.rint(self.layer.data)[:, sliced] == at[sliced]).all(axis=1)
+        return bool((near & self.layer.shown).any())
 
     def _on_touched(self, _event: object = None) -> None:
         self.touched.emit()
@@ -176,6 +199,7 @@ class PointsView:
         shown = np.array([self._colours.is_shown(obj) for obj in objects], np.bool_)
         if not np.array_equal(self.layer.shown, shown):
             self.layer.shown = shown
+            self._fit_size()
 
     # --- copies
 

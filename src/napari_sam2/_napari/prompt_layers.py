@@ -109,7 +109,7 @@ class PromptLayers:
         array = np.zeros(geometry.shape, np.uint16) if labels is None else labels
         self._labels = LabelsView(viewer, geometry, array, self._colours, options)
         self._shapes = ShapesView(geometry, self._colours, options)
-        self._points = PointsView(geometry, self._colours, options)
+        self._points = PointsView(geometry, self._colours, options, viewer.dims)
         for layer, what in zip(self._layers, ("labels", "boxes", "points"), strict=True):
             layer.name = f"{image.name} {what}"
             viewer.add_layer(layer)

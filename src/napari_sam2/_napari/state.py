@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,17 +34,6 @@ class Activity(Enum):
     ANSWERING = "answering"
     PROPAGATING = "propagating"
     PAUSED = "paused"
-
-
-class CellStatus(IntEnum):
-    """What is known of an object on a frame, in the review strip."""
-
-    NOTHING = 0
-    TRACKED = 1
-    PROMPTED = 2
-    PAINTED = 3
-    LOCKED = 4
-    ABSENT = 5
 
 
 @dataclass(frozen=True)
@@ -259,7 +248,7 @@ class ReviewState:
     objects : tuple of int
         Ids of the rows.
     status : array (objects, frames) of uint8
-        `CellStatus`.
+        `napari_sam2.summary.CellStatus`.
     score : array (objects, frames) of float32
         0 to 1; NaN where nothing is known.
     jumps, lost : array (objects, frames) of bool

@@ -21,6 +21,11 @@ class Connections:
         emitter.connect(callback)
         self._undo.append(lambda: emitter.disconnect(callback))
 
+    def connect_last(self, emitter: Any, callback: Callable[..., object]) -> None:  # noqa: ANN401
+        """Connect a callback to an event of napari's so that it comes after napari's own."""
+        emitter.connect(callback, position="last")
+        self._undo.append(lambda: emitter.disconnect(callback))
+
     def insert(self, callbacks: list[Any], callback: Callable[..., object]) -> None:
         """Put a callback before all others of a list of mouse callbacks."""
         callbacks.insert(0, callback)

@@ -31,16 +31,37 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
+class Origin:
+    """Where work comes from.
+
+    Attributes
+    ----------
+    owner : hashable
+        For `InferenceWorker.forget`.
+    label : str
+        What is being done, for the user.
+    failed : callable, optional
+        Called on the GUI thread with the error; without it the error is raised there.
+    """
+
+    owner: Hashable = None
+    label: str = ""
+    failed: Callable[[Exception], None] | None = None
+
+
+NOBODY = Origin()
+"""Of work that nobody forgets and of which the user is not told."""
+
+
+@dataclass(frozen=True, eq=False)
 class _Task:
     """Something to do on the thread, and who is told of its end on the GUI thread."""
 
     work: Callable[[], Any]
     done: Callable[[Any], None] | None
-    failed: Callable[[Exception], None] | None
+    origin: Origin
     priority: Priority
     key: Hashable
-    owner: Hashable
-    label: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +71,15 @@ class _Stream:
     steps: Iterator[Any]
     item: Callable[[Any], None]
     ended: Callable[[], None]
-    failed: Callable[[Exception], None] | None
-    owner: Hashable
-    label: str
+    origin: Origin
 
 
 @dataclass(frozen=True, eq=False)
 class _Letter:
-    """A call for the GUI thread, dropped if its owner was forgotten in the meantime."""
+    """A call for the GUI thread, dropped if its owner is forgotten before it is made."""
 
     call: Callable[[], None]
     owner: Hashable
-    generation: int
 
 
 @dataclass
@@ -77,7 +95,11 @@ class _Queue:
     def put(self, task: _Task) -> None:
         """Add a task; one that waits under the same key gives way to it."""
         if task.key is not None:
-            self.tasks = [other for other in self.tasks if (other.owner, other.key) != (task.owner, task.key)]
+            self.tasks = [
+                other
+                for other in self.tasks
+                if (other.origin.owner, other.key) != (task.origin.owner, task.key)
+            ]
         self.tasks.append(task)
 
     def take(self) -> _Task | _Stream | None:
@@ -113,10 +135,10 @@ class InferenceWorker(QObject):
         self._condition = threading.Condition(threading.RLock())
         self._queue = _Queue()
         self._mail: deque[_Letter] = deque()
-        self._generations: dict[Hashable, int] = {}
         self._rung = False
         self._last: Callable[[], object] | None = None
         self._running, self._busy = "", False
+        self._current, self._orphaned = NOBODY, False
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         self._thread = threading.Thread(target=self._run, name="napari-sam2-inference")
         self._thread.start()
@@ -125,12 +147,10 @@ class InferenceWorker(QObject):
         self,
         work: Callable[[], T],
         done: Callable[[T], None] | None = None,
+        origin: Origin = NOBODY,
         *,
         priority: Priority = Priority.EDIT,
         key: Hashable = None,
-        owner: Hashable = None,
-        failed: Callable[[Exception], None] | None = None,
-        label: str = "",
     ) -> None:
         """Do something on the thread.
 
@@ -140,32 +160,21 @@ class InferenceWorker(QObject):
             What to do.
         done : callable, optional
             Called on the GUI thread with what `work` returned.
+        origin : Origin
+            Where it comes from.
         priority : Priority
             What goes first; equals go in order.
         key : hashable, optional
             A task of the same key and owner that still waits is dropped: the latest wins.
-        owner : hashable, optional
-            For `forget`.
-        failed : callable, optional
-            Called on the GUI thread with the error; without it the error is raised there.
-        label : str
-            What is being done, for the user.
         """
-        with self._condition:
-            if self._queue.closed:
-                return
-            self._queue.put(_Task(work, done, failed, priority, key, owner, label))
-            self._condition.notify()
+        self._add(lambda queue: queue.put(_Task(work, done, origin, priority, key)))
 
     def stream(
         self,
         steps: Iterator[T],
         item: Callable[[T], None],
         ended: Callable[[], None],
-        *,
-        owner: Hashable = None,
-        failed: Callable[[Exception], None] | None = None,
-        label: str = "",
+        origin: Origin = NOBODY,
     ) -> None:
         """Take steps of an iterator on the thread whenever nothing more urgent waits.
 
@@ -177,14 +186,17 @@ class InferenceWorker(QObject):
             Called on the GUI thread with each value.
         ended : callable
             Called there when the iterator is exhausted; not after `cancel_streams`.
-        owner, failed, label
-            As for `submit`; after an error the stream has ended.
+        origin : Origin
+            Where it comes from; after an error the stream has ended.
         """
+        self._add(lambda queue: queue.streams.append(_Stream(steps, item, ended, origin)))
+
+    def _add(self, put: Callable[[_Queue], None]) -> None:
+        """Put something into the queue, unless the thread has been ended."""
         with self._condition:
-            if self._queue.closed:
-                return
-            self._queue.streams.append(_Stream(steps, item, ended, failed, owner, label))
-            self._condition.notify()
+            if not self._queue.closed:
+                put(self._queue)
+                self._condition.notify()
 
     def cancel_streams(self, owner: Hashable = None) -> None:
         """End the streams of an owner; what they have done stays."""
@@ -195,14 +207,15 @@ class InferenceWorker(QObject):
     def forget(self, owner: Hashable) -> None:
         """Drop all that waits for an owner, streams and answers under way included."""
         with self._condition:
-            self._generations[owner] = self._generations.get(owner, 0) + 1
-            self._queue.tasks = [task for task in self._queue.tasks if task.owner != owner]
+            self._orphaned = self._orphaned or self._current.owner == owner
+            self._mail = deque(letter for letter in self._mail if letter.owner != owner)
+            self._queue.tasks = [task for task in self._queue.tasks if task.origin.owner != owner]
             self._drop_streams(owner)
             self._condition.notify()
 
     def _drop_streams(self, owner: Hashable) -> None:
-        gone = [stream for stream in self._queue.streams if stream.owner == owner]
-        self._queue.streams = [stream for stream in self._queue.streams if stream.owner != owner]
+        gone = [stream for stream in self._queue.streams if stream.origin.owner == owner]
+        self._queue.streams = [stream for stream in self._queue.streams if stream.origin.owner != owner]
         # A generator must be closed on the thread that runs it.
         self._queue.dead.extend(gone)
 
@@ -259,19 +272,24 @@ class InferenceWorker(QObject):
 
     def _run(self) -> None:
         while self._close_dead():
-            with self._condition:
-                chosen = self._queue.take()
-                if chosen is None:
-                    self._running, self._busy = "", False
-                    self._post(_Letter(self.activity_changed.emit, None, self._generation(None)))
-                    self._condition.wait_for(lambda: self._queue.closed or not self._queue.is_empty)
-                    continue
-                self._running, self._busy = chosen.label, True
-                generation = self._generation(chosen.owner)
-            if isinstance(chosen, _Task):
-                self._do(chosen, generation)
-            else:
-                self._step(chosen, generation)
+            self._work(self._take())  # without a name, so that nothing is held while the thread waits
+
+    def _work(self, chosen: _Task | _Stream | None) -> None:
+        if isinstance(chosen, _Task):
+            self._do(chosen)
+        elif chosen is not None:
+            self._step(chosen)
+
+    def _take(self) -> _Task | _Stream | None:
+        """Take what is next, or wait until there may be something."""
+        with self._condition:
+            chosen = self._queue.take()
+            self._current = NOBODY if chosen is None else chosen.origin
+            self._running, self._busy, self._orphaned = self._current.label, chosen is not None, False
+            if chosen is None:
+                self._post(self.activity_changed.emit)
+                self._condition.wait_for(lambda: self._queue.closed or not self._queue.is_empty)
+            return chosen
 
     def _close_dead(self) -> bool:
         """Close streams that were dropped; False if the thread has to end."""
@@ -287,32 +305,29 @@ class InferenceWorker(QObject):
                 self._last()
         return not closed
 
-    def _generation(self, owner: Hashable) -> int:
-        return self._generations.get(owner, 0)
-
-    def _do(self, task: _Task, generation: int) -> None:
+    def _do(self, task: _Task) -> None:
         try:
             value = task.work()
         except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
-            self._tell_failure(task, error, generation)
+            self._tell_failure(error)
             return
         if task.done is not None:
             done = task.done
-            self._post(_Letter(lambda: done(value), task.owner, generation))
+            self._post(lambda: done(value))
 
-    def _step(self, stream: _Stream, generation: int) -> None:
+    def _step(self, stream: _Stream) -> None:
         try:
             value = next(stream.steps)
         except StopIteration:
             if self._end(stream):
-                self._post(_Letter(stream.ended, stream.owner, generation))
+                self._post(stream.ended)
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
             self._end(stream)
-            self._tell_failure(stream, error, generation)
+            self._tell_failure(error)
             return
         if value is not None:
-            self._post(_Letter(lambda: stream.item(value), stream.owner, generation))
+            self._post(lambda: stream.item(value))
 
     def _end(self, stream: _Stream) -> bool:
         """Take a stream out; False if it was cancelled in the meantime."""
@@ -321,18 +336,22 @@ class InferenceWorker(QObject):
             self._queue.streams = [other for other in self._queue.streams if other is not stream]
         return was_there
 
-    def _tell_failure(self, source: _Task | _Stream, error: Exception, generation: int) -> None:
+    def _tell_failure(self, error: Exception) -> None:
+        failed = self._current.failed
+
         def tell() -> None:
-            if source.failed is None:
+            if failed is None:
                 raise error
-            source.failed(error)
+            failed(error)
 
-        self._post(_Letter(tell, source.owner, generation))
+        self._post(tell)
 
-    def _post(self, letter: _Letter) -> None:
-        """Leave a letter for the GUI thread; only the first of many rings."""
+    def _post(self, call: Callable[[], None]) -> None:
+        """Leave a letter for the GUI thread, unless nobody wants it; only the first of many rings."""
         with self._condition:
-            self._mail.append(letter)
+            if self._orphaned:
+                return
+            self._mail.append(_Letter(call, self._current.owner))
             rings, self._rung = not self._rung and not self._queue.closed, True
         if rings:
             self._arrived.emit()
@@ -343,10 +362,12 @@ class InferenceWorker(QObject):
             self._rung = False
         until = time.perf_counter() + _SLICE
         try:
-            while self._mail and not self._queue.closed and time.perf_counter() < until:
-                letter = self._mail.popleft()
-                if letter.generation == self._generation(letter.owner):
-                    letter.call()
+            while not self._queue.closed and time.perf_counter() < until:
+                with self._condition:
+                    letter = self._mail.popleft() if self._mail else None
+                if letter is None:
+                    break
+                letter.call()
         finally:
             self._ring_again()
 

@@ -10,7 +10,7 @@ from psygnal import Signal
 
 from napari_sam2._napari.desk import Answer, Desk, Picture
 from napari_sam2._napari.notices import show_failure
-from napari_sam2._napari.worker import InferenceWorker, Priority
+from napari_sam2._napari.worker import InferenceWorker, Origin, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -94,6 +94,8 @@ class Workspace:
         The network.
     active : int
         The active object.
+    reserved : int
+        Ids up to this one are promised to objects that are still to come.
     changed : SignalInstance
         Something that the dock shows has changed.
     answered : SignalInstance
@@ -114,6 +116,7 @@ class Workspace:
         self.sequence: Sequence | None = None
         self.model = ModelBox()
         self.active = 1
+        self.reserved = 0
         self.fail: Callable[[Exception], None] = show_failure
 
     @property
@@ -160,8 +163,10 @@ class Workspace:
             Gets the desk there.
         done : callable, optional
             Gets the answer here, after labels and picture were taken over.
-        priority, key, label
+        priority, key
             As for `InferenceWorker.submit`.
+        label : str
+            What is being done, for the user.
         failed : callable, optional
             Gets the error, after the user was told.
         sequence : Sequence, optional
@@ -174,11 +179,9 @@ class Workspace:
         self.worker.submit(
             partial(work, sequence.desk),
             partial(self._take, sequence, done),
+            Origin(sequence, label, partial(self._failed, failed)),
             priority=priority,
             key=key,
-            owner=sequence,
-            label=label,
-            failed=partial(self._failed, failed),
         )
         self.changed.emit()
 
@@ -197,9 +200,7 @@ class Workspace:
             _lazily(steps, sequence.desk),
             partial(self._take, sequence, item),
             ended,
-            owner=sequence,
-            failed=partial(self._failed, failed),
-            label="Propagating",
+            Origin(sequence, "Propagating", partial(self._failed, failed)),
         )
 
     def _take(self, sequence: Sequence, done: Callable[[Answer], None] | None, answer: Answer) -> None:

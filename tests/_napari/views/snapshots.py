@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from napari_sam2._napari.state import (
-    CellStatus,
     DockState,
     ImageState,
     ModelState,
@@ -16,6 +15,7 @@ from napari_sam2._napari.state import (
     ProgressState,
     ReviewState,
 )
+from napari_sam2.summary import CellStatus
 
 IMAGE = ImageState(
     layers=("nuclei", "membranes"),

@@ -12,56 +12,10 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QProgressBar, QWidget
 
-from napari_sam2._napari.state import CellStatus, ObjectsState, ToolState
+from napari_sam2._napari.state import ObjectsState, ToolState
 from napari_sam2._napari.views.dock_view import DockView, locked_here
+from napari_sam2.summary import CellStatus
 from tests._napari.views.snapshots import IMAGE, MODEL, dock, review, rows
-
-RELAYED = {
-    "image": "image_chosen axis_chosen channel_chosen use_current_view",
-    "model": "model_chosen model_file_chosen download_requested device_chosen",
-    "tools": "tool_chosen positive_chosen each_click_new_toggled next_candidate new_object seed_requested "
-    "seed_next_t_requested",
-    "objects": "object_activated object_renamed object_shown object_solo object_locked object_deleted "
-    "object_visited merge_requested split_requested divide_requested propagate_object_requested",
-    "progress": "propagate_requested propagate_range_requested pause_toggled cancel_requested live_toggled "
-    "undo_requested redo_requested begins_here ends_here lock_here",
-    "review": "cell_visited next_doubtful",
-    "files": "save_requested load_requested export_requested tracks_layer_requested",
-}
-ARGUMENTS: dict[str, tuple[Any, ...]] = {
-    "object_renamed": (1, "a"),
-    "object_shown": (1, True),
-    "object_locked": (1, True),
-    "object_solo": (None,),
-    "merge_requested": ((1, 2),),
-    "propagate_requested": ("both",),
-    "propagate_range_requested": (1, 2),
-    "cell_visited": (1, 2),
-    "model_file_chosen": ("a.pt",),
-    "save_requested": ("a",),
-    "load_requested": ("a",),
-    "export_requested": ("a",),
-    "positive_chosen": (True,),
-    "each_click_new_toggled": (True,),
-    "live_toggled": (True,),
-}
-BARE = [
-    "use_current_view",
-    "download_requested",
-    "next_candidate",
-    "new_object",
-    "seed_requested",
-    "seed_next_t_requested",
-    "pause_toggled",
-    "cancel_requested",
-    "undo_requested",
-    "redo_requested",
-    "begins_here",
-    "ends_here",
-    "lock_here",
-    "next_doubtful",
-    "tracks_layer_requested",
-]
 
 
 @pytest.fixture
@@ -73,32 +27,6 @@ def view(qtbot: QtBot) -> DockView:
     for section in view.sections.values():
         section.set_open(True)
     return view
-
-
-@pytest.mark.parametrize(
-    ("part", "name"), [(part, name) for part, names in RELAYED.items() for name in names.split()]
-)
-def test_every_signal_of_a_part_is_sent_on_once(view: DockView, qtbot: QtBot, part: str, name: str) -> None:
-    heard: list[tuple[Any, ...]] = []
-    getattr(view, name).connect(lambda *args: heard.append(args))
-    sent = () if name in BARE else ARGUMENTS.get(name, (1,))
-    if name == "tool_chosen":
-        sent = (ToolState().tool,)
-    getattr(getattr(view, part), name).emit(*sent)
-    assert heard == [sent]
-
-
-def test_what_concerns_the_active_object_carries_its_id(view: DockView, qtbot: QtBot) -> None:
-    view.show_state(dock())
-    with qtbot.waitSignal(view.propagate_object_requested) as told:
-        view.progress.propagate_active_requested.emit()
-    assert told.args == [2]
-    with qtbot.waitSignal(view.divide_requested) as told:
-        view.progress.divides_here.emit()
-    assert told.args == [2]
-    view.show_state(dock(objects=ObjectsState(rows(1))))
-    with qtbot.assertNotEmitted(view.divide_requested):
-        view.progress.divides_here.emit()
 
 
 def test_only_parts_that_changed_are_drawn(view: DockView) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2._napari.state import CellStatus, ReviewState
+from napari_sam2._napari.state import ReviewState
 from napari_sam2._napari.views.review_cells import (
     UNSCORED,
     alarm,
@@ -18,6 +18,7 @@ from napari_sam2._napari.views.review_cells import (
     describe,
     score_colour,
 )
+from napari_sam2.summary import CellStatus
 from tests._napari.views.snapshots import review
 
 

@@ -11,11 +11,12 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QImage, QKeyEvent, QWheelEvent
 
-from napari_sam2._napari.state import CellStatus, ReviewState
+from napari_sam2._napari.state import ReviewState
 from napari_sam2._napari.views.review_cells import score_colour
 from napari_sam2._napari.views.review_marks import Mark
 from napari_sam2._napari.views.review_panel import READABLE, ReviewPanel
 from napari_sam2._napari.views.review_strip import ReviewStrip
+from napari_sam2.summary import CellStatus
 from tests._napari.views.snapshots import review
 
 LEFT = Qt.MouseButton.LeftButton

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_sam2._napari.state import CellStatus, DockState, ReviewState, Tool
+from napari_sam2._napari.state import DockState, ReviewState
 from napari_sam2._napari.views import image_panel, model_panel
 from napari_sam2._napari.views.buttons import STYLE
 from napari_sam2._napari.views.files_panel import FilesPanel
@@ -20,10 +20,11 @@ from napari_sam2._napari.views.progress_panel import ProgressPanel
 from napari_sam2._napari.views.review_panel import ReviewPanel
 from napari_sam2._napari.views.section import Section
 from napari_sam2._napari.views.tool_row import NO_KEYS, ToolRow
+from napari_sam2.summary import CellStatus
 
 
 class DockView(QWidget):
-    """All that the dock shows and asks.
+    """All that the dock shows; what the user asks for are the signals of its parts.
 
     Parameters
     ----------
@@ -34,52 +35,16 @@ class DockView(QWidget):
 
     Notes
     -----
-    `show_state` draws only the parts that differ from what is shown. Indices in the signals are those of the
-    lists in the state; frames are counted from 0.
-    """
+    `show_state` draws only the parts that differ from what is shown. Indices in the signals of parts are
+    those of the lists in the state; frames are counted from 0.
 
-    image_chosen = Signal(int)
-    axis_chosen = Signal(int)
-    channel_chosen = Signal(int)
-    use_current_view = Signal()
-    model_chosen = Signal(int)
-    model_file_chosen = Signal(str)
-    download_requested = Signal()
-    device_chosen = Signal(int)
-    tool_chosen = Signal(Tool)
-    positive_chosen = Signal(bool)
-    each_click_new_toggled = Signal(bool)
-    next_candidate = Signal()
-    new_object = Signal()
-    object_activated = Signal(int)
-    object_renamed = Signal(int, str)
-    object_shown = Signal(int, bool)
-    object_solo = Signal(object)
-    object_locked = Signal(int, bool)
-    object_deleted = Signal(int)
-    object_visited = Signal(int)
-    merge_requested = Signal(object)
-    split_requested = Signal(int)
-    divide_requested = Signal(int)
-    propagate_requested = Signal(str)
-    propagate_range_requested = Signal(int, int)
-    propagate_object_requested = Signal(int)
-    pause_toggled = Signal()
-    cancel_requested = Signal()
-    live_toggled = Signal(bool)
-    undo_requested = Signal()
-    redo_requested = Signal()
-    begins_here = Signal()
-    ends_here = Signal()
-    lock_here = Signal()
-    cell_visited = Signal(int, int)
-    next_doubtful = Signal()
-    seed_requested = Signal()
-    seed_next_t_requested = Signal()
-    save_requested = Signal(str)
-    load_requested = Signal(str)
-    export_requested = Signal(str)
-    tracks_layer_requested = Signal()
+    Attributes
+    ----------
+    image, model, tools, objects, progress, review, files : widgets
+        The parts.
+    sections : dict of str to Section
+        What they are shown in, by name.
+    """
 
     def __init__(self, keys: Mapping[str, str] = NO_KEYS, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -103,7 +68,6 @@ class DockView(QWidget):
         }
         self.setStyleSheet(STYLE)
         self._lay_out()
-        self._relay()
         self.show_state(DockState())
 
     def _lay_out(self) -> None:
@@ -129,34 +93,6 @@ class DockView(QWidget):
         self._hint.setContentsMargins(0, 0, 8, 0)
         whole.addWidget(self._hint)
         whole.addWidget(self._area, 1)
-
-    def _relay(self) -> None:
-        """Send on, under the same name, what the parts send."""
-        for part in (
-            self.image,
-            self.model,
-            self.tools,
-            self.objects,
-            self.progress,
-            self.review,
-            self.files,
-        ):
-            own = [
-                name for name, each in vars(type(part)).items() if isinstance(each, type(DockView.new_object))
-            ]
-            for name in own:
-                target = getattr(self, name, None)
-                if target is not None:
-                    getattr(part, name).connect(target)
-        self.progress.propagate_active_requested.connect(
-            lambda: self._with_active(self.propagate_object_requested.emit)
-        )
-        self.progress.divides_here.connect(lambda: self._with_active(self.divide_requested.emit))
-
-    def _with_active(self, act: Callable[[int], object]) -> None:
-        active = None if self._state is None else self._state.objects.active
-        if active is not None:
-            act(active)
 
     def shown(self) -> DockState:
         """Return the snapshot that is shown."""

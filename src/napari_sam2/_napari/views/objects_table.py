@@ -238,7 +238,7 @@ class ObjectsTable(QTableView):
             ("", "", None, True),
             ("Merge into one", "Select several objects with Ctrl or Shift first.",
              lambda: self.merge_requested.emit(chosen), not one),
-            ("Split here", "Its separate pieces on this frame become objects of their own.",
+            ("Split here", "From this frame on it becomes an object of its own.",
              lambda: self.split_requested.emit(obj), one),
             ("Divide here", "It ends before this frame, two daughters begin on it.",
              lambda: self.divide_requested.emit(obj), one),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2._napari.state import CellStatus, ReviewState
+from napari_sam2.summary import CellStatus
+
+if TYPE_CHECKING:
+    from napari_sam2._napari.state import ReviewState
 
 Cells = npt.NDArray[np.uint8]
 Marks = npt.NDArray[np.bool_]

@@ -21,11 +21,12 @@ from qtpy.QtGui import (
 )
 from qtpy.QtWidgets import QAbstractScrollArea, QSizePolicy, QToolTip, QWidget
 
-from napari_sam2._napari.state import CellStatus, ReviewState
+from napari_sam2._napari.state import ReviewState
 from napari_sam2._napari.views.buttons import text_colour
 from napari_sam2._napari.views.review_cells import Columns, cell_colours, columns_of, describe
 from napari_sam2._napari.views.review_geometry import LARGEST, SMALLEST, StripGeometry, fit, tick_step
 from napari_sam2._napari.views.review_marks import Mark, draw_mark
+from napari_sam2.summary import CellStatus
 
 SHOWN_ROWS = 10
 _MARK_OF = {

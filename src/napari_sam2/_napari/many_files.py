@@ -1,0 +1,57 @@
+"""Names of files of which there is one for each position of another axis, as in ``cells_t0003.tif``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+# Suffixes with a dot or without in them, which the name of the position has to stand before.
+_SUFFIXES = (".sam2.json", ".ome.zarr", "_RES")
+
+
+def _parts(path: str) -> tuple[str, str]:
+    """Part a path into what a mark stands behind, and what it stands before."""
+    suffix = next((each for each in _SUFFIXES if path.endswith(each)), Path(path).suffix)
+    return path.removesuffix(suffix), suffix
+
+
+def marked(path: str, mark: str) -> str:
+    """Return the path with a mark such as "_t0003" before its suffix, in place of one that is there.
+
+    Parameters
+    ----------
+    path : str
+        As the user chose it.
+    mark : str
+        An underscore, the name of the axis, and the position in four digits; empty for no mark.
+    """
+    stem, suffix = _parts(path)
+    return f"{_unmarked(stem, mark)}{mark}{suffix}"
+
+
+def _unmarked(stem: str, mark: str) -> str:
+    return re.sub(re.escape(mark[:-4]) + r"\d{4}$", "", stem) if mark else stem
+
+
+def siblings(path: str, mark: str) -> dict[int, str]:
+    """Return the files that were written together with one that is there, by position.
+
+    Parameters
+    ----------
+    path : str
+        One of them.
+    mark : str
+        Of any position.
+
+    Returns
+    -------
+    dict of int to str
+        Empty if the name of the file has no mark.
+    """
+    stem, suffix = _parts(path)
+    bare = Path(_unmarked(stem, mark))
+    if str(bare) == str(Path(stem)):
+        return {}
+    pattern = re.compile(re.escape(bare.name + mark[:-4]) + r"(\d{4})" + re.escape(suffix))
+    found = ((pattern.fullmatch(each.name), each) for each in bare.parent.iterdir())
+    return {int(match[1]): str(each) for match, each in sorted(found, key=lambda pair: pair[1]) if match}

@@ -1,0 +1,33 @@
+"""Names of files of which there are many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_sam2._napari.many_files import marked, siblings
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("a/labels.tif", "a/labels_t0003.tif"),
+        ("labels.ome.zarr", "labels_t0003.ome.zarr"),
+        ("labels_RES", "labels_t0003_RES"),
+        ("cells.sam2.json", "cells_t0003.sam2.json"),
+        ("cells_t0001.sam2.json", "cells_t0003.sam2.json"),
+        ("my.cells.csv", "my.cells_t0003.csv"),
+    ],
+)
+def test_the_mark_stands_before_the_suffix(path: str, wanted: str) -> None:
+    assert marked(path, "_t0003") == wanted
+    assert marked(path, "") == path
+
+
+def test_files_of_other_positions_are_found(tmp_path: Path) -> None:
+    for name in ("a_t0002.sam2.json", "a_t0010.sam2.json", "b_t0003.sam2.json", "a_t0002.tif", "a.sam2.json"):
+        (tmp_path / name).touch()
+    found = siblings(str(tmp_path / "a_t0010.sam2.json"), "_t0000")
+    assert found == {t: str(tmp_path / f"a_t{t:04d}.sam2.json") for t in (2, 10)}
+    assert siblings(str(tmp_path / "a.sam2.json"), "_t0000") == {}
