@@ -9,7 +9,10 @@ from napari_sam2.advancing import Advance
 from napari_sam2.aiming import Aim
 from napari_sam2.conditioning import Base, whole_grid
 from napari_sam2.confirmed import ConfirmedFrames
+from napari_sam2.feature_store import FeatureStore
 from napari_sam2.features import FeatureCache
+from napari_sam2.grouping import Groups
+from napari_sam2.keeping import Keeping
 from napari_sam2.passes import Anchor, Seed, plan_gaps, plan_sweep
 from napari_sam2.placement import Box, PlacedLogits
 from napari_sam2.stepping import gather_rows, memory_rules
@@ -44,10 +47,10 @@ class Tracker:
     group_size : int, optional
         Objects that go through the network at once; by default what suits the device. Answers do not
         depend on it.
-    features : FeatureCache, optional
-        Image features to share; by default a cache of its own.
     windows : WindowRules, optional
         Whether and how windows follow objects; by default the whole frame is looked at.
+    keeping : Keeping, optional
+        How much is kept, and where.
     """
 
     def __init__(
@@ -57,24 +60,18 @@ class Tracker:
         shape: tuple[int, int, int],
         *,
         group_size: int | None = None,
-        features: FeatureCache | None = None,
         windows: WindowRules | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self.model = model
         self.rules = memory_rules(model)
         self.windows = Windows(windows or WindowRules(), (shape[1], shape[2]), model.config.image_size)
-        self.features = features or FeatureCache(model, frames, windows=self.windows)
+        groups = Groups(group_size or model.runtime.group_size, model.runtime.device)
+        self.features = _cache(model, frames, self.windows, groups, keeping or Keeping())
         self._num_frames, self._frame_shape = shape[0], shape[1:]
         self._aim = Aim(model, self.features, self.windows)
         self._confirmed = ConfirmedFrames(model, self.features, self._aim)
-        self._advance = Advance(
-            model,
-            self.features,
-            self.windows,
-            self._aim,
-            self._confirmed,
-            group_size or model.runtime.group_size,
-        )
+        self._advance = Advance(model, self.features, self.windows, self._aim, self._confirmed, groups)
         self._sweeps = Sweeps(self.rules, shape, self.features, self._confirmed, self._advance, self.windows)
 
     def prompt(
@@ -258,3 +255,18 @@ class Tracker:
     def held(self) -> dict[tuple[int, PassKey], Track]:
         """Passes with their memories, by object and pass; one that is put in goes on where it stands."""
         return self._sweeps.held
+
+
+def _cache(
+    model: Sam2, frames: FrameSource, windows: Windows, groups: Groups, keeping: Keeping
+) -> FeatureCache:
+    folder = keeping.feature_folder
+    return FeatureCache(
+        model,
+        frames,
+        keeping.features,
+        windows=windows,
+        most_frames=keeping.most_frames,
+        store=None if folder is None else FeatureStore(folder, model, limit=keeping.feature_bytes),
+        groups=groups,
+    )
