@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from napari_sam2._model.results import ImageFeatures
 from napari_sam2._model.weights import checksum
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 _SUFFIX, _PART = ".features.safetensors", ".features.part"
+_SUM = "crc32"
 _LEFT = 0.9
 """Share of the limit that is left when room is made."""
 _LOOK = 0.05
@@ -122,7 +123,7 @@ class FeatureStore:
             os.utime(path)
         except FileNotFoundError:
             return None
-        except (OSError, SafetensorError, ValueError):
+        except (OSError, SafetensorError, KeyError, ValueError):
             _delete(path)
             return None
         self.found += 1
@@ -145,7 +146,7 @@ class FeatureStore:
 
     def _write(self, path: Path, tensors: Sequence[Tensor]) -> None:
         named = {str(index): each for index, each in enumerate(tensors)}
-        content = save(named, {"crc32": str(_sum(tensors))})
+        content = save({**named, _SUM: torch.tensor(_sum(tensors))})
         if not self._has_room(len(content)):
             return
         part = path.with_name(f"{uuid.uuid4().hex}{_PART}")
@@ -194,10 +195,11 @@ class FeatureStore:
 
 
 def _read(path: Path) -> list[Tensor]:
-    with safe_open(path, framework="pt") as file:
-        tensors = [file.get_tensor(str(index)) for index in range(len(file.keys()))]
-        said = file.metadata() or {}
-    if said.get("crc32") != str(_sum(tensors)):
+    # In one go: another process may delete the file between two looks at it.
+    named = load(path.read_bytes())
+    said = named.pop(_SUM, None)
+    tensors = [named[str(index)] for index in range(len(named))]
+    if said is None or int(said) != _sum(tensors):
         raise ValueError(f"{path} is damaged")
     return tensors
 

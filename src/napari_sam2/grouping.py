@@ -108,6 +108,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _advice(device: torch.device) -> str:
     cpu = "" if device.type == "cpu" else ", or take device='cpu'"
     return (
-        f"the memory of {device} does not suffice for a single object: close other programs that use it, take a "
-        f"smaller model or a smaller image_size{cpu}"
+        f"the memory of {device} does not suffice for a single object: close other programs that use it, "
+        f"take a smaller model or a smaller image_size{cpu}"
     )
