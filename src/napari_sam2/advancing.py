@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_sam2.features import FeatureCache
     from napari_sam2.grouping import Groups
     from napari_sam2.placement import Box
+    from napari_sam2.tracked_memories import TrackedMemories
     from napari_sam2.tracker_state import Track
     from napari_sam2.window import Windows
 
@@ -66,6 +67,8 @@ class Advance:
         Frames that tracks come past.
     groups : Groups
         How many objects are taken at once.
+    memories : TrackedMemories
+        Is told what tracks remember.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Advance:
         aim: Aim,
         confirmed: ConfirmedFrames,
         groups: Groups,
+        memories: TrackedMemories,
     ) -> None:
         self._model = model
         self._features = features
@@ -83,6 +87,7 @@ class Advance:
         self._aim = aim
         self._confirmed = confirmed
         self._groups = groups
+        self._memories = memories
 
     def onto(
         self, frame: int, tracks: Sequence[Track], is_due: Callable[[Track], bool]
@@ -198,6 +203,7 @@ class Advance:
             if is_due(track):
                 track.remember(frame, outcome)
                 self._note(track, frame, answer)
+                self._memories.note(track, frame)
                 rows.append(Row(track.obj, answer.prediction, track.planned.key, answer.window))
         return rows
 

@@ -21,6 +21,8 @@ class Keeping:
         Frames whose features are in memory at most, however little they take.
     answers : int
         Bytes of the network's answers in memory; older ones go to a temporary file.
+    memories : int
+        Bytes of memories of tracked frames, most of them in a temporary file, for corrections that come late.
     feature_folder : str, Path or None
         Folder in which image features are kept for other passes, sessions and processes.
     feature_bytes : int
@@ -30,6 +32,7 @@ class Keeping:
     features: int = 512 * 2**20
     most_frames: int | None = None
     answers: int = 256 * 2**20
+    memories: int = 2**30
     feature_folder: str | Path | None = None
     feature_bytes: int = 20 * 2**30
 
@@ -41,4 +44,4 @@ class Keeping:
         """
         if labels is None or isinstance(labels, np.ndarray):
             return self
-        return replace(self, most_frames=32, answers=4 * 2**20)
+        return replace(self, most_frames=32, answers=2**20, memories=0)

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.placement import OUTSIDE, BoolArray, Box, FloatArray, PackedMask, PlacedLogits
-from napari_sam2.spill import LogitStore
+from napari_sam2.spill import ArrayStore
 
-__all__ = ["OUTSIDE", "Box", "Entry", "LabelVolume", "LogitStore", "PackedMask", "PlacedLogits", "Provenance"]
+__all__ = ["OUTSIDE", "ArrayStore", "Box", "Entry", "LabelVolume", "PackedMask", "PlacedLogits", "Provenance"]
 
 Provenance: TypeAlias = Literal["prompted", "tracked", "painted"]
 CleanUp: TypeAlias = Callable[[BoolArray], BoolArray]
@@ -29,7 +29,7 @@ LabelArray: TypeAlias = Any
 """A numpy or zarr array ``(frames, H, W)`` of integers: read and written by box."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Entry:
     """What is known of one object on one frame.
 
@@ -70,7 +70,7 @@ class _Place(NamedTuple):
     grid: tuple[int, int] | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Record:
     """An entry as the volume keeps it: logits in the store, own mask ready where logits do not tell it."""
 
@@ -135,7 +135,7 @@ class LabelVolume:
         self._given = labels is not None
         self._array = np.zeros(shape, dtype=np.uint16) if labels is None else labels
         self._cleanup = cleanup
-        self._store = LogitStore(budget)
+        self._store = ArrayStore[np.float32](budget)
         self._frames: dict[int, dict[int, _Record]] = {}
         self._written: set[int] = set()
         self._counts: Counter[int] = Counter()

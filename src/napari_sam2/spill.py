@@ -6,12 +6,12 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
+A = TypeVar("A", bound=np.generic)
 
 
 class _Span(NamedTuple):
@@ -19,10 +19,11 @@ class _Span(NamedTuple):
 
     start: int
     shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
     @property
     def nbytes(self) -> int:
-        return 4 * int(np.prod(self.shape, dtype=np.int64))
+        return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
 
 
 class _SpillFile:
@@ -33,25 +34,25 @@ class _SpillFile:
         self.close = weakref.finalize(self, self._file.close)
         self.size = 0
 
-    def append(self, array: FloatArray) -> _Span:
-        span = _Span(self.size, array.shape)
+    def append(self, array: npt.NDArray[Any]) -> _Span:
+        span = _Span(self.size, array.shape, array.dtype)
         self._file.seek(span.start)
-        self._file.write(np.ascontiguousarray(array, dtype=np.float32).tobytes())
+        self._file.write(np.ascontiguousarray(array).data)
         # Now rather than at some later write: a full disk has to be told while the array is still in memory.
         self._file.flush()
         self.size += span.nbytes
         return span
 
-    def read(self, span: _Span) -> FloatArray:
+    def read(self, span: _Span) -> npt.NDArray[Any]:
         self._file.seek(span.start)
         data = self._file.read(span.nbytes)
         if len(data) != span.nbytes:
             raise OSError(f"the temporary file gave {len(data)} of {span.nbytes} bytes")
-        return np.frombuffer(data, dtype=np.float32).reshape(span.shape)
+        return np.frombuffer(data, dtype=span.dtype).reshape(span.shape)
 
 
-class LogitStore:
-    """Float32 arrays by key; the oldest move to a temporary file when memory holds more than `budget` bytes.
+class ArrayStore(Generic[A]):
+    """Arrays by key; the oldest move to a temporary file when memory holds more than `budget` bytes.
 
     The file is made when it is first needed. It is written anew when more than half of it (and more than
     `budget`) belongs to arrays that were dropped, so that it stays within a factor of what is kept. Any
@@ -65,7 +66,7 @@ class LogitStore:
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
-        self._memory: OrderedDict[int, FloatArray] = OrderedDict()
+        self._memory: OrderedDict[int, npt.NDArray[A]] = OrderedDict()
         self._spans: dict[int, _Span] = {}
         self._file: _SpillFile | None = None
         self._bytes_in_memory = 0
@@ -86,7 +87,7 @@ class LogitStore:
         """Size of the temporary file."""
         return self._file.size if self._file else 0
 
-    def put(self, array: FloatArray) -> int:
+    def put(self, array: npt.NDArray[A]) -> int:
         """Keep `array` (itself, not a copy) and return its key; OSError if the disk is full."""
         with self._lock:
             while self._memory and self._bytes_in_memory + array.nbytes > self._budget:
@@ -97,7 +98,7 @@ class LogitStore:
             self._bytes_in_memory += array.nbytes
             return key
 
-    def get(self, key: int) -> FloatArray:
+    def get(self, key: int) -> npt.NDArray[A]:
         """Return the array of `key`; KeyError if there is none."""
         with self._lock:
             if self._file is None or key in self._memory:

@@ -17,6 +17,7 @@ from napari_sam2.passes import Anchor, Seed, plan_gaps, plan_sweep
 from napari_sam2.placement import Box, PlacedLogits
 from napari_sam2.stepping import gather_rows, memory_rules
 from napari_sam2.sweeping import Sweeps
+from napari_sam2.tracked_memories import TrackedMemories
 from napari_sam2.tracker_state import Job
 from napari_sam2.window import WindowRules, Windows
 
@@ -67,12 +68,18 @@ class Tracker:
         self.rules = memory_rules(model)
         self.windows = Windows(windows or WindowRules(), (shape[1], shape[2]), model.config.image_size)
         groups = Groups(group_size or model.runtime.group_size, model.runtime.device)
-        self.features = _cache(model, frames, self.windows, groups, keeping or Keeping())
+        keeping = keeping or Keeping()
+        self.features = _cache(model, frames, self.windows, groups, keeping)
         self._num_frames, self._frame_shape = shape[0], shape[1:]
         self._aim = Aim(model, self.features, self.windows)
         self._confirmed = ConfirmedFrames(model, self.features, self._aim)
-        self._advance = Advance(model, self.features, self.windows, self._aim, self._confirmed, groups)
-        self._sweeps = Sweeps(self.rules, shape, self.features, self._confirmed, self._advance, self.windows)
+        memories = TrackedMemories(keeping.memories)
+        self._advance = Advance(
+            model, self.features, self.windows, self._aim, self._confirmed, groups, memories
+        )
+        self._sweeps = Sweeps(
+            self.rules, shape, self.features, self._confirmed, self._advance, self.windows, memories
+        )
 
     def prompt(
         self, obj: int, frame: int, prompts: FramePrompts, *, revision: int = 0, base: Base | None = None
@@ -132,8 +139,8 @@ class Tracker:
     def base_of(self, obj: int, frame: int, placed: PlacedLogits | None, origin: PassKey) -> Base | None:
         """Return what a first correction of a tracked frame sets out from.
 
-        The features are conditioned on the memories that are still held: those of the pass if it stands at
-        this frame, else those of its confirmed frames alone.
+        The features are conditioned as they were when the pass stood at this frame, as far as its memories
+        are still kept; those of its confirmed frames always are.
 
         Parameters
         ----------
@@ -149,7 +156,7 @@ class Tracker:
         Base or None
             None if no confirmed frame of the pass is left.
         """
-        track = self._sweeps.held_or_new(obj, origin)
+        track = self._sweeps.standing_at(obj, origin, frame)
         if not track.bank.conditioning:
             return None
         window = self._window_of(placed, track)
@@ -178,7 +185,7 @@ class Tracker:
             Frames that may be computed.
         """
         if direction == "both":
-            reach = self._reach()
+            reach = self.rules.reach(self._num_frames)
             return tuple(
                 Job(obj, planned)
                 for obj in objects
@@ -208,17 +215,13 @@ class Tracker:
     def _attend_forward(self, job: Job) -> Job:
         """Let a backward sweep attend to the forward one that was made before it, as the reference does."""
         for track in self._sweeps.forward_tracks(job.obj, job.planned.anchors):
-            last = min(job.planned.first + self._reach(), -1 if track.front is None else track.front)
+            last = min(
+                job.planned.first + self.rules.reach(self._num_frames),
+                -1 if track.front is None else track.front,
+            )
             if last > job.planned.first:
                 return replace(job, planned=replace(job.planned, seed=Seed(track.planned.first, last)))
         return job
-
-    def _reach(self) -> int:
-        """Return how many frames behind itself a frame can attend to."""
-        if self.rules.frames == 0:
-            return 0
-        spatial = self.rules.stride * max(self.rules.frames - 1, 0)
-        return max(spatial, self.rules.pointer_reach(self._num_frames) if self.rules.use_pointers else 0)
 
     def track(self, jobs: Sequence[Job]) -> Iterator[FrameResult]:
         """Carry out passes, forward ones first, frame by frame with all objects of a frame together.
