@@ -203,7 +203,7 @@ class Advance:
             if is_due(track):
                 track.remember(frame, outcome)
                 self._note(track, frame, answer)
-                self._memories.note(track, frame)
+                self._memories.note(track, frame, outcome)
                 rows.append(Row(track.obj, answer.prediction, track.planned.key, answer.window))
         return rows
 

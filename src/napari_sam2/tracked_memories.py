@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.passes import PassKey
     from napari_sam2.placement import Box
+    from napari_sam2.stepping import Outcome
     from napari_sam2.tracker_state import Track
 
 _IN_MEMORY = 32 * 2**20
@@ -70,15 +71,15 @@ class TrackedMemories:
         """Bytes that are kept, in memory and in the file."""
         return self._nbytes
 
-    def note(self, track: Track, frame: int) -> None:
+    def note(self, track: Track, frame: int, outcome: Outcome) -> None:
         """Keep what a track has just remembered of a frame.
 
         Where the disk is full, that is said, and nothing is kept any more.
         """
-        if self._limit == 0 or frame not in track.bank.tracked:
+        if self._limit == 0 or outcome.memory is None:
             return
         trace = track.traces.get(frame)
-        tensors = [track.bank.features(frame), track.bank.pointer(frame)]
+        tensors = [outcome.memory, outcome.prediction.pointer]
         tensors += [] if trace is None else [trace.low_res, trace.object_logits]
         try:
             self._put(_Place(track.obj, track.planned.key, frame), tensors, track.window)
