@@ -160,7 +160,7 @@ def test_tensors_come_back_bit_by_bit_also_from_the_file(dtype: torch.dtype) -> 
     memory, pointer = torch.randn(1, 3, 5, 7).bfloat16(), torch.randn(1, 11).to(dtype)
     trace = Trace(torch.randn(1, 1, 4, 4), torch.randn(1, 1), Box(1, 2, 3, 4), binarize=False)
     memories, track = TrackedMemories(2**20), track_of(memory, pointer, trace)
-    memories._store = spill.ArrayStore(0)
+    memories._store = spill.SpillStore(0)
     memories.note(track, 5, outcome_of(memory, pointer))
     other = track_of(memory, pointer)
     other.obj = 2

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_sam2.spill import ArrayStore
+from napari_sam2.spill import SpillStore
 from napari_sam2.stepping import Trace
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class TrackedMemories:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._store = ArrayStore[np.uint8](min(limit, _IN_MEMORY))
+        self._store = SpillStore(min(limit, _IN_MEMORY))
         self._kept: OrderedDict[_Place, _Kept] = OrderedDict()
         self._nbytes = 0
 
