@@ -221,7 +221,7 @@ def test_groups_do_not_change_what_windows_give() -> None:
     alone = two_objects()
     list(alone.propagate())
     together = two_objects()
-    together._tracker._advance._group_size = 4
+    together._tracker._advance._groups.size = 4
     list(together.propagate())
     for frame in range(10):
         for obj in (1, 2):

@@ -8,23 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2 import spill
-from napari_sam2.spill import FloatArray, LogitStore
+from napari_sam2.spill import Bytes, SpillStore
 
 
-def array(value: float, cells: int = 10) -> FloatArray:
-    return np.full((cells, 10), value, dtype=np.float32)
+def array(value: int, cells: int = 10) -> Bytes:
+    return np.full(40 * cells, value, dtype=np.uint8)
 
 
 def test_within_the_budget_nothing_is_written() -> None:
-    store = LogitStore(budget=1200)
+    store = SpillStore(budget=1200)
     keys = [store.put(array(i)) for i in range(3)]
     assert store.bytes_in_memory == 1200
     assert store.bytes_on_disk == 0
-    assert [store.get(key)[0, 0] for key in keys] == [0, 1, 2]
+    assert [store.get(key)[0] for key in keys] == [0, 1, 2]
 
 
 def test_beyond_the_budget_the_oldest_move_to_the_file() -> None:
-    store = LogitStore(budget=1200)
+    store = SpillStore(budget=1200)
     keys = [store.put(array(i)) for i in range(10)]
     assert store.bytes_in_memory == 1200
     assert store.bytes_on_disk == 2800
@@ -34,7 +34,7 @@ def test_beyond_the_budget_the_oldest_move_to_the_file() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 30), st.integers(1, 20)), max_size=60))
 def test_it_behaves_as_a_dictionary(steps: list[tuple[bool, int, int]]) -> None:
-    store, truth = LogitStore(budget=2000), dict[int, FloatArray]()
+    store, truth = SpillStore(budget=2000), dict[int, Bytes]()
     for i, (drop, which, cells) in enumerate(steps):
         if drop and truth:
             key = sorted(truth)[which % len(truth)]
@@ -51,7 +51,7 @@ def test_it_behaves_as_a_dictionary(steps: list[tuple[bool, int, int]]) -> None:
 
 
 def test_dropped_space_is_given_back() -> None:
-    store = LogitStore(budget=400)
+    store = SpillStore(budget=400)
     last = store.put(array(0))
     for i in range(1, 200):
         fresh = store.put(array(i))
@@ -61,7 +61,7 @@ def test_dropped_space_is_given_back() -> None:
 
 
 def test_an_unknown_key_is_told() -> None:
-    store = LogitStore(budget=0)
+    store = SpillStore(budget=0)
     with pytest.raises(KeyError):
         store.get(0)
     key = store.put(array(1))
@@ -74,7 +74,7 @@ def test_an_unknown_key_is_told() -> None:
 
 
 def test_a_full_disk_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = LogitStore(budget=400)
+    store = SpillStore(budget=400)
     key = store.put(array(1))
 
     def full(*_: object) -> None:
@@ -88,7 +88,7 @@ def test_a_full_disk_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_store_that_is_forgotten_closes_its_file() -> None:
-    store = LogitStore(budget=0)
+    store = SpillStore(budget=0)
     for i in range(3):
         store.put(array(i))
     assert store._file is not None
@@ -99,7 +99,7 @@ def test_a_store_that_is_forgotten_closes_its_file() -> None:
 
 
 def test_close_forgets_everything() -> None:
-    store = LogitStore(budget=0)
+    store = SpillStore(budget=0)
     for i in range(3):
         store.put(array(i))
     store.close()

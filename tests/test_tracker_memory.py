@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2.features import FeatureCache
 from napari_sam2.frame_result import FrameResult
+from napari_sam2.keeping import Keeping
 from napari_sam2.passes import Direction
 from napari_sam2.tracker import Tracker
 from napari_sam2.tracker_state import Job
@@ -19,8 +19,7 @@ COUNT = 40
 
 def tracker_of(fake: FakeModel, count: int = COUNT, budget: int = 2**30) -> Tracker:
     volume = Volume(plain_frames(count))
-    features = FeatureCache(fake.as_model(), volume, budget)
-    return Tracker(fake.as_model(), volume, volume.shape, features=features)
+    return Tracker(fake.as_model(), volume, volume.shape, keeping=Keeping(features=budget))
 
 
 def run(tracker: Tracker, direction: Direction = "both", limits: range | None = None) -> list[FrameResult]:

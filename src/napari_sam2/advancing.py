@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from napari_sam2.aiming import Aim
     from napari_sam2.confirmed import ConfirmedFrames
     from napari_sam2.features import FeatureCache
+    from napari_sam2.grouping import Groups
     from napari_sam2.placement import Box
+    from napari_sam2.tracked_memories import TrackedMemories
     from napari_sam2.tracker_state import Track
     from napari_sam2.window import Windows
 
@@ -63,8 +65,10 @@ class Advance:
         Tells where a mask lies.
     confirmed : ConfirmedFrames
         Frames that tracks come past.
-    group_size : int
-        Objects in a batch at most.
+    groups : Groups
+        How many objects are taken at once.
+    memories : TrackedMemories
+        Is told what tracks remember.
     """
 
     def __init__(
@@ -74,14 +78,16 @@ class Advance:
         windows: Windows,
         aim: Aim,
         confirmed: ConfirmedFrames,
-        group_size: int,
+        groups: Groups,
+        memories: TrackedMemories,
     ) -> None:
         self._model = model
         self._features = features
         self._windows = windows
         self._aim = aim
         self._confirmed = confirmed
-        self._group_size = group_size
+        self._groups = groups
+        self._memories = memories
 
     def onto(
         self, frame: int, tracks: Sequence[Track], is_due: Callable[[Track], bool]
@@ -145,8 +151,9 @@ class Advance:
 
     def _predict(self, frame: int, seen: Sequence[Look]) -> Generator[None, None, list[Answer]]:
         features: list[ImageFeatures] = []
-        for start in range(0, len(seen), self._group_size):
-            part = seen[start : start + self._group_size]
+        at_once = self._groups.size
+        for start in range(0, len(seen), at_once):
+            part = seen[start : start + at_once]
             is_new = not all(self._features.has(frame, each.window) for each in part)
             features += self._features.get_all([(frame, each.window) for each in part])
             if is_new:
@@ -156,7 +163,7 @@ class Advance:
         reverse = seen[0].track.planned.reverse
         found: dict[int, Prediction] = {}
         for group in predict_groups(
-            self._model, features, frame, banks, reverse=reverse, group_size=self._group_size
+            self._model, features, frame, banks, reverse=reverse, groups=self._groups
         ):
             found.update(group)
             yield
@@ -170,8 +177,7 @@ class Advance:
             for memory in track.bank.select(frame, track.planned.reverse).spatial
             if track.encoded.get(memory.frame, window) != window
         ]
-        for start in range(0, len(stale), self._group_size):
-            self._encode_again(stale[start : start + self._group_size])
+        for _ in self._groups.run(stale, self._encode_again):
             yield
 
     def _encode_again(self, stale: Sequence[_Stale]) -> None:
@@ -188,7 +194,7 @@ class Advance:
         features = [self._features.get(frame, answer.window) for answer in answers]
         outcomes: list[Outcome] = []
         for group in remember_groups(
-            self._model, features, [answer.prediction for answer in answers], self._group_size
+            self._model, features, [answer.prediction for answer in answers], self._groups
         ):
             outcomes += group
             yield
@@ -197,6 +203,7 @@ class Advance:
             if is_due(track):
                 track.remember(frame, outcome)
                 self._note(track, frame, answer)
+                self._memories.note(track, frame, outcome)
                 rows.append(Row(track.obj, answer.prediction, track.planned.key, answer.window))
         return rows
 

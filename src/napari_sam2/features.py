@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 
 from napari_sam2._model.sam2 import prepare
+from napari_sam2.grouping import Groups
+from napari_sam2.keeping import Keeping
 from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
@@ -19,9 +21,8 @@ if TYPE_CHECKING:
 
     from napari_sam2._model.results import ImageFeatures
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.feature_store import FeatureStore
     from napari_sam2.window import Windows
-
-DEFAULT_BUDGET = 512 * 2**20
 
 
 class FrameSource(Protocol):
@@ -67,6 +68,14 @@ class Sight(NamedTuple):
 
     frame: int
     window: Box | None = None
+
+
+class _Input(NamedTuple):
+    """What was read of a sight: what is to be encoded, or its features where a store has them."""
+
+    pixels: npt.NDArray[np.float32] | None
+    features: ImageFeatures | None = None
+    key: str = ""
 
 
 def read_window(
@@ -120,6 +129,12 @@ class FeatureCache:
         Bytes of features to keep; the newest frame is always kept.
     windows : Windows, optional
         What windows there are; without it there is only the whole frame.
+    most_frames : int, optional
+        Frames to keep at most, however little they take.
+    store : FeatureStore, optional
+        Where features are kept on disk.
+    groups : Groups, optional
+        How many are encoded at once; by default what suits the device.
 
     Attributes
     ----------
@@ -131,18 +146,24 @@ class FeatureCache:
         self,
         model: Sam2,
         frames: FrameSource,
-        budget: int = DEFAULT_BUDGET,
+        budget: int = Keeping.features,
         *,
         windows: Windows | None = None,
+        most_frames: int | None = None,
+        store: FeatureStore | None = None,
+        groups: Groups | None = None,
     ) -> None:
         self.encoded = 0
         self._model = model
         self._frames = frames
         self.budget = budget
         self._windows = windows
+        self._most_frames = most_frames
+        self._store = store
+        self._groups = groups or Groups(model.runtime.group_size, model.runtime.device)
         self._kept: OrderedDict[Sight, ImageFeatures] = OrderedDict()
         self._reader: ThreadPoolExecutor | None = None
-        self._ahead: dict[Sight, Future[npt.NDArray[np.float32]]] = {}
+        self._ahead: dict[Sight, Future[_Input]] = {}
 
     def __contains__(self, frame: int) -> bool:
         return self.has(frame)
@@ -168,8 +189,7 @@ class FeatureCache:
         wanted = [self._sight(*each) for each in sights]
         missing = list(dict.fromkeys(sight for sight in wanted if sight not in self._kept))
         found = {sight: self._kept[sight] for sight in wanted if sight in self._kept}
-        for batch in self._batches(missing):
-            found.update(zip(batch, self._encode(batch), strict=True))
+        found.update(self._found_or_encoded({sight: self._input(sight) for sight in missing}))
         for sight in wanted:
             self._kept[sight] = found[sight]
             self._kept.move_to_end(sight)
@@ -205,36 +225,53 @@ class FeatureCache:
         is_whole = window is None or self._windows is None or window == self._windows.whole
         return Sight(frame, None if is_whole else window)
 
-    def _batches(self, sights: Sequence[Sight]) -> Iterator[list[Sight]]:
-        """Cut sights into lists of equal resolution that fit the device."""
-        size = self._model.runtime.group_size
-        for whole in (True, False):
-            alike = [sight for sight in sights if (sight.window is None) == whole]
-            for start in range(0, len(alike), size):
-                yield alike[start : start + size]
+    def _input(self, sight: Sight) -> _Input:
+        """Take what was read ahead, or read it."""
+        ahead = self._ahead.pop(sight, None)
+        return self._read(sight) if ahead is None else ahead.result()
 
-    def _read(self, sight: Sight) -> npt.NDArray[np.float32]:
+    def _read(self, sight: Sight) -> _Input:
         if sight.window is None or self._windows is None:
-            return resize_frame(self._frames.frame(sight.frame), self._model.config.image_size)
-        part = read_window(self._frames, sight.frame, sight.window, self._windows.frame_shape)
-        return resize_frame(part, self._windows.size)
+            pixels, side = self._frames.frame(sight.frame), self._model.config.image_size
+        else:
+            pixels = read_window(self._frames, sight.frame, sight.window, self._windows.frame_shape)
+            side = self._windows.size
+        key = "" if self._store is None else self._store.key(pixels, side)
+        features = None if self._store is None else self._store.load(key)
+        return _Input(resize_frame(pixels, side) if features is None else None, features, key)
 
-    def _encode(self, sights: Sequence[Sight]) -> list[ImageFeatures]:
-        pixels = []
-        for sight in sights:
-            ahead = self._ahead.pop(sight, None)
-            pixels.append(self._read(sight) if ahead is None else ahead.result())
+    def _found_or_encoded(self, inputs: dict[Sight, _Input]) -> Iterator[tuple[Sight, ImageFeatures]]:
+        """Give the features of what was read; those of equal resolution are encoded together."""
+        sizes: dict[int, dict[Sight, npt.NDArray[np.float32]]] = {}
+        for sight, (pixels, features, _) in inputs.items():
+            if features is not None:
+                yield sight, features.to(device=self._model.runtime.device)
+            elif pixels is not None:
+                sizes.setdefault(pixels.shape[-1], {})[sight] = pixels
+        for alike in sizes.values():
+            encoded = [
+                each for group in self._groups.run(list(alike.values()), self._encode) for each in group
+            ]
+            for sight, features in zip(alike, encoded, strict=True):
+                if self._store is not None:
+                    self._store.save(inputs[sight].key, features)
+                yield sight, features
+
+    def _encode(self, pixels: Sequence[npt.NDArray[np.float32]]) -> list[ImageFeatures]:
         runtime = self._model.runtime
         with torch.inference_mode(), runtime.autocast():
             image = prepare(torch.from_numpy(np.stack(pixels)).to(runtime.device), self._model.config)
-            self.encoded += len(sights)
             features = self._model.encode_image(image)
+            self.encoded += len(pixels)
             return (
                 [features]
-                if len(sights) == 1
-                else [features.select(slice(i, i + 1)) for i in range(len(sights))]
+                if len(pixels) == 1
+                else [features.select(slice(i, i + 1)) for i in range(len(pixels))]
             )
 
     def _shrink(self) -> None:
-        while len(self._kept) > 1 and self.nbytes > self.budget:
+        while len(self._kept) > 1 and (self.nbytes > self.budget or self._has_too_many_frames()):
             self._kept.popitem(last=False)
+
+    def _has_too_many_frames(self) -> bool:
+        return self._most_frames is not None and len({each.frame for each in self._kept}) > self._most_frames

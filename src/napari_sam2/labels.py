@@ -11,25 +11,28 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
+from struct import Struct
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.placement import OUTSIDE, BoolArray, Box, FloatArray, PackedMask, PlacedLogits
-from napari_sam2.spill import LogitStore
+from napari_sam2.spill import SpillStore
 
-__all__ = ["OUTSIDE", "Box", "Entry", "LabelVolume", "LogitStore", "PackedMask", "PlacedLogits", "Provenance"]
+__all__ = ["OUTSIDE", "Box", "Entry", "LabelVolume", "PackedMask", "PlacedLogits", "Provenance", "SpillStore"]
 
 Provenance: TypeAlias = Literal["prompted", "tracked", "painted"]
 CleanUp: TypeAlias = Callable[[BoolArray], BoolArray]
 Watcher: TypeAlias = Callable[[int, "Box | None"], None]
 """Is told the frame of every change, and the box of its pixels that was written."""
+_HEAD = Struct("<4d6q")
+"""Window, offset, grid and shape of kept logits."""
 LabelArray: TypeAlias = Any
 """A numpy or zarr array ``(frames, H, W)`` of integers: read and written by box."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Entry:
     """What is known of one object on one frame.
 
@@ -60,22 +63,12 @@ class Entry:
     origin: Hashable | None = None
 
 
-class _Place(NamedTuple):
-    """A `PlacedLogits` less its array, which lies in the store under `key`."""
-
-    key: int
-    window: tuple[float, float, float, float]
-    frame_shape: tuple[int, int]
-    offset: tuple[int, int]
-    grid: tuple[int, int] | None
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Record:
     """An entry as the volume keeps it: logits in the store, own mask ready where logits do not tell it."""
 
     entry: Entry
-    place: _Place | None
+    key: int | None
     own: PackedMask | None
     box: Box | None
 
@@ -135,7 +128,7 @@ class LabelVolume:
         self._given = labels is not None
         self._array = np.zeros(shape, dtype=np.uint16) if labels is None else labels
         self._cleanup = cleanup
-        self._store = LogitStore(budget)
+        self._store = SpillStore(budget)
         self._frames: dict[int, dict[int, _Record]] = {}
         self._written: set[int] = set()
         self._counts: Counter[int] = Counter()
@@ -281,8 +274,8 @@ class LabelVolume:
         self._counts[obj] += (new is not None) - (old is not None)
         if not self._counts[obj]:
             del self._counts[obj]
-        if old is not None and old.place is not None:
-            self._store.drop(old.place.key)
+        if old is not None and old.key is not None:
+            self._store.drop(old.key)
         return old
 
     def _make_room(self, obj: int) -> None:
@@ -319,18 +312,11 @@ class LabelVolume:
             mask[box.slices] = logits.render(box) > 0
         return PackedMask.pack(self._cleanup(mask))
 
-    def _keep(self, tight: PlacedLogits | None) -> _Place | None:
-        if tight is None:
-            return None
-        key = self._store.put(tight.logits)
-        return _Place(key, tight.window, tight.frame_shape, tight.offset, tight.grid)
+    def _keep(self, tight: PlacedLogits | None) -> int | None:
+        return None if tight is None else self._store.put(_packed(tight))
 
     def _logits(self, record: _Record) -> PlacedLogits | None:
-        if record.place is None:
-            return None
-        place = record.place
-        logits = self._store.get(place.key)
-        return PlacedLogits(logits, place.window, place.frame_shape, place.offset, place.grid)
+        return None if record.key is None else _unpacked(self._store.get(record.key), self._shape[1:])
 
     def _claim(self, record: _Record, box: Box) -> _Claim:
         """Pixels of `box` that the record's object wants; a painted mask wants all of them equally."""
@@ -369,6 +355,19 @@ class LabelVolume:
         wins = claim.mask & (claim.logits > best[here])
         best[here][wins] = claim.logits[wins]
         labels[here][wins] = obj
+
+
+def _packed(placed: PlacedLogits) -> npt.NDArray[np.uint8]:
+    """Put logits and where they lie together: of many masks, small values would take more than the logits."""
+    grid = placed.grid or placed.logits.shape
+    head = _HEAD.pack(*placed.window, *placed.offset, *grid, *placed.logits.shape)
+    return np.frombuffer(head + placed.logits.tobytes(), np.uint8)
+
+
+def _unpacked(packed: npt.NDArray[np.uint8], frame_shape: tuple[int, int]) -> PlacedLogits:
+    y0, x0, y1, x1, i, j, rows, columns, height, width = _HEAD.unpack(packed[: _HEAD.size].tobytes())
+    logits = packed[_HEAD.size :].view(np.float32).reshape(height, width)
+    return PlacedLogits(logits, (y0, x0, y1, x1), frame_shape, (i, j), (rows, columns))
 
 
 def _union(first: Box | None, second: Box | None) -> Box | None:

@@ -66,6 +66,14 @@ class MemoryRules:
         """Return how many frames back pointers are looked at in a sequence of `num_frames`."""
         return min(num_frames, self.max_pointers) - 1
 
+    def reach(self, num_frames: int) -> int:
+        """Return how many frames behind itself a frame of `num_frames` can look at, in whatever way."""
+        if self.frames == 0:
+            return 0
+        return max(
+            self.stride * (self.frames - 1), self.pointer_reach(num_frames) if self.use_pointers else 0
+        )
+
     def pointer_span(self, num_frames: int) -> int:
         """Return by what the distance of a pointer is divided: its reach, at least 1."""
         return max(self.pointer_reach(num_frames), 1)

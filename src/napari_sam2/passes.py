@@ -7,6 +7,7 @@ direction; its key says all that its answers depend on: passes of equal key give
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Pass:
     seed: Seed | None = None
     returns: int | None = None
 
-    @property
+    @cached_property  # one for all masks that it makes
     def key(self) -> PassKey:
         """What its answers depend on."""
         return PassKey(self.first, self.reverse, self.anchors, self.seed)

@@ -173,7 +173,7 @@ class FramePrompts:
         return self.points, self.positive, self.box, self.candidate
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class PromptKey:
     """Where prompts belong: object id and frame."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from napari_sam2 import io
 from napari_sam2 import session_edits as edits
 from napari_sam2.cleanup import Cleanup
+from napari_sam2.keeping import Keeping
 from napari_sam2.labels import LabelVolume
 from napari_sam2.passes import DIRECTIONS, Direction
 from napari_sam2.prompts import FramePrompts
@@ -55,6 +56,11 @@ class Session(SessionObjects):
         Integers, numpy or zarr, to write into.
     cleanup : Cleanup, optional
         What is mended in masks before they are written; nothing by default.
+    feature_folder : str or Path, optional
+        A folder in which image features are kept: another pass or correction, the session opened again, and
+        other sessions of the same images and network read them instead of computing them.
+    feature_bytes : int
+        Bytes that this folder may take; what was used longest ago goes first.
 
     Attributes
     ----------
@@ -77,7 +83,7 @@ class Session(SessionObjects):
     Methods may be called from any thread; network work is done by one at a time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of its own, most have a good default
         self,
         data: Any,  # noqa: ANN401 - numpy, dask, zarr or Volume
         *,
@@ -89,6 +95,8 @@ class Session(SessionObjects):
         view: View | WindowRules = "auto",
         labels: Any = None,  # noqa: ANN401 - numpy or zarr
         cleanup: Cleanup | None = None,
+        feature_folder: str | Path | None = None,
+        feature_bytes: int = Keeping.feature_bytes,
     ) -> None:
         windows = view if isinstance(view, WindowRules) else WindowRules(view)
         if isinstance(data, Volume):
@@ -100,9 +108,10 @@ class Session(SessionObjects):
         self.geometry = io.LabelGeometry()
         self.cleanup = cleanup or Cleanup()
         apply = None if self.cleanup.is_idle else self.cleanup.apply
-        written = LabelVolume(self.volume.shape, labels, cleanup=apply)
+        keeping = Keeping(feature_folder=feature_folder, feature_bytes=feature_bytes).beside(labels)
         shape = self.volume.shape
-        self._tracker = Tracker(model, self.volume, shape, windows=windows)
+        written = LabelVolume(shape, labels, cleanup=apply, budget=keeping.answers)
+        self._tracker = Tracker(model, self.volume, shape, windows=windows, keeping=keeping)
         self._state = SessionState(written, self._tracker)
         self._journal: SessionJournal | None = None
 
@@ -334,6 +343,7 @@ class Session(SessionObjects):
         model: Sam2 | None = None,
         *,
         recompute: bool = False,
+        **options: Any,  # noqa: ANN401 - the class's
     ) -> Session:
         """Open a saved session.
 
@@ -347,6 +357,8 @@ class Session(SessionObjects):
             By default the one that the session names.
         recompute : bool
             Track everything again instead of taking the stored masks; the labels are the same.
+        **options
+            `labels`, `feature_folder` and `feature_bytes` of the class.
 
         Raises
         ------
@@ -354,9 +366,8 @@ class Session(SessionObjects):
             If it is no session file of this version, or the images are others.
         """
         saved = read_session(path)
-        session = cls(
-            saved.open_volume(data), model=saved.open_model(model), cleanup=saved.cleanup, view=saved.view
-        )
+        volume, chosen = saved.open_volume(data), saved.open_model(model)
+        session = cls(volume, model=chosen, cleanup=saved.cleanup, view=saved.view, **options)
         session.location, session.geometry = saved.location, saved.geometry
         saved.restore(session._state, recompute=recompute)
         return session

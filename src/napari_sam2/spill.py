@@ -1,60 +1,53 @@
-"""Small arrays held in memory up to a budget, beyond it in one temporary file."""
+"""Small pieces of data held in memory up to a budget, beyond it in one temporary file."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
 import weakref
+from array import array
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
+Bytes: TypeAlias = npt.NDArray[np.uint8]
 
-
-class _Span(NamedTuple):
-    """Where an array lies in the file."""
-
-    start: int
-    shape: tuple[int, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return 4 * int(np.prod(self.shape, dtype=np.int64))
+_NOT_THERE = -1
 
 
 class _SpillFile:
-    """A nameless file that arrays are appended to; it is gone when it is closed."""
+    """A nameless file that bytes are appended to; it is gone when it is closed."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(prefix="napari-sam2-")  # noqa: SIM115 - outlives this call
         self.close = weakref.finalize(self, self._file.close)
         self.size = 0
 
-    def append(self, array: FloatArray) -> _Span:
-        span = _Span(self.size, array.shape)
-        self._file.seek(span.start)
-        self._file.write(np.ascontiguousarray(array, dtype=np.float32).tobytes())
-        # Now rather than at some later write: a full disk has to be told while the array is still in memory.
+    def append(self, data: Bytes) -> int:
+        """Write at the end; return where that was."""
+        start = self.size
+        self._file.seek(start)
+        self._file.write(data.data)
+        # Now rather than at some later write: a full disk has to be told while the data are still in memory.
         self._file.flush()
-        self.size += span.nbytes
-        return span
+        self.size += data.nbytes
+        return start
 
-    def read(self, span: _Span) -> FloatArray:
-        self._file.seek(span.start)
-        data = self._file.read(span.nbytes)
-        if len(data) != span.nbytes:
-            raise OSError(f"the temporary file gave {len(data)} of {span.nbytes} bytes")
-        return np.frombuffer(data, dtype=np.float32).reshape(span.shape)
+    def read(self, start: int, nbytes: int) -> Bytes:
+        self._file.seek(start)
+        data = self._file.read(nbytes)
+        if len(data) != nbytes:
+            raise OSError(f"the temporary file gave {len(data)} of {nbytes} bytes")
+        return np.frombuffer(data, dtype=np.uint8)
 
 
-class LogitStore:
-    """Float32 arrays by key; the oldest move to a temporary file when memory holds more than `budget` bytes.
+class SpillStore:
+    """Bytes by key; the oldest move to a temporary file when memory holds more than `budget` bytes.
 
     The file is made when it is first needed. It is written anew when more than half of it (and more than
-    `budget`) belongs to arrays that were dropped, so that it stays within a factor of what is kept. Any
+    `budget`) belongs to what was dropped, so that it stays within a factor of what is kept. Any
     thread may call.
 
     Parameters
@@ -65,20 +58,21 @@ class LogitStore:
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
-        self._memory: OrderedDict[int, FloatArray] = OrderedDict()
-        self._spans: dict[int, _Span] = {}
+        self._memory: OrderedDict[int, Bytes] = OrderedDict()
+        # By key, which count up: of many small pieces, objects that tell where they lie would take more.
+        self._starts, self._sizes = array("q"), array("q")
         self._file: _SpillFile | None = None
         self._bytes_in_memory = 0
         self._bytes_live = 0
-        self._next = 0
+        self._pieces_live = 0
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
-        return len(self._memory) + len(self._spans)
+        return len(self._memory) + self._pieces_live
 
     @property
     def bytes_in_memory(self) -> int:
-        """Bytes of the arrays held in memory."""
+        """Bytes of the data held in memory."""
         return self._bytes_in_memory
 
     @property
@@ -86,31 +80,35 @@ class LogitStore:
         """Size of the temporary file."""
         return self._file.size if self._file else 0
 
-    def put(self, array: FloatArray) -> int:
-        """Keep `array` (itself, not a copy) and return its key; OSError if the disk is full."""
+    def put(self, data: Bytes) -> int:
+        """Keep `data`, (n,) uint8, itself and not a copy, and return its key; OSError if the disk is full."""
         with self._lock:
-            while self._memory and self._bytes_in_memory + array.nbytes > self._budget:
+            while self._memory and self._bytes_in_memory + data.nbytes > self._budget:
                 self._spill(next(iter(self._memory)))
-            key = self._next
-            self._next += 1
-            self._memory[key] = array
-            self._bytes_in_memory += array.nbytes
+            key = len(self._starts)
+            self._starts.append(_NOT_THERE)
+            self._sizes.append(data.nbytes)
+            self._memory[key] = data
+            self._bytes_in_memory += data.nbytes
             return key
 
-    def get(self, key: int) -> FloatArray:
-        """Return the array of `key`; KeyError if there is none."""
+    def get(self, key: int) -> Bytes:
+        """Return the data of `key`; KeyError if there are none."""
         with self._lock:
             if self._file is None or key in self._memory:
                 return self._memory[key]
-            return self._file.read(self._spans[key])
+            return self._file.read(self._start(key), self._sizes[key])
 
     def drop(self, key: int) -> None:
-        """Forget the array of `key`; KeyError if there is none."""
+        """Forget the data of `key`; KeyError if there are none."""
         with self._lock:
             if key in self._memory:
                 self._bytes_in_memory -= self._memory.pop(key).nbytes
                 return
-            self._bytes_live -= self._spans.pop(key).nbytes
+            self._start(key)
+            self._starts[key] = _NOT_THERE
+            self._bytes_live -= self._sizes[key]
+            self._pieces_live -= 1
             dead = self.bytes_on_disk - self._bytes_live
             if dead > max(self.bytes_on_disk // 2, self._budget):
                 self._compact()
@@ -119,26 +117,35 @@ class LogitStore:
         """Forget everything and delete the file."""
         with self._lock:
             self._memory.clear()
-            self._spans.clear()
-            self._bytes_in_memory = self._bytes_live = 0
+            self._starts = array("q", [_NOT_THERE]) * len(self._starts)
+            self._bytes_in_memory = self._bytes_live = self._pieces_live = 0
             if self._file is not None:
                 self._file.close()
                 self._file = None
 
+    def _start(self, key: int) -> int:
+        start = self._starts[key] if 0 <= key < len(self._starts) else _NOT_THERE
+        if start == _NOT_THERE:
+            raise KeyError(key)
+        return start
+
     def _spill(self, key: int) -> None:
-        array = self._memory[key]
+        data = self._memory[key]
         if self._file is None:
             self._file = _SpillFile()
-        self._spans[key] = self._file.append(array)
-        self._bytes_live += array.nbytes
+        self._starts[key] = self._file.append(data)
+        self._bytes_live += data.nbytes
+        self._pieces_live += 1
         del self._memory[key]
-        self._bytes_in_memory -= array.nbytes
+        self._bytes_in_memory -= data.nbytes
 
     def _compact(self) -> None:
         """Copy what is kept to a new file, then let go of the old one."""
         if self._file is None:
             return
-        fresh = _SpillFile()
-        self._spans = {key: fresh.append(self._file.read(span)) for key, span in self._spans.items()}
+        fresh, starts = _SpillFile(), array("q", self._starts)
+        for key, start in enumerate(self._starts):
+            if start != _NOT_THERE:
+                starts[key] = fresh.append(self._file.read(start, self._sizes[key]))
         self._file.close()
-        self._file = fresh
+        self._file, self._starts = fresh, starts

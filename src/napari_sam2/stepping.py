@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_sam2._model.results import ImageFeatures, Prediction, Recall
 from napari_sam2._model.sam2 import suppress_overlaps
 from napari_sam2.frame_result import FrameResult
+from napari_sam2.grouping import Groups
 from napari_sam2.memory import MemoryBank, MemoryRules, MemorySelection
 from napari_sam2.placement import Box, PlacedLogits
 
@@ -120,12 +121,12 @@ def step_objects(
     list of Outcome
         In the order of `banks`.
     """
-    seen = [features] * len(banks)
+    seen, groups = [features] * len(banks), Groups(group_size, model.runtime.device)
     predictions: dict[int, Prediction] = {}
-    for answers in predict_groups(model, seen, frame, banks, reverse=reverse, group_size=group_size):
+    for answers in predict_groups(model, seen, frame, banks, reverse=reverse, groups=groups):
         predictions.update(answers)
     ordered = [predictions[i] for i in range(len(banks))]
-    return [o for part in remember_groups(model, seen, ordered, group_size) for o in part]
+    return [o for part in remember_groups(model, seen, ordered, groups) for o in part]
 
 
 def predict_groups(
@@ -135,7 +136,7 @@ def predict_groups(
     banks: Sequence[Bank],
     *,
     reverse: bool,
-    group_size: int,
+    groups: Groups,
 ) -> Iterator[dict[int, Prediction]]:
     """Predict as `step_objects` does, each object from features of its own, one group after the other.
 
@@ -145,18 +146,20 @@ def predict_groups(
         Answers of a group, by index into `banks`.
     """
     selections = [bank.select(frame, reverse) for bank in banks]
-    groups: dict[_Layout, list[int]] = {}
+    alike: dict[_Layout, list[int]] = {}
     for index, selection in enumerate(selections):
         layout = _layout(selection, features[index].embedding.shape[-1])
-        groups.setdefault(layout, []).append(index)
-    for indices in groups.values():
-        for start in range(0, len(indices), group_size):
-            part = indices[start : start + group_size]
-            recall = _gather([banks[i] for i in part], [selections[i] for i in part])
-            # No context is held across a yield: it would rule whoever listens as well.
-            with torch.inference_mode(), model.runtime.autocast():
-                answer = model.step(_stack([features[i] for i in part]), recall)
-            yield {i: _row(answer, row) for row, i in enumerate(part)}
+        alike.setdefault(layout, []).append(index)
+
+    def predict(part: Sequence[int]) -> dict[int, Prediction]:
+        recall = _gather([banks[i] for i in part], [selections[i] for i in part])
+        # No context is held across a yield: it would rule whoever listens as well.
+        with torch.inference_mode(), model.runtime.autocast():
+            answer = model.step(_stack([features[i] for i in part]), recall)
+        return {i: _row(answer, row) for row, i in enumerate(part)}
+
+    for indices in alike.values():
+        yield from groups.run(indices, predict)
 
 
 def _stack(features: Sequence[ImageFeatures]) -> ImageFeatures:
@@ -278,7 +281,7 @@ def _row(prediction: Prediction, row: int) -> Prediction:
 
 
 def remember_groups(
-    model: Sam2, features: Sequence[ImageFeatures], predictions: Sequence[Prediction], group_size: int
+    model: Sam2, features: Sequence[ImageFeatures], predictions: Sequence[Prediction], groups: Groups
 ) -> Iterator[list[Outcome]]:
     """Encode memories of tracked objects, none in image mode, one group after the other.
 
@@ -291,15 +294,17 @@ def remember_groups(
         yield [Outcome(prediction, None) for prediction in predictions]
         return
     masks = _memory_masks(model, features, predictions)
-    for start, stop in _stretches([mask.shape[-1] for mask in masks], group_size):
-        part = predictions[start:stop]
-        large = torch.cat(masks[start:stop])
-        object_logits = torch.cat([p.object_logits for p in part])
+
+    def remember(part: Sequence[int]) -> list[Outcome]:
+        large = torch.cat([masks[i] for i in part])
+        object_logits = torch.cat([predictions[i].object_logits for i in part])
         with torch.inference_mode(), model.runtime.autocast():
-            memory = model.encode_memory(
-                _stack(features[start:stop]), large, object_logits, binarize=False
-            ).to(_MEMORY_DTYPE)
-        yield [Outcome(prediction, memory[i : i + 1]) for i, prediction in enumerate(part)]
+            seen = _stack([features[i] for i in part])
+            memory = model.encode_memory(seen, large, object_logits, binarize=False).to(_MEMORY_DTYPE)
+        return [Outcome(predictions[i], memory[row : row + 1]) for row, i in enumerate(part)]
+
+    for stretch in _stretches([mask.shape[-1] for mask in masks]):
+        yield from groups.run(stretch, remember)
 
 
 def _memory_masks(
@@ -320,10 +325,10 @@ def _memory_masks(
         return masks
 
 
-def _stretches(values: Sequence[int], longest: int) -> Iterator[tuple[int, int]]:
-    """Cut a sequence into stretches of equal values, none longer than `longest`."""
+def _stretches(values: Sequence[int]) -> Iterator[range]:
+    """Cut a sequence into stretches of equal values."""
     start = 0
     for index in range(1, len(values) + 1):
-        if index == len(values) or values[index] != values[start] or index - start == longest:
-            yield start, index
+        if index == len(values) or values[index] != values[start]:
+            yield range(start, index)
             start = index

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.memory import MemoryRules
     from napari_sam2.stepping import Bank, Row
+    from napari_sam2.tracked_memories import TrackedMemories
     from napari_sam2.window import Windows
 
 
@@ -39,6 +40,8 @@ class Sweeps:
         Takes passes from one frame to the next.
     windows : Windows
         What they look at.
+    memories : TrackedMemories
+        What passes remembered of frames that they have left.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Sweeps:
         confirmed: ConfirmedFrames,
         advance: Advance,
         windows: Windows,
+        memories: TrackedMemories,
     ) -> None:
         self._rules = rules
         self._num_frames, self._frame_shape = shape[0], shape[1:]
@@ -56,6 +60,7 @@ class Sweeps:
         self._confirmed = confirmed
         self._advance = advance
         self._windows = windows
+        self._memories = memories
         self._tracks: dict[tuple[int, PassKey], Track] = {}
 
     def run(self, jobs: Sequence[Job]) -> Iterator[FrameResult | None]:
@@ -83,11 +88,22 @@ class Sweeps:
             if owner == obj and not key.reverse and key.anchors == tuple(anchors)
         ]
 
-    def held_or_new(self, obj: int, key: PassKey) -> Track:
-        """Return a pass that is held, or one of this key that has only its confirmed frames."""
+    def standing_at(self, obj: int, key: PassKey, frame: int) -> Track:
+        """Return a pass with what it remembered when it stood at a frame, as far as that is still kept."""
         held = self._tracks.get((obj, key))
+        if held is not None and held.front == frame:
+            return held
         last = key.first + (1 if key.reverse else -1)
-        return held or self._begin(Job(obj, Pass(key.first, last, key.reverse, key.anchors)), None)
+        track = self._begin(Job(obj, Pass(key.first, last, key.reverse, key.anchors)), None)
+        track.window = self._memories.window(obj, key, frame) or track.window
+        reach = self._rules.reach(self._num_frames)
+        behind = range(frame + 1, frame + 1 + reach) if key.reverse else range(frame - reach, frame)
+        self._memories.recall(track, key, behind)
+        if key.seed is not None:
+            forward = PassKey(key.seed.first, reverse=False, anchors=key.anchors)
+            seeds = range(key.first + 1, key.seed.last + 1)
+            self._memories.recall(track, forward, [each for each in behind if each in seeds])
+        return track
 
     def _missing_seeds(self, jobs: Sequence[Job]) -> list[Job]:
         """Forward passes that must be made, or made on, before these backward ones can attend to them."""

@@ -9,11 +9,15 @@ from napari_sam2.advancing import Advance
 from napari_sam2.aiming import Aim
 from napari_sam2.conditioning import Base, whole_grid
 from napari_sam2.confirmed import ConfirmedFrames
+from napari_sam2.feature_store import FeatureStore
 from napari_sam2.features import FeatureCache
+from napari_sam2.grouping import Groups
+from napari_sam2.keeping import Keeping
 from napari_sam2.passes import Anchor, Seed, plan_gaps, plan_sweep
 from napari_sam2.placement import Box, PlacedLogits
 from napari_sam2.stepping import gather_rows, memory_rules
 from napari_sam2.sweeping import Sweeps
+from napari_sam2.tracked_memories import TrackedMemories
 from napari_sam2.tracker_state import Job
 from napari_sam2.window import WindowRules, Windows
 
@@ -44,10 +48,10 @@ class Tracker:
     group_size : int, optional
         Objects that go through the network at once; by default what suits the device. Answers do not
         depend on it.
-    features : FeatureCache, optional
-        Image features to share; by default a cache of its own.
     windows : WindowRules, optional
         Whether and how windows follow objects; by default the whole frame is looked at.
+    keeping : Keeping, optional
+        How much is kept, and where.
     """
 
     def __init__(
@@ -57,25 +61,25 @@ class Tracker:
         shape: tuple[int, int, int],
         *,
         group_size: int | None = None,
-        features: FeatureCache | None = None,
         windows: WindowRules | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self.model = model
         self.rules = memory_rules(model)
         self.windows = Windows(windows or WindowRules(), (shape[1], shape[2]), model.config.image_size)
-        self.features = features or FeatureCache(model, frames, windows=self.windows)
+        groups = Groups(group_size or model.runtime.group_size, model.runtime.device)
+        keeping = keeping or Keeping()
+        self.features = _cache(model, frames, self.windows, groups, keeping)
         self._num_frames, self._frame_shape = shape[0], shape[1:]
         self._aim = Aim(model, self.features, self.windows)
         self._confirmed = ConfirmedFrames(model, self.features, self._aim)
+        memories = TrackedMemories(keeping.memories)
         self._advance = Advance(
-            model,
-            self.features,
-            self.windows,
-            self._aim,
-            self._confirmed,
-            group_size or model.runtime.group_size,
+            model, self.features, self.windows, self._aim, self._confirmed, groups, memories
         )
-        self._sweeps = Sweeps(self.rules, shape, self.features, self._confirmed, self._advance, self.windows)
+        self._sweeps = Sweeps(
+            self.rules, shape, self.features, self._confirmed, self._advance, self.windows, memories
+        )
 
     def prompt(
         self, obj: int, frame: int, prompts: FramePrompts, *, revision: int = 0, base: Base | None = None
@@ -135,8 +139,8 @@ class Tracker:
     def base_of(self, obj: int, frame: int, placed: PlacedLogits | None, origin: PassKey) -> Base | None:
         """Return what a first correction of a tracked frame sets out from.
 
-        The features are conditioned on the memories that are still held: those of the pass if it stands at
-        this frame, else those of its confirmed frames alone.
+        The features are conditioned as they were when the pass stood at this frame, as far as its memories
+        are still kept; those of its confirmed frames always are.
 
         Parameters
         ----------
@@ -152,7 +156,7 @@ class Tracker:
         Base or None
             None if no confirmed frame of the pass is left.
         """
-        track = self._sweeps.held_or_new(obj, origin)
+        track = self._sweeps.standing_at(obj, origin, frame)
         if not track.bank.conditioning:
             return None
         window = self._window_of(placed, track)
@@ -181,7 +185,7 @@ class Tracker:
             Frames that may be computed.
         """
         if direction == "both":
-            reach = self._reach()
+            reach = self.rules.reach(self._num_frames)
             return tuple(
                 Job(obj, planned)
                 for obj in objects
@@ -211,17 +215,13 @@ class Tracker:
     def _attend_forward(self, job: Job) -> Job:
         """Let a backward sweep attend to the forward one that was made before it, as the reference does."""
         for track in self._sweeps.forward_tracks(job.obj, job.planned.anchors):
-            last = min(job.planned.first + self._reach(), -1 if track.front is None else track.front)
+            last = min(
+                job.planned.first + self.rules.reach(self._num_frames),
+                -1 if track.front is None else track.front,
+            )
             if last > job.planned.first:
                 return replace(job, planned=replace(job.planned, seed=Seed(track.planned.first, last)))
         return job
-
-    def _reach(self) -> int:
-        """Return how many frames behind itself a frame can attend to."""
-        if self.rules.frames == 0:
-            return 0
-        spatial = self.rules.stride * max(self.rules.frames - 1, 0)
-        return max(spatial, self.rules.pointer_reach(self._num_frames) if self.rules.use_pointers else 0)
 
     def track(self, jobs: Sequence[Job]) -> Iterator[FrameResult]:
         """Carry out passes, forward ones first, frame by frame with all objects of a frame together.
@@ -258,3 +258,18 @@ class Tracker:
     def held(self) -> dict[tuple[int, PassKey], Track]:
         """Passes with their memories, by object and pass; one that is put in goes on where it stands."""
         return self._sweeps.held
+
+
+def _cache(
+    model: Sam2, frames: FrameSource, windows: Windows, groups: Groups, keeping: Keeping
+) -> FeatureCache:
+    folder = keeping.feature_folder
+    return FeatureCache(
+        model,
+        frames,
+        keeping.features,
+        windows=windows,
+        most_frames=keeping.most_frames,
+        store=None if folder is None else FeatureStore(folder, model, limit=keeping.feature_bytes),
+        groups=groups,
+    )

@@ -101,6 +101,18 @@ def correction_at(frame: int, prompts: FramePrompts = CLICK) -> Case:
     return run
 
 
+def late_correction_at(frame: int, prompts: FramePrompts = CLICK) -> Case:
+    """Correct a frame that the pass has long left."""
+
+    def run(session: Session) -> None:
+        session.prompt(0, BOX)
+        session.track()
+        session.prompt(frame, prompts)
+        session.track()
+
+    return run
+
+
 CASES: dict[str, Case] = {
     "click": forward_from(CLICK),
     "clicks": forward_from(CLICKS),
@@ -116,6 +128,9 @@ CASES: dict[str, Case] = {
     "corrections at 3": correction_at(3, CLICKS),
     "mask correction at 3": correction_at(3, MASK),
     "correction at 8": correction_at(8),
+    "late correction at 1": late_correction_at(1),
+    "late correction at 6": late_correction_at(6),
+    "late corrections at 6": late_correction_at(6, CLICKS),
 }
 
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (

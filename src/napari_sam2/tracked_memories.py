@@ -1,0 +1,141 @@
+"""Memories of tracked frames, kept after their pass has gone on, for corrections that come late."""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_sam2.spill import SpillStore
+from napari_sam2.stepping import Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torch import Tensor
+
+    from napari_sam2.passes import PassKey
+    from napari_sam2.placement import Box
+    from napari_sam2.stepping import Outcome
+    from napari_sam2.tracker_state import Track
+
+_IN_MEMORY = 32 * 2**20
+"""Bytes that are not written to the temporary file."""
+
+
+class _Place(NamedTuple):
+    """Whose memory of which frame, and the pass that made it."""
+
+    obj: int
+    key: PassKey
+    frame: int
+
+
+class _Layout(NamedTuple):
+    """Types and shapes of the tensors that are put together."""
+
+    dtypes: tuple[torch.dtype, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+
+class _Kept(NamedTuple):
+    """Where a memory lies: spatial memory and pointer, and what they were made from where windows move."""
+
+    store_key: int
+    layout: _Layout
+    nbytes: int
+    window: Box
+
+
+class TrackedMemories:
+    """What passes remembered of each frame; the oldest is let go beyond a limit.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes to keep, most of them in a temporary file; 0 keeps none.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._store = SpillStore(min(limit, _IN_MEMORY))
+        self._kept: OrderedDict[_Place, _Kept] = OrderedDict()
+        self._nbytes = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are kept, in memory and in the file."""
+        return self._nbytes
+
+    def note(self, track: Track, frame: int, outcome: Outcome) -> None:
+        """Keep what a track has just remembered of a frame.
+
+        Where the disk is full, that is said, and nothing is kept any more.
+        """
+        if self._limit == 0 or outcome.memory is None:
+            return
+        trace = track.traces.get(frame)
+        tensors = [outcome.memory, outcome.prediction.pointer]
+        tensors += [] if trace is None else [trace.low_res, trace.object_logits]
+        try:
+            self._put(_Place(track.obj, track.planned.key, frame), tensors, track.window)
+        except OSError as error:
+            self._limit = 0
+            self._forget(list(self._kept))
+            self._store.close()
+            warnings.warn(
+                f"memories of tracked frames are not kept any more ({error}): corrections that come late set "
+                "out from the confirmed frames alone",
+                stacklevel=2,
+            )
+
+    def recall(self, track: Track, key: PassKey, frames: Iterable[int]) -> None:
+        """Put what a pass remembered of these frames into a track, as far as it is still kept."""
+        for frame in frames:
+            kept = self._kept.get(_Place(track.obj, key, frame))
+            if kept is None or frame in track.bank.conditioning:
+                continue
+            memory, pointer, *rest = _unpacked(self._store.get(kept.store_key), kept.layout)
+            track.bank.add_tracked(frame, memory, pointer)
+            if rest:
+                low_res, object_logits = rest
+                track.note(frame, Trace(low_res, object_logits, kept.window, binarize=False), kept.window)
+
+    def window(self, obj: int, key: PassKey, frame: int) -> Box | None:
+        """Tell where a pass looked on a frame; None if that is not kept any more."""
+        kept = self._kept.get(_Place(obj, key, frame))
+        return None if kept is None else kept.window
+
+    def _put(self, place: _Place, tensors: Sequence[Tensor], window: Box) -> None:
+        self._forget([place] if place in self._kept else [])
+        packed = np.concatenate([_bytes(each) for each in tensors])
+        layout = _Layout(tuple(each.dtype for each in tensors), tuple(tuple(each.shape) for each in tensors))
+        self._kept[place] = _Kept(self._store.put(packed), layout, packed.nbytes, window)
+        self._nbytes += packed.nbytes
+        while self._nbytes > self._limit:
+            self._forget([next(iter(self._kept))])
+
+    def _forget(self, places: Sequence[_Place]) -> None:
+        for place in places:
+            kept = self._kept.pop(place)
+            self._store.drop(kept.store_key)
+            self._nbytes -= kept.nbytes
+
+
+def _bytes(tensor: Tensor) -> npt.NDArray[np.uint8]:
+    flat: npt.NDArray[np.uint8] = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return flat
+
+
+def _unpacked(packed: npt.NDArray[np.uint8], layout: _Layout) -> list[Tensor]:
+    tensors, at = [], 0
+    for dtype, shape in zip(*layout, strict=True):
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        # Copied: the bytes of a file may not be written to, and begin anywhere.
+        tensors.append(torch.from_numpy(packed[at : at + size].copy()).view(dtype).reshape(shape))
+        at += size
+    return tensors
