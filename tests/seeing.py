@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from napari_sam2._model.pixels import IMAGE_MEAN, IMAGE_STD
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall
-from napari_sam2._model.sam2 import IMAGE_MEAN, IMAGE_STD
 from napari_sam2.device import Runtime
 from tests._model.small import SMALL_CONFIG
 

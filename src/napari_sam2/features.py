@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from napari_sam2._model.sam2 import prepare
+from napari_sam2._model.pixels import prepare
 from napari_sam2.grouping import Groups
 from napari_sam2.keeping import Keeping
 from napari_sam2.placement import Box

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from napari_sam2 import stepping
-from napari_sam2._model.sam2 import normalise
+from napari_sam2._model.pixels import normalise
 from napari_sam2.features import resize_frame
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.tracker import Tracker

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from napari_sam2._model.config import RELEASED_CONFIGS
+from napari_sam2._model.pixels import normalise
 from napari_sam2._model.results import ImageFeatures, Points
-from napari_sam2._model.sam2 import Sam2, normalise
+from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import build_model
 from tests._model.golden import SHARED, load_recipe, manifest, needs_shared
 

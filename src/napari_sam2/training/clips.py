@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from napari_sam2._model.pixels import prepare
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall
-from napari_sam2._model.sam2 import Sam2, prepare
+from napari_sam2._model.sam2 import Sam2
 from napari_sam2.training.clicks import Targets, boxes, corrective_clicks, first_clicks, join
 
 if TYPE_CHECKING:

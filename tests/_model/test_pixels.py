@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2._model.config import NANO_CONFIG, RELEASED_CONFIGS
-from napari_sam2._model.sam2 import expose, normalise, prepare
+from napari_sam2._model.pixels import expose, normalise, prepare
 
 
 def ramp(low: float, high: float, side: int = 64) -> torch.Tensor:
