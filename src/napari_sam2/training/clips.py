@@ -10,10 +10,10 @@ from torch import Tensor
 
 from napari_sam2._model.pixels import prepare
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall
-from napari_sam2._model.sam2 import Sam2
 from napari_sam2.training.clicks import Targets, boxes, corrective_clicks, first_clicks, join
 
 if TYPE_CHECKING:
+    from napari_sam2._model.sam2 import Sam2
     from napari_sam2.training.draws import Draws
 
 PromptKind = Literal["click", "box", "mask"]
