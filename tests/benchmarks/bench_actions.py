@@ -3,11 +3,11 @@
     python -m tests.benchmarks.bench_actions
     python -m tests.benchmarks.bench_actions --nuclei 20 --model sam2.1-tiny
 
-A session is driven as a person would drive the dock, on a made-up stack with truth. An action is a click on the
-image, a move of the slider, a click in the review strip (which goes to a frame and makes its object active),
-the tick of *Each click is a new object*, or a press of *Propagate*. Objects are clicked on few slices, one after
-the other. Then the worst frame of each object that is not good enough is corrected by a click, again and again;
-with *Live*, which is on with nano, what changes with it is tracked by itself.
+A session is driven as a person would drive the dock, on a made-up stack with truth. An action is a click
+on the image, a move of the slider, a click in the review strip (it goes to a frame and activates its
+object), the tick of *Each click is a new object*, or a press of *Propagate*. Objects are clicked on few
+slices, one after the other. Then the worst frame of each object that is not good enough is corrected by
+a click, again and again; with *Live*, which is on with nano, what changes with it is tracked by itself.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def begin(session: Session, truth: NDArray[np.uint16], done: Actions) -> None:
 
 
 def correct(session: Session, truth: NDArray[np.uint16], obj: int, frame: int) -> bool:
-    """Click on what mends a frame most, and track what changes with it; False if nothing can be said there."""
+    """Click on what mends a frame most, and track what changes with it; False if nothing is wrong there."""
     click = correction_click(truth[frame] == obj, session.labels[frame] == obj)
     if click is None:
         return False
