@@ -105,12 +105,12 @@ def test_what_is_undone_is_said(bench: Dock) -> None:
     bench.layers.labels.data[MIDDLE + 1, 2:5, 2:5] = 3
     bench.layers.labels.refresh()
     bench.wait()
-    label = f"Paint object 3 on frame {MIDDLE + 1}"
+    label = f"Paint (object 3, frame {MIDDLE + 1})"
     until(lambda: bench.state.progress.undo_label == label)
     undo.emit()
     bench.wait()
     assert bench.viewer.status == f"Undone: {label}"
-    assert bench.state.progress.undo_label == f"Prompt object 3 on frame {MIDDLE}"
+    assert bench.state.progress.undo_label == f"Prompt (object 3, frame {MIDDLE})"
     redo.emit()
     bench.wait()
     assert bench.viewer.status == f"Done again: {label}"

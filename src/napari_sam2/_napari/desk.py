@@ -245,8 +245,8 @@ class Desk:
         """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel."""
         session, began = self.opened, time.perf_counter()
         is_ready = session.is_ready(key.frame)
-        verb = "Take back prompts of" if prompts.is_empty else "Prompt"
-        with session.grouped(f"{verb} object {key.obj} on frame {key.frame}"):
+        verb = "Remove prompts" if prompts.is_empty else "Prompt"
+        with session.grouped(f"{verb} (object {key.obj}, frame {key.frame})"):
             result = say(session, key, prompts)
         if is_ready and len(prompts.points) == 1:
             self._note_pace(began)
@@ -373,7 +373,7 @@ def _painting(strokes: Sequence[Stroke]) -> str:
     objects = {stroke.obj for stroke in strokes}
     frames = {stroke.frame for stroke in strokes}
     what = f"object {objects.pop()}" if len(objects) == 1 else f"{len(objects)} objects"
-    return f"Paint {what} on " + (f"frame {frames.pop()}" if len(frames) == 1 else f"{len(frames)} frames")
+    return f"Paint ({what}, " + (f"frame {frames.pop()})" if len(frames) == 1 else f"{len(frames)} frames)")
 
 
 def with_candidate(prompts: FramePrompts, candidate: int) -> FramePrompts:
