@@ -39,7 +39,7 @@ class Hand:
         """Where a world position is on the canvas."""
         shown = np.asarray(world, float)[list(self.viewer.dims.displayed)][::-1]
         view = self._canvas.view
-        mapped = (view.transform * view.scene.transform).map([*shown, 0, 1][:4])
+        mapped = (view.transform * view.scene.transform).map([*shown, *[0] * (3 - len(shown)), 1])
         return QPoint(round(float(mapped[0] / mapped[3])), round(float(mapped[1] / mapped[3])))
 
     def _send(self, kind: Any, at: QPoint, button: Any, buttons: Any, keys: Any) -> None:

@@ -99,6 +99,23 @@ def test_what_concerns_the_active_object(bench: Dock) -> None:
     assert [row.parent for row in bench.state.objects.rows if row.obj > 2] == [2, 2]
 
 
+def test_what_is_undone_is_said(bench: Dock) -> None:
+    undo, redo = bench.view.progress.undo_requested, bench.view.progress.redo_requested
+    bench.prompt(3, MIDDLE, 8, 10)
+    bench.layers.labels.data[MIDDLE + 1, 2:5, 2:5] = 3
+    bench.layers.labels.refresh()
+    bench.wait()
+    label = f"Paint (object 3, frame {MIDDLE + 1})"
+    until(lambda: bench.state.progress.undo_label == label)
+    undo.emit()
+    bench.wait()
+    assert bench.viewer.status == f"Undone: {label}"
+    assert bench.state.progress.undo_label == f"Prompt (object 3, frame {MIDDLE})"
+    redo.emit()
+    bench.wait()
+    assert bench.viewer.status == f"Done again: {label}"
+
+
 def test_undo_and_redo(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     one = bench.labels.copy()

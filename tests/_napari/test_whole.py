@@ -183,6 +183,21 @@ def test_no_dot_is_drawn_where_there_are_no_points(clean: napari.Viewer, docked:
         assert white() == 0
 
 
+def test_a_double_click_in_the_volume_makes_an_object_active(clean: napari.Viewer, docked: Docked) -> None:
+    image = add_frames(clean, scale=(3, 1, 1))
+    with docked(clean) as dock:
+        work = Work(dock, image)
+        work.click(Y, X)
+        work.propagate()
+        work.hand.key(Qt.Key.Key_N)
+        assert dock.state.objects.active == 2
+        clean.dims.ndisplay = 3
+        clean.reset_view()
+        dock.wait()
+        work.hand.double_click(work.world(MIDDLE, Y, X))
+        assert dock.state.objects.active == 1
+
+
 def test_the_first_image_of_a_viewer_is_shown_whole(clean: napari.Viewer, docked: Docked) -> None:
     with docked(clean) as dock:
         image = add_frames(clean, scale=(3, 2, 2), translate=(0, 500, 500))

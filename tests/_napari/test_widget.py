@@ -79,6 +79,7 @@ def test_the_first_click_on_an_image_that_comes_after_the_dock(
     dock = Dock(viewer, fake_model)
     viewer.window.add_dock_widget(dock.widget, name="SAM 2")
     dock.wait()
+    viewer.add_labels(np.zeros((9, 24, 20), np.uint8))
     image = add_frames(viewer)
     settle(turns)
     assert viewer.layers.selection.active is dock.layers.points
@@ -87,6 +88,8 @@ def test_the_first_click_on_an_image_that_comes_after_the_dock(
     dock.wait()
     assert dock.labels[frame, 8, 10] == 1
     assert dock.state.tools.tool is Tool.POINT
+    listed = viewer.window._qt_viewer.layers.selectionModel().selectedIndexes()
+    assert [index.data() for index in listed] == ["cells points"]
     dock.controller.close()
 
 

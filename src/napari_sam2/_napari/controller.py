@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2._napari.controller_ahead import AheadControl
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.autosave import Autosave
+    from napari_sam2._napari.desk import Answer
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.settings import Settings
     from napari_sam2._napari.views.dock_view import DockView
@@ -227,14 +229,20 @@ class Controller:
         self.space.interrupted.emit()
         self.space.ask(
             lambda desk: desk.undo_prompt() if has_spread else desk.undo(),
-            lambda _: self.prompts.show(),
+            partial(self._stepped, "Undone"),
             label="Undoing",
         )
 
     def redo(self) -> None:
         """Do the step again that was taken back last."""
         self.space.interrupted.emit()
-        self.space.ask(lambda desk: desk.redo(), lambda _: self.prompts.show(), label="Redoing")
+        self.space.ask(lambda desk: desk.redo(), partial(self._stepped, "Done again"), label="Redoing")
+
+    def _stepped(self, verb: str, answer: Answer) -> None:
+        """Draw the prompts after a step back or forth, and say in the status bar what it was."""
+        self.prompts.show()
+        if answer.value:
+            self.space.viewer.status = f"{verb}: {answer.value}"
 
     def _answered(self, key: PromptKey) -> None:
         self.ahead.answered(key)

@@ -48,6 +48,7 @@ class ImageControl:
         self._problem = ""
         self._wires = Connections()
         self._image_wires = Connections()
+        self._select_again = Later(self._tell_selection)
         self._review_view = Later(self._follow_view, _REST, restart=True)
         layers = workspace.viewer.layers
         self._wires.connect(layers.events.inserted, self._say)
@@ -173,6 +174,13 @@ class ImageControl:
         active = self._space.viewer.layers.selection.active
         if type(active) is Image and not self._sequences.is_touched:
             self.choose(active)
+            self._select_again.ask()
+
+    def _tell_selection(self) -> None:
+        """Say again what is selected: napari's list hears of the image after the layers made for it."""
+        layers = self._space.viewer.layers
+        chosen = set(layers.selection)
+        layers.selection.events.changed(added=chosen, removed=set(layers) - chosen)
 
     def _say(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         self._space.changed.emit()
@@ -206,5 +214,6 @@ class ImageControl:
     def close(self) -> None:
         """Take back all connections and give the image up."""
         self._review_view.close()
+        self._select_again.close()
         self._wires.close()
         self.leave()

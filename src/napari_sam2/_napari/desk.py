@@ -206,7 +206,7 @@ class Desk:
         """Take back the last step, of which opening the session anew may be one."""
         if self.opened.undo_label == REBUILT and self._kept is not None:
             kept, self._kept = self._kept, None
-            return self._replace(kept)
+            return replace(self._replace(kept), value=REBUILT)
         return self.answer(value=self.opened.undo())
 
     def undo_prompt(self) -> Answer:
@@ -245,7 +245,9 @@ class Desk:
         """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel."""
         session, began = self.opened, time.perf_counter()
         is_ready = session.is_ready(key.frame)
-        result = say(session, key, prompts)
+        verb = "Remove prompts" if prompts.is_empty else "Prompt"
+        with session.grouped(f"{verb} (object {key.obj}, frame {key.frame})"):
+            result = say(session, key, prompts)
         if is_ready and len(prompts.points) == 1:
             self._note_pace(began)
         return self.answer(result)
@@ -271,7 +273,7 @@ class Desk:
         """
         session = self.opened
         refused = {stroke.obj for stroke in strokes if self._is_locked(stroke.obj, stroke.frame)}
-        with session.grouped("Paint"):
+        with session.grouped(_painting(strokes)):
             for stroke in strokes:
                 if stroke.obj not in refused and self._is_told(stroke):
                     session.paint(stroke.obj, stroke.frame, stroke.mask)
@@ -364,6 +366,14 @@ class Desk:
             session.apply(replace(result, run=run))
             yield Answer(session.take_changes(), self._picture() if self._is_due else None, result)
         return run
+
+
+def _painting(strokes: Sequence[Stroke]) -> str:
+    """Name what was painted, for undo."""
+    objects = {stroke.obj for stroke in strokes}
+    frames = {stroke.frame for stroke in strokes}
+    what = f"object {objects.pop()}" if len(objects) == 1 else f"{len(objects)} objects"
+    return f"Paint ({what}, " + (f"frame {frames.pop()})" if len(frames) == 1 else f"{len(frames)} frames)")
 
 
 def with_candidate(prompts: FramePrompts, candidate: int) -> FramePrompts:

@@ -87,9 +87,9 @@ def test_nothing_to_propagate_is_disabled(panel: ProgressPanel) -> None:
 def test_undo_and_redo_say_what(panel: ProgressPanel, qtbot: QtBot) -> None:
     assert not panel._undo.isEnabled()
     assert panel._undo.toolTip() == "There is nothing to undo. (Ctrl+Z)"
-    panel.show_state(replace(READY, can_undo=True, undo_label="point on frame 3", can_redo=True))
-    assert panel._undo.full_text() == "Undo: point on frame 3"
-    assert panel._undo.toolTip() == "Undo: point on frame 3. (Ctrl+Z)"
+    panel.show_state(replace(READY, can_undo=True, undo_label="Prompt (frame 3)", can_redo=True))
+    assert panel._undo.full_text() == "Undo: Prompt"
+    assert panel._undo.toolTip() == "Undo: Prompt (frame 3). (Ctrl+Z)"
     assert panel._redo.full_text() == "Redo"
     for button, signal in ((panel._undo, panel.undo_requested), (panel._redo, panel.redo_requested)):
         with qtbot.waitSignal(signal):

@@ -261,7 +261,7 @@ class ProgressPanel(QWidget):
     def _show_history(self, button: GlyphButton, verb: str, label: str, *, usable: bool) -> None:
         text = f"{verb}: {label}" if usable and label else verb
         button.setEnabled(usable)
-        button.set_full_text(text)
+        button.set_full_text(text.partition(" (")[0])  # there is no room for more
         button.setAccessibleName(text)
         tip = f"{text}." if usable else f"There is nothing to {verb.lower()}."
         button.setToolTip(with_key(tip, self._keys.get(verb.lower(), "")))
