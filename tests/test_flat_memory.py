@@ -85,11 +85,11 @@ def test_what_is_known_of_a_mask_takes_little(labels: StreamedLabels) -> None:
     """All that is allocated for a further frame, less the logits, which go to disk: no picture among it."""
     sizes = []
     tracemalloc.start()
-    for _, session in propagated(labels, (60, 120)):
+    for _, session in propagated(labels, (EARLY, LATE)):
         gc.collect()
         sizes.append(tracemalloc.get_traced_memory()[0] - session._state.labels._store.bytes_in_memory)
     tracemalloc.stop()
-    assert (sizes[1] - sizes[0]) / 60 / OBJECTS < 1200
+    assert (sizes[1] - sizes[0]) / (LATE - EARLY) / OBJECTS < 1200
 
 
 def test_labels_in_memory_keep_more_for_whoever_corrects_them() -> None:

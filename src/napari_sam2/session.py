@@ -130,10 +130,8 @@ class Session(SessionObjects):
 
         Parameters
         ----------
-        path : str or Path
-            What `io.open_image` opens.
-        model : Sam2
-            From `load_model`.
+        path, model
+            What `io.open_image` opens, and a network from `load_model`.
         series, level : int
             Which image of a file that has several, and its resolution; level 0 is the finest.
         labels : array, str or Path, optional
@@ -143,10 +141,8 @@ class Session(SessionObjects):
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            If there is no such file or it holds no images.
-        FileExistsError
-            If there is something where the label image shall be made.
+        FileNotFoundError, ValueError, FileExistsError
+            If there is no such file, it holds no images, or the label image is there already.
         """
         opened = io.open_image(path, series=series, level=level)
         geometry = io.label_geometry(opened, options.get("axis", 0))

@@ -93,9 +93,7 @@ def segment(
     finally:
         if streamed is not None:  # whatever has ended it, what was done is there
             tracked.labels.flush()
-    if save_session is not None:
-        tracked.save(save_session)
-    _write(tracked, output, streamed)
+    _write(tracked, output, streamed, save_session)
     _report(tracked, run, output)
     return INTERRUPTED if run.stopped else 0
 
@@ -134,13 +132,15 @@ def _streamed(output: Path) -> Path:
     return streamed
 
 
-def _write(tracked: Session, output: Path, streamed: Path | None) -> None:
-    """Write the labels, or give those that are written already their name."""
+def _write(tracked: Session, output: Path, streamed: Path | None, save_session: Path | None) -> None:
+    """Write labels and session; labels that are written already are given their name last."""
     from napari_sam2.io import finish_labels
 
     if streamed is None:
         tracked.export(output)
-    else:
+    if save_session is not None:
+        tracked.save(save_session)
+    if streamed is not None:
         finish_labels(streamed, output)
 
 
