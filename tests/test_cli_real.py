@@ -14,12 +14,16 @@ import pytest
 import tifffile
 import torch
 import zarr
+from yaozarrs import v05
+from yaozarrs.write.v05 import write_image
 
 from napari_sam2 import cli, samples
 from napari_sam2._cli import progress
 from napari_sam2._model.config import NANO_CONFIG
 from napari_sam2._model.sam2 import Sam2
-from napari_sam2._model.weights import save_model
+from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.session import Session
+from napari_sam2.volume import Volume
 
 FRAMES = 5
 
@@ -74,6 +78,90 @@ def _arrays(group: zarr.Group) -> Iterator[tuple[str, zarr.Array[Any]]]:
     for name, member in group.members(max_depth=None):
         if isinstance(member, zarr.Array):
             yield name, member
+
+
+def test_labels_on_disk_are_those_of_a_run_in_memory(
+    folder: Path, model: Path, sequence: samples.SampleSequence
+) -> None:
+    tifffile.imwrite("seeds.tif", sequence.labels[2])
+    given = ["--mask", "seeds.tif", "--mask-frame", "2", "--model", model]
+    assert run("segment", "cells.tif", "a.ome.zarr", *given) == 0
+    (folder / "b.unfinished.ome.zarr").mkdir()  # of a run that was killed
+    kept = ["--labels-on-disk", "--save-session", "b.sam2.json"]
+    assert run("segment", "cells.tif", "b.ome.zarr", *given, *kept) == 0
+    first, second = (np.asarray(zarr.open_array(f"{name}.ome.zarr/0", mode="r")) for name in "ab")
+    assert first.any()
+    np.testing.assert_array_equal(first, second)
+    assert not list(folder.glob("*unfinished*"))
+    assert (folder / "b.sam2.json").exists()
+
+
+def test_labels_on_disk_are_an_ome_zarr(
+    folder: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--click", "1:1,30,30", "--model", model, "--labels-on-disk"]
+    assert run("segment", "cells.tif", "labels.tif", *given) == 2
+    assert "has to end in .ome.zarr" in capsys.readouterr().err
+    assert run("segment", "cells.tif", "cells.zarr", *given) == 2
+    assert not list(folder.glob("*unfinished*"))
+
+
+def test_what_was_done_is_on_disk_when_a_run_breaks_off(
+    folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_frame = Volume.frame
+
+    def vanishing(volume: Volume, i: int) -> Any:
+        if i == 3:
+            raise FileNotFoundError("the disk was pulled out")
+        return read_frame(volume, i)
+
+    given = ["--mask", "seeds.tif", "--model", model, "--view", "frame", "--labels-on-disk"]
+    seeds = np.zeros((72, 80), np.uint8)
+    seeds[20:50, 20:50] = 1
+    tifffile.imwrite("seeds.tif", seeds)
+    with monkeypatch.context() as patch:
+        patch.setattr(Volume, "frame", vanishing)
+        assert run("segment", "cells.tif", "a.ome.zarr", *given) == 2
+    (left,) = folder.glob("*.ome.zarr")
+    assert left.name == "a.unfinished.ome.zarr"
+    assert np.asarray(zarr.open_array(left / "0", mode="r"))[0].any()
+    assert run("segment", "cells.tif", "a.ome.zarr", *given) == 0
+    assert [each.name for each in folder.glob("*.ome.zarr")] == ["a.ome.zarr"]
+
+
+def test_a_second_run_reads_the_features_of_the_first(
+    folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["--click", "1:1,30,30", "--model", model, "--feature-folder", "features"]
+    assert run("segment", "cells.tif", "a.tif", *given) == 0
+    monkeypatch.setattr(Sam2, "encode_image", None)
+    assert run("segment", "cells.zarr", "b.tif", *given) == 0
+    np.testing.assert_array_equal(tifffile.imread("a.tif"), tifffile.imread("b.tif"))
+
+
+def test_a_level_of_a_pyramid_and_the_session_of_it(
+    folder: Path, model: Path, sequence: samples.SampleSequence
+) -> None:
+    spec = v05.Image(multiscales=[_pyramid()])
+    levels = [sequence.images, np.ascontiguousarray(sequence.images[:, ::2, ::2])]
+    write_image("pyramid.ome.zarr", spec, levels, writer="zarr")
+    given = ["--click", "1:1,15,15", "--model", model, "--level", "1", "--save-session", "s.sam2.json"]
+    assert run("segment", "pyramid.ome.zarr", "labels.tif", *given) == 0
+    labels = tifffile.imread("labels.tif")
+    assert labels.shape == (FRAMES, 36, 40)
+    session = Session.load("s.sam2.json", model=load_model(model))
+    assert session.geometry.scale == (1.0, 1.0, 1.0)
+    assert session.volume.shape == labels.shape
+    assert run("segment", "pyramid.ome.zarr", "again.tif", "--session", "s.sam2.json", "--model", model) == 0
+    np.testing.assert_array_equal(tifffile.imread("again.tif"), labels)
+
+
+def _pyramid() -> v05.Multiscale:
+    axes: list[Any] = [v05.TimeAxis(name="t"), v05.SpaceAxis(name="y"), v05.SpaceAxis(name="x")]
+    steps = [v05.ScaleTransformation(scale=[1.0, size, size]) for size in (0.5, 1.0)]
+    datasets = [v05.Dataset(path=str(i), coordinateTransformations=[step]) for i, step in enumerate(steps)]
+    return v05.Multiscale(name="cells", axes=axes, datasets=datasets)
 
 
 def test_a_label_image_and_a_saved_session_give_the_same_labels(

@@ -116,20 +116,46 @@ class Session(SessionObjects):
         self._journal: SessionJournal | None = None
 
     @classmethod
-    def open(cls, path: str | Path, *, model: Sam2, **options: Any) -> Session:  # noqa: ANN401 - the class's
-        """Open images from a file or folder without reading them; options are those of the class.
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        model: Sam2,
+        series: int = 0,
+        level: int = 0,
+        labels: Any = None,  # noqa: ANN401 - numpy, zarr or a path
+        **options: Any,  # noqa: ANN401 - the class's
+    ) -> Session:
+        """Open images from a file or folder without reading them.
+
+        Parameters
+        ----------
+        path, model
+            What `io.open_image` opens, and a network from `load_model`.
+        series, level : int
+            Which image of a file that has several, and its resolution; level 0 is the finest.
+        labels : array, str or Path, optional
+            As the class has it, or where an OME-Zarr label image shall be made that labels are streamed to.
+        **options
+            Those of the class.
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            If there is no such file or it holds no images.
+        FileNotFoundError, ValueError, FileExistsError
+            If there is no such file, it holds no images, or the label image is there already.
         """
-        opened = io.open_image(path)
+        opened = io.open_image(path, series=series, level=level)
         geometry = io.label_geometry(opened, options.get("axis", 0))
         view = options.pop("view", "auto")
         if geometry.scale is not None and not isinstance(view, WindowRules):
             view = WindowRules(view, aspect=geometry.scale[-2] / geometry.scale[-1])
-        session = cls(opened.array, model=model, view=view, **options)
+        chosen = {
+            name: options.pop(name) for name in ("axis", "index", "channel", "contrast") & options.keys()
+        }
+        volume = Volume(opened.array, **chosen)
+        if isinstance(labels, (str, Path)):
+            labels = io.create_labels(Path(labels), volume.shape, axes=geometry.axes, scale=geometry.scale)
+        session = cls(volume, model=model, view=view, labels=labels, **options)
         session.location, session.geometry = str(Path(path).resolve()), geometry
         return session
 

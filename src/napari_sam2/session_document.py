@@ -50,6 +50,8 @@ def describe_opening(
             "options": volume.options(),
             "axes": geometry.axes,
             "scale": geometry.scale,
+            "series": geometry.series,
+            "level": geometry.level,
         },
         "cleanup": asdict(cleanup),
     }
@@ -134,7 +136,8 @@ class SavedSession:
         """What is known of axes and pixel sizes."""
         images = self.document["images"]
         scale = images["scale"]
-        return io.LabelGeometry(images["axes"], None if scale is None else tuple(scale))
+        chosen = {name: images.get(name, 0) for name in ("series", "level")}
+        return io.LabelGeometry(images["axes"], None if scale is None else tuple(scale), **chosen)
 
     @property
     def cleanup(self) -> Cleanup:
@@ -157,7 +160,8 @@ class SavedSession:
         if data is None:
             if self.location is None:
                 raise ValueError("the session does not say where its images are: pass them as data")
-            data = io.open_image(self.location).array
+            geometry = self.geometry
+            data = io.open_image(self.location, series=geometry.series, level=geometry.level).array
         images = self.document["images"]
         volume = Volume.from_options(data, images["options"])
         if volume.checksum() != images["checksum"]:

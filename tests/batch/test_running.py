@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -20,8 +18,10 @@ from distributed import Client, KilledWorker, LocalCluster
 from napari_sam2 import batch
 from napari_sam2._model.weights import load_model, save_model
 from napari_sam2.batch import running, workers
+from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.identity import model_digest
 from napari_sam2.batch.plan import ModelChoice, Options, Plan, SequencePlan
+from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.running import chosen_model, run_plan, suggested_workers
 from napari_sam2.io import open_image
 from tests.batch.tiny import write_sequence
@@ -105,38 +105,39 @@ class TestRun:
             batch.run(plan)
 
 
-def kill_worker_of(scheduler: str, task: str, when: Path) -> None:
-    """Kill -9 the worker that does a task, once a file is there."""
-    with Client(scheduler, set_as_default=False) as client:
-        processes = client.run(os.getpid)
-        while not when.exists():
-            time.sleep(0.01)
-        busy = client.processing()
-        address = next(each for each, keys in busy.items() if any(str(key).startswith(task) for key in keys))
-        os.kill(processes[address], signal.SIGKILL)
+def die_once(name: str, parts: int, done: Path) -> None:
+    """Let the worker that this is called on be killed after it has kept so many parts of a sequence."""
+    keep = Checkpoint.keep
+
+    def keep_and_die(checkpoint: Checkpoint, session: ResumableSession) -> None:
+        keep(checkpoint, session)
+        if checkpoint.folder.name.startswith(name) and len(checkpoint._parts) == parts:
+            done.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(Checkpoint, "keep", keep_and_die)  # noqa: B010 - for the type checker
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 on this system")
 def test_a_worker_that_is_killed(plan: Plan) -> None:
     folder = plan.output.parent
-    long = write_sequence(folder, "long", frames=40)
+    long = write_sequence(folder, "long", frames=20)
     plan = replace(plan, sequences=(long, *plan.sequences))
     with LocalCluster(
         n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs="CRITICAL"
     ) as cluster:
-        killing = (cluster.scheduler_address, "long", plan.output / "long.unfinished" / "entries-000006.npz")
-        killer = threading.Thread(target=kill_worker_of, args=killing)
-        killer.start()
+        with Client(cluster.scheduler_address, set_as_default=False) as client:
+            client.run(die_once, "long", 6, folder / "died")
         outcomes = {each.name: each for each in run_plan(plan, scheduler=cluster.scheduler_address)}
-        killer.join()
+    assert (folder / "died").exists()
     assert {name: each.status for name, each in outcomes.items()} == {
         **dict.fromkeys(("long", "a", "b", "c"), "done"),
         "bad": "failed",
     }
-    # Of the state that was being kept in that moment, all but the last frame is there for sure.
-    assert outcomes["long"].resumed >= 10
-    assert outcomes["long"].encoded <= 40 - 6 + 1
-    assert np.asarray(open_image(plan.result("long")).array[39]).any()
+    # Of six frames that were kept, the first one is prompted; it is encoded again, for its memory.
+    assert outcomes["long"].resumed == 2 * 5
+    assert outcomes["long"].encoded == 20 - 6 + 1
+    assert np.asarray(open_image(plan.result("long")).array[19]).any()
     assert not list(plan.output.glob("*.unfinished/labels.ome.zarr/0/c/*/0/0.*"))
 
 

@@ -11,24 +11,24 @@ import time
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 import torch
 
+from napari_sam2._model.results import ImageFeatures, Prediction, Recall
+from napari_sam2._model.sam2 import Sam2
 from napari_sam2.batch import sequence as sequences
 from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.sequence import run_sequence
+from napari_sam2.device import Runtime
 from napari_sam2.io import open_image
 from napari_sam2.session import Session
 from napari_sam2.volume import Volume
 from tests.batch.tiny import Array, drawn, task_of, write_sequence
 from tests.fakes import click, noisy_frames, seeing_model
-
-if TYPE_CHECKING:
-    from napari_sam2._model.sam2 import Sam2
 
 model = cache(seeing_model)
 
@@ -88,6 +88,12 @@ class TestSkipping:
         outcome = run_sequence(task, no_model)
         assert (outcome.status, outcome.frames, outcome.objects) == ("skipped", 8, 2)
         assert {each: each.stat().st_mtime_ns for each in task.labels.rglob("*")} == before
+
+    def test_what_a_worker_finished_and_could_not_tell_is_done_by_this_run(self, tmp_path: Path) -> None:
+        task = replace(task_of(write_sequence(tmp_path)), run="today")
+        assert run_sequence(task, model).status == "done"
+        assert run_sequence(task, no_model).status == "done"
+        assert run_sequence(replace(task, run="tomorrow"), no_model).status == "skipped"
 
     def test_a_copy_is_complete_too(self, tmp_path: Path) -> None:
         (tmp_path / "first").mkdir()
@@ -285,6 +291,26 @@ class TestFaults:
         assert not task.marker.exists()
         outcome = run_sequence(task, model)
         assert (outcome.status, outcome.resumed, outcome.encoded) == ("done", 14, 1)
+        np.testing.assert_array_equal(read(task.labels), expected(task.sequence.images))
+
+    def test_too_little_memory_for_a_group_is_noted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The sequence is done in smaller groups, to the same labels."""
+        step = Sam2.step
+
+        def narrow(self: Sam2, features: ImageFeatures, recall: Recall) -> Prediction:
+            if len(features.embedding) > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return step(self, features, recall)
+
+        task = task_of(write_sequence(tmp_path))
+        with monkeypatch.context() as patch:
+            patch.setattr(Sam2, "step", narrow)
+            patch.setattr(Runtime, "group_size", 4)
+            outcome = run_sequence(task, model)
+        assert outcome.status == "done"
+        assert "going on with groups of 1" in outcome.notes
         np.testing.assert_array_equal(read(task.labels), expected(task.sequence.images))
 
     def test_images_that_change_meanwhile(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

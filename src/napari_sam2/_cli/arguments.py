@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -49,12 +49,45 @@ class ImageOptions:
     contrast
         LOW,HIGH: the intensities shown black and white. By default 8-bit images stay as they are, others are
         stretched between their percentiles 0.5 and 99.8.
+    level
+        Resolution of an OME-Zarr or pyramidal TIFF, 0 is the finest.
+    series
+        Which image of a file that has several.
     """
 
     axis: Annotated[int | None, Signed] = None
     index: Annotated[tuple[str, ...], Signed] = ()
     channel: str | None = None
     contrast: Annotated[str | None, Signed] = None
+    level: int | None = None
+    series: int | None = None
+
+
+@dataclass(frozen=True)
+class KeepingOptions:
+    """What is kept on disk while objects are tracked.
+
+    Parameters
+    ----------
+    labels_on_disk
+        Stream labels to the output, which is an .ome.zarr then: the memory does not grow with the sequence.
+        Until it is complete it is called NAME.unfinished.ome.zarr.
+    feature_folder
+        Folder that image features are kept in: the same images and network need not be encoded again.
+    feature_gigabytes
+        Size that this folder may have.
+    """
+
+    labels_on_disk: bool = False
+    feature_folder: Path | None = None
+    feature_gigabytes: float = 20.0
+
+    @property
+    def of_session(self) -> dict[str, Any]:
+        """The options of `Session` that say so."""
+        if self.feature_folder is None:
+            return {}
+        return {"feature_folder": self.feature_folder, "feature_bytes": int(self.feature_gigabytes * 2**30)}
 
 
 @dataclass(frozen=True)

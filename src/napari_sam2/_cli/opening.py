@@ -35,13 +35,14 @@ def open_session(
     options: ImageOptions,
     saved: Mapping[str, Any] | None = None,
     view: ModelOptions | None = None,
+    **keeping: Any,  # noqa: ANN401 - options of `Session`
 ) -> Session:
     """Open a file as a session; what the options leave open is taken from those of a saved one."""
     from napari_sam2.session import Session
 
     arguments.check_input(path)
     chosen = {**(saved or {}), **volume_options(options)}
-    return Session.open(path, model=model, **_with_view(chosen, view))
+    return Session.open(path, model=model, **_with_view(chosen, view), **keeping)
 
 
 def new_session(images: NDArray[Any], model: Sam2) -> Session:
@@ -52,12 +53,14 @@ def new_session(images: NDArray[Any], model: Sam2) -> Session:
 
 
 def volume_options(options: ImageOptions) -> dict[str, Any]:
-    """Give those options that were chosen, in the words of `Session` and `Volume`."""
+    """Give those options that were chosen, in the words of `Session.open`."""
     chosen = {
         "axis": options.axis,
         "index": arguments.parse_index(options.index),
         "channel": arguments.parse_channel(options.channel),
         "contrast": arguments.parse_contrast(options.contrast),
+        "level": options.level,
+        "series": options.series,
     }
     return {name: value for name, value in chosen.items() if value is not None}
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
 from napari_sam2 import seeding
 from napari_sam2._cli import arguments, seeds
-from napari_sam2._cli.arguments import ImageOptions, ModelOptions
+from napari_sam2._cli.arguments import ImageOptions, KeepingOptions, ModelOptions
 from napari_sam2._cli.opening import label_frames, open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, watch
 from napari_sam2.window import WindowRules
@@ -37,6 +38,7 @@ def segment(
     direction: Literal["both", "forward", "backward"] = "both",
     image: Annotated[ImageOptions, Parameter(name="*")] = ImageOptions(),
     model: Annotated[ModelOptions, Parameter(name="*")] = ModelOptions(),
+    keeping: Annotated[KeepingOptions, Parameter(name="*")] = KeepingOptions(),
 ) -> int:
     """Track objects through a z-stack or time-lapse, and write their labels.
 
@@ -70,23 +72,28 @@ def segment(
         How to read the images.
     model
         The network.
+    keeping
+        What is kept on disk.
     """
     _check_paths(images, output, save_session)
+    streamed = _streamed(output) if keeping.labels_on_disk else None
     drawn = seeds.seeds_of(map(arguments.parse_click, click), map(arguments.parse_box, box))
     if not drawn and mask is None and session is None:
         raise ValueError("Nothing to track: give --click, --box, --mask or --session.")
     saved = None if session is None else _read_saved(session)
-    tracked = _open(images, image, model, saved)
+    tracked = _open(images, image, model, saved, {**keeping.of_session, "labels": streamed})
     count = len(tracked.labels)
     labels = None if mask is None else _mask_labels(mask, tracked, image)
     given = _all_seeds(drawn, tracked, labels, mask_frame, saved)
     chosen = arguments.parse_frames(frames, count)
     seeding.plant(tracked, given)
     expected = len({obj for obj, _ in given}) * len(chosen or range(count))
-    run = watch(tracked.propagate(frames=chosen, direction=direction), total=expected)
-    tracked.export(output)
-    if save_session is not None:
-        tracked.save(save_session)
+    try:
+        run = watch(tracked.propagate(frames=chosen, direction=direction), total=expected)
+    finally:
+        if streamed is not None:  # whatever has ended it, what was done is there
+            tracked.labels.flush()
+    _write(tracked, output, streamed, save_session)
     _report(tracked, run, output)
     return INTERRUPTED if run.stopped else 0
 
@@ -111,17 +118,50 @@ def _read_saved(session: Path) -> SessionDocument:
     return saved
 
 
-def _open(images: Path, image: ImageOptions, model: ModelOptions, saved: SessionDocument | None) -> Session:
+def _streamed(output: Path) -> Path:
+    """Say where labels are while they are made, and clear the place of an earlier run's."""
+    from napari_sam2.io.atomic import remove
+    from napari_sam2.io.exporting import check_label_image
+
+    if output.suffix.lower() != ".zarr":
+        raise ValueError(f"Labels on disk are an OME-Zarr image: {output} has to end in .ome.zarr.")
+    check_label_image(output)
+    name = output.name.removesuffix(".zarr").removesuffix(".ome")
+    streamed = output.with_name(f"{name}.unfinished.ome.zarr")
+    remove(streamed)
+    return streamed
+
+
+def _write(tracked: Session, output: Path, streamed: Path | None, save_session: Path | None) -> None:
+    """Write labels and session; labels that are written already are given their name last."""
+    from napari_sam2.io import finish_labels
+
+    if streamed is None:
+        tracked.export(output)
+    if save_session is not None:
+        tracked.save(save_session)
+    if streamed is not None:
+        finish_labels(streamed, output)
+
+
+def _open(
+    images: Path,
+    image: ImageOptions,
+    model: ModelOptions,
+    saved: SessionDocument | None,
+    keeping: Mapping[str, Any],
+) -> Session:
     """Open the images; what the options leave open is as in the saved session."""
     if saved is None:
-        return open_session(images, open_model(model), image, view=model)
+        return open_session(images, open_model(model), image, view=model, **keeping)
     stored, options = saved.document["model"], dict(saved.document["images"]["options"])
     if model.model is None:
         size = model.image_size or stored["image_size"]
         model = replace(model, model=stored["name"], image_size=size)
     options["index"] = {int(axis): position for axis, position in options["index"].items()}
     options["view"] = WindowRules(**saved.document["view"])
-    return open_session(images, open_model(model), image, options, model)
+    options |= {name: saved.document["images"].get(name, 0) for name in ("series", "level")}
+    return open_session(images, open_model(model), image, options, model, **keeping)
 
 
 def _mask_labels(mask: Path, tracked: Session, image: ImageOptions) -> Labels:

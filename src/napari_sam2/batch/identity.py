@@ -131,12 +131,15 @@ class Marker:
         `extent` of the labels.
     frames, objects : int
         How many.
+    run : str
+        The run that made it.
     """
 
     fingerprint: str
     labels: str
     frames: int
     objects: int
+    run: str = ""
 
     def write(self, path: Path) -> None:
         """Write it whole or not at all."""

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
@@ -56,9 +57,9 @@ def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = 
     """
     plan = replace(plan, model=chosen_model(plan))
     plan.output.mkdir(parents=True, exist_ok=True)
-    weights = model_digest(plan.model)
+    weights, name = model_digest(plan.model), uuid4().hex
     tasks = [
-        Task(each, plan.model, weights, plan.options, plan.result(each.name).resolve())
+        Task(each, plan.model, weights, plan.options, plan.result(each.name).resolve(), name)
         for each in plan.sequences
     ]
     with _connected(scheduler, workers or suggested_workers(len(tasks), plan.model)) as client:

@@ -45,6 +45,8 @@ class Task:
         How it is done.
     labels : Path
         Where the labels go; marker, unfinished state and session lie beside them.
+    run : str
+        Name of the run, by which it knows what it has done itself.
     """
 
     sequence: SequencePlan
@@ -52,6 +54,7 @@ class Task:
     weights: str
     options: Options
     labels: Path
+    run: str = ""
 
     @property
     def marker(self) -> Path:
@@ -105,9 +108,11 @@ def _run(task: Task, model: Callable[[], Sam2]) -> Outcome:
     made_from = fingerprint(inputs, task.weights, task.model, task.options)
     found = complete(task.marker, task.labels, made_from)
     if found is not None:
+        # This run's own: the worker that made it died before it could say so.
+        is_own = bool(task.run) and found.run == task.run
         return Outcome(
             task.sequence.name,
-            "skipped",
+            "done" if is_own else "skipped",
             frames=found.frames,
             objects=found.objects,
             labels=str(task.labels),
@@ -124,7 +129,7 @@ def _run(task: Task, model: Callable[[], Sam2]) -> Outcome:
         raise ValueError(f"{task.sequence.images} or its prompts changed while they were read: run it again")
     _finish(task, session)
     frames, objects = session.volume.num_frames, len(session.objects)
-    Marker(made_from, extent(task.labels), frames, objects).write(task.marker)
+    Marker(made_from, extent(task.labels), frames, objects, task.run).write(task.marker)
     remove(task.unfinished)
     return Outcome(
         task.sequence.name,

@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -41,11 +41,15 @@ class OpenedImage:
     scale : tuple of float, or None
         Micrometres (t: seconds) from one position to the next along each axis, 1.0 where the file is silent;
         None if it tells nothing at all.
+    series, level : int
+        Which image of the file it is, at which resolution.
     """
 
     array: Any
     axes: str | None = None
     scale: tuple[float, ...] | None = None
+    series: int = 0
+    level: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,14 @@ class LabelGeometry:
         Their letters, ``"tyx"`` or ``"zyx"``.
     scale : tuple of 3 floats, or None
         Micrometres (t: seconds) from one position to the next along each axis; None if nothing is known.
+    series, level : int
+        The image of the file that they are labels of, and its resolution.
     """
 
     axes: str = "zyx"
     scale: tuple[float, ...] | None = None
+    series: int = 0
+    level: int = 0
 
 
 def label_geometry(opened: OpenedImage, axis: int) -> LabelGeometry:
@@ -70,7 +78,8 @@ def label_geometry(opened: OpenedImage, axis: int) -> LabelGeometry:
     frames = axes[axis] if len(axes) > 2 and -len(axes) <= axis < len(axes) else ""
     known = dict(zip(axes, opened.scale or (), strict=False))
     scale = tuple(known.get(letter, 1.0) for letter in (frames, "y", "x")) if known else None
-    return LabelGeometry((frames if frames in {"t", "z"} else "z") + "yx", scale)
+    letters = (frames if frames in {"t", "z"} else "z") + "yx"
+    return LabelGeometry(letters, scale, opened.series, opened.level)
 
 
 def frame_axis(opened: OpenedImage) -> int:
@@ -111,13 +120,11 @@ def open_image(path: str | Path, *, series: int = 0, level: int = 0) -> OpenedIm
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}")
-    if path.is_dir():
-        return _open_folder(path, series, level)
-    opener = _OPENERS.get(path.suffix.lower())
+    opener = _open_folder if path.is_dir() else _OPENERS.get(path.suffix.lower())
     if opener is None:
         kinds = ", ".join(sorted(_OPENERS))
         raise ValueError(f"{path.name}: cannot read files of this kind; an image is one of {kinds}, or .zarr")
-    return opener(path, series, level)
+    return replace(opener(path, series, level), series=series, level=level)
 
 
 def _open_folder(path: Path, series: int, level: int) -> OpenedImage:

@@ -1,0 +1,98 @@
+"""With labels on disk, what is held does not grow with the sequence."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_sam2.io import StreamedLabels, create_labels
+from napari_sam2.keeping import Keeping
+from napari_sam2.session import Session
+from tests.fakes import SHAPE, FakeModel, click, plain_frames
+
+EARLY, LATE = 100, 400
+OBJECTS = 2
+
+
+@dataclass(frozen=True)
+class Held:
+    """Counts of what grows easily."""
+
+    tracks: int
+    memories: int
+    traces: int
+    features: int
+    read_ahead: int
+    archived: int
+    label_frames: int
+    undo_steps: int
+    answers: bool
+
+
+def held_by(session: Session, labels: StreamedLabels) -> Held:
+    """Count what bank, caches, tracker and session hold."""
+    tracker, state = session._tracker, session._state
+    tracks = tracker.held.values()
+    return Held(
+        tracks=len(tracks),
+        memories=sum(len(each.bank.tracked) + len(each.bank.tracked_pointers) for each in tracks),
+        traces=sum(len(each.traces) + len(each.encoded) for each in tracks),
+        features=len(tracker.features._kept),
+        read_ahead=len(tracker.features._ahead),
+        archived=tracker._sweeps._memories.nbytes,
+        label_frames=len(labels._frames),
+        undo_steps=len(state.history._done),
+        answers=state.labels._store.bytes_in_memory <= 2**20,
+    )
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> StreamedLabels:
+    return create_labels(tmp_path / "labels.ome.zarr", (LATE + 2, *SHAPE))
+
+
+def propagated(labels: StreamedLabels, stops: tuple[int, int]) -> Iterator[tuple[int, Session]]:
+    """Track two objects and stop at two frames in between."""
+    frames = np.tile(plain_frames(100), (5, 1, 1))[: LATE + 2]
+    fake = FakeModel()
+    session = Session(frames, model=fake.as_model(), labels=labels, view="frame")
+    for obj in range(1, OBJECTS + 1):
+        session.set_prompts(obj, 0, click(8 * obj, 8))
+    for result in session.propagate():
+        for notes in (fake.attended, fake.asked, fake.batches, fake.encoded):
+            notes.clear()
+        if result.frame in stops:
+            yield result.frame, session
+        if result.frame == stops[-1]:
+            return
+
+
+def test_what_is_held_after_many_frames_is_what_is_held_after_some(labels: StreamedLabels) -> None:
+    held = {frame: held_by(session, labels) for frame, session in propagated(labels, (EARLY, LATE))}
+    assert held[EARLY] == held[LATE]
+    assert held[LATE].features == Keeping().beside(labels).most_frames
+    assert held[LATE].answers
+    assert labels[LATE].any()
+
+
+def test_what_is_known_of_a_mask_takes_little(labels: StreamedLabels) -> None:
+    """All that is allocated for a further frame, less the logits, which go to disk: no picture among it."""
+    sizes = []
+    tracemalloc.start()
+    for _, session in propagated(labels, (EARLY, LATE)):
+        gc.collect()
+        sizes.append(tracemalloc.get_traced_memory()[0] - session._state.labels._store.bytes_in_memory)
+    tracemalloc.stop()
+    assert (sizes[1] - sizes[0]) / (LATE - EARLY) / OBJECTS < 1200
+
+
+def test_labels_in_memory_keep_more_for_whoever_corrects_them() -> None:
+    everything = Keeping()
+    assert everything.beside(None) == everything.beside(np.zeros((1, 2, 2))) == everything
+    assert everything.memories > 0 == everything.beside(object()).memories
