@@ -40,7 +40,8 @@ class Derived(Generic[T]):
         """
         key = (options, *((_address(tensor), tensor.shape, tensor.dtype) for tensor in sources))
         if self._value is None or self._key != key:
-            with torch.no_grad():
+            # Outside inference mode, so that training can use what tracking made first.
+            with torch.inference_mode(mode=False), torch.no_grad():
                 self._value = make()
             self._key, self._sources = key, sources
         return self._value

@@ -97,7 +97,10 @@ def _join_windows(tokens: Tensor, height: int, width: int) -> Tensor:
 
 def _max_pool(x: Tensor) -> Tensor:
     """Pool (B, H, W, C) 2 x 2."""
-    return functional.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+    upper, lower = x.unflatten(1, (-1, 2)).unbind(2)
+    rows = torch.maximum(upper, lower)
+    left, right = rows.unflatten(2, (-1, 2)).unbind(3)
+    return torch.maximum(left, right)
 
 
 class PatchEmbedding(nn.Module):
@@ -109,7 +112,7 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (B, 3, S, S) to (B, S/4, S/4, C)."""
-        tokens: Tensor = self.proj(images)
+        tokens: Tensor = self.proj(images.contiguous(memory_format=torch.channels_last))
         return tokens.permute(0, 2, 3, 1)
 
 
@@ -198,7 +201,14 @@ def _in_strips(function: Callable[[Tensor], Tensor], x: Tensor, unit: int) -> Te
     rows = unit * max(1, _STRIP_TOKENS // (unit * x.shape[0] * x.shape[2]))
     if not is_blocked(x) or rows >= x.shape[1]:
         return function(x)
-    return torch.cat([function(part) for part in x.split(rows, dim=1)], dim=1)
+    first = function(x[:, :rows])
+    shrinks = rows // first.shape[1]
+    result = first.new_empty(x.shape[0], x.shape[1] // shrinks, *first.shape[2:])
+    result[:, : first.shape[1]] = first
+    for start in range(rows, x.shape[1], rows):
+        part = function(x[:, start : start + rows])
+        result[:, start // shrinks : start // shrinks + part.shape[1]] = part
+    return result
 
 
 class Hiera(nn.Module):
@@ -238,4 +248,4 @@ class Hiera(nn.Module):
         stretched = functional.interpolate(self.pos_embed.float(), (height, width), mode="bicubic")
         window = self.pos_embed_window
         tiled = window.tile((1, 1, height // window.shape[2], width // window.shape[3]))
-        return (stretched + tiled).permute(0, 2, 3, 1)
+        return (stretched + tiled).permute(0, 2, 3, 1).contiguous()
