@@ -1,11 +1,12 @@
-"""Speed beside the references: the same weights, frames, clicks and threads, the sides frame by frame in turn.
+"""Speed beside the reference: the same weights, frames, clicks and threads, the sides frame by frame in turn.
 
-    python -m tests.benchmarks.compare_speed bars --reference-python PATH/python
-    python -m tests.benchmarks.compare_speed table --reference-python PATH/python
+    python -m tests.benchmarks.compare_speed bars --reference-python PATH
+    python -m tests.benchmarks.compare_speed table --reference-python PATH
 
-PATH is an environment that has PyPI's sam2 and transformers. What was measured is kept in `results.json`; a run goes
-on where the last one ended, and `docs/performance.md` is written anew. `--only NAME` runs one case, `--again`
-measures what is there already, `--render` only writes the page.
+PATH is the interpreter of an environment that has PyPI's sam2. What was measured is kept in `results.json`; a run
+goes on where the last one ended, and `docs/performance.md` is written anew. `--only NAME` runs one case, `--again`
+measures what is there already, `--render` only writes the page. Nothing else may run meanwhile: with as many
+threads as processors each side waits for the slowest of its threads.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from tests.benchmarks.speed_cases import BARS, COMPARED, TABLE, WARM, Case, clic
 from tests.benchmarks.speed_page import write_page
 
 RESULTS = Path(__file__).with_name("results.json")
-SIDES = ("ours", "sam2", "transformers")
+SIDES = ("ours", "sam2")
 _PRESENT = 5.0
 
 
@@ -85,7 +86,7 @@ class Side:
         )
         self._read()
 
-    def __enter__(self) -> Side:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -155,7 +156,9 @@ def machine() -> dict[str, str]:
 
 def main() -> None:
     """Measure what is missing, then write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("which", choices=("bars", "table"))
     parser.add_argument("--reference-python", default=sys.executable)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

@@ -12,7 +12,7 @@ NOTES = Path(__file__).with_name("notes.md")
 
 def write_page(results: dict[str, Any]) -> None:
     """Write docs/performance.md from the results and the notes beside this file."""
-    parts = ["# Performance", NOTES.read_text().strip(), "## Beside the references", *_intro(results)]
+    parts = ["# Performance", NOTES.read_text().strip(), "## Beside the released sam2", *_intro(results)]
     for name, case in results["cases"].items():
         parts += [f"### {name}", "\n".join(_table(name, case))]
     PAGE.write_text("\n\n".join(parts) + "\n")
@@ -21,21 +21,38 @@ def write_page(results: dict[str, Any]) -> None:
 def _intro(results: dict[str, Any]) -> list[str]:
     told = results.get("machine", {})
     return [
-        f"Measured with torch {told.get('torch', '-')} on {told.get('processor', '-')}. A case is named by model, side "
-        "of the network's input and number of objects. All sides have the same seeded weights, frames, clicks and "
-        "threads and track a frame in turn, once all memories are filled; figures are medians over these frames, "
-        "ratios the median of the ratios frame by frame. IoU is that of the masks of all objects with sam2 in float32 "
-        "on the first three frames and on the last one; with random weights small differences grow from frame to frame."
+        (
+            f"Measured with torch {told.get('torch', '-')} on {told.get('processor', '-')}. "
+            "A case is named by model, side of the network's input and number of objects. "
+            "All sides have the same seeded weights, frames, clicks and threads and track a frame in turn, "
+            "once all memories are filled. Figures are medians over these frames, "
+            "ratios the median of the ratios frame by frame. "
+            "IoU is that of the masks of all objects with sam2 in float32, on the first three frames and on the "
+            "last one; with random weights small differences grow from frame to frame."
+        )
     ]
+
+
+_COLUMNS = (
+    "side",
+    "s per frame",
+    "s per object-frame",
+    "CPU s per frame",
+    "peak MB",
+    "our float32 is faster",
+    "our bfloat16 is faster",
+    "IoU",
+)
 
 
 def _table(name: str, case: dict[str, Any]) -> list[str]:
     objects = int(name.rsplit("-", 1)[1])
     sides: dict[str, Any] = case["sides"]
+    kept = "on" if case["keep_memory"] else "off"
     lines = [
-        f"{case['threads']} threads, memory settings of the command line {'on' if case['keep_memory'] else 'off'}.\n",
-        "| side | s per frame | s per object-frame | CPU s per frame | peak MB | our float32 is faster | our bfloat16 is faster | IoU |",
-        "|---|---|---|---|---|---|---|---|",
+        f"{case['threads']} threads, memory settings of the command line {kept}.\n",
+        f"| {' | '.join(_COLUMNS)} |",
+        "|---" * len(_COLUMNS) + "|",
     ]
     for key, side in sides.items():
         wall = median(side["wall"])

@@ -120,7 +120,10 @@ class RotaryAttention(Attention):
         weight = self.out_proj.weight @ self.v_proj.weight
         bias = self.out_proj.weight @ self.v_proj.bias + self.out_proj.bias
         return _Folded(
-            query=((scale * self.q_proj.weight[halves]).to(dtype), (scale * self.q_proj.bias[halves]).to(dtype)),
+            query=(
+                (scale * self.q_proj.weight[halves]).to(dtype),
+                (scale * self.q_proj.bias[halves]).to(dtype),
+            ),
             key=(self.k_proj.weight[halves].to(dtype), self.k_proj.bias[halves].to(dtype)),
             out=(weight.to(dtype), bias.to(dtype)),
         )

@@ -130,7 +130,7 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor, window: int = 0) -> Tensor:
         """Attend within each window, or within the whole map where `window` is 0.
 
-        Padding up to whole windows is attended as tokens of zeros, as in the reference: as the projection's bias.
+        Padding up to whole windows is attended as tokens of zeros, as in the reference: projected, the bias.
         """
         dtype = inner_dtype(x)
         # In float32 torch's fused kernel is as fast as the machine can be.

@@ -40,7 +40,7 @@ class Lateral(nn.Module):
         """
         if torch.is_grad_enabled():
             return narrowing(self.conv(x))
-        sources = (self.conv.weight, self.conv.bias, narrowing.weight, narrowing.bias)
+        sources = (*self.conv.parameters(), *narrowing.parameters())
         dtype = inner_dtype(x)
         weight, bias = self._folded.get(sources, lambda: _fold(self.conv, narrowing, dtype), dtype)
         tokens = x.to(dtype).flatten(2)

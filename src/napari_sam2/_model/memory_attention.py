@@ -82,14 +82,18 @@ class MemoryAttention(nn.Module):
         """
         keys = memory.values + memory.codes
         x = self._look(current, current_code)
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self._stack):
             x = layer.attend_memory(x if index == 0 else layer.attend_self(x), keys, memory)
         normed: Tensor = self.norm(x)
         return normed
 
+    @property
+    def _stack(self) -> list[MemoryAttentionLayer]:
+        return list(self.layers)  # type: ignore[arg-type]
+
     def _look(self, current: Tensor, code: Tensor) -> Tensor:
         """Let a frame look at itself: the same for all objects on it, so it is done once for a frame."""
-        first: MemoryAttentionLayer = self.layers[0]  # type: ignore[assignment]
+        first = self._stack[0]
         if torch.is_grad_enabled():
             return first.attend_self(current + 0.1 * code)
         # Objects of one frame are views of one map.

@@ -22,7 +22,7 @@ def score_scale(width: int) -> float:
 
 
 def is_blocked(tensor: Tensor) -> bool:
-    """Tell whether attention from this tensor is computed by `mix`: on a CPU, where no gradients are wanted."""
+    """Tell whether `mix` computes attention from this tensor: on a CPU, where no gradients are wanted."""
     return tensor.device.type == "cpu" and not torch.is_grad_enabled()
 
 
