@@ -3,10 +3,10 @@
     python -m tests.benchmarks.compare_speed bars --reference-python PATH
     python -m tests.benchmarks.compare_speed table --reference-python PATH
 
-PATH is the interpreter of an environment that has PyPI's sam2. What was measured is kept in `results.json`; a run
-goes on where the last one ended, and `docs/performance.md` is written anew. `--only NAME` runs one case, `--again`
-measures what is there already, `--render` only writes the page. Nothing else may run meanwhile: with as many
-threads as processors each side waits for the slowest of its threads.
+PATH is the interpreter of an environment that has PyPI's sam2. What was measured is kept in
+`results.json`; a run goes on where the last one ended, and `docs/performance.md` is written anew.
+`--only NAME` runs one case, `--again` measures what is there already, `--render` only writes the page.
+Nothing else may run meanwhile: with as many threads as processors, a side waits for its slowest thread.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ def _intro(results: dict[str, Any]) -> list[str]:
             "All sides have the same seeded weights, frames, clicks and threads and track a frame in turn, "
             "once all memories are filled. Figures are medians over these frames, "
             "ratios the median of the ratios frame by frame. "
-            "IoU is that of the masks of all objects with sam2 in float32, on the first three frames and on the "
-            "last one; with random weights small differences grow from frame to frame."
+            "IoU is that of the masks of all objects with sam2 in float32, on the first three frames "
+            "and on the last one; with random weights small differences grow from frame to frame."
         )
     ]
 
