@@ -99,7 +99,9 @@ def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
 def _computes_bfloat16(device: torch.device) -> bool:
     """Tell whether matrix products in bfloat16 are faster than in float32: AVX-512 bf16 or AMX on a CPU."""
     if device.type == "cpu":
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # not in older versions of torch
+        capabilities: dict[str, object] = getattr(
+            torch.cpu, "get_capabilities", dict
+        )()  # not in older versions of torch
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
