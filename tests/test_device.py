@@ -56,7 +56,12 @@ def test_a_name_that_is_no_device_is_an_error(name: str) -> None:
 
 def test_precision_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     without_accelerator(monkeypatch)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False}, raising=False)
     assert choose_runtime("auto") == Runtime(CPU, torch.float32)
+    for instructions in ("avx512_bf16", "amx_bf16"):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=instructions: {name: True})
+        assert choose_runtime("auto") == Runtime(CPU, torch.bfloat16)
+        assert choose_runtime("auto", "float32") == Runtime(CPU, torch.float32)
     assert choose_runtime("cpu", "bfloat16").dtype == torch.bfloat16
     with_cuda(monkeypatch)
     assert choose_runtime("auto").dtype == torch.bfloat16

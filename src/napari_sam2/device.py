@@ -81,7 +81,7 @@ class Runtime:
 def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
     """Resolve the names of a device and a precision.
 
-    ``precision="auto"`` is bfloat16 on GPUs that compute in it and float32 elsewhere.
+    ``precision="auto"`` is bfloat16 on GPUs and processors that compute in it and float32 elsewhere.
 
     Raises
     ------
@@ -92,9 +92,18 @@ def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
     chosen = choose_device(device)
     if precision == "auto":
-        has_bfloat16 = chosen.type == "cuda" and torch.cuda.is_bf16_supported()
-        return Runtime(chosen, torch.bfloat16 if has_bfloat16 else torch.float32)
+        return Runtime(chosen, torch.bfloat16 if _computes_bfloat16(chosen) else torch.float32)
     return Runtime(chosen, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+
+
+def _computes_bfloat16(device: torch.device) -> bool:
+    """Tell whether matrix products in bfloat16 are faster than in float32: AVX-512 bf16 or AMX on a CPU."""
+    if device.type == "cpu":
+        capabilities: dict[str, object] = getattr(
+            torch.cpu, "get_capabilities", dict
+        )()  # not in older versions of torch
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -61,7 +61,7 @@ def test_plans_of_the_other_sizes(
 @given(batch=st.integers(1, 3), height=st.integers(1, 11), width=st.integers(1, 11), window=st.integers(1, 6))
 def test_windows_cut_and_joined_are_the_map(batch: int, height: int, width: int, window: int) -> None:
     x = normal("map", batch, height, width, 2)
-    windows = _cut_windows(x, window)
+    windows = _cut_windows(x, window, torch.zeros(2))
     rows, columns = -(-height // window), -(-width // window)
     assert windows.tokens.shape == (batch * rows * columns, window, window, 2)
     assert torch.equal(_join_windows(windows.tokens, height, width), x)
@@ -73,7 +73,7 @@ def test_each_token_lies_in_its_window(y: int, x: int, window: int) -> None:
     """Windows are counted row by row, and what is added at the bottom and on the right is zero."""
     image = torch.zeros(2, 7, 5, 1)
     image[1, y, x] = 1
-    windows = _cut_windows(image, window).tokens
+    windows = _cut_windows(image, window, torch.zeros(1)).tokens
     rows, columns = -(-7 // window), -(-5 // window)
     index = rows * columns + y // window * columns + x // window
     assert windows[index, y % window, x % window].item() == 1

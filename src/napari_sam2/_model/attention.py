@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from napari_sam2._model.positions import rotary_table, rotate
+from napari_sam2._model.derived import Derived
+from napari_sam2._model.layers import Linear, inner_dtype
+from napari_sam2._model.mixing import centre, is_blocked, mix, score_scale
+from napari_sam2._model.positions import rotary_table, rotate, rotate_halves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,10 +39,10 @@ class Attention(nn.Module):
         super().__init__()
         inner = inner_dim or dim
         self.heads = heads
-        self.q_proj = nn.Linear(dim, inner)
-        self.k_proj = nn.Linear(memory_dim or dim, inner)
-        self.v_proj = nn.Linear(memory_dim or dim, inner)
-        self.out_proj = nn.Linear(inner, dim)
+        self.q_proj = Linear(dim, inner)
+        self.k_proj = Linear(memory_dim or dim, inner)
+        self.v_proj = Linear(memory_dim or dim, inner)
+        self.out_proj = Linear(inner, dim)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend from (B, n, dim) to (B, m, memory_dim)."""
@@ -50,8 +54,32 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
+@dataclass(frozen=True)
+class _Folded:
+    """Projections of a one-head attention for `mix`.
+
+    Attributes
+    ----------
+    query, key : (Tensor, Tensor)
+        Weight and bias: the first channels of all pairs come before the second ones, and queries are scaled.
+    out : (Tensor, Tensor)
+        Projection of values and of the result in one: weights of a softmax sum to one, so that averages of
+        projected values are projected averages.
+    """
+
+    query: tuple[Tensor, Tensor]
+    key: tuple[Tensor, Tensor]
+    out: tuple[Tensor, Tensor]
+
+
 class RotaryAttention(Attention):
     """One-head attention between maps with axial rotary positions."""
+
+    def __init__(
+        self, dim: int, heads: int, *, inner_dim: int | None = None, memory_dim: int | None = None
+    ) -> None:
+        super().__init__(dim, heads, inner_dim=inner_dim, memory_dim=memory_dim)
+        self._folded: Derived[_Folded] = Derived()
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, unplaced: int = 0) -> Tensor:
         """Attend from one map's tokens to those of one or more maps.
@@ -65,12 +93,40 @@ class RotaryAttention(Attention):
         unplaced : int
             Number of last keys that have no place in the map and are not turned.
         """
+        if is_blocked(q):
+            return self._attend_folded(q, k, v, unplaced)
         queries, keys = self.q_proj(q), self.k_proj(k)
         table = rotary_table(queries.shape[-1], _side(queries.shape[1]), queries.device)
         placed = keys.shape[1] - unplaced
         if placed:
             keys = torch.cat((rotate(keys[:, :placed], table), keys[:, placed:]), dim=1)
         return self._attend(rotate(queries, table), keys, self.v_proj(v))
+
+    def _attend_folded(self, q: Tensor, k: Tensor, v: Tensor, unplaced: int) -> Tensor:
+        dtype = inner_dtype(q)
+        folded = self._folded.get(tuple(self.parameters()), lambda: self._fold(dtype), dtype)
+        queries = functional.linear(q.to(dtype), *folded.query)
+        keys = functional.linear(k.to(dtype), *folded.key)
+        table = rotary_table(queries.shape[-1], _side(queries.shape[1]), queries.device)
+        placed = keys.shape[1] - unplaced
+        turned = torch.cat((rotate_halves(keys[:, :placed], table), keys[:, placed:].float()), dim=1)
+        mixed = mix(rotate_halves(queries, table).to(dtype), centre(turned).to(dtype), v.to(dtype))
+        return functional.linear(mixed, *folded.out)
+
+    def _fold(self, dtype: torch.dtype) -> _Folded:
+        width = len(self.q_proj.weight)
+        halves = torch.cat((torch.arange(0, width, 2), torch.arange(1, width, 2)))
+        scale = score_scale(width)
+        weight = self.out_proj.weight @ self.v_proj.weight
+        bias = self.out_proj.weight @ self.v_proj.bias + self.out_proj.bias
+        return _Folded(
+            query=(
+                (scale * self.q_proj.weight[halves]).to(dtype),
+                (scale * self.q_proj.bias[halves]).to(dtype),
+            ),
+            key=(self.k_proj.weight[halves].to(dtype), self.k_proj.bias[halves].to(dtype)),
+            out=(weight.to(dtype), bias.to(dtype)),
+        )
 
 
 def _side(tokens: int) -> int:

@@ -9,12 +9,19 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from napari_sam2._model.layers import Mlp
+from napari_sam2._model.derived import Derived
+from napari_sam2._model.layers import Linear, Mlp, inner_dtype
+from napari_sam2._model.mixing import is_blocked, mix, score_scale
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from napari_sam2._model.config import TrunkConfig
+
+# On a CPU a map goes through a block in strips of about so many tokens, which stay in its caches.
+_STRIP_TOKENS = 2048
 
 
 @dataclass(frozen=True)
@@ -68,11 +75,14 @@ class _Windows:
     width: int
 
 
-def _cut_windows(x: Tensor, window: int) -> _Windows:
-    """Pad bottom and right with zeros to whole windows; these tokens are attended to, as in the reference."""
+def _cut_windows(x: Tensor, window: int, padding: Tensor) -> _Windows:
+    """Pad bottom and right with `padding` (C,) to whole windows; these tokens are attended to."""
     batch, height, width, channels = x.shape
-    x = functional.pad(x, (0, 0, 0, -width % window, 0, -height % window))
-    rows, columns = x.shape[1] // window, x.shape[2] // window
+    rows, columns = -(-height // window), -(-width // window)
+    if (rows * window, columns * window) != (height, width):
+        padded = padding.to(x.dtype).expand(batch, rows * window, columns * window, -1).clone()
+        padded[:, :height, :width] = x
+        x = padded
     x = x.view(batch, rows, window, columns, window, channels).transpose(2, 3)
     return _Windows(x.reshape(-1, window, window, channels), height, width)
 
@@ -87,7 +97,10 @@ def _join_windows(tokens: Tensor, height: int, width: int) -> Tensor:
 
 def _max_pool(x: Tensor) -> Tensor:
     """Pool (B, H, W, C) 2 x 2."""
-    return functional.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+    upper, lower = x.unflatten(1, (-1, 2)).unbind(2)
+    rows = torch.maximum(upper, lower)
+    left, right = rows.unflatten(2, (-1, 2)).unbind(3)
+    return torch.maximum(left, right)
 
 
 class PatchEmbedding(nn.Module):
@@ -99,30 +112,57 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (B, 3, S, S) to (B, S/4, S/4, C)."""
-        tokens: Tensor = self.proj(images)
+        tokens: Tensor = self.proj(images.contiguous(memory_format=torch.channels_last))
         return tokens.permute(0, 2, 3, 1)
 
 
 class WindowAttention(nn.Module):
-    """Self-attention inside (B, h, w, C) maps, queries pooled on request."""
+    """Self-attention inside the windows of (B, H, W, C) maps, queries pooled on request."""
 
     def __init__(self, dim: int, out_dim: int, heads: int, *, pool: bool) -> None:
         super().__init__()
         self.heads = heads
         self.pool = pool
-        self.qkv = nn.Linear(dim, 3 * out_dim)
-        self.proj = nn.Linear(out_dim, out_dim)
+        self.qkv = Linear(dim, 3 * out_dim)
+        self.proj = Linear(out_dim, out_dim)
+        self._scaled: Derived[tuple[Tensor, Tensor]] = Derived()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Attend within each map of the batch."""
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
+    def forward(self, x: Tensor, window: int = 0) -> Tensor:
+        """Attend within each window, or within the whole map where `window` is 0.
+
+        Padding up to whole windows is attended as tokens of zeros, as in the reference: projected, the bias.
+        """
+        dtype = inner_dtype(x)
+        # In float32 torch's fused kernel is as fast as the machine can be.
+        blocked = is_blocked(x) and dtype == torch.bfloat16
+        weight, bias = self._scale_queries(dtype) if blocked else (self.qkv.weight, self.qkv.bias)
+        tokens = functional.linear(x.to(dtype) if blocked else x, weight, bias)
+        if not window:
+            return self.proj(self._attend(tokens, blocked=blocked))
+        windows = _cut_windows(tokens, window, bias)
+        mixed = self._attend(windows.tokens, blocked=blocked)
+        step = 2 if self.pool else 1
+        return self.proj(_join_windows(mixed, windows.height // step, windows.width // step))
+
+    def _attend(self, tokens: Tensor, *, blocked: bool) -> Tensor:
+        """Attend within each map of (n, h, w, 3 C)."""
+        q, k, v = tokens.chunk(3, dim=-1)
         if self.pool:
             q = _max_pool(q)
         height, width = q.shape[1:3]
         q, k, v = (y.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
-        mixed = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        projected: Tensor = self.proj(mixed)
-        return projected.unflatten(1, (height, width))
+        mixed = mix(q, k, v) if blocked else functional.scaled_dot_product_attention(q, k, v)
+        return mixed.transpose(1, 2).flatten(2).unflatten(1, (height, width))
+
+    def _scale_queries(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return weight and bias with the scale of `mix` on the queries' rows."""
+        return self._scaled.get((self.qkv.weight, self.qkv.bias), lambda: self._make_scaled(dtype), dtype)
+
+    def _make_scaled(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        width = self.proj.in_features
+        scale = torch.ones(3 * width, device=self.qkv.weight.device)
+        scale[:width] = score_scale(width // self.heads)
+        return (scale[:, None] * self.qkv.weight).to(dtype), (scale * self.qkv.bias).to(dtype)
 
 
 class Block(nn.Module):
@@ -136,23 +176,39 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(plan.out_dim, eps=1e-6)
         self.mlp = Mlp((plan.out_dim, 4 * plan.out_dim, plan.out_dim), gelu=True)
         if plan.dim != plan.out_dim:
-            self.proj = nn.Linear(plan.dim, plan.out_dim)
+            self.proj = Linear(plan.dim, plan.out_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, dim) to (B, H', W', out_dim), halved where queries are pooled."""
+        if not self.plan.window:
+            return _in_strips(self._transform, self._attend(x), 1)
+        return _in_strips(lambda part: self._transform(self._attend(part)), x, self.plan.window)
+
+    def _attend(self, x: Tensor) -> Tensor:
         normed = self.norm1(x)
         # Where the width changes, the residual is a projection of the normed tokens, not of the tokens.
         shortcut = x if self.plan.dim == self.plan.out_dim else self.proj(normed)
         if self.plan.pool:
             shortcut = _max_pool(shortcut)
-        x = shortcut + self._attend(normed, shortcut)
+        return shortcut + self.attn(normed, self.plan.window)
+
+    def _transform(self, x: Tensor) -> Tensor:
         return x + self.mlp(self.norm2(x))
 
-    def _attend(self, x: Tensor, target: Tensor) -> Tensor:
-        if not self.plan.window:
-            return self.attn(x)
-        windows = _cut_windows(x, self.plan.window)
-        return _join_windows(self.attn(windows.tokens), target.shape[1], target.shape[2])
+
+def _in_strips(function: Callable[[Tensor], Tensor], x: Tensor, unit: int) -> Tensor:
+    """Apply a function of (B, H, W, C) maps to strips of a multiple of `unit` rows, which do not interact."""
+    rows = unit * max(1, _STRIP_TOKENS // (unit * x.shape[0] * x.shape[2]))
+    if not is_blocked(x) or rows >= x.shape[1]:
+        return function(x)
+    first = function(x[:, :rows])
+    shrinks = rows // first.shape[1]
+    result = first.new_empty(x.shape[0], x.shape[1] // shrinks, *first.shape[2:])
+    result[:, : first.shape[1]] = first
+    for start in range(rows, x.shape[1], rows):
+        part = function(x[:, start : start + rows])
+        result[:, start // shrinks : start // shrinks + part.shape[1]] = part
+    return result
 
 
 class Hiera(nn.Module):
@@ -167,7 +223,7 @@ class Hiera(nn.Module):
         )
         self.plans = plan_blocks(config)
         self.blocks = nn.ModuleList(Block(plan) for plan in self.plans)
-        self._table: _PositionTable | None = None
+        self._table: Derived[Tensor] = Derived()
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map (B, 3, S, S) to four NCHW maps, finest first."""
@@ -184,29 +240,12 @@ class Hiera(nn.Module):
         """Positional embedding of a stride-4 map, (1, height, width, C)."""
         if torch.is_grad_enabled():
             return self._make_positions(height, width)
-        key = self._position_key(height, width)
-        if self._table is None or self._table.key != key:
-            # Bicubic resizing costs tens of milliseconds a frame: the table is kept until a weight changes.
-            self._table = _PositionTable(key, self._make_positions(height, width))
-        return self._table.values
-
-    def _position_key(self, height: int, width: int) -> tuple[object, ...]:
+        # Bicubic resizing costs tens of milliseconds a frame: the table is kept until a weight changes.
         embeds = (self.pos_embed, self.pos_embed_window)
-        return (height, width, *((p.data_ptr(), _version(p), p.device, p.dtype) for p in embeds))
+        return self._table.get(embeds, lambda: self._make_positions(height, width), height, width)
 
     def _make_positions(self, height: int, width: int) -> Tensor:
         stretched = functional.interpolate(self.pos_embed.float(), (height, width), mode="bicubic")
         window = self.pos_embed_window
         tiled = window.tile((1, 1, height // window.shape[2], width // window.shape[3]))
-        return (stretched + tiled).permute(0, 2, 3, 1)
-
-
-def _version(tensor: Tensor) -> int:
-    """Count of in-place changes; tensors made in inference mode keep none and are never trained."""
-    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch has no public name for it
-
-
-@dataclass(frozen=True)
-class _PositionTable:
-    key: tuple[object, ...]
-    values: Tensor
+        return (stretched + tiled).permute(0, 2, 3, 1).contiguous()

@@ -9,8 +9,37 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from napari_sam2._model.derived import Derived
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def inner_dtype(tensor: Tensor) -> torch.dtype:
+    """Return the precision that matrix products of this tensor run in: autocast's, or its own."""
+    kind = tensor.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensor.dtype
+
+
+class Linear(nn.Linear):
+    """Linear layer that casts its weights once for autocast, not at every call."""
+
+    def __init__(self, dim: int, out_dim: int) -> None:
+        super().__init__(dim, out_dim)
+        self._cast: Derived[tuple[Tensor, Tensor]] = Derived()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., dim) to (..., out_dim)."""
+        dtype = inner_dtype(x)
+        if torch.is_grad_enabled() or dtype == self.weight.dtype:
+            return super().forward(x)
+        return functional.linear(x.to(dtype), *self.weights(dtype))
+
+    def weights(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return weight and bias in another precision."""
+        return self._cast.get(
+            (self.weight, self.bias), lambda: (self.weight.to(dtype), self.bias.to(dtype)), dtype
+        )
 
 
 class LayerNorm2d(nn.Module):
@@ -33,7 +62,7 @@ class Mlp(nn.Module):
 
     def __init__(self, widths: tuple[int, ...], *, gelu: bool = False) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
         self.gelu = gelu
 
     def forward(self, x: Tensor) -> Tensor:

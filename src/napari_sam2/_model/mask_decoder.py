@@ -73,9 +73,10 @@ class MaskDecoder(nn.Module):
         if config.predict_presence:
             self.pred_obj_score_head = Mlp((dim, dim, dim, 1)) if config.presence_mlp else nn.Linear(dim, 1)
 
-    def project_high_res(self, stride4: Tensor, stride8: Tensor) -> tuple[Tensor, ...]:
-        """Narrow the fine maps to what the upscaling adds; done once a frame."""
-        return (self.conv_s0(stride4), self.conv_s1(stride8)) if self.config.high_res_features else ()
+    @property
+    def narrowing(self) -> tuple[nn.Conv2d, ...]:
+        """What narrows the maps of strides 4 and 8 to what the upscaling adds; done once a frame."""
+        return (self.conv_s0, self.conv_s1) if self.config.high_res_features else ()
 
     def forward(
         self,
@@ -97,7 +98,7 @@ class MaskDecoder(nn.Module):
         prompts : PromptTokens
             Of each object.
         high_res : tuple of Tensor
-            Maps of strides 4 and 8 from `project_high_res`, or empty.
+            Maps of strides 4 and 8 narrowed by `narrowing`, or empty.
         multimask : bool
             Three candidates instead of the single mask.
         """

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 from torch.nn import functional
 
 from napari_sam2._model.attention import RotaryAttention
+from napari_sam2._model.derived import Derived
+from napari_sam2._model.layers import Linear, inner_dtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,18 +44,20 @@ class MemoryAttentionLayer(nn.Module):
         dim = config.model_dim
         self.self_attn = RotaryAttention(dim, 1)
         self.cross_attn_image = RotaryAttention(dim, 1, memory_dim=config.memory_dim)
-        self.linear1 = nn.Linear(dim, config.attention_mlp_dim)
-        self.linear2 = nn.Linear(config.attention_mlp_dim, dim)
+        self.linear1 = Linear(dim, config.attention_mlp_dim)
+        self.linear2 = Linear(config.attention_mlp_dim, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
 
-    def forward(self, x: Tensor, memory: MemoryTokens) -> Tensor:
-        """Update (B, N, C)."""
+    def attend_self(self, x: Tensor) -> Tensor:
+        """Let (B, N, C) look at itself."""
         y = self.norm1(x)
-        x = x + self.self_attn(y, y, y)
-        y = self.norm2(x)
-        x = x + self.cross_attn_image(y, memory.values + memory.codes, memory.values, memory.unplaced)
+        return x + self.self_attn(y, y, y)
+
+    def attend_memory(self, x: Tensor, keys: Tensor, memory: MemoryTokens) -> Tensor:
+        """Let (B, N, C) look at memories, then pass through the MLP."""
+        x = x + self.cross_attn_image(self.norm2(x), keys, memory.values, memory.unplaced)
         return x + self.linear2(functional.relu(self.linear1(self.norm3(x))))
 
 
@@ -63,6 +68,7 @@ class MemoryAttention(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(MemoryAttentionLayer(config) for _ in range(config.attention_layers))
         self.norm = nn.LayerNorm(config.model_dim)
+        self._seen: Derived[Tensor] = Derived()
 
     def forward(self, current: Tensor, current_code: Tensor, memory: MemoryTokens) -> Tensor:
         """Condition features on memories.
@@ -74,8 +80,27 @@ class MemoryAttention(nn.Module):
         memory : MemoryTokens
             What is remembered.
         """
-        x = current + 0.1 * current_code
-        for layer in self.layers:
-            x = layer(x, memory)
+        keys = memory.values + memory.codes
+        x = self._look(current, current_code)
+        for index, layer in enumerate(self._stack):
+            x = layer.attend_memory(x if index == 0 else layer.attend_self(x), keys, memory)
         normed: Tensor = self.norm(x)
         return normed
+
+    @property
+    def _stack(self) -> list[MemoryAttentionLayer]:
+        return list(self.layers)  # type: ignore[arg-type]
+
+    def _look(self, current: Tensor, code: Tensor) -> Tensor:
+        """Let a frame look at itself: the same for all objects on it, so it is done once for a frame."""
+        first = self._stack[0]
+        if torch.is_grad_enabled():
+            return first.attend_self(current + 0.1 * code)
+        # Objects of one frame are views of one map.
+        shared = current[:1] if current.stride(0) == 0 else current
+        seen = self._seen.get(
+            (shared, *first.self_attn.parameters(), *first.norm1.parameters()),
+            lambda: first.attend_self(shared + 0.1 * code),
+            inner_dtype(current),
+        )
+        return seen.expand(len(current), -1, -1)

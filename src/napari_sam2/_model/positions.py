@@ -100,3 +100,28 @@ def rotate(tokens: Tensor, table: Tensor) -> Tensor:
     cosine, sine = table.unbind(-1)
     turned = torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1)
     return turned.flatten(-2).flatten(-3, -2).to(tokens.dtype)
+
+
+def rotate_halves(tokens: Tensor, table: Tensor) -> Tensor:
+    """Turn channel pairs as `rotate` does, pair j being channels j and channels / 2 + j.
+
+    Parameters
+    ----------
+    tokens : Tensor
+        (..., k N, channels).
+    table : Tensor
+        (N, channels / 2, 2) from `rotary_table`.
+
+    Returns
+    -------
+    Tensor
+        (..., k N, channels) float32.
+    """
+    maps = tokens.unflatten(-2, (-1, table.shape[0]))
+    a, b = maps.chunk(2, dim=-1)
+    cosine, sine = table[..., 0], table[..., 1]
+    turned = torch.empty(maps.shape, dtype=torch.float32, device=tokens.device)
+    first, second = turned.chunk(2, dim=-1)
+    torch.mul(a, cosine, out=first).addcmul_(b, sine, value=-1)
+    torch.mul(b, cosine, out=second).addcmul_(a, sine)
+    return turned.flatten(-3, -2)

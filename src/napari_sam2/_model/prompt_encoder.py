@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from napari_sam2._model.derived import Derived
 from napari_sam2._model.layers import LayerNorm2d
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class PromptEncoder(nn.Module):
             nn.Conv2d(_MASK_CHANNELS, dim, 1),
         )
         self.no_mask_embed = nn.Embedding(1, dim)
+        self._grid: Derived[Tensor] = Derived()
 
     def forward(self, points: Points, mask_logits: Tensor | None, *, grid: int) -> PromptTokens:
         """Encode prompts.
@@ -98,7 +100,10 @@ class PromptEncoder(nn.Module):
 
     def dense_positions(self, grid: int) -> Tensor:
         """Code of the cell centres of the stride-16 map, (1, C, g, g)."""
-        device = self.pe_layer.positional_encoding_gaussian_matrix.device
+        matrix = self.pe_layer.positional_encoding_gaussian_matrix
+        return self._grid.get((matrix,), lambda: self._encode_grid(grid, matrix.device), grid)
+
+    def _encode_grid(self, grid: int, device: torch.device) -> Tensor:
         centres = (torch.arange(grid, dtype=torch.float32, device=device) + 0.5) / grid
         y, x = torch.meshgrid(centres, centres, indexing="ij")
         code: Tensor = self.pe_layer(torch.stack((x, y), dim=-1))

@@ -93,8 +93,8 @@ class Sam2(nn.Module):
 
     def encode_image(self, images: Tensor) -> ImageFeatures:
         """Encode normalised frames (B, 3, S, S); S may be any multiple of 32."""
-        stride4, stride8, stride16 = self.image_encoder(images)
-        return ImageFeatures(stride16, self.sam_mask_decoder.project_high_res(stride4, stride8))
+        *high_res, embedding = self.image_encoder(images, self.sam_mask_decoder.narrowing)
+        return ImageFeatures(embedding, tuple(high_res))
 
     def recall(self, features: ImageFeatures, memories: Recall | None) -> Tensor:
         """Condition a frame's features on memories.

@@ -1,0 +1,33 @@
+"""The released package's side of a comparison; it runs where PyPI's sam2 is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.benchmarks.speed_worker import Task, serve
+
+_FILES = {"tiny": "t", "small": "s", "base-plus": "b+", "large": "l"}
+
+
+def start(task: Task) -> Iterator[Any]:
+    """Click all objects, then track frame by frame."""
+    from sam2.build_sam import build_sam2_video_predictor
+
+    version, size = task.model.split("-", 1)
+    predictor = build_sam2_video_predictor(
+        f"configs/{version}/{version}_hiera_{_FILES[size]}.yaml",
+        str(task.folder / "weights.pt"),
+        device="cpu",
+        hydra_overrides_extra=[f"++model.image_size={task.size}"],
+    )
+    predictor.fill_hole_area = 0  # it does nothing without its CUDA extension but warn
+    state = predictor.init_state(str(task.folder / "frames"))
+    for index, (y, x) in enumerate(task.clicks):
+        predictor.add_new_points_or_box(state, 0, index + 1, points=[[x, y]], labels=[1])
+    for _, _, logits in predictor.propagate_in_video(state):
+        yield (logits[:, 0] > 0).cpu().numpy()
+
+
+if __name__ == "__main__":
+    serve("sam2", start)

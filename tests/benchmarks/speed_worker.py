@@ -1,0 +1,103 @@
+"""The loop of one side, in a process of its own: it tracks one more frame each time that it is told to.
+
+Nothing of this package is imported here, so that it runs where only a reference is installed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one side does.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds ``frames/*.jpg`` and ``weights.pt``; masks are written there.
+    model : str
+        Released name.
+    size, threads : int
+        Side of the network's input, and how many threads torch has.
+    precision : str
+        ``"float32"`` or ``"bfloat16"``.
+    clicks : list
+        (y, x) of each object on the first frame.
+    keep_memory : bool
+        This package's side runs with the memory settings of its command line.
+    """
+
+    folder: Path
+    model: str
+    size: int
+    threads: int
+    precision: str
+    clicks: list[tuple[float, float]]
+    keep_memory: bool
+
+
+def read_task() -> Task:
+    """Read the task from the command line."""
+    told: dict[str, Any] = json.loads(sys.argv[1])
+    return Task(**{**told, "folder": Path(told["folder"])})
+
+
+def serve(side: str, start: Callable[[Task], Iterator[Any]]) -> None:
+    """Track a frame for every line that comes in, and tell what it took.
+
+    Parameters
+    ----------
+    side : str
+        Name of the side; its masks are written under it.
+    start : callable
+        Returns an iterator that tracks a frame at each step and gives masks of all objects, (n, H, W) bool.
+    """
+    answers, task = _answers(), read_task()
+    torch.set_num_threads(task.threads)
+    lowered = task.precision == "bfloat16"
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lowered and side != "ours"):
+        steps = start(task)
+        _tell(answers, {"ready": True})
+        for index, _ in enumerate(sys.stdin):
+            wall, cpu = time.perf_counter(), time.process_time()
+            masks = next(steps)
+            told = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+            path = task.folder / f"{side}-{task.precision}-{index}.npy"
+            np.save(path, np.packbits(np.asarray(masks, bool)))
+            _tell(answers, {**told, "masks": str(path), "peak": _peak()})
+
+
+def _answers() -> TextIO:
+    """Keep the pipe to the asking process for answers; what libraries say goes to the error stream."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+def _tell(answers: TextIO, told: dict[str, Any]) -> None:
+    answers.write(json.dumps(told) + "\n")
+    answers.flush()
+
+
+def _peak() -> float:
+    """Return the largest resident size of this process so far, in megabytes.
+
+    Where /proc tells it, it is read there: `getrusage` counts what the starting process held as well.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        told = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(told["VmHWM"].split()[0]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
