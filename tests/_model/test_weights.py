@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from napari_sam2._model import registry, weights
-from napari_sam2._model.config import RELEASED_CONFIGS
+from napari_sam2._model.config import NANO_CONFIG, RELEASED_CONFIGS
 from napari_sam2._model.errors import CheckpointError
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import build_model, checksum, infer_config, load_model, save_model
@@ -323,3 +323,16 @@ def test_checksum_tells_weights_apart() -> None:
 def test_configuration_survives_json() -> None:
     config = small_model(memory_stride=3, use_pointers=False).config
     assert type(config).from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_a_narrow_network_stays_in_float32_on_a_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    narrow, wide = tmp_path / "narrow.safetensors", tmp_path / "wide.safetensors"
+    for path, dim in ((narrow, 128), (wide, 256)):
+        save_model(Sam2(replace(NANO_CONFIG, model_dim=dim, memory_dim=32)), path)
+    assert load_model(narrow, device="cpu").runtime.dtype == torch.float32
+    assert load_model(narrow, device="cpu", precision="bfloat16").runtime.dtype == torch.bfloat16
+    assert load_model(wide, device="cpu").runtime.dtype == torch.bfloat16
+    assert load_model(wide, device="cpu", precision="float32").runtime.dtype == torch.float32

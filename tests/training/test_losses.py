@@ -115,12 +115,12 @@ def test_the_total_is_weighted(square: torch.Tensor) -> None:
     assert float(terms.presence) == pytest.approx(math.log(2))
 
 
-def test_presence_weighs_the_rare_absent_object_by_the_root_of_how_rare_it_is() -> None:
+def test_presence_weighs_the_rare_absent_object_by_a_power_of_how_rare_it_is() -> None:
     truth = torch.zeros(8, 8, 8, dtype=torch.bool)
     truth[:7, 2:6, 2:6] = True
     prediction = _prediction(torch.zeros(8, 1, 8, 8), torch.zeros(8, 1), torch.full((8, 1), 2.0))
     loss = frame_loss(prediction, truth, torch.ones(8, dtype=torch.bool), weights=LossWeights(), stride=1)
     wrong, right = (torch.nn.functional.softplus(torch.tensor(value)) for value in (2.0, -2.0))
     rare, frequent = 0.5 / (1 / 8), 0.5 / (7 / 8)
-    weights = torch.tensor([rare**0.5, 7 * frequent**0.5])
+    weights = torch.tensor([rare**0.75, 7 * frequent**0.75])
     assert torch.isclose(loss.presence, (weights * torch.stack([wrong, right])).sum() / weights.sum())

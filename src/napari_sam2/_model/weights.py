@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_sam2.device import Runtime
+
 EMBEDDED = "nano"
+_WIDE = 256  # channels of the released networks
 _CONFIG_KEY = "napari_sam2_config"
 _SHOWN_KEYS = 4
 
@@ -50,7 +53,8 @@ def load_model(
     image_size : int, optional
         Side that frames are resized to, a multiple of 32. Default: what the file says, else 1024.
     precision : str
-        ``"float32"`` gives the reference's numbers, ``"bfloat16"`` runs in autocast, ``"auto"`` chooses.
+        ``"float32"`` gives the reference's numbers, ``"bfloat16"`` runs in autocast. ``"auto"`` takes
+        bfloat16 where it is faster: on GPUs that compute in it, for released models also on such processors.
 
     Raises
     ------
@@ -63,8 +67,15 @@ def load_model(
     checkpoint = read_checkpoint(_locate(name_or_path))
     config = checkpoint.config if image_size is None else replace(checkpoint.config, image_size=image_size)
     model = build_model(config, checkpoint.tensors)
-    model.runtime, model.source = runtime, str(name_or_path)
+    model.runtime, model.source = _suited(runtime, precision, config), str(name_or_path)
     return model.to(runtime.device)
+
+
+def _suited(runtime: Runtime, precision: str, config: Sam2Config) -> Runtime:
+    """Leave a narrow network in float32 on a processor: there bfloat16 is slower for it, and less exact."""
+    if precision == "auto" and runtime.device.type == "cpu" and config.model_dim < _WIDE:
+        return replace(runtime, dtype=torch.float32)
+    return runtime
 
 
 def model_names() -> tuple[str, ...]:

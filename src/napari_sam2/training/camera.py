@@ -13,7 +13,7 @@ from napari_sam2.training.paint import blur, wide
 if TYPE_CHECKING:
     from napari_sam2.training.draws import Draws
 
-_COARSE = (1.0, 1.5, 2.0, 3.0)  # pixels of the frame to a pixel of the camera
+_COARSE = (1.0, 1.5, 2.0, 3.0, 4.0)  # pixels of the frame to a pixel of the camera
 
 
 def photograph(image: Tensor, calm: Tensor, draws: Draws) -> Tensor:
@@ -74,7 +74,7 @@ def _expose(image: Tensor, draws: Draws) -> Tensor:
 def _sample(image: Tensor, calm: Tensor, draws: Draws) -> Tensor:
     """Pixels of the camera, which a window may have magnified: blur, noise and grey steps come with them."""
     size = image.shape[-1]
-    choice = draws.pick((0.55, 0.15, 0.2, 0.1), len(image))
+    choice = draws.pick((0.45, 0.15, 0.2, 0.1, 0.1), len(image))
     choice = choice * ~(calm & draws.chance(0.7, len(image)))
     noise = _noise_levels(image, draws) * torch.where(calm, 0.5, 1.0)
     parts = []

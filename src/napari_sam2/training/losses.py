@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from napari_sam2._model.results import Prediction
 
 
+# Power by which a rare answer of the object score weighs more; 0 for all alike, 1 for both classes alike.
+_RARITY = 0.75
 LEAST_AREA = 1e-3
 """Part of the frame that an object has to cover for its object score to be asked for."""
 
@@ -170,7 +172,7 @@ def _is_certain(truth: Tensor) -> Tensor:
 
 
 def _balanced(values: Tensor, positive: Tensor, counted: Tensor) -> Tensor:
-    """Mean in which a rare class weighs more than its share, by the root of how rare it is.
+    """Mean in which a rare class weighs more than its share, by a power of how rare it is.
 
     With equal weights of both classes a network gives objects up too easily, with their shares never.
     """
@@ -178,7 +180,7 @@ def _balanced(values: Tensor, positive: Tensor, counted: Tensor) -> Tensor:
         weight = torch.zeros_like(values)
         for group in (positive & counted, ~positive & counted):
             share = group.sum() / counted.sum().clamp(min=1)
-            weight = torch.where(group, (0.5 / share.clamp(min=1 / 16)).sqrt(), weight)
+            weight = torch.where(group, (0.5 / share.clamp(min=1 / 16)) ** _RARITY, weight)
     return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
