@@ -105,8 +105,10 @@ class Hand:
         points = [self.place_of(place) for place in places]
         TEST.mouseMove(self.canvas, points[0])
         TEST.mousePress(self.canvas, LEFT, PLAIN, points[0])
-        for point in points[1:]:
+        # Napari may skip a move that comes soon after another, so the last one is made again.
+        for point in (*points[1:], points[-1], points[-1]):
             self._move_pressed(point)
+            self.rest(60)
         TEST.mouseRelease(self.canvas, LEFT, PLAIN, points[-1])
         self.actions += 1
 

@@ -11,7 +11,6 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_sam2._napari.desk import Desk
-from napari_sam2._napari.views.objects_table import ObjectsTable
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, until
@@ -74,46 +73,6 @@ def test_every_call_of_the_session_is_on_the_inference_thread(
         signal.emit()
         bench.wait()
     assert names == {"napari-sam2-inference"}
-
-
-def test_every_signal_of_the_dock_is_answered(bench: Dock) -> None:
-    view, deaf = bench.view, []
-    kind = type(ObjectsTable.object_solo)
-    for part in (view.image, view.model, view.tools, view.objects, view.progress, view.review, view.files):
-        names = [name for name, each in vars(type(part)).items() if isinstance(each, kind)]
-        assert names
-        deaf += [name for name in names if not part.receivers(getattr(part, name))]
-    assert deaf == []
-
-
-def test_what_concerns_the_active_object(bench: Dock) -> None:
-    bench.prompt(1, MIDDLE, 8, 10)
-    bench.prompt(2, MIDDLE, 16, 10)
-    bench.view.objects.object_activated.emit(2)
-    bench.view.progress.propagate_active_requested.emit()
-    bench.wait()
-    assert {obj: bool((bench.labels[MIDDLE + 1] == obj).any()) for obj in (1, 2)} == {1: False, 2: True}
-    bench.show(MIDDLE + 1)
-    bench.view.progress.divides_here.emit()
-    bench.wait()
-    assert [row.parent for row in bench.state.objects.rows if row.obj > 2] == [2, 2]
-
-
-def test_what_is_undone_is_said(bench: Dock) -> None:
-    undo, redo = bench.view.progress.undo_requested, bench.view.progress.redo_requested
-    bench.prompt(3, MIDDLE, 8, 10)
-    bench.layers.labels.data[MIDDLE + 1, 2:5, 2:5] = 3
-    bench.layers.labels.refresh()
-    bench.wait()
-    label = f"Paint (object 3, frame {MIDDLE + 1})"
-    until(lambda: bench.state.progress.undo_label == label)
-    undo.emit()
-    bench.wait()
-    assert bench.viewer.status == f"Undone: {label}"
-    assert bench.state.progress.undo_label == f"Prompt (object 3, frame {MIDDLE})"
-    redo.emit()
-    bench.wait()
-    assert bench.viewer.status == f"Done again: {label}"
 
 
 def test_undo_and_redo(bench: Dock) -> None:
