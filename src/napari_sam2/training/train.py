@@ -49,7 +49,7 @@ class TrainConfig:
     stages
         What is trained when; None chooses by whether the weights are random.
     rate, warmup, decay, clip
-        Peak learning rate (None: 1e-3 for random weights, else 1e-4), part of the budget in which it rises,
+        Peak learning rate (None: 5e-4 for random weights, else 1e-4), part of the budget in which it rises,
         weight decay, largest norm of the gradient.
     average
         Decay of the moving average of the weights.
@@ -139,7 +139,7 @@ class TrainConfig:
     @property
     def peak_rate(self) -> float:
         """Peak learning rate, also where it was not said."""
-        return self.rate or (1e-3 if self.pretrained is None else 1e-4)
+        return self.rate or (5e-4 if self.pretrained is None else 1e-4)
 
     def settings(self) -> dict[str, object]:
         """Tell what a run that goes on must share with the one before; the rest may change."""
