@@ -131,6 +131,19 @@ def test_beyond_the_limit_the_oldest_go() -> None:
     assert tracked(0)._sweeps._memories.nbytes == 0
 
 
+def test_of_passes_that_were_made_anew_the_last_two_are_kept() -> None:
+    session = Session(noisy_frames(8), model=FakeModel().as_model())
+    kept = session._tracker._sweeps._memories._kept
+    counts = []
+    for revision in range(5):
+        session.set_prompts(1, 3, click(8 + revision, 10))
+        list(session.propagate())
+        counts.append(len(kept))
+    assert counts[0] > 0
+    assert counts == [counts[0], 2 * counts[0], *[2 * counts[0]] * 3]
+    assert len({place.key for place in kept}) == 2 * 2  # two directions
+
+
 def test_without_its_memories_a_frame_is_conditioned_on_the_confirmed_ones() -> None:
     tracker = tracked(0)
     (key,) = [job.planned.key for job in tracker.plan((1,))]

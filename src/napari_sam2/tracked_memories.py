@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 32 * 2**20
 """Bytes that are not written to the temporary file."""
+_PASSES = 2
+"""Passes of an object over a frame in one direction whose memories are kept: the last, and one to undo to."""
 
 
 class _Place(NamedTuple):
@@ -33,6 +35,14 @@ class _Place(NamedTuple):
     obj: int
     key: PassKey
     frame: int
+
+
+class _Way(NamedTuple):
+    """An object on a frame, and whether it was tracked towards frame 0."""
+
+    obj: int
+    frame: int
+    reverse: bool
 
 
 class _Layout(NamedTuple):
@@ -64,6 +74,7 @@ class TrackedMemories:
         self._limit = limit
         self._store = SpillStore(min(limit, _IN_MEMORY))
         self._kept: OrderedDict[_Place, _Kept] = OrderedDict()
+        self._ways: dict[_Way, list[_Place]] = {}
         self._nbytes = 0
 
     @property
@@ -116,6 +127,9 @@ class TrackedMemories:
         layout = _Layout(tuple(each.dtype for each in tensors), tuple(tuple(each.shape) for each in tensors))
         self._kept[place] = _Kept(self._store.put(packed), layout, packed.nbytes, window)
         self._nbytes += packed.nbytes
+        places = self._ways.setdefault(_way(place), [])
+        places.append(place)
+        self._forget(places[:-_PASSES])
         while self._nbytes > self._limit:
             self._forget([next(iter(self._kept))])
 
@@ -124,6 +138,14 @@ class TrackedMemories:
             kept = self._kept.pop(place)
             self._store.drop(kept.store_key)
             self._nbytes -= kept.nbytes
+            way = _way(place)
+            self._ways[way].remove(place)
+            if not self._ways[way]:
+                del self._ways[way]
+
+
+def _way(place: _Place) -> _Way:
+    return _Way(place.obj, place.frame, place.key.reverse)
 
 
 def _bytes(tensor: Tensor) -> npt.NDArray[np.uint8]:

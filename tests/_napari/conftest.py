@@ -9,7 +9,10 @@ from pathlib import Path
 
 import napari
 import pytest
+from napari._app_model._app import NapariApplication, _napari_names
+from napari._qt._qapp_model.qactions import init_qactions
 from napari.components import ViewerModel
+from napari.plugins import _initialize_plugins
 from qtpy.QtWidgets import QApplication
 
 from tests._napari.dock import MIDDLE, Dock, add_frames
@@ -45,7 +48,25 @@ def viewer(open_viewer: Callable[[], napari.Viewer]) -> napari.Viewer:
 
 
 @pytest.fixture(scope="module")
-def shared_viewer(qapp: QApplication) -> Iterator[napari.Viewer]:
+def own_application() -> Iterator[None]:
+    """Give a module an application of its own, in which no plugin is registered yet."""
+    application = NapariApplication("module")
+    application.injection_store.namespace = _napari_names
+    _forget_registrations()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NapariApplication, "get_app_model", lambda *_: application)
+        yield
+        NapariApplication.destroy("module")
+    _forget_registrations()
+
+
+def _forget_registrations() -> None:
+    _initialize_plugins.cache_clear()
+    init_qactions.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def shared_viewer(qapp: QApplication, own_application: None) -> Iterator[napari.Viewer]:
     """Return a real viewer that is opened once for a module, since that takes seconds."""
     before = {id(widget) for widget in qapp.topLevelWidgets()}
     with pytest.MonkeyPatch.context() as patch:

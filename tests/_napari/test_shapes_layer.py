@@ -124,7 +124,7 @@ def winding_is_odd(yx: npt.NDArray[np.float64], points: npt.NDArray[np.intp]) ->
     y, x = points.T
     for (ay, ax), (by, bx) in zip(yx, np.roll(yx, -1, axis=0), strict=True):
         crosses = (ay > y) != (by > y)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             odd ^= crosses & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
     return odd
 
