@@ -50,7 +50,7 @@ def _table(name: str, case: dict[str, Any]) -> list[str]:
     sides: dict[str, Any] = case["sides"]
     kept = "on" if case["keep_memory"] else "off"
     lines = [
-        f"{case['threads']} threads, memory settings of the command line {kept}.\n",
+        f"Threads: {case['threads']}; memory settings of the command line {kept}.\n",
         f"| {' | '.join(_COLUMNS)} |",
         "|---" * len(_COLUMNS) + "|",
     ]
