@@ -38,7 +38,9 @@ def render(layout: Layout, shapes: Shapes, draws: Draws) -> Tensor:
         rows = (manner == index).nonzero()[:, 0]
         if len(rows):
             image[rows] = paint(layout.rows(rows), shapes.rows(rows), draws)
-    return photograph(image, manner == _MANNERS.index(paint_electron), draws) * 255
+    # Most electron micrographs and half of the phase contrast images have light to spare.
+    lit = (manner == _MANNERS.index(paint_phase_contrast)) & draws.chance(0.5, len(manner))
+    return photograph(image, lit | (manner == _MANNERS.index(paint_electron)), draws) * 255
 
 
 def draw_manners(kind: Tensor, draws: Draws) -> Tensor:

@@ -26,11 +26,20 @@ def paint_phase_contrast(layout: Layout, shapes: Shapes, draws: Draws) -> Tensor
     depth = wide(draws.log_uniform(batch, low=0.15, high=0.6))
     image = _ground(layout, size, draws) - depth * solid * _body(layout, shapes, draws)
     near = bell(shapes.edge.clamp(min=0), (thin * draws.uniform(batch, low=0.2, high=0.9)).clamp(min=1.0))
-    fringe = wide(draws.uniform(batch, low=0.1, high=0.9)) * near * (1 - solid)
+    glow = _glow(batch, draws)
+    fringe = wide(glow) * near * (1 - solid)
     wave = 0.15 * (shapes.edge * wide(2.5 / thin.clamp(min=2))).cos() * bell(shapes.edge, 3 * thin)
-    far = _lowpass(solid, thin) * wide(draws.uniform(batch, low=0.1, high=0.8))
-    image = image + depth * (fringe + far * (1 - 0.6 * solid) + wave * (1 - solid))
+    far = _lowpass(solid, thin) * wide(draws.uniform(batch, low=0.1, high=0.8) * glow.clamp(min=1).sqrt())
+    light = depth * (fringe + far * (1 - 0.6 * solid) + wave * (1 - solid))
+    # A camera is set so that the brightest halos fit: next to strong ones the ground is dark, bodies black.
+    image = (image.clamp(min=0) + light) / (1 + depth * wide((glow - 1).clamp(min=0)))
     return torch.where(wide(draws.chance(0.1, batch)), 1 - image, image)
+
+
+def _glow(batch: int, draws: Draws) -> Tensor:
+    """(B,) how bright halos are beside the darkness of bodies: faint, or far beyond it."""
+    faint, strong = draws.uniform(batch, low=0.1, high=0.9), draws.log_uniform(batch, low=0.8, high=5.0)
+    return torch.where(draws.chance(0.45, batch), strong, faint)
 
 
 def _lowpass(solid: Tensor, thin: Tensor) -> Tensor:
