@@ -12,8 +12,11 @@ import torch
 from napari_sam2.conditioning import Base, answer_prompts
 from napari_sam2.placement import Box, PlacedLogits, mask_box
 from napari_sam2.prompts import FramePrompts
+from napari_sam2.second_look import look_again
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from napari_sam2._model.results import Prediction
@@ -121,24 +124,50 @@ class Aim:
         ValueError
             If there is no prompt.
         """
-        if (
-            self._windows.moves
-            and base is None
-            and prompts.points
-            and prompts.mask is None
-            and prompts.box is None
-        ):
-            window, prompts = self._aimed_by_click(frame, prompts)
-        else:
-            window = self._first_window(prompts, base)
-        window = self._windows.including(window, prompts.points)
-        answer = self._answer_in(window, frame, prompts, base)
+        if self._windows.moves and base is None and _are_clicks(prompts):
+            return self._answer_clicks(frame, prompts)
+        window = self._first_window(prompts, base)
+        return self._held_whole(window, prompts, lambda held: self._answer_in(held, frame, prompts, base))
+
+    def _answer_clicks(self, frame: int, prompts: FramePrompts) -> Answer:
+        """Answer clicks alone: the first says what is meant, the others correct what is seen of it then."""
+        window, aimed = self._aimed_by_click(frame, prompts)
+        return self._held_whole(window, prompts, lambda held: self._clicked_in(held, frame, aimed))
+
+    def _held_whole(self, window: Box, prompts: FramePrompts, answer_in: Callable[[Box], Answer]) -> Answer:
+        """Answer in a window that holds all prompts, made larger where it cuts the mask."""
+        answer = answer_in(self._windows.including(window, prompts.points))
         for _ in range(_WIDENINGS):
             wider = self._wider(answer, prompts)
             if wider == answer.window:
                 break
-            answer = self._answer_in(wider, frame, prompts, base)
+            answer = answer_in(wider)
         return answer
+
+    def _clicked_in(self, window: Box, frame: int, prompts: FramePrompts) -> Answer:
+        """Answer the first click, look again, and take the other clicks as corrections of what is seen.
+
+        Where the second look sees nothing, something else, or denies the click, all clicks are answered as
+        they are.
+        """
+        first = self._answer_in(window, frame, _first_click(prompts), None)
+        again = look_again(self._model, self._features.get(frame, window), first.prediction)
+        if again is None or not self._heeds(Answer(again.prediction, window), _first_click(prompts)):
+            return self._answer_in(window, frame, prompts, None)
+        if len(prompts.points) == 1:
+            return Answer(again.prediction, window)
+        rest = FramePrompts(points=prompts.points[1:], positive=prompts.positive[1:])
+        low_res = again.prediction.low_res[0, 0].float().cpu().numpy()
+        base = Base(low_res, again.embedding[0].float().cpu().numpy(), window)
+        return self._answer_in(window, frame, rest, base)
+
+    def _heeds(self, answer: Answer, prompts: FramePrompts) -> bool:
+        """Whether a mask holds the positive clicks of prompts and none of the negative ones."""
+        logits = answer.prediction.low_res[0, 0].float().cpu().numpy()
+        placed = PlacedLogits(logits, answer.window, self._windows.frame_shape)
+        pixels = [Box(y, x, y + 1, x + 1) for y, x in np.rint(prompts.points).astype(int).tolist()]
+        held = [bool(placed.sample(pixel, (1, 1))[0, 0] > 0) for pixel in pixels]
+        return held == list(prompts.positive)
 
     def _first_window(self, prompts: FramePrompts, base: Base | None) -> Box:
         """Choose the window of prompts that tell where the object is."""
@@ -218,3 +247,11 @@ class Aim:
         placed = PlacedLogits(base.low_res, base.window or self._windows.whole, shape)
         side = self._windows.resolution(window) // 4
         return replace(base, low_res=placed.sample(window, (side, side)), embedding=None, window=window)
+
+
+def _are_clicks(prompts: FramePrompts) -> bool:
+    return bool(prompts.points) and prompts.mask is None and prompts.box is None
+
+
+def _first_click(prompts: FramePrompts) -> FramePrompts:
+    return FramePrompts(points=prompts.points[:1], positive=prompts.positive[:1], candidate=prompts.candidate)
