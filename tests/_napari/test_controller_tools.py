@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -177,8 +176,7 @@ def test_live_clicks_spread_outward_and_undo_takes_all_back(bench: Dock) -> None
 
 def test_the_next_click_redirects_what_spreads(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.view.progress.live_toggled.emit(True)
-    step, gate = bench.fake.step, threading.Semaphore(2)
-    monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
+    gate = bench.hold_steps(monkeypatch, 2)
     bench.widget.set_prompts(1, MIDDLE, click(8, 10))
     until(lambda: len(bench.fake.batches) == 2)
     bench.widget.set_prompts(2, 0, click(16, 10))
@@ -195,8 +193,7 @@ def test_live_leaves_a_propagation_that_was_asked_for_alone(
 ) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.view.progress.live_toggled.emit(True)
-    step, gate = bench.fake.step, threading.Semaphore(1)
-    monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
+    gate = bench.hold_steps(monkeypatch, 1)
     bench.widget.propagate()
     bench.widget.set_prompts(2, 0, click(16, 10))
     gate.release(1)

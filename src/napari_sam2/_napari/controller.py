@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.autosave import Autosave
-    from napari_sam2._napari.desk import Answer
+    from napari_sam2._napari.desk import Answer, Desk
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.settings import Settings
     from napari_sam2._napari.views.dock_view import DockView
@@ -84,7 +84,8 @@ class Controller:
         self.review = ReviewControl(space, self.prompts)
         self.seeds = SeedControl(space, self.prompts)
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)
-        self.files = FileControl(space, self.prompts, self.saving, self.sequences)
+        ask = view.files.ask_whether_to_replace
+        self.files = FileControl(space, self.prompts, self.saving, self.sequences, ask)
         self._draw = Later(self._show, _DRAW_EVERY)
         self._deleted = Later(self._begin_anew)
         self._wires = Connections()
@@ -113,6 +114,7 @@ class Controller:
             (view.model.model_chosen, models.choose),
             (view.model.model_file_chosen, models.choose_file),
             (view.model.download_requested, models.download),
+            (view.model.cancel_requested, models.cancel_download),
             (view.model.device_chosen, models.choose_device),
             (view.tools.tool_chosen, prompts.choose_tool),
             (view.tools.positive_chosen, prompts.choose_sign),
@@ -133,7 +135,7 @@ class Controller:
             (view.objects.propagate_object_requested, self.propagate_object),
             (view.progress.propagate_active_requested, self.propagate_active),
             (view.progress.pause_toggled, tracking.toggle_pause),
-            (view.progress.cancel_requested, tracking.cancel),
+            (view.progress.cancel_requested, self.cancel),
             (view.progress.live_toggled, self.ahead.choose_live),
             (view.progress.undo_requested, self.undo),
             (view.progress.redo_requested, self.redo),
@@ -145,6 +147,7 @@ class Controller:
             (view.review.next_doubtful, review.next_doubtful),
             (view.files.save_requested, files.save),
             (view.files.load_requested, files.load),
+            (view.files.recent_requested, self.saving.choose_recent),
             (view.files.export_requested, files.export),
             (view.files.tracks_layer_requested, files.show_tracks),
             (view.objects.divide_requested, objects.divide),
@@ -159,7 +162,7 @@ class Controller:
             Command.TOGGLE_SIGN: self.prompts.toggle_sign,
             Command.NEXT_CANDIDATE: self.prompts.next_candidate,
             Command.PROPAGATE: self.propagate,
-            Command.CANCEL: self.tracking.cancel,
+            Command.CANCEL: self.cancel,
             Command.BEGINS_HERE: self.objects.begins_here,
             Command.ENDS_HERE: self.objects.ends_here,
             Command.DIVIDES_HERE: self.objects.divides_here,
@@ -173,6 +176,7 @@ class Controller:
 
     def _attach(self, layers: PromptLayers) -> None:
         self.objects.forget()
+        self.saving.forget_image()
         self.prompts.attach(layers)
         self.ahead.attach(layers)
         layers.commanded.connect(self._command)
@@ -181,6 +185,7 @@ class Controller:
         layers.removed.connect(self._deleted.ask)
 
     def _detach(self) -> None:
+        self.seeds.detach()
         self.tracking.stop()
         self.ahead.detach()
 
@@ -223,15 +228,22 @@ class Controller:
         """Propagate the active object."""
         self.propagate_object(self.space.active)
 
+    def cancel(self) -> None:
+        """End what is going on, and keep what it has done."""
+        self.seeds.cancel()
+        self.tracking.cancel()
+
     def undo(self) -> None:
         """Take back the last step; a click that has spread by itself goes with what it spread."""
-        has_spread = self.tracking.has_spread
+        has_spread, seeding = self.tracking.has_spread, self.seeds.running
+
+        def step_back(desk: Desk) -> Answer:
+            if seeding is not None and not seeding.said:  # it ended before it began
+                return desk.answer(value="Seed")
+            return desk.undo_prompt() if has_spread else desk.undo()
+
         self.space.interrupted.emit()
-        self.space.ask(
-            lambda desk: desk.undo_prompt() if has_spread else desk.undo(),
-            partial(self._stepped, "Undone"),
-            label="Undoing",
-        )
+        self.space.ask(step_back, partial(self._stepped, "Undone"), label="Undoing")
 
     def redo(self) -> None:
         """Do the step again that was taken back last."""
@@ -260,8 +272,9 @@ class Controller:
             model=self.models.state(),
             tools=self.prompts.state(),
             objects=self.objects.state(),
-            progress=self.tracking.state(live=self.ahead.live),
+            progress=self.seeds.shown_in(self.tracking.state(live=self.ahead.live)),
             review=self.review.state(),
+            files=self.saving.state(),
         )
 
     def close(self) -> None:

@@ -37,6 +37,8 @@ class FileControl:
         Told what the user has saved.
     sequences : SequenceControl
         All positions along the other axis.
+    may_replace : callable
+        Asks whether these files, which are there already, may be replaced.
     """
 
     def __init__(
@@ -45,14 +47,16 @@ class FileControl:
         prompts: PromptControl,
         saving: SavingControl,
         sequences: SequenceControl,
+        may_replace: Callable[[tuple[str, ...]], bool],
     ) -> None:
         self._space = workspace
+        self._may_replace = may_replace
         self._prompts, self._saving, self._sequences = prompts, saving, sequences
 
     def save(self, path: str) -> None:
         """Save the sessions of all positions; the suffix may be left out."""
         target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
-        self._write(target, lambda session, place: session.save(place), "Saving", self._saved)
+        self._write(path, target, lambda session, place: session.save(place), "Saving", self._saved)
 
     def _saved(self, paths: tuple[str, ...]) -> None:
         self._saving.forget()
@@ -62,6 +66,7 @@ class FileControl:
         """Export labels, tracks or tables of all positions, as the name says."""
         self._write(
             path,
+            path,
             lambda session, place: session.export(place),
             "Exporting",
             lambda paths: tell(f"Exported to {_listed(paths)}."),
@@ -69,15 +74,22 @@ class FileControl:
 
     def _write(
         self,
+        chosen: str,
         path: str,
         write: Callable[[Session, str], None],
         label: str,
         done: Callable[[tuple[str, ...]], None],
     ) -> None:
-        """Write a file for each sequence of which something was said; the first that fails ends it."""
+        """Write a file for each sequence of which something was said; the first that fails ends it.
+
+        The dialog has asked about the very file that was chosen; of others, and of folders, it knows nothing.
+        """
         sequences = self._sequences.touched() or (self._space.sequence,)
         marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
         jobs = [(each, marked(path, mark)) for each, mark in zip(sequences, marks, strict=True)]
+        there = tuple(place for _, place in jobs if _is_there(Path(place), Path(chosen)))
+        if there and not self._may_replace(there):
+            return
 
         def go_on(number: int) -> None:
             if number == len(jobs):
@@ -110,16 +122,17 @@ class FileControl:
             self._load(self._sequences.at(position), place, _listed(tuple(others.values())))
 
     def _load(self, sequence: Sequence, path: str, name: str) -> None:
+        self._saving.keep(sequence)
         data, model = sequence.view.data, self._space.model
         self._space.ask(
             lambda desk: desk.load(path, data, model.take()),
-            lambda _: self._loaded(sequence, name),
+            lambda answer: self._loaded(sequence, name, answer),
             label="Loading",
             sequence=sequence,
         )
 
-    def _loaded(self, sequence: Sequence, name: str) -> None:
-        sequence.declared = dict(sequence.picture.prompts)
+    def _loaded(self, sequence: Sequence, name: str, answer: Answer) -> None:
+        sequence.take_loaded(answer)
         if sequence is self._space.sequence:
             self._prompts.show()
             objects = self._space.picture.objects
@@ -149,6 +162,10 @@ class FileControl:
             **options,
         )
         self._space.viewer.layers.selection.active = active
+
+
+def _is_there(place: Path, chosen: Path) -> bool:
+    return place.is_dir() or (place != chosen and place.exists())
 
 
 def _listed(paths: tuple[str, ...]) -> str:
