@@ -115,14 +115,13 @@ class FileControl:
         self._sequences.ensure_open()
         mark = self._sequences.mark(shown)
         others = siblings(path, mark) if mark else {}
-        if not others:
-            self._load(shown, path, Path(path).name)
-            return
-        for position, place in others.items():
-            self._load(self._sequences.at(position), place, _listed(tuple(others.values())))
+        places = {self._sequences.at(position): place for position, place in others.items()} or {shown: path}
+        self._saving.turn_over(tuple(places))
+        name = _listed(tuple(others.values())) if others else Path(path).name
+        for sequence, place in places.items():
+            self._load(sequence, place, name)
 
     def _load(self, sequence: Sequence, path: str, name: str) -> None:
-        self._saving.keep(sequence)
         data, model = sequence.view.data, self._space.model
         self._space.ask(
             lambda desk: desk.load(path, data, model.take()),

@@ -16,7 +16,7 @@ from napari_sam2._napari.state import FilesState
 from napari_sam2._napari.worker import Origin, Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from napari_sam2._napari.autosave import Recovery, Work
     from napari_sam2._napari.controller_prompts import PromptControl
@@ -84,6 +84,12 @@ class SavingControl:
     def keep(self, sequence: Sequence) -> None:
         """Save a session for the last time: another one takes its place, or its image is left."""
         self._submit(sequence, _keep, Origin(self, failed=self._failed), Priority.EDIT)
+
+    def turn_over(self, sequences: Iterable[Sequence]) -> None:
+        """Save sessions for the last time; what comes in their place is other work."""
+        for sequence in sequences:
+            self.keep(sequence)
+        self._sequences.begin_group()
 
     def _submit(
         self,
@@ -188,8 +194,7 @@ class SavingControl:
         if self._autosave is None or shown is None:
             return
         self._space.interrupted.emit()
-        for sequence in self._sequences.touched():
-            self.keep(sequence)
+        self.turn_over(self._sequences.touched())
         self._sequences.group = work.parts[0].group or self._sequences.group
         for part in work.parts:
             self._recover_part(part, self._sequences.at_index(part.index))

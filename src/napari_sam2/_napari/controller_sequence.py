@@ -78,11 +78,15 @@ class SequenceControl:
         geometry = geometry_of(image, axes, frame_axis)
         geometry = geometry.at(geometry.index_of(self._space.viewer.dims, image))
         self._axes = axes
-        self.group = uuid.uuid4().hex
+        self.begin_group()
         self._space.layers = PromptLayers(self._space.viewer, image, geometry)
         self._space.sequence = self._sequence(geometry, view)
         self._opened(self._space.layers)
         self.ensure_open()
+
+    def begin_group(self) -> None:
+        """Begin another piece of work."""
+        self.group = uuid.uuid4().hex
 
     def _sequence(self, geometry: SequenceGeometry, view: View) -> Sequence:
         position = tuple(sorted(geometry.index.items()))
