@@ -13,8 +13,9 @@ from napari.components import ViewerModel
 from napari.utils.notifications import Notification, notification_manager
 
 from napari_sam2._napari.autosave import Autosave
+from napari_sam2._napari.keys import Command
 from napari_sam2._napari.views.hints import hint
-from tests._napari.dock import MIDDLE, Dock, add_frames
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames
 from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.gui
@@ -228,7 +229,8 @@ def test_nothing_is_saved_where_the_settings_say_so(bench: Dock) -> None:
 
 def test_the_tracks_layer(bench: Dock) -> None:
     bench.view.files.tracks_layer_requested.emit()
-    bench.wait()
+    with pytest.raises(ValueError, match="No object has a mask yet"):
+        bench.wait()
     assert "cells tracks" not in bench.viewer.layers
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()
@@ -239,3 +241,27 @@ def test_the_tracks_layer(bench: Dock) -> None:
     assert tracks.data.shape == (len(bench.on), 4)
     assert set(tracks.data[:, 1].astype(int)) == set(bench.on)
     assert bench.viewer.layers.selection.active is active
+
+
+def test_a_division_goes_into_tracks_and_res_track(bench: Dock, tmp_path: Path) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    bench.show(MIDDLE + 2)
+    bench.layers.commanded.emit(Command.DIVIDES_HERE)
+    bench.wait()
+    for obj, y in ((2, 6), (3, 14)):
+        bench.prompt(obj, MIDDLE + 2, y, 10)
+    bench.propagate()
+    bench.view.files.tracks_layer_requested.emit()
+    bench.view.files.export_requested.emit(str(tmp_path / "cells_RES"))
+    bench.wait()
+    assert {child: list(each) for child, each in bench.viewer.layers["cells tracks"].graph.items()} == {
+        2: [1],
+        3: [1],
+    }
+    last = COUNT - 1
+    assert (tmp_path / "cells_RES" / "res_track.txt").read_text().split("\n")[:3] == [
+        f"1 0 {MIDDLE + 1} 0",
+        f"2 {MIDDLE + 2} {last} 1",
+        f"3 {MIDDLE + 2} {last} 1",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,9 @@ def test_a_new_object_that_was_not_used_is_not_left_behind(bench: Dock) -> None:
     assert [row.obj for row in bench.state.objects.rows] == [1, 2]
 
 
-def test_a_new_object_leaves_point_at_hand(bench: Dock) -> None:
-    bench.view.tools.tool_chosen.emit(Tool.ERASER)
+@pytest.mark.parametrize("tool", list(Tool))
+def test_a_new_object_leaves_point_at_hand(bench: Dock, tool: Tool) -> None:
+    bench.view.tools.tool_chosen.emit(tool)
     bench.view.tools.positive_chosen.emit(False)
     bench.view.tools.new_object.emit()
     assert (bench.state.tools.tool, bench.state.tools.positive) == (Tool.POINT, True)
@@ -131,7 +133,11 @@ def test_the_mask_under_the_cursor_is_outlined_and_nothing_changes(bench: Dock) 
     assert not len(layer.data)
 
 
-def test_no_outline_where_features_are_not_ready_or_a_decode_is_slow(bench: Dock) -> None:
+def test_no_outline_where_features_are_not_ready_or_a_decode_is_slow(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A clock that stands still: a decode takes no time, however busy this machine is.
+    monkeypatch.setattr("napari_sam2._napari.desk.time", SimpleNamespace(perf_counter=lambda: 0.0))
     until(lambda: bench.session.is_ready(MIDDLE))
     assert not hover(bench, 8, 10, frame=0)
     bench.controller.space.sequence.desk._slowness = 2 * PREVIEW_LIMIT  # type: ignore[union-attr]

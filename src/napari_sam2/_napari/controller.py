@@ -98,6 +98,8 @@ class Controller:
     def _connect(self) -> None:
         for signal, act in self._actions():
             self._wires.connect(signal, act)
+        for signal, command in self._buttons():
+            self._wires.connect(signal, self._commands()[command])
         self._wires.connect(self.space.changed, self._draw_soon)
         self._wires.connect(self.worker.activity_changed, self._draw_soon)
         self._wires.connect(self.space.viewer.dims.events.point, self._moved)
@@ -119,8 +121,6 @@ class Controller:
             (view.tools.tool_chosen, prompts.choose_tool),
             (view.tools.positive_chosen, prompts.choose_sign),
             (view.tools.each_click_new_toggled, prompts.choose_each_click_new),
-            (view.tools.next_candidate, prompts.next_candidate),
-            (view.tools.new_object, prompts.new_object),
             (view.objects.object_activated, prompts.activate),
             (view.objects.object_renamed, objects.rename),
             (view.objects.object_shown, objects.show),
@@ -135,16 +135,8 @@ class Controller:
             (view.objects.propagate_object_requested, self.propagate_object),
             (view.progress.propagate_active_requested, self.propagate_active),
             (view.progress.pause_toggled, tracking.toggle_pause),
-            (view.progress.cancel_requested, self.cancel),
             (view.progress.live_toggled, self.ahead.choose_live),
-            (view.progress.undo_requested, self.undo),
-            (view.progress.redo_requested, self.redo),
-            (view.progress.begins_here, objects.begins_here),
-            (view.progress.ends_here, objects.ends_here),
-            (view.progress.divides_here, objects.divides_here),
-            (view.progress.lock_here, objects.lock_here),
             (view.review.cell_visited, review.visit),
-            (view.review.next_doubtful, review.next_doubtful),
             (view.files.save_requested, files.save),
             (view.files.load_requested, files.load),
             (view.files.recent_requested, self.saving.choose_recent),
@@ -155,8 +147,24 @@ class Controller:
             (view.tools.seed_next_t_requested, self.seeds.seed_next),
         )
 
+    def _buttons(self) -> tuple[tuple[Any, Command], ...]:
+        """Return the signals of the buttons for which there is a key as well."""
+        tools, progress = self.view.tools, self.view.progress
+        return (
+            (tools.new_object, Command.NEW_OBJECT),
+            (tools.next_candidate, Command.NEXT_CANDIDATE),
+            (progress.cancel_requested, Command.CANCEL),
+            (progress.begins_here, Command.BEGINS_HERE),
+            (progress.ends_here, Command.ENDS_HERE),
+            (progress.divides_here, Command.DIVIDES_HERE),
+            (progress.lock_here, Command.LOCK),
+            (progress.undo_requested, Command.UNDO),
+            (progress.redo_requested, Command.REDO),
+            (self.view.review.next_doubtful, Command.NEXT_DOUBTFUL),
+        )
+
     def _commands(self) -> dict[Command, Callable[[], None]]:
-        """Return what each key does."""
+        """Return what each key does, and the button beside it."""
         return {
             Command.NEW_OBJECT: self.prompts.new_object,
             Command.TOGGLE_SIGN: self.prompts.toggle_sign,

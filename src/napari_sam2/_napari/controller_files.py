@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+from napari.layers import Layer
 
+from napari_sam2._napari.exports import tracks_layer
 from napari_sam2._napari.many_files import marked, siblings
 from napari_sam2._napari.notices import tell
 from napari_sam2.tracks import Tracks
@@ -148,18 +149,13 @@ class FileControl:
         sequence, image, tracks = self._space.sequence, self._space.image, answer.value
         if sequence is None or image is None or not isinstance(tracks, Tracks):
             return
-        if not len(tracks.data):
-            tell("There are no masks yet, so there are no tracks.")
+        try:
+            layer = Layer.create(*tracks_layer(tracks, sequence.geometry, image))
+        except ValueError as error:
+            self._space.fail(error)
             return
-        places = sequence.geometry.to_layers(tracks.data[:, 1], tracks.data[:, 2:])
-        options = sequence.geometry.layer_kwargs(image)
         active = self._space.viewer.layers.selection.active
-        self._space.viewer.add_tracks(
-            np.column_stack([tracks.data[:, 0], places]),
-            graph=tracks.graph,
-            name=f"{image.name} tracks",
-            **options,
-        )
+        self._space.viewer.add_layer(layer)
         self._space.viewer.layers.selection.active = active
 
 
