@@ -310,6 +310,16 @@ def test_another_network_answers_the_prompts_again(bench: Dock) -> None:
     assert bench.session.prompts == before.prompts
 
 
+def test_a_file_of_weights_is_chosen(bench: Dock, tmp_path: Path) -> None:
+    path = tmp_path / "cells.safetensors"
+    bench.view.model.model_file_chosen.emit(str(path))
+    bench.wait()
+    assert bench.loaded[-1].name == str(path)
+    model = bench.state.model
+    assert model.names[model.chosen] == "cells.safetensors"
+    assert str(path) in model.detail
+
+
 def test_what_has_to_be_downloaded_is_not_loaded(
     bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
