@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,9 +55,28 @@ def save(dock: Dock) -> None:
 
 
 def crash(dock: Dock) -> None:
-    """End as a crash would: nothing is saved any more."""
-    dock.controller.saving._autosave = None
+    """End as a crash would, a while ago: nothing is saved any more, and nobody works on it."""
+    autosave, dock.controller.saving._autosave = dock.controller.saving._autosave, None
     dock.end()
+    if autosave is not None:
+        for each in autosave.root.glob("*/alive"):
+            os.utime(each, (0, 0))
+
+
+@pytest.mark.usefixtures("qapp")
+def test_what_another_viewer_works_on_is_not_taken_for_left(tmp_path: Path, told: list[Any]) -> None:
+    one = prompted_dock(tmp_path)
+    save(one)
+    told.clear()
+    other = saving_dock(tmp_path)
+    assert other.state.files.recent == ()
+    assert not [each for each in told if each.actions]
+    crash(one)
+    other.end()
+    third = saving_dock(tmp_path)
+    assert [each for each in told if each.actions]
+    assert len(third.state.files.recent) == 1
+    third.end()
 
 
 @pytest.mark.usefixtures("qapp")

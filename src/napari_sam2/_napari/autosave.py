@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session
 
 _DAY = 24 * 60 * 60
-_CLOSED = "closed"
+_CLOSED, _ALIVE = "closed", "alive"
+# A session of which nobody said for so long that it is worked on was left by a crash, in seconds.
+_SILENCE = 15.0
 
 
 def autosave_folder() -> Path:
@@ -184,6 +186,12 @@ class Autosave:
         if saved is not None:
             self._delete(saved.folder)
 
+    def beat(self) -> None:
+        """Note that sessions are worked on, so that nobody takes them for left; call it every few seconds."""
+        for folder in tuple(self._own):
+            if folder.is_dir():
+                (folder / _ALIVE).touch()
+
     def release(self, session: Session) -> None:
         """Note that a session is worked on no longer: what was saved of it is kept for a while."""
         saved = self._saved.pop(session, None)
@@ -214,7 +222,8 @@ class Autosave:
         """List all that earlier programs left, however they ended, the newest first."""
         if not self.root.is_dir():
             return []
-        found = [read_recovery(folder) for folder in self.root.iterdir() if folder not in self._own]
+        left = [each for each in self.root.iterdir() if each not in self._own and not _is_alive(each)]
+        found = [read_recovery(folder) for folder in left]
         readable = [each for each in found if each is not None]
         return sorted(readable, key=lambda each: each.saved_at, reverse=True)
 
@@ -252,6 +261,14 @@ class Autosave:
 def _mark_closed(folder: Path) -> None:
     if folder.is_dir():
         (folder / _CLOSED).touch()
+        (folder / _ALIVE).unlink(missing_ok=True)
+
+
+def _is_alive(folder: Path) -> bool:
+    try:
+        return time.time() - (folder / _ALIVE).stat().st_mtime < _SILENCE
+    except OSError:
+        return False
 
 
 def read_recovery(folder: Path) -> Recovery | None:

@@ -80,6 +80,8 @@ class SavingControl:
         """Save what has changed, if the last time was long enough ago."""
         for sequence in self._sequences.touched():
             self._submit(sequence, _save, Origin(sequence, failed=self._failed), key="autosave")
+        if self._autosave is not None:
+            self._autosave.beat()
 
     def keep(self, sequence: Sequence) -> None:
         """Save a session for the last time: another one takes its place, or its image is left."""
