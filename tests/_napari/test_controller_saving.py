@@ -115,7 +115,7 @@ def test_after_a_normal_close_nothing_is_offered_but_listed(tmp_path: Path, told
     assert text.startswith("1 object, ")
     assert "recent work" in hint(again.state).text
     again.view.show_state(again.state)
-    (entry,) = again.view.files._recent.menu().actions()
+    (entry,) = again.view.files._earlier.actions()
     assert (entry.text(), again.view.files._recent.isEnabled()) == (text, True)
     entry.trigger()
     again.wait()

@@ -158,9 +158,12 @@ def test_files_that_the_dialog_did_not_name_are_not_replaced_unasked(
 ) -> None:
     asked: list[str] = []
     answer = QMessageBox.StandardButton.Yes if yes else QMessageBox.StandardButton.No
-    monkeypatch.setattr(
-        QMessageBox, "question", lambda _parent, _title, text: (asked.append(text), answer)[1]
-    )
+
+    def question(_parent: object, _title: str, text: str) -> QMessageBox.StandardButton:
+        asked.append(text)
+        return answer
+
+    monkeypatch.setattr(QMessageBox, "question", question)
     files = four.view.files
     signal = files.save_requested if name.endswith("json") else files.export_requested
     for t in (1, 2):

@@ -112,11 +112,12 @@ def test_work_that_may_take_long_is_named(
 def test_frames_spread_by_themselves_only_with_a_fast_network(bench: Dock) -> None:
     ahead = bench.controller.ahead
     ahead._chosen = None  # as for somebody who has not touched the button
-    assert bench.state.progress.live
+    live = [bench.state.progress.live]
     bench.controller.models.choice = ModelChoice("sam2.1-large")
-    assert not bench.state.progress.live
+    live.append(bench.state.progress.live)
     bench.view.progress.live_toggled.emit(True)
-    assert bench.state.progress.live
+    live.append(bench.state.progress.live)
+    assert live == [True, False, True]
 
 
 def test_nothing_is_propagated_twice(bench: Dock) -> None:

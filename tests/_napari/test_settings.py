@@ -72,8 +72,13 @@ def test_the_preferences_are_asked_for_only_when_a_dock_opens(
     settings = pytest.importorskip("napari.settings")
     if not hasattr(settings, "get_plugin_settings"):
         pytest.skip("this napari has no preferences of plugins")
-    asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(settings, "get_plugin_settings", lambda: asked.append({}) or asked[-1])
+    asked: list[int] = []
+
+    def ask() -> dict[str, Any]:
+        asked.append(1)
+        return {}
+
+    monkeypatch.setattr(settings, "get_plugin_settings", ask)
     widget = Sam2Widget(model)
     assert len(asked) == 1
     widget.controller.close()

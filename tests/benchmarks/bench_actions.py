@@ -164,14 +164,16 @@ class Person:
         strip = self.widget.view.review.strip
         settle()
         at = self._place(obj, frame)
-        if not strip.viewport().visibleRegion().contains(at):
+        seen: Any = strip.viewport()
+        if not seen.visibleRegion().contains(at):
             row = self._space.picture.objects.index(self.ids[obj])
-            strip.verticalScrollBar().setValue(row * strip.geometry_now().row)
+            bar: Any = strip.verticalScrollBar()
+            bar.setValue(row * strip.geometry_now().row)
             self.widget.view._area.ensureWidgetVisible(strip)
             self.done.scrolls += 1
             settle()
             at = self._place(obj, frame)
-        TEST.mouseClick(strip.viewport(), Qt.MouseButton.LeftButton, NO_KEY, at)
+        TEST.mouseClick(seen, Qt.MouseButton.LeftButton, NO_KEY, at)
         settle()
         if (self.frame, self._space.active) != (frame, self.ids[obj]):
             raise RuntimeError(f"the strip led to frame {self.frame} of object {self._space.active}")
