@@ -4,6 +4,9 @@ The real viewer is driven with mouse and keys, on a sample of the package, so th
 network. A display is needed; a virtual one is enough::
 
     xvfb-run -a -s "-screen 0 1600x1200x24" python scripts/screenshots.py docs/images
+
+For looking only: ``--theme light``, ``--data FILE.npz`` (``images`` and ``labels``), ``--states`` for more
+states of the dock, and ``QT_SCALE_FACTOR=1.5`` before it for a finer screen.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -25,7 +29,9 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QMainWindow, QVBoxLayo
 
 from napari_sam2 import samples
 from napari_sam2._napari.keys import KEYS
+from napari_sam2._napari.state import Activity, DockState, FilesState
 from napari_sam2._napari.views.dock_view import DockView
+from napari_sam2.metrics import Click, correction_click, jaccard
 
 if TYPE_CHECKING:
     from napari_sam2._napari.widget import Sam2Widget
@@ -33,11 +39,11 @@ if TYPE_CHECKING:
 Place = Sequence[float]
 W = TypeVar("W", bound=QWidget)
 LEFT = Qt.MouseButton.LeftButton
-PLAIN = Qt.KeyboardModifier.NoModifier
+PLAIN, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
+CONTROL = Qt.KeyboardModifier.ControlModifier
 SAMPLE = "nuclei_stack"
 TEST: Any = QTest  # its annotations differ between the bindings
-START = 15
-RANGE = (11, 20)
+AROUND = (4, 5)
 WINDOW = (1400, 950)
 PATIENCE = 900.0
 
@@ -150,6 +156,16 @@ class Hand:
         TEST.keyClicks(box, str(number))
         self.actions += 1
 
+    def visit(self, obj: int, frame: int) -> None:
+        """Click on a cell of the review strip."""
+        strip = self.widget.view.review.strip
+        place = strip.geometry_now()
+        row = self.widget.view.shown().review.objects.index(obj)
+        at = QPoint(round(place.x_of(frame + 0.5)), place.y_of(row) + place.row // 2 + 1)
+        TEST.mouseClick(strip.viewport(), LEFT, PLAIN, at)
+        self.actions += 1
+        self.wait_until_idle()
+
     def go_to(self, frame: int) -> None:
         """Move the slider."""
         self.viewer.dims.set_current_step(0, frame)
@@ -189,9 +205,34 @@ class Camera:
         print(f"plugin-{name}.png")
 
 
-def nuclei(frame: int, count: int) -> list[npt.NDArray[np.int64]]:
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """What is looked at: labels (frames, H, W) and images, None for the sample of the File menu."""
+
+    labels: npt.NDArray[Any]
+    images: npt.NDArray[Any] | None = None
+
+    @property
+    def start(self) -> int:
+        """The frame on which it begins."""
+        return len(self.labels) // 2
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Some frames around it."""
+        return max(self.start - AROUND[0], 0), min(self.start + AROUND[1], len(self.labels) - 1)
+
+
+def read_stack(path: Path | None) -> Stack:
+    """Read a file of arrays; without one, take the sample."""
+    if path is None:
+        return Stack(samples.sample(SAMPLE).labels)
+    arrays = np.load(path)
+    return Stack(arrays["labels"], arrays["images"])
+
+
+def nuclei(truth: npt.NDArray[Any], count: int) -> list[npt.NDArray[np.int64]]:
     """Return the pixels (n, 2) of the most typical nuclei of a slice, by size, that lie wholly inside."""
-    truth = samples.sample(SAMPLE).labels[frame]
     inside = []
     for obj in np.unique(truth[truth > 0]):
         pixels = np.argwhere(truth == obj)
@@ -223,13 +264,16 @@ def begin(theme: str) -> Hand:
     return Hand(viewer, cast("Sam2Widget", widget))
 
 
-def open_sample(hand: Hand) -> None:
-    """Open the sample as the File menu does."""
-    hand.viewer.open_sample("napari-sam2", SAMPLE)
+def open_stack(hand: Hand, stack: Stack) -> None:
+    """Open what is looked at."""
+    if stack.images is None:
+        hand.viewer.open_sample("napari-sam2", SAMPLE)
+    else:
+        hand.viewer.add_image(stack.images, name="stack")
     hand.wait(hand.widget.view.tools.isEnabled)
     hand.rest(500)
     hand.viewer.reset_view()
-    hand.go_to(START)
+    hand.go_to(stack.start)
     switch_off_live(hand)
     hand.press("Point")
     hand.wait_until_idle()
@@ -241,9 +285,9 @@ def switch_off_live(hand: Hand) -> None:
         hand.press("Live")
 
 
-def prompt(hand: Hand, camera: Camera) -> None:
+def prompt(hand: Hand, camera: Camera, stack: Stack) -> None:
     """Click on one nucleus, then on more, then draw a box."""
-    found = nuclei(START, 6)
+    found = nuclei(stack.labels[stack.start], 6)
     hand.click(middle(found[0]))
     hand.wait_until_idle()
     camera.window(hand, "click")
@@ -259,11 +303,11 @@ def prompt(hand: Hand, camera: Camera) -> None:
     camera.part(hand, hand.widget.view.sections["Objects"], "objects")
 
 
-def propagate(hand: Hand, camera: Camera) -> None:
+def propagate(hand: Hand, camera: Camera, stack: Stack) -> None:
     """Propagate within a range, and look while it runs."""
     hand.choose("Propagate", "A range of frames ...")
-    hand.type_number("First frame of the range", RANGE[0])
-    hand.type_number("Last frame of the range", RANGE[1])
+    hand.type_number("First frame of the range", stack.range[0])
+    hand.type_number("Last frame of the range", stack.range[1])
     hand.press("Propagate the range")
     view = hand.widget.view
     hand.wait(lambda: view.shown().progress.done >= 3)
@@ -273,8 +317,8 @@ def propagate(hand: Hand, camera: Camera) -> None:
     hand.press("Close the range")
 
 
-def review(hand: Hand, camera: Camera) -> None:
-    """Go to the most doubtful place and correct it with a click."""
+def review(hand: Hand, camera: Camera, stack: Stack) -> None:
+    """Go to the most doubtful place; then correct the worst mask of all with a click."""
     view = hand.widget.view
     for name in ("Image", "Model"):
         view.sections[name].set_open(False)
@@ -282,33 +326,69 @@ def review(hand: Hand, camera: Camera) -> None:
     hand.wait_until_idle()
     camera.window(hand, "review")
     camera.part(hand, view.sections["Review"], "strip")
-    active = view.shown().objects.active
-    frame = view.shown().review.frame
-    labels = next(layer for layer in hand.viewer.layers if layer.name.endswith(" labels"))
-    pixels = np.argwhere(np.asarray(labels.data[frame]) == active)
-    if len(pixels):
-        hand.click(middle(pixels), Qt.KeyboardModifier.ControlModifier)
-        hand.wait_until_idle()
+    correct(hand, stack)
     camera.window(hand, "correct")
 
 
-def docks(hand: Hand, camera: Camera) -> None:
+def correct(hand: Hand, stack: Stack) -> None:
+    """Click on what is missing from the worst mask, or too much of it."""
+    labels = next(layer for layer in hand.viewer.layers if layer.name.endswith(" labels"))
+    shown, wrong = np.asarray(labels.data), list[tuple[float, int, int, Click]]()
+    for obj, pixels in enumerate(nuclei(stack.labels[stack.start], 6), start=1):
+        true = stack.labels[(stack.start, *map(int, middle(pixels)))]
+        for frame in range(stack.range[0], stack.range[1] + 1):
+            mask, truth = shown[frame] == obj, stack.labels[frame] == true
+            click = correction_click(truth, mask)
+            if truth.any() and mask.any() and click is not None:
+                wrong.append((jaccard(mask, truth), obj, frame, click))
+    _, obj, frame, click = min(wrong, key=lambda each: each[0])
+    hand.visit(obj, frame)
+    hand.click((click.y, click.x), CONTROL if click.positive else SHIFT)
+    hand.wait_until_idle()
+
+
+def docks(hand: Hand, camera: Camera, _stack: Stack) -> None:
     """Take the whole dock with every part open, 350 pixels wide, in both themes."""
     for theme in ("dark", "light"):
-        frame = QWidget()
-        frame.setStyleSheet(get_stylesheet(theme))
-        whole = DockView({key.command.value: key.label for key in KEYS})
-        layout = QVBoxLayout(frame)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(whole)
-        for section in whole.sections.values():
-            section.set_open(True)
-        frame.resize(350, 1270)
-        frame.show()
-        whole.show_state(hand.widget.view.shown())
-        camera.part(hand, frame, f"dock-{theme}")
-        frame.close()
-        frame.deleteLater()
+        _dock(hand.widget.view.shown(), camera, hand, theme, f"dock-{theme}")
+
+
+def states(hand: Hand, camera: Camera, _stack: Stack) -> None:
+    """Take the dock while a model is fetched, and while seeds are taken."""
+    shown = hand.widget.view.shown()
+    model = replace(shown.model, chosen=5, needs_download=True, download=0.42, fetched="66 of 156 MB")
+    recent = FilesState(("3 objects, 12 March, 14:03",))
+    progress = replace(
+        shown.progress,
+        activity=Activity.SEEDING,
+        message="Seeding from “nuclei”. Clicks go first; undo or cancel ends it.",
+        done=12,
+        total=80,
+    )
+    problem = "Could not fetch sam2.1-tiny (no network). Nothing was kept; check the network and try again."
+    for theme in ("dark", "light"):
+        fetching = replace(shown, model=model, files=recent)
+        seeding = replace(shown, progress=progress, files=recent)
+        failed = replace(shown, model=replace(model, download=None, problem=problem))
+        for name, state in (("fetching", fetching), ("seeding", seeding), ("failed", failed)):
+            _dock(state, camera, hand, theme, f"{name}-{theme}")
+
+
+def _dock(state: DockState, camera: Camera, hand: Hand, theme: str, name: str) -> None:
+    frame = QWidget()
+    frame.setStyleSheet(get_stylesheet(theme))
+    whole = DockView({key.command.value: key.label for key in KEYS})
+    layout = QVBoxLayout(frame)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(whole)
+    for section in whole.sections.values():
+        section.set_open(True)
+    frame.resize(350, 1290)
+    frame.show()
+    whole.show_state(state)
+    camera.part(hand, frame, name)
+    frame.close()
+    frame.deleteLater()
 
 
 def main() -> None:
@@ -318,15 +398,20 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="where the pictures are written")
     parser.add_argument("--theme", default="dark", choices=("dark", "light"))
+    parser.add_argument("--data", type=Path, help="a stack of one's own, for looking only")
+    parser.add_argument(
+        "--states", action="store_true", help="take more states of the dock, for looking only"
+    )
     chosen = parser.parse_args()
-    camera = Camera(chosen.folder)
+    camera, stack = Camera(chosen.folder), read_stack(chosen.data)
+    began = time.monotonic()
     hand = begin(chosen.theme)
     hand.rest(500)
     camera.part(hand, hand.widget, "begin")
-    open_sample(hand)
-    for scene in (prompt, propagate, review, docks):
-        scene(hand, camera)
-    print(f"{hand.actions} actions")
+    open_stack(hand, stack)
+    for scene in (prompt, propagate, review, docks, *((states,) if chosen.states else ())):
+        scene(hand, camera, stack)
+    print(f"{hand.actions} actions, {time.monotonic() - began:.0f} s")
     hand.viewer.close()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
@@ -82,6 +84,14 @@ class Dock:
     def propagate(self) -> None:
         self.widget.propagate(wait=True)
         self.wait()
+
+    def hold_steps(self, monkeypatch: pytest.MonkeyPatch, count: int) -> threading.Semaphore:
+        """Let the network track so many times, and once more for each release of what is returned."""
+        step, gate = self.fake.step, threading.Semaphore(count)
+        monkeypatch.setattr(
+            self.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=60) else None
+        )
+        return gate
 
     @property
     def layers(self) -> PromptLayers:

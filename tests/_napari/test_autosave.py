@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_sam2._napari.autosave import Autosave, autosave_folder, read_recovery
+from napari_sam2._napari.autosave import About, Autosave, Recovery, autosave_folder, read_recovery
 from napari_sam2.session import Session
 from tests.fakes import SHAPE, FakeModel, plain_frames
 
@@ -30,10 +30,15 @@ def painted(*frames: int) -> Session:
     return session
 
 
+def crashed(autosave: Autosave) -> tuple[Recovery, ...]:
+    """What earlier programs left that did not end as they should."""
+    return tuple(part for work in autosave.work() for part in work.parts if not part.closed)
+
+
 def test_a_crash_loses_nothing(tmp_path: Path) -> None:
     session = painted(0, 2)
-    assert Autosave(tmp_path / "auto").save(session, name="embryo")
-    (found,) = Autosave(tmp_path / "auto").recoveries()
+    assert Autosave(tmp_path / "auto").save(session, about=About("embryo"))
+    (found,) = crashed(Autosave(tmp_path / "auto"))
     assert (found.name, found.objects, found.frames) == ("embryo", 1, 2)
     assert found.checksum == session.volume.checksum()
     assert abs(found.saved_at - time.time()) < 60
@@ -46,8 +51,9 @@ def test_what_was_closed_properly_is_kept_and_not_offered(tmp_path: Path) -> Non
     autosave.save(session)
     autosave.close()
     later = Autosave(tmp_path)
-    assert later.recoveries() == ()
+    assert crashed(later) == ()
     (folder,) = tmp_path.iterdir()
+    assert [part.folder for work in later.work() for part in work.parts] == [folder]
     loaded = Session.load(folder, plain_frames(COUNT), session.model)
     np.testing.assert_array_equal(loaded.labels, session.labels)
     later.clean(most=0)
@@ -55,10 +61,11 @@ def test_what_was_closed_properly_is_kept_and_not_offered(tmp_path: Path) -> Non
 
 
 def test_only_sessions_of_these_images_are_found(tmp_path: Path) -> None:
-    Autosave(tmp_path).save(painted(0), name="one")
+    Autosave(tmp_path).save(painted(0), about=About("one"))
     later = Autosave(tmp_path)
-    assert later.recoveries("other") == ()
-    assert [each.name for each in later.recoveries(painted().volume.checksum())] == ["one"]
+    assert later.work("other") == ()
+    (work,) = later.work(painted().volume.checksum())
+    assert [part.name for part in work.parts] == ["one"]
 
 
 def test_saving_rests_for_a_while(tmp_path: Path) -> None:
@@ -93,42 +100,68 @@ def test_ones_own_sessions_are_no_recoveries(tmp_path: Path) -> None:
     one, two = painted(0), painted(1)
     autosave.save(one)
     autosave.save(two)
-    assert autosave.recoveries() == ()
-    assert len(Autosave(tmp_path).recoveries()) == 2
+    assert crashed(autosave) == ()
+    assert len(crashed(Autosave(tmp_path))) == 2
     autosave.forget(one)
-    assert len(Autosave(tmp_path).recoveries()) == 1
+    assert len(crashed(Autosave(tmp_path))) == 1
     autosave.forget(one)
     one.paint(1, 3, np.ones(SHAPE, bool))
     assert autosave.save(one)
-    assert len(Autosave(tmp_path).recoveries()) == 2
+    assert len(crashed(Autosave(tmp_path))) == 2
 
 
 def test_a_recovered_session_goes_on_as_ones_own(tmp_path: Path) -> None:
-    Autosave(tmp_path).save(painted(0), name="embryo")
+    Autosave(tmp_path).save(painted(0), about=About("embryo"))
     autosave = Autosave(tmp_path)
-    (found,) = autosave.recoveries()
+    (found,) = crashed(autosave)
     loaded = Session.load(found.folder, plain_frames(COUNT), FakeModel().as_model())
     autosave.take_over(found, loaded)
-    assert autosave.recoveries() == ()
-    (again,) = Autosave(tmp_path).recoveries()
+    assert crashed(autosave) == ()
+    (again,) = crashed(Autosave(tmp_path))
     assert again.folder != found.folder
     assert again.name == "embryo"
-    autosave.discard(again)
-    assert Autosave(tmp_path).recoveries() == ()
+    (left,) = Autosave(tmp_path).work()
+    autosave.discard(left)
+    assert crashed(Autosave(tmp_path)) == ()
+
+
+def test_all_positions_of_an_image_are_one_piece_of_work(tmp_path: Path) -> None:
+    autosave = Autosave(tmp_path)
+    for frame in (0, 1, 2):
+        autosave.save(painted(frame), about=About("movie", image="same", group="one" if frame else "two"))
+    newest, other = Autosave(tmp_path).work("same")
+    assert [len(newest.parts), len(other.parts)] == [2, 1]
+    assert newest.text.startswith("2 objects, ")
+    assert not newest.closed
+    autosave.discard(newest)
+    assert Autosave(tmp_path).work("same") == (other,)
+    assert Autosave(tmp_path).work(painted().volume.checksum()) == ()
+
+
+def test_a_session_that_is_left_is_kept_and_found(tmp_path: Path) -> None:
+    autosave, session = Autosave(tmp_path), painted(0)
+    autosave.save(session)
+    assert autosave.work() == ()
+    autosave.release(session)
+    (work,) = autosave.work()
+    assert work.closed
+    autosave.release(session)
+    assert autosave.save(session), "worked on again, it is another piece of work"
+    assert len(Autosave(tmp_path).work()) == 2
 
 
 def test_the_newest_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     for days in (40, 3, 2, 1):
         monkeypatch.setattr(time, "time", lambda days=days: now - days * 24 * 60 * 60)
-        Autosave(tmp_path).save(painted(0), name=str(days))
+        Autosave(tmp_path).save(painted(0), about=About(str(days)))
     monkeypatch.undo()
     autosave = Autosave(tmp_path)
-    assert [each.name for each in autosave.recoveries()] == ["1", "2", "3", "40"]
+    assert [each.name for each in crashed(autosave)] == ["1", "2", "3", "40"]
     autosave.clean()
-    assert [each.name for each in autosave.recoveries()] == ["1", "2", "3"]
+    assert [each.name for each in crashed(autosave)] == ["1", "2", "3"]
     autosave.clean(most=2)
-    assert [each.name for each in autosave.recoveries()] == ["1", "2"]
+    assert [each.name for each in crashed(autosave)] == ["1", "2"]
 
 
 def test_other_folders_are_left_alone(tmp_path: Path) -> None:
@@ -137,11 +170,11 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "broken" / "journal.json").write_text('{"format": "napari-sam2 journal", "version": 1}')
     (tmp_path / "file").write_text("")
     autosave = Autosave(tmp_path)
-    assert autosave.recoveries() == ()
+    assert crashed(autosave) == ()
     assert read_recovery(tmp_path / "broken") is None
     autosave.clean(days=0, most=0)
     assert len(list(tmp_path.iterdir())) == 3
-    assert Autosave(tmp_path / "missing").recoveries() == ()
+    assert Autosave(tmp_path / "missing").work() == ()
 
 
 def test_sessions_go_to_the_cache_folder() -> None:

@@ -1,7 +1,8 @@
-"""Saving by itself, what is found after a crash, tracks and seeds."""
+"""Saving by itself, what is found after a crash or a close, and tracks."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,9 @@ from napari.components import ViewerModel
 from napari.utils.notifications import Notification, notification_manager
 
 from napari_sam2._napari.autosave import Autosave
-from napari_sam2._napari.desk import Desk
-from napari_sam2.prompts import PromptKey
-from tests._napari.dock import MIDDLE, Dock, add_frames, pause
+from napari_sam2._napari.keys import Command
+from napari_sam2._napari.views.hints import hint
+from tests._napari.dock import MIDDLE, Dock, add_frames
 from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.gui
@@ -40,19 +41,49 @@ def told() -> Iterator[list[Notification]]:
     notification_manager.notification_ready.disconnect(notes.append)
 
 
+def prompted_dock(root: Path) -> Dock:
+    """Open one, with one object that is saved."""
+    dock = saving_dock(root)
+    dock.prompt(1, MIDDLE, 8, 10)
+    save(dock)
+    return dock
+
+
+def save(dock: Dock) -> None:
+    dock.controller.saving.save()
+    dock.wait()
+
+
 def crash(dock: Dock) -> None:
-    """End as a crash would: nothing is saved any more."""
-    dock.controller.saving._autosave = None
+    """End as a crash would, a while ago: nothing is saved any more, and nobody works on it."""
+    autosave, dock.controller.saving._autosave = dock.controller.saving._autosave, None
     dock.end()
+    if autosave is not None:
+        for each in autosave.root.glob("*/alive"):
+            os.utime(each, (0, 0))
+
+
+@pytest.mark.usefixtures("qapp")
+def test_what_another_viewer_works_on_is_not_taken_for_left(tmp_path: Path, told: list[Any]) -> None:
+    one = prompted_dock(tmp_path)
+    save(one)
+    told.clear()
+    other = saving_dock(tmp_path)
+    assert other.state.files.recent == ()
+    assert not [each for each in told if each.actions]
+    crash(one)
+    other.end()
+    third = saving_dock(tmp_path)
+    assert [each for each in told if each.actions]
+    assert len(third.state.files.recent) == 1
+    third.end()
 
 
 @pytest.mark.usefixtures("qapp")
 def test_work_comes_back_after_a_crash_with_no_computation(tmp_path: Path, told: list[Any]) -> None:
-    dock = saving_dock(tmp_path)
-    dock.prompt(1, MIDDLE, 8, 10)
+    dock = prompted_dock(tmp_path)
     dock.propagate()
-    dock.controller.saving.save()
-    dock.wait()
+    save(dock)
     labels = dock.labels.copy()
     scores = dock.state.review.score
     crash(dock)
@@ -70,23 +101,99 @@ def test_work_comes_back_after_a_crash_with_no_computation(tmp_path: Path, told:
 
 
 @pytest.mark.usefixtures("qapp")
-def test_a_normal_close_leaves_nothing_to_offer(tmp_path: Path, told: list[Any]) -> None:
+def test_after_a_normal_close_nothing_is_offered_but_listed(tmp_path: Path, told: list[Any]) -> None:
     dock = saving_dock(tmp_path)
     dock.prompt(1, MIDDLE, 8, 10)
+    dock.propagate()
+    labels = dock.labels.copy()
     dock.end()
     assert list(tmp_path.iterdir()), "the last words of a dock that closes"
     told.clear()
-    saving_dock(tmp_path).end()
+    again = saving_dock(tmp_path)
     assert not [each for each in told if each.actions]
+    (text,) = again.state.files.recent
+    assert text.startswith("1 object, ")
+    assert "recent work" in hint(again.state).text
+    again.view.show_state(again.state)
+    (entry,) = again.view.files._earlier.actions()
+    assert (entry.text(), again.view.files._recent.isEnabled()) == (text, True)
+    entry.trigger()
+    again.wait()
+    np.testing.assert_array_equal(again.labels, labels)
+    assert not again.fake.asked, "nothing is computed"
+    assert again.state.files.recent == ()
+    again.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_what_recent_work_takes_the_place_of_is_recent_then(tmp_path: Path) -> None:
+    prompted_dock(tmp_path).end()
+    dock = saving_dock(tmp_path)
+    for obj, y in ((1, 4), (2, 16)):
+        dock.prompt(obj, 0, y, 10)
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    assert (dock.session.objects, dock.on) == ((1,), [MIDDLE])
+    (text,) = dock.state.files.recent
+    assert text.startswith("2 objects")
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    assert (dock.session.objects, dock.on) == ((1, 2), [0])
+    dock.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_an_image_that_was_left_is_found_with_its_work(tmp_path: Path) -> None:
+    dock = saving_dock(tmp_path)
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.viewer.add_image(np.full((4, 30, 26), 60, np.uint8), name="other", contrast_limits=(0, 255))
+    for index, recent in ((1, 0), (0, 1)):
+        dock.view.image.image_chosen.emit(index)
+        dock.wait()
+        assert len(dock.state.files.recent) == recent
+    assert not dock.session.objects
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    assert dock.session.objects == (1,)
+    dock.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_what_a_file_takes_the_place_of_is_recent_then(tmp_path: Path) -> None:
+    dock = saving_dock(tmp_path / "cache")
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.view.files.save_requested.emit(str(tmp_path / "cells"))
+    dock.wait()
+    dock.prompt(2, MIDDLE, 16, 10)
+    dock.view.files.load_requested.emit(str(tmp_path / "cells.sam2.json"))
+    dock.wait()
+    assert dock.session.objects == (1,)
+    dock.end()
+    again = saving_dock(tmp_path / "cache")
+    assert "2 objects" in " ".join(again.state.files.recent)
+    again.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_what_the_network_sees_of_loaded_work_is_said(tmp_path: Path) -> None:
+    dock = saving_dock(tmp_path)
+    image = dock.controller.space.image
+    assert image is not None
+    image.contrast_limits = (20, 200)
+    dock.prompt(1, MIDDLE, 8, 10)
+    assert "20-200" in dock.state.image.seen
+    dock.end()
+    again = saving_dock(tmp_path)
+    again.view.files.recent_requested.emit(0)
+    again.wait()
+    assert again.session.volume.contrast == (20, 200)
+    assert "20-200" in again.state.image.seen
+    again.end()
 
 
 @pytest.mark.usefixtures("qapp")
 def test_what_is_not_wanted_is_deleted(tmp_path: Path, told: list[Any]) -> None:
-    dock = saving_dock(tmp_path)
-    dock.prompt(1, MIDDLE, 8, 10)
-    dock.controller.saving.save()
-    dock.wait()
-    crash(dock)
+    crash(prompted_dock(tmp_path))
     again = saving_dock(tmp_path)
     (note,) = [each for each in told if each.actions]
     note.actions[1][1]()
@@ -105,20 +212,13 @@ def test_it_is_saved_off_this_thread(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return save(self, *args, **kwargs)
 
     monkeypatch.setattr(Autosave, "save", noting)
-    dock = saving_dock(tmp_path)
-    dock.prompt(1, MIDDLE, 8, 10)
-    dock.controller.saving.save()
-    dock.wait()
-    dock.end()
+    prompted_dock(tmp_path).end()
     assert names == {"napari-sam2-inference"}
 
 
 @pytest.mark.usefixtures("qapp")
 def test_what_the_user_has_saved_is_not_kept_twice(tmp_path: Path) -> None:
-    dock = saving_dock(tmp_path / "cache")
-    dock.prompt(1, MIDDLE, 8, 10)
-    dock.controller.saving.save()
-    dock.wait()
+    dock = prompted_dock(tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir())
     dock.view.files.save_requested.emit(str(tmp_path / "cells"))
     dock.wait()
@@ -134,11 +234,9 @@ def test_a_disk_that_is_full_is_told_once(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Autosave, "save", fail)
     dock = saving_dock(tmp_path)
     dock.prompt(1, MIDDLE, 8, 10)
-    dock.controller.saving.save()
     with pytest.raises(OSError, match="save it by hand"):
-        dock.wait()
-    dock.controller.saving.save()
-    dock.wait()
+        save(dock)
+    save(dock)
     dock.end()
 
 
@@ -151,7 +249,8 @@ def test_nothing_is_saved_where_the_settings_say_so(bench: Dock) -> None:
 
 def test_the_tracks_layer(bench: Dock) -> None:
     bench.view.files.tracks_layer_requested.emit()
-    bench.wait()
+    with pytest.raises(ValueError, match="No object has a mask yet"):
+        bench.wait()
     assert "cells tracks" not in bench.viewer.layers
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()
@@ -164,76 +263,23 @@ def test_the_tracks_layer(bench: Dock) -> None:
     assert bench.viewer.layers.selection.active is active
 
 
-def test_seeds_from_points_are_new_objects_in_one_step(bench: Dock) -> None:
-    bench.prompt(1, MIDDLE, 20, 4)
-    bench.viewer.add_points([[MIDDLE, 8, 10], [MIDDLE, 16, 10]], name="nuclei")
-    bench.view.tools.seed_requested.emit()
+def test_a_division_goes_into_tracks_and_res_track(bench: Dock, tmp_path: Path) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    bench.show(MIDDLE + 2)
+    bench.layers.commanded.emit(Command.DIVIDES_HERE)
     bench.wait()
-    assert bench.session.objects == (1, 2, 3)
-    assert bench.session.prompts[PromptKey(3, MIDDLE)].points == ((16, 10),)
-    assert len(bench.layers.points.data) == 3
-    bench.view.progress.undo_requested.emit()
+    for obj, y in ((2, 6), (3, 14)):
+        bench.prompt(obj, MIDDLE + 2, y, 10)
+    bench.propagate()
+    bench.view.files.tracks_layer_requested.emit()
+    bench.view.files.export_requested.emit(str(tmp_path / "cells_RES"))
     bench.wait()
-    assert bench.session.objects == (1,)
-
-
-def test_a_click_goes_between_seeds(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
-    order: list[int] = []
-    seed, declare = Desk.seed, Desk.declare
-
-    def seeding(self: Desk, key: PromptKey, *args: Any) -> Any:
-        order.append(key.obj)
-        if key.obj == 3:
-            entered.set()
-            assert gate.wait(5)
-        return seed(self, key, *args)
-
-    def declaring(self: Desk, key: PromptKey, *args: Any) -> Any:
-        order.append(key.obj)
-        return declare(self, key, *args)
-
-    monkeypatch.setattr(Desk, "seed", seeding)
-    monkeypatch.setattr(Desk, "declare", declaring)
-    entered, gate = threading.Event(), threading.Event()
-    bench.viewer.add_points([[MIDDLE, 2 + 2 * number, 10] for number in range(8)], name="nuclei")
-    bench.view.tools.seed_requested.emit()
-    assert entered.wait(5)
-    bench.view.tools.new_object.emit()
-    assert bench.state.objects.active == 9
-    bench.layers.points.add([MIDDLE, 20, 4])
-    pause(1)
-    gate.set()
-    bench.wait()
-    assert order == [1, 2, 3, 9, 4, 5, 6, 7, 8]
-    assert bench.session.objects == tuple(range(1, 10))
-    assert len(bench.layers.points.data) == 9
-
-
-def test_seeds_that_fail_are_told_once(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_args: Any) -> Any:
-        raise ValueError("no")
-
-    monkeypatch.setattr(Desk, "seed", fail)
-    bench.viewer.add_points([[MIDDLE, 2 + 2 * number, 10] for number in range(8)], name="nuclei")
-    bench.view.tools.seed_requested.emit()
-    with pytest.raises(ValueError, match="no"):
-        bench.wait()
-    assert bench.failures == []
-
-
-def test_seeds_from_labels_keep_their_ids(bench: Dock) -> None:
-    seeds = np.zeros(bench.labels.shape, np.uint8)
-    seeds[2, 5:9, 5:9] = 7
-    bench.viewer.add_labels(seeds)
-    bench.view.tools.seed_requested.emit()
-    bench.wait()
-    np.testing.assert_array_equal(bench.labels, seeds)
-
-
-def test_without_a_layer_there_are_no_seeds(bench: Dock) -> None:
-    bench.view.tools.seed_requested.emit()
-    bench.viewer.add_points([[MIDDLE, 800, 10]])
-    bench.view.tools.seed_requested.emit()
-    bench.view.tools.seed_next_t_requested.emit()
-    bench.wait()
-    assert not bench.session.objects
+    assert {child: list(each) for child, each in bench.viewer.layers["cells tracks"].graph.items()} == {
+        2: [1],
+        3: [1],
+    }
+    lines = (tmp_path / "cells_RES" / "res_track.txt").read_text().splitlines()
+    begun = {int(line.split()[0]): (int(line.split()[1]), int(line.split()[3])) for line in lines}
+    assert begun == {1: (0, 0), 2: (MIDDLE + 2, 1), 3: (MIDDLE + 2, 1)}
+    assert int(lines[0].split()[2]) == MIDDLE + 1

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from numpy.typing import NDArray
+from qtpy.QtWidgets import QMessageBox
 
+from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.many_files import marked
-from tests._napari.dock import MIDDLE, Dock, frames
+from tests._napari.dock import COUNT, MIDDLE, Dock, frames
 from tests.fakes import SHAPE, FakeModel
 
 pytestmark = pytest.mark.gui
@@ -21,6 +23,14 @@ TIMES, SLICES = 3, 5
 
 def movie() -> NDArray[np.uint8]:
     return np.stack([frames(SLICES)] * TIMES)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what sequences tell the user."""
+    notes: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_sequence.tell", notes.append)
+    return notes
 
 
 @pytest.fixture
@@ -141,6 +151,88 @@ def test_all_that_was_prompted_is_saved_and_loaded(four: Dock, tmp_path: Path, f
         assert {key.obj for key in four.layers.prompts} == {obj}
 
 
+@pytest.mark.parametrize("name", ["labels.tif", "labels.ome.zarr", "labels_RES", "cells.sam2.json"])
+@pytest.mark.parametrize("yes", [False, True])
+def test_files_that_the_dialog_did_not_name_are_not_replaced_unasked(
+    four: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, yes: bool
+) -> None:
+    asked: list[str] = []
+    answer = QMessageBox.StandardButton.Yes if yes else QMessageBox.StandardButton.No
+
+    def question(_parent: object, _title: str, text: str) -> QMessageBox.StandardButton:
+        asked.append(text)
+        return answer
+
+    monkeypatch.setattr(QMessageBox, "question", question)
+    files = four.view.files
+    signal = files.save_requested if name.endswith("json") else files.export_requested
+    for t in (1, 2):
+        four.viewer.dims.set_current_step(0, t)
+        four.wait()
+        four.prompt(1, 2, 8, 10)
+    signal.emit(str(tmp_path / name))
+    four.wait()
+    written = {place: marked(name, f"_t{place:04d}") for place in (1, 2)}
+    before = {each: newest(tmp_path / each) for each in written.values()}
+    assert asked == []
+    four.prompt(1, 2, 8, 12)
+    signal.emit(str(tmp_path / name))
+    four.wait()
+    (text,) = asked
+    assert all(each in text for each in written.values())
+    after = {each: newest(tmp_path / each) for each in written.values()}
+    assert all((after[each] != before[each]) is yes for each in after)
+
+
+def newest(path: Path) -> int:
+    """When a file, or any in a folder, was written last."""
+    return max(each.stat().st_mtime_ns for each in [path, *path.rglob("*")])
+
+
+def test_a_file_that_the_dialog_has_asked_about_is_replaced(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(QMessageBox, "question", lambda *args: asked.append(args))
+    bench.prompt(1, MIDDLE, 8, 10)
+    for signal, name in (
+        (bench.view.files.export_requested, "labels.tif"),
+        (bench.view.files.save_requested, "cells.sam2.json"),
+    ):
+        for _ in range(2):
+            signal.emit(str(tmp_path / name))
+            bench.wait()
+        assert asked == []
+    bench.view.files.save_requested.emit(str(tmp_path / "cells"))
+    assert len(asked) == 1, "the suffix was added after the dialog"
+
+
+def test_work_at_all_positions_comes_back(
+    four: Dock, tmp_path: Path, fake_model: FakeModel, told: list[str]
+) -> None:
+    autosave = Autosave(tmp_path, every=0)
+    dock = Dock(four.viewer, fake_model, autosave)
+    for t, obj in ((1, 1), (2, 4)):
+        four.viewer.dims.set_current_step(0, t)
+        dock.wait()
+        dock.prompt(obj, 2, 8, 10)
+    labels = dock.labels.copy()
+    dock.end()
+    four.viewer.dims.set_current_step(0, 0)
+    again = Dock(four.viewer, fake_model, Autosave(tmp_path))
+    again.wait()
+    (text,) = again.state.files.recent
+    assert text.startswith("2 objects")
+    again.view.files.recent_requested.emit(0)
+    again.wait()
+    np.testing.assert_array_equal(again.labels, labels)
+    for t, obj in ((1, 1), (2, 4)):
+        four.viewer.dims.set_current_step(0, t)
+        again.wait()
+        assert again.session.objects == (obj,)
+    again.end()
+
+
 def test_a_session_of_another_position_is_refused(four: Dock, tmp_path: Path) -> None:
     four.prompt(1, 2, 8, 10)
     four.view.files.save_requested.emit(str(tmp_path / "one"))
@@ -160,7 +252,7 @@ def test_another_axis_for_the_frames(four: Dock) -> None:
     assert four.labels[0, 2, 8, 10] == 1
 
 
-def test_the_view_is_frozen_at_the_first_prompt(bench: Dock) -> None:
+def test_the_view_is_frozen_at_the_first_prompt(bench: Dock, told: list[str]) -> None:
     image = bench.controller.space.image
     assert image is not None
     assert bench.state.image.seen == ""
@@ -172,11 +264,16 @@ def test_the_view_is_frozen_at_the_first_prompt(bench: Dock) -> None:
     bench.wait()
     bench.prompt(1, MIDDLE, 8, 11)
     assert bench.session.volume.contrast == (20, 200)
+    bench.propagate()
     before = bench.session
     bench.view.image.use_current_view.emit()
     bench.wait()
     assert bench.session.volume.contrast == (0, 100)
     assert bench.session.prompts == before.prompts
+    (said,) = [each for each in told if "something else" in each]
+    assert "1 prompt is answered anew" in said
+    assert f"{COUNT - 1} tracked masks go" in said
+    assert "Undo brings them back" in said
     np.testing.assert_array_equal(bench.labels, bench.session.labels)
     bench.view.progress.undo_requested.emit()
     bench.wait()
@@ -214,6 +311,16 @@ def test_another_network_answers_the_prompts_again(bench: Dock) -> None:
     assert [choice.device for choice in bench.loaded] == ["auto", "cpu"]
     assert bench.session is not before
     assert bench.session.prompts == before.prompts
+
+
+def test_a_file_of_weights_is_chosen(bench: Dock, tmp_path: Path) -> None:
+    path = tmp_path / "cells.safetensors"
+    bench.view.model.model_file_chosen.emit(str(path))
+    bench.wait()
+    assert bench.loaded[-1].name == str(path)
+    model = bench.state.model
+    assert model.names[model.chosen] == "cells.safetensors"
+    assert str(path) in model.detail
 
 
 def test_what_has_to_be_downloaded_is_not_loaded(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -64,8 +64,9 @@ def test_a_new_object_that_was_not_used_is_not_left_behind(bench: Dock) -> None:
     assert [row.obj for row in bench.state.objects.rows] == [1, 2]
 
 
-def test_a_new_object_leaves_point_at_hand(bench: Dock) -> None:
-    bench.view.tools.tool_chosen.emit(Tool.ERASER)
+@pytest.mark.parametrize("tool", list(Tool))
+def test_a_new_object_leaves_point_at_hand(bench: Dock, tool: Tool) -> None:
+    bench.view.tools.tool_chosen.emit(tool)
     bench.view.tools.positive_chosen.emit(False)
     bench.view.tools.new_object.emit()
     assert (bench.state.tools.tool, bench.state.tools.positive) == (Tool.POINT, True)
@@ -132,7 +133,11 @@ def test_the_mask_under_the_cursor_is_outlined_and_nothing_changes(bench: Dock) 
     assert not len(layer.data)
 
 
-def test_no_outline_where_features_are_not_ready_or_a_decode_is_slow(bench: Dock) -> None:
+def test_no_outline_where_features_are_not_ready_or_a_decode_is_slow(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A clock that stands still: a decode takes no time, however busy this machine is.
+    monkeypatch.setattr("napari_sam2._napari.desk.time", SimpleNamespace(perf_counter=lambda: 0.0))
     until(lambda: bench.session.is_ready(MIDDLE))
     assert not hover(bench, 8, 10, frame=0)
     bench.controller.space.sequence.desk._slowness = 2 * PREVIEW_LIMIT  # type: ignore[union-attr]
@@ -177,8 +182,7 @@ def test_live_clicks_spread_outward_and_undo_takes_all_back(bench: Dock) -> None
 
 def test_the_next_click_redirects_what_spreads(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.view.progress.live_toggled.emit(True)
-    step, gate = bench.fake.step, threading.Semaphore(2)
-    monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
+    gate = bench.hold_steps(monkeypatch, 2)
     bench.widget.set_prompts(1, MIDDLE, click(8, 10))
     until(lambda: len(bench.fake.batches) == 2)
     bench.widget.set_prompts(2, 0, click(16, 10))
@@ -195,8 +199,7 @@ def test_live_leaves_a_propagation_that_was_asked_for_alone(
 ) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.view.progress.live_toggled.emit(True)
-    step, gate = bench.fake.step, threading.Semaphore(1)
-    monkeypatch.setattr(bench.fake, "step", lambda *args: step(*args) if gate.acquire(timeout=20) else None)
+    gate = bench.hold_steps(monkeypatch, 1)
     bench.widget.propagate()
     bench.widget.set_prompts(2, 0, click(16, 10))
     gate.release(1)

@@ -296,7 +296,7 @@ def test_picking_with_napari_makes_an_object_active(desk: Desk, hand: Hand) -> N
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while not condition() and time.monotonic() < end:
         settle(1)
     assert condition()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -9,11 +10,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from napari.components import ViewerModel
 from npe2 import PluginManifest
 
 import napari_sam2
 from napari_sam2._napari.model_choices import DEVICES
 from napari_sam2._napari.settings import Settings, read_settings
+from napari_sam2._napari.widget import Sam2Widget
 from napari_sam2.device import PRECISIONS
 
 MANIFEST = Path(napari_sam2.__file__).parent / "napari.yaml"
@@ -61,6 +64,31 @@ def test_what_is_set_is_read(stored: Any) -> None:
     stored.computing.cache_megabytes = 128
     stored.saving.autosave = False
     assert read_settings() == Settings(device="cpu", cache_megabytes=128, autosave=False)
+
+
+def test_the_preferences_are_asked_for_only_when_a_dock_opens(
+    model: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = pytest.importorskip("napari.settings")
+    if not hasattr(settings, "get_plugin_settings"):
+        pytest.skip("this napari has no preferences of plugins")
+    asked: list[int] = []
+
+    def ask() -> dict[str, Any]:
+        asked.append(1)
+        return {}
+
+    monkeypatch.setattr(settings, "get_plugin_settings", ask)
+    widget = Sam2Widget(model)
+    assert len(asked) == 1
+    widget.controller.close()
+    widget.deleteLater()
+    program = """
+import napari.settings
+napari.settings.get_plugin_settings = lambda: 1 / 0
+from napari_sam2._napari import oneshot, sample_data, settings, widget
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize(("name", "value"), [("device", "abacus"), ("cache_megabytes", 1)])

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 
 from napari_sam2._napari.state import Tool
 from napari_sam2._napari.widget import Sam2Widget
-from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, pause
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, until
 from tests._napari.hand import CONTROL, SHIFT, Hand, settle
 from tests.fakes import FakeModel
 
@@ -68,8 +68,7 @@ def test_closing_in_the_middle_of_work_leaves_nothing(dock: Dock, what: str) -> 
         dock.viewer.window.remove_dock_widget(dock.widget)
     else:
         dock.viewer.close()
-    pause(20)
-    assert dock.controller.worker.is_closed
+    until(lambda: dock.controller.worker.is_closed)
 
 
 @pytest.mark.parametrize("turns", [0, 4])

@@ -1,13 +1,14 @@
 """How many actions eighty nuclei take until each of them is segmented: run by hand, it takes minutes.
 
-    python -m tests.benchmarks.bench_actions
-    python -m tests.benchmarks.bench_actions --nuclei 20 --model sam2.1-tiny
+    xvfb-run -a -s "-screen 0 1600x1200x24" python -m tests.benchmarks.bench_actions
+    ... --nuclei 20 --model sam2.1-tiny
 
-A session is driven as a person would drive the dock, on a made-up stack with truth. An action is a click
-on the image, a move of the slider, a click in the review strip (it goes to a frame and activates its
-object), the tick of *Each click is a new object*, or a press of *Propagate*. Objects are clicked on few
-slices, one after the other. Then the worst frame of each object that is not good enough is corrected by
-a click, again and again; with *Live*, which is on with nano, what changes with it is tracked by itself.
+The dock is driven in the real viewer, with mouse and keys, on a made-up stack with truth. Each of these is an
+action: a click on the image, a move of the slider, a key, a button, a click in the review strip (it goes to
+a frame and makes its object the active one), a scroll of the strip. Objects are clicked on few slices, one
+after the other; the next click comes as soon as the one before is answered. Then the worst frame of each
+object that is not good enough is corrected by a click, again and again. With *Live*, which is on with nano,
+frames are tracked by themselves; without, *Propagate* is pressed.
 """
 
 from __future__ import annotations
@@ -15,17 +16,28 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
+import napari
 import numpy as np
 from numpy.typing import NDArray
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton
 
-from napari_sam2 import FramePrompts, Session, load_model
-from napari_sam2.metrics import correction_click, innermost_point, jaccard
-from napari_sam2.samples import nuclei_stack
+from napari_sam2._napari.settings import Settings
+from napari_sam2._napari.widget import Sam2Widget
+from napari_sam2.metrics import Click, correction_click, innermost_point, jaccard
+from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.samples import SampleSequence, nuclei_stack
+from tests._napari.dock import until
+from tests._napari.hand import CONTROL, NO_KEY, SHIFT, Hand, settle
 
 GOOD, PATIENCE = 0.7, 5
 # An object is clicked where it is at least so large, as a share of its largest slice.
 LARGE = 0.6
+LONG = 3600.0
+TEST: Any = QTest  # its annotations differ between the bindings
 
 
 @dataclass
@@ -36,13 +48,153 @@ class Actions:
     moves: int = 0
     corrections: int = 0
     visits: int = 0
+    scrolls: int = 0
     buttons: int = 0
+    keys: int = 0
     corrected: set[int] = field(default_factory=set)
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.clicks + self.moves + self.corrections + self.visits + self.buttons
+        counts = (
+            self.clicks,
+            self.moves,
+            self.corrections,
+            self.visits,
+            self.scrolls,
+            self.buttons,
+            self.keys,
+        )
+        return sum(counts)
+
+
+class Person:
+    """Somebody at mouse and keyboard.
+
+    Parameters
+    ----------
+    stack : SampleSequence
+        What is to be segmented.
+    model : str
+        Name of the network in the dock.
+    """
+
+    def __init__(self, stack: SampleSequence, model: str) -> None:
+        self.viewer = napari.Viewer()
+        self.viewer.window.resize(1400, 1000)
+        self.image = self.viewer.add_image(stack.images, name="nuclei", scale=stack.scale)
+        self.widget = Sam2Widget(self.viewer, Settings(autosave=False))
+        self.viewer.window.add_dock_widget(self.widget, name="SAM 2")
+        self.done = Actions()
+        self.ids: dict[int, int] = {}
+        self._space = self.widget.controller.space
+        view = self.widget.view
+        view.model.model_chosen.emit(view.shown().model.names.index(model))
+        self.widget.wait()
+        self._fit()
+        self.hand = Hand(self.viewer)
+
+    def _fit(self) -> None:
+        settle()
+        self.viewer.reset_view()
+        settle()
+
+    @property
+    def live(self) -> bool:
+        """Whether frames are tracked by themselves."""
+        return self.widget.controller.ahead.live
+
+    @property
+    def frame(self) -> int:
+        """The frame that is shown."""
+        return self._space.frame
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """What the Labels layer shows."""
+        layers = self._space.layers
+        if layers is None:
+            raise RuntimeError("the dock has no layers")
+        shown: NDArray[Any] = layers.labels.data
+        return shown
+
+    def press(self, name: str) -> None:
+        """Press a button of the dock."""
+        buttons = self.widget.findChildren(QAbstractButton)
+        TEST.mouseClick(
+            next(each for each in buttons if each.accessibleName() == name), Qt.MouseButton.LeftButton
+        )
+        self.done.buttons += 1
+
+    def go_to(self, frame: int) -> None:
+        """Move the slider."""
+        if frame != self.frame:
+            self.viewer.dims.set_current_step(0, frame)
+            self.done.moves += 1
+            settle()
+
+    def click(self, y: float, x: float, keys: Any = NO_KEY) -> None:
+        """Click on the image, and wait until that is answered."""
+        before = dict(self._space.picture.prompts)
+        self.hand.click(self.image.data_to_world((self.frame, y, x)), keys=keys)
+        until(lambda: self._said() != _points(before), LONG)
+
+    def _said(self) -> dict[PromptKey, int]:
+        return _points(self._space.picture.prompts)
+
+    def begin(self, obj: int, y: float, x: float) -> None:
+        """Click on an object that was not clicked on before."""
+        active = self._space.active
+        if self.labels[self.frame, round(y), round(x)] == active:  # it would refine the one before
+            self.hand.key(Qt.Key.Key_N)
+            self.done.keys += 1
+        self.click(y, x)
+        self.done.clicks += 1
+        self.ids[obj] = self._space.active
+
+    def track(self) -> None:
+        """Wait for what is tracked by itself, or ask for it."""
+        if not self.live:
+            self.hand.key(Qt.Key.Key_G)
+            self.done.keys += 1
+        self.widget.wait()
+
+    def visit(self, obj: int, frame: int) -> None:
+        """Click on a cell of the review strip."""
+        strip = self.widget.view.review.strip
+        settle()
+        at = self._place(obj, frame)
+        seen: Any = strip.viewport()
+        if not seen.visibleRegion().contains(at):
+            row = self._space.picture.objects.index(self.ids[obj])
+            bar: Any = strip.verticalScrollBar()
+            bar.setValue(row * strip.geometry_now().row)
+            self.widget.view._area.ensureWidgetVisible(strip)
+            self.done.scrolls += 1
+            settle()
+            at = self._place(obj, frame)
+        TEST.mouseClick(seen, Qt.MouseButton.LeftButton, NO_KEY, at)
+        settle()
+        if (self.frame, self._space.active) != (frame, self.ids[obj]):
+            raise RuntimeError(f"the strip led to frame {self.frame} of object {self._space.active}")
+        self.done.visits += 1
+
+    def _place(self, obj: int, frame: int) -> QPoint:
+        """Return where the cell of an object and a frame is on the review strip."""
+        place = self.widget.view.review.strip.geometry_now()
+        row = self._space.picture.objects.index(self.ids[obj])
+        return QPoint(round(place.x_of(frame + 0.5)), place.y_of(row) + place.row // 2 + 1)
+
+    def correct(self, obj: int, click: Click) -> None:
+        """Click on what is missing or too much."""
+        self.click(click.y, click.x, CONTROL if click.positive else SHIFT)
+        self.done.corrections += 1
+        self.done.corrected.add(obj)
+
+
+def _points(prompts: Any) -> dict[PromptKey, int]:
+    said: dict[PromptKey, FramePrompts] = dict(prompts)
+    return {key: len(each.points) for key, each in said.items()}
 
 
 def first_frames(truth: NDArray[np.uint16]) -> dict[int, list[int]]:
@@ -58,56 +210,50 @@ def first_frames(truth: NDArray[np.uint16]) -> dict[int, list[int]]:
     return chosen
 
 
-def scores(session: Session, truth: NDArray[np.uint16], obj: int) -> dict[int, float]:
+def scores(person: Person, truth: NDArray[np.uint16], obj: int) -> dict[int, float]:
     """Return J of an object on all frames on which it is or was found."""
-    found, wanted = session.labels == obj, truth == obj
+    found, wanted = person.labels == person.ids[obj], truth == obj
     frames = np.flatnonzero((found | wanted).any(axis=(1, 2))).tolist()
     return {frame: jaccard(found[frame], wanted[frame]) for frame in frames}
 
 
-def begin(session: Session, truth: NDArray[np.uint16], done: Actions) -> None:
-    """Click on every object once, then propagate."""
-    done.buttons += 2  # the tick and Propagate
-    for number, (frame, objects) in enumerate(sorted(first_frames(truth).items())):
-        done.moves += number > 0
+def begin(person: Person, truth: NDArray[np.uint16]) -> None:
+    """Click on every object once, then let them be tracked."""
+    person.press("Each click is a new object")
+    for frame, objects in sorted(first_frames(truth).items()):
+        person.go_to(frame)
         for obj in objects:
-            y, x = innermost_point(truth[frame] == obj)
-            session.set_prompts(obj, frame, FramePrompts(points=((y, x),), positive=(True,)))
-            done.clicks += 1
-    for _ in session.propagate():
-        pass
+            person.begin(obj, *innermost_point(truth[frame] == obj))
+    person.track()
 
 
-def correct(session: Session, truth: NDArray[np.uint16], obj: int, frame: int) -> bool:
-    """Click on what mends a frame most, and track what changes with it; False if nothing is wrong there."""
-    click = correction_click(truth[frame] == obj, session.labels[frame] == obj)
-    if click is None:
-        return False
-    before = {key.frame: each for key, each in session.prompts.items() if key.obj == obj}
-    said = before.get(frame, FramePrompts())
-    points, signs = (*said.points, (click.y, click.x)), (*said.positive, click.positive)
-    session.set_prompts(obj, frame, FramePrompts(points=points, positive=signs))
-    for _ in session.propagate(objects=(obj,)):
-        pass
-    return True
-
-
-def mend(session: Session, truth: NDArray[np.uint16], obj: int, done: Actions) -> float:
+def mend(person: Person, truth: NDArray[np.uint16], obj: int) -> float:
     """Correct an object until it is good or patience is at its end; return its mean J."""
     for _ in range(PATIENCE):
-        found = scores(session, truth, obj)
-        worst = min(found, key=lambda frame: found[frame])
-        if np.mean(list(found.values())) >= GOOD or not correct(session, truth, obj, worst):
+        found = scores(person, truth, obj)
+        frame = min(found, key=lambda each: found[each])
+        shown = person.labels[frame] == person.ids[obj]
+        click = correction_click(truth[frame] == obj, shown)
+        if np.mean(list(found.values())) >= GOOD or click is None:
             break
-        done.visits += 1
-        done.corrections += 1
-        done.corrected.add(obj)
-    return float(np.mean(list(scores(session, truth, obj).values())))
+        person.visit(obj, frame)
+        person.correct(obj, click)
+        person.track()
+    return float(np.mean(list(scores(person, truth, obj).values())))
+
+
+def tell(values: list[float], person: Person, seconds: float) -> None:
+    """Print what came of it."""
+    good = sum(each >= GOOD for each in values)
+    print(f"{person.done.total} actions: {good} of {len(values)} nuclei with mean J >= {GOOD}")  # noqa: T201
+    print(f"  mean J {np.mean(values):.3f}; {person.done}; {seconds:.0f} s", flush=True)  # noqa: T201
 
 
 def main() -> None:
     """Print the counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--nuclei", type=int, default=80)
     parser.add_argument("--slices", type=int, default=24)
     parser.add_argument("--side", type=int, default=512)
@@ -116,15 +262,13 @@ def main() -> None:
     chosen = parser.parse_args()
     stack = nuclei_stack(chosen.slices, (chosen.side, chosen.side), chosen.nuclei, chosen.seed)
     objects = np.unique(stack.labels[stack.labels > 0]).tolist()
-    session, done, start = Session(stack.images, model=load_model(chosen.model)), Actions(), time.monotonic()
-    begin(session, stack.labels, done)
-    first = [float(np.mean(list(scores(session, stack.labels, obj).values()))) for obj in objects]
-    print(f"{len(objects)} nuclei; after one click each: {done}")  # noqa: T201
-    print(f"mean J {np.mean(first):.3f}, {sum(each >= GOOD for each in first)} good")  # noqa: T201
-    last = [mend(session, stack.labels, obj, done) for obj in objects]
-    print(f"{done.total} actions, {done}")  # noqa: T201
-    print(f"mean J {np.mean(last):.3f}, {sum(each >= GOOD for each in last)} good")  # noqa: T201
-    print(f"{time.monotonic() - start:.0f} s")  # noqa: T201
+    person, start = Person(stack, chosen.model), time.monotonic()
+    begin(person, stack.labels)
+    first = [float(np.mean(list(scores(person, stack.labels, obj).values()))) for obj in objects]
+    tell(first, person, time.monotonic() - start)
+    last = [mend(person, stack.labels, obj) for obj in objects]
+    tell(last, person, time.monotonic() - start)
+    person.viewer.close()
 
 
 if __name__ == "__main__":

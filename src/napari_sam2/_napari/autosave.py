@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -15,12 +15,14 @@ import pooch
 from napari_sam2 import io
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from napari_sam2.session import Session
 
 _DAY = 24 * 60 * 60
-_CLOSED = "closed"
+_CLOSED, _ALIVE = "closed", "alive"
+# A session of which nobody said for so long that it is worked on was left by a crash, in seconds.
+_SILENCE = 15.0
 
 
 def autosave_folder() -> Path:
@@ -30,7 +32,7 @@ def autosave_folder() -> Path:
 
 @dataclass(frozen=True)
 class Recovery:
-    """A session that was saved by itself and never closed properly.
+    """A session that was saved by itself.
 
     Attributes
     ----------
@@ -46,6 +48,14 @@ class Recovery:
         Of the images; `Volume.checksum` of the same ones gives the same.
     objects, frames : int
         How many objects it has, and on how many frames there are labels.
+    image : str
+        Tells whether an image is the same, whatever its position along other axes.
+    group : str
+        The same for all positions of an image on which somebody worked in one go.
+    index : mapping of int to int
+        Positions along the axes that are neither frames, rows nor columns.
+    closed : bool
+        Whether the program that saved it ended as it should.
     """
 
     folder: Path
@@ -55,6 +65,35 @@ class Recovery:
     checksum: str
     objects: int
     frames: int
+    image: str = ""
+    group: str = ""
+    index: Mapping[int, int] = field(default_factory=dict)
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class Work:
+    """All positions of an image on which somebody worked in one go.
+
+    Attributes
+    ----------
+    parts : tuple of Recovery
+        At least one, the newest first.
+    """
+
+    parts: tuple[Recovery, ...]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the program ended as it should."""
+        return all(part.closed for part in self.parts)
+
+    @property
+    def text(self) -> str:
+        """What it is in a few words, as in "3 objects, 12 March, 14:03"."""
+        objects = sum(part.objects for part in self.parts)
+        when = time.strftime("%d %B, %H:%M", time.localtime(self.parts[0].saved_at))
+        return f"{objects} object{'' if objects == 1 else 's'}, {when.lstrip('0')}"
 
 
 @dataclass
@@ -63,6 +102,18 @@ class _Saved:
 
     folder: Path
     at: float = -float("inf")
+
+
+@dataclass(frozen=True)
+class About:
+    """What is noted of an image; see `Recovery`."""
+
+    name: str = ""
+    image: str = ""
+    group: str = ""
+
+
+NOTHING = About()
 
 
 class Autosave:
@@ -87,15 +138,15 @@ class Autosave:
         self._saved: WeakKeyDictionary[Session, _Saved] = WeakKeyDictionary()
         self._own: set[Path] = set()
 
-    def save(self, session: Session, *, name: str = "", now: bool = False) -> bool:
+    def save(self, session: Session, *, about: About = NOTHING, now: bool = False) -> bool:
         """Save a session if it has changed and was not saved a moment ago; cheap when there is nothing to do.
 
         Parameters
         ----------
         session : Session
             One without objects that was never saved is left alone.
-        name : str
-            What the user calls the image.
+        about : About
+            What is noted of the image.
         now : bool
             Save it whenever the last time was.
 
@@ -119,7 +170,7 @@ class Autosave:
         if not now and self._clock() - saved.at < self.every:
             return False
         remarks: dict[str, str | float | None] = {
-            "name": name,
+            **asdict(about),
             "saved_at": time.time(),
             "objects": len(session.objects),
         }
@@ -135,39 +186,56 @@ class Autosave:
         if saved is not None:
             self._delete(saved.folder)
 
-    def close(self) -> None:
-        """Note that the program ended as it should: what it saved is kept for a while, and not offered."""
-        for folder in self._own:
+    def beat(self) -> None:
+        """Note that sessions are worked on, so that nobody takes them for left; call it every few seconds."""
+        for folder in tuple(self._own):
             if folder.is_dir():
-                (folder / _CLOSED).touch()
+                (folder / _ALIVE).touch()
 
-    def recoveries(self, checksum: str | None = None) -> tuple[Recovery, ...]:
-        """List what earlier programs left when they crashed, the newest first.
+    def release(self, session: Session) -> None:
+        """Note that a session is worked on no longer: what was saved of it is kept for a while."""
+        saved = self._saved.pop(session, None)
+        if saved is not None:
+            self._own.discard(saved.folder)
+            _mark_closed(saved.folder)
+
+    def close(self) -> None:
+        """Note that the program ended as it should: what it saved is kept for a while."""
+        for folder in self._own:
+            _mark_closed(folder)
+
+    def work(self, image: str | None = None) -> tuple[Work, ...]:
+        """List what is left of earlier work, however it ended, the newest first.
 
         Parameters
         ----------
-        checksum : str, optional
-            Of the images that are open: only sessions of these.
+        image : str, optional
+            Of `About`: only work on this image. Where nothing was noted, the checksum of the frames counts.
         """
-        crashed = [each for each in self._left() if not (each.folder / _CLOSED).exists()]
-        return tuple(each for each in crashed if checksum in (None, each.checksum))
+        groups: dict[str, list[Recovery]] = {}
+        for each in self._left():
+            if image in {None, each.image or each.checksum}:
+                groups.setdefault(each.group or each.folder.name, []).append(each)
+        return tuple(Work(tuple(parts)) for parts in groups.values())
 
     def _left(self) -> list[Recovery]:
         """List all that earlier programs left, however they ended, the newest first."""
         if not self.root.is_dir():
             return []
-        found = [read_recovery(folder) for folder in self.root.iterdir() if folder not in self._own]
+        left = [each for each in self.root.iterdir() if each not in self._own and not _is_alive(each)]
+        found = [read_recovery(folder) for folder in left]
         readable = [each for each in found if each is not None]
         return sorted(readable, key=lambda each: each.saved_at, reverse=True)
 
     def take_over(self, recovery: Recovery, session: Session) -> None:
         """Save a session that was recovered as one's own, and delete what it came from."""
-        self.save(session, name=recovery.name, now=True)
+        self.save(session, about=About(recovery.name, recovery.image, recovery.group), now=True)
         self._delete(recovery.folder)
 
-    def discard(self, recovery: Recovery) -> None:
-        """Delete what an earlier program left."""
-        self._delete(recovery.folder)
+    def discard(self, work: Work) -> None:
+        """Delete what is left of earlier work."""
+        for part in work.parts:
+            self._delete(part.folder)
 
     def clean(self, *, days: float = 30.0, most: int = 30) -> None:
         """Delete what earlier programs left too long ago, or too much of.
@@ -190,6 +258,19 @@ class Autosave:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _mark_closed(folder: Path) -> None:
+    if folder.is_dir():
+        (folder / _CLOSED).touch()
+        (folder / _ALIVE).unlink(missing_ok=True)
+
+
+def _is_alive(folder: Path) -> bool:
+    try:
+        return time.time() - (folder / _ALIVE).stat().st_mtime < _SILENCE
+    except OSError:
+        return False
+
+
 def read_recovery(folder: Path) -> Recovery | None:
     """Say what a folder holds; None if that is no session."""
     try:
@@ -204,6 +285,10 @@ def read_recovery(folder: Path) -> Recovery | None:
             checksum=images["checksum"],
             objects=int(remarks["objects"]),
             frames=sum(part.startswith("frame-") for part in content["parts"]),
+            image=str(remarks.get("image", "")),
+            group=str(remarks.get("group", "")),
+            index={int(axis): int(at) for axis, at in images["options"]["index"].items()},
+            closed=(folder / _CLOSED).exists(),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

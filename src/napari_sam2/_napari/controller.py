@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.autosave import Autosave
-    from napari_sam2._napari.desk import Answer
+    from napari_sam2._napari.desk import Answer, Desk
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.settings import Settings
     from napari_sam2._napari.views.dock_view import DockView
@@ -84,7 +84,8 @@ class Controller:
         self.review = ReviewControl(space, self.prompts)
         self.seeds = SeedControl(space, self.prompts)
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)
-        self.files = FileControl(space, self.prompts, self.saving, self.sequences)
+        ask = view.files.ask_whether_to_replace
+        self.files = FileControl(space, self.prompts, self.saving, self.sequences, ask)
         self._draw = Later(self._show, _DRAW_EVERY)
         self._deleted = Later(self._begin_anew)
         self._wires = Connections()
@@ -97,6 +98,8 @@ class Controller:
     def _connect(self) -> None:
         for signal, act in self._actions():
             self._wires.connect(signal, act)
+        for signal, command in self._buttons():
+            self._wires.connect(signal, self._commands()[command])
         self._wires.connect(self.space.changed, self._draw_soon)
         self._wires.connect(self.worker.activity_changed, self._draw_soon)
         self._wires.connect(self.space.viewer.dims.events.point, self._moved)
@@ -113,12 +116,11 @@ class Controller:
             (view.model.model_chosen, models.choose),
             (view.model.model_file_chosen, models.choose_file),
             (view.model.download_requested, models.download),
+            (view.model.cancel_requested, models.cancel_download),
             (view.model.device_chosen, models.choose_device),
             (view.tools.tool_chosen, prompts.choose_tool),
             (view.tools.positive_chosen, prompts.choose_sign),
             (view.tools.each_click_new_toggled, prompts.choose_each_click_new),
-            (view.tools.next_candidate, prompts.next_candidate),
-            (view.tools.new_object, prompts.new_object),
             (view.objects.object_activated, prompts.activate),
             (view.objects.object_renamed, objects.rename),
             (view.objects.object_shown, objects.show),
@@ -133,18 +135,11 @@ class Controller:
             (view.objects.propagate_object_requested, self.propagate_object),
             (view.progress.propagate_active_requested, self.propagate_active),
             (view.progress.pause_toggled, tracking.toggle_pause),
-            (view.progress.cancel_requested, tracking.cancel),
             (view.progress.live_toggled, self.ahead.choose_live),
-            (view.progress.undo_requested, self.undo),
-            (view.progress.redo_requested, self.redo),
-            (view.progress.begins_here, objects.begins_here),
-            (view.progress.ends_here, objects.ends_here),
-            (view.progress.divides_here, objects.divides_here),
-            (view.progress.lock_here, objects.lock_here),
             (view.review.cell_visited, review.visit),
-            (view.review.next_doubtful, review.next_doubtful),
             (view.files.save_requested, files.save),
             (view.files.load_requested, files.load),
+            (view.files.recent_requested, self.saving.choose_recent),
             (view.files.export_requested, files.export),
             (view.files.tracks_layer_requested, files.show_tracks),
             (view.objects.divide_requested, objects.divide),
@@ -152,14 +147,30 @@ class Controller:
             (view.tools.seed_next_t_requested, self.seeds.seed_next),
         )
 
+    def _buttons(self) -> tuple[tuple[Any, Command], ...]:
+        """Return the signals of the buttons for which there is a key as well."""
+        tools, progress = self.view.tools, self.view.progress
+        return (
+            (tools.new_object, Command.NEW_OBJECT),
+            (tools.next_candidate, Command.NEXT_CANDIDATE),
+            (progress.cancel_requested, Command.CANCEL),
+            (progress.begins_here, Command.BEGINS_HERE),
+            (progress.ends_here, Command.ENDS_HERE),
+            (progress.divides_here, Command.DIVIDES_HERE),
+            (progress.lock_here, Command.LOCK),
+            (progress.undo_requested, Command.UNDO),
+            (progress.redo_requested, Command.REDO),
+            (self.view.review.next_doubtful, Command.NEXT_DOUBTFUL),
+        )
+
     def _commands(self) -> dict[Command, Callable[[], None]]:
-        """Return what each key does."""
+        """Return what each key does, and the button beside it."""
         return {
             Command.NEW_OBJECT: self.prompts.new_object,
             Command.TOGGLE_SIGN: self.prompts.toggle_sign,
             Command.NEXT_CANDIDATE: self.prompts.next_candidate,
             Command.PROPAGATE: self.propagate,
-            Command.CANCEL: self.tracking.cancel,
+            Command.CANCEL: self.cancel,
             Command.BEGINS_HERE: self.objects.begins_here,
             Command.ENDS_HERE: self.objects.ends_here,
             Command.DIVIDES_HERE: self.objects.divides_here,
@@ -173,6 +184,7 @@ class Controller:
 
     def _attach(self, layers: PromptLayers) -> None:
         self.objects.forget()
+        self.saving.forget_image()
         self.prompts.attach(layers)
         self.ahead.attach(layers)
         layers.commanded.connect(self._command)
@@ -181,6 +193,7 @@ class Controller:
         layers.removed.connect(self._deleted.ask)
 
     def _detach(self) -> None:
+        self.seeds.detach()
         self.tracking.stop()
         self.ahead.detach()
 
@@ -223,15 +236,22 @@ class Controller:
         """Propagate the active object."""
         self.propagate_object(self.space.active)
 
+    def cancel(self) -> None:
+        """End what is going on, and keep what it has done."""
+        self.seeds.cancel()
+        self.tracking.cancel()
+
     def undo(self) -> None:
         """Take back the last step; a click that has spread by itself goes with what it spread."""
-        has_spread = self.tracking.has_spread
+        has_spread, seeding = self.tracking.has_spread, self.seeds.running
+
+        def step_back(desk: Desk) -> Answer:
+            if seeding is not None and not seeding.said:  # it ended before it began
+                return desk.answer(value="Seed")
+            return desk.undo_prompt() if has_spread else desk.undo()
+
         self.space.interrupted.emit()
-        self.space.ask(
-            lambda desk: desk.undo_prompt() if has_spread else desk.undo(),
-            partial(self._stepped, "Undone"),
-            label="Undoing",
-        )
+        self.space.ask(step_back, partial(self._stepped, "Undone"), label="Undoing")
 
     def redo(self) -> None:
         """Do the step again that was taken back last."""
@@ -260,8 +280,9 @@ class Controller:
             model=self.models.state(),
             tools=self.prompts.state(),
             objects=self.objects.state(),
-            progress=self.tracking.state(live=self.ahead.live),
+            progress=self.seeds.shown_in(self.tracking.state(live=self.ahead.live)),
             review=self.review.state(),
+            files=self.saving.state(),
         )
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from napari_sam2._napari.desk import Answer, with_point
+from napari_sam2._napari.next_prompts import with_point
 from napari_sam2._napari.outline import Outline
 from napari_sam2._napari.wiring import Later
 from napari_sam2._napari.worker import Priority
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_tracking import TrackingControl
+    from napari_sam2._napari.desk import Answer
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.workspace import Workspace
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+from napari.layers import Layer
 
+from napari_sam2._napari.exports import tracks_layer
 from napari_sam2._napari.many_files import marked, siblings
 from napari_sam2._napari.notices import tell
 from napari_sam2.tracks import Tracks
@@ -37,6 +38,8 @@ class FileControl:
         Told what the user has saved.
     sequences : SequenceControl
         All positions along the other axis.
+    may_replace : callable
+        Asks whether these files, which are there already, may be replaced.
     """
 
     def __init__(
@@ -45,14 +48,16 @@ class FileControl:
         prompts: PromptControl,
         saving: SavingControl,
         sequences: SequenceControl,
+        may_replace: Callable[[tuple[str, ...]], bool],
     ) -> None:
         self._space = workspace
+        self._may_replace = may_replace
         self._prompts, self._saving, self._sequences = prompts, saving, sequences
 
     def save(self, path: str) -> None:
         """Save the sessions of all positions; the suffix may be left out."""
         target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
-        self._write(target, lambda session, place: session.save(place), "Saving", self._saved)
+        self._write(path, target, lambda session, place: session.save(place), "Saving", self._saved)
 
     def _saved(self, paths: tuple[str, ...]) -> None:
         self._saving.forget()
@@ -62,6 +67,7 @@ class FileControl:
         """Export labels, tracks or tables of all positions, as the name says."""
         self._write(
             path,
+            path,
             lambda session, place: session.export(place),
             "Exporting",
             lambda paths: tell(f"Exported to {_listed(paths)}."),
@@ -69,15 +75,22 @@ class FileControl:
 
     def _write(
         self,
+        chosen: str,
         path: str,
         write: Callable[[Session, str], None],
         label: str,
         done: Callable[[tuple[str, ...]], None],
     ) -> None:
-        """Write a file for each sequence of which something was said; the first that fails ends it."""
+        """Write a file for each sequence of which something was said; the first that fails ends it.
+
+        The dialog has asked about the very file that was chosen; of others, and of folders, it knows nothing.
+        """
         sequences = self._sequences.touched() or (self._space.sequence,)
         marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
         jobs = [(each, marked(path, mark)) for each, mark in zip(sequences, marks, strict=True)]
+        there = tuple(place for _, place in jobs if _is_there(Path(place), Path(chosen)))
+        if there and not self._may_replace(there):
+            return
 
         def go_on(number: int) -> None:
             if number == len(jobs):
@@ -103,23 +116,23 @@ class FileControl:
         self._sequences.ensure_open()
         mark = self._sequences.mark(shown)
         others = siblings(path, mark) if mark else {}
-        if not others:
-            self._load(shown, path, Path(path).name)
-            return
-        for position, place in others.items():
-            self._load(self._sequences.at(position), place, _listed(tuple(others.values())))
+        places = {self._sequences.at(position): place for position, place in others.items()} or {shown: path}
+        self._saving.turn_over(tuple(places))
+        name = _listed(tuple(others.values())) if others else Path(path).name
+        for sequence, place in places.items():
+            self._load(sequence, place, name)
 
     def _load(self, sequence: Sequence, path: str, name: str) -> None:
         data, model = sequence.view.data, self._space.model
         self._space.ask(
             lambda desk: desk.load(path, data, model.take()),
-            lambda _: self._loaded(sequence, name),
+            lambda answer: self._loaded(sequence, name, answer),
             label="Loading",
             sequence=sequence,
         )
 
-    def _loaded(self, sequence: Sequence, name: str) -> None:
-        sequence.declared = dict(sequence.picture.prompts)
+    def _loaded(self, sequence: Sequence, name: str, answer: Answer) -> None:
+        sequence.take_loaded(answer)
         if sequence is self._space.sequence:
             self._prompts.show()
             objects = self._space.picture.objects
@@ -136,19 +149,18 @@ class FileControl:
         sequence, image, tracks = self._space.sequence, self._space.image, answer.value
         if sequence is None or image is None or not isinstance(tracks, Tracks):
             return
-        if not len(tracks.data):
-            tell("There are no masks yet, so there are no tracks.")
+        try:
+            layer = Layer.create(*tracks_layer(tracks, sequence.geometry, image))
+        except ValueError as error:
+            self._space.fail(error)
             return
-        places = sequence.geometry.to_layers(tracks.data[:, 1], tracks.data[:, 2:])
-        options = sequence.geometry.layer_kwargs(image)
         active = self._space.viewer.layers.selection.active
-        self._space.viewer.add_tracks(
-            np.column_stack([tracks.data[:, 0], places]),
-            graph=tracks.graph,
-            name=f"{image.name} tracks",
-            **options,
-        )
+        self._space.viewer.add_layer(layer)
         self._space.viewer.layers.selection.active = active
+
+
+def _is_there(place: Path, chosen: Path) -> bool:
+    return place.is_dir() or (place != chosen and place.exists())
 
 
 def _listed(paths: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam2._napari.download import Download
+from napari_sam2._napari.download import Download, Fetched
 from napari_sam2._napari.model_choices import DEVICES, OTHER_FILE, ModelChoice, listed, shown_name
 from napari_sam2._napari.notices import sentence, show_failure
 from napari_sam2._napari.state import ModelState
@@ -51,7 +51,7 @@ class ModelControl:
         self._loader, self._replaced = loader, replaced
         self._loading = False
         self._problem = ""
-        self._progress: float | None = None
+        self._fetched: Fetched | None = None
         self._download: Download | None = None
 
     def start(self) -> None:
@@ -118,26 +118,37 @@ class ModelControl:
             self._replaced()
 
     def download(self) -> None:
-        """Fetch the network that is chosen."""
+        """Fetch the network that is chosen; what breaks off is fetched from the beginning."""
         checkpoint = self.choice.checkpoint
         if checkpoint is None or self._download is not None:
             return
+        self._problem = ""
         self._download = Download(checkpoint)
         self._download.progress.connect(self._show_progress)
         self._download.finished.connect(self._downloaded)
-        self._progress = 0.0
+        self._fetched = Fetched(total=checkpoint.size or 0)
         self._download.start()
         self._space.changed.emit()
 
-    def _show_progress(self, share: float) -> None:
-        self._progress = share
+    def cancel_download(self) -> None:
+        """Fetch it no longer."""
+        if self._download is not None:
+            self._download.progress.disconnect(self._show_progress)
+            self._download.finished.disconnect(self._downloaded)
+            self._download.stop()
+            self._download, self._fetched = None, None
+            self._space.changed.emit()
+
+    def _show_progress(self, fetched: Fetched) -> None:
+        self._fetched = fetched
         self._space.changed.emit()
 
     def _downloaded(self, error: Exception | None) -> None:
         if self._download is not None:
             self._download.close()
-        self._download, self._progress = None, None
+        self._download, self._fetched = None, None
         if error is not None:
+            self._problem = sentence(error) or str(error)
             show_failure(error)
         elif self.choice.is_here:
             self.start()
@@ -152,7 +163,8 @@ class ModelControl:
             chosen=names.index(self.choice.name),
             detail=self.choice.detail,
             needs_download=not self.choice.is_here,
-            download=self._progress,
+            download=None if self._fetched is None else self._fetched.share,
+            fetched="" if self._fetched is None else self._fetched.text,
             devices=DEVICES,
             device=DEVICES.index(self.choice.device),
             loading=self._loading,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2._napari.desk import with_candidate
+from napari_sam2._napari.next_prompts import with_candidate
 from napari_sam2._napari.notices import warn
 from napari_sam2._napari.state import Tool, ToolState
 from napari_sam2._napari.worker import Priority
@@ -214,8 +214,7 @@ class PromptControl:
         """Begin a new object, with Point at hand."""
         self.activate(self._next_object())
         self.choose_sign(True)
-        if self._tool in (Tool.ERASER, Tool.PAN):
-            self.choose_tool(Tool.POINT)
+        self.choose_tool(Tool.POINT)
 
     @property
     def positive(self) -> bool:

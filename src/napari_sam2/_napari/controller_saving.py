@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import Notification, NotificationSeverity, notification_manager
 from qtpy.QtCore import QTimer
 
-from napari_sam2._napari.autosave import Autosave
+from napari_sam2._napari.autosave import About, Autosave
 from napari_sam2._napari.desk import Answer
 from napari_sam2._napari.notices import tell
+from napari_sam2._napari.state import FilesState
 from napari_sam2._napari.worker import Origin, Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from napari_sam2._napari.autosave import Recovery
+    from napari_sam2._napari.autosave import Recovery, Work
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.desk import Desk
@@ -43,6 +44,11 @@ class SavingControl:
         Saves; None: as the settings say.
     settings : Settings
         The user's preferences.
+
+    Attributes
+    ----------
+    recent : tuple of Work
+        Earlier work on the image that is open, the newest first.
     """
 
     def __init__(
@@ -57,34 +63,53 @@ class SavingControl:
         if autosave is None and settings.autosave:
             autosave = Autosave(every=settings.autosave_seconds)
         self._autosave = autosave
-        self.offered: tuple[Recovery, ...] = ()
+        self.recent: tuple[Work, ...] = ()
         self._told = False
         self._timer = QTimer()
         self._timer.setInterval(_LOOK_EVERY)
         self._timer.timeout.connect(self.save)
         if autosave is not None:
-            sequences.session_opened = self._look_for_recoveries
+            sequences.session_opened = self._has_opened
+            sequences.session_closing = self.keep
             workspace.worker.submit(
                 autosave.clean, origin=Origin(self, failed=self._failed), priority=Priority.AHEAD
             )
             self._timer.start()
 
-    @property
-    def _name(self) -> str:
-        return "" if self._space.image is None else self._space.image.name
-
     def save(self) -> None:
         """Save what has changed, if the last time was long enough ago."""
-        autosave, name = self._autosave, self._name
-        if autosave is None:
-            return
         for sequence in self._sequences.touched():
-            self._space.worker.submit(
-                partial(_save, autosave, sequence.desk, name),
-                origin=Origin(sequence, failed=self._failed),
-                priority=Priority.AHEAD,
-                key="autosave",
-            )
+            self._submit(sequence, _save, Origin(sequence, failed=self._failed), key="autosave")
+        if self._autosave is not None:
+            self._autosave.beat()
+
+    def keep(self, sequence: Sequence) -> None:
+        """Save a session for the last time: another one takes its place, or its image is left."""
+        self._submit(sequence, _keep, Origin(self, failed=self._failed), Priority.EDIT)
+
+    def turn_over(self, sequences: Iterable[Sequence]) -> None:
+        """Save sessions for the last time; what comes in their place is other work."""
+        for sequence in sequences:
+            self.keep(sequence)
+        self._sequences.begin_group()
+
+    def _submit(
+        self,
+        sequence: Sequence,
+        work: Callable[[Autosave, Desk, About], object],
+        origin: Origin,
+        priority: Priority = Priority.AHEAD,
+        key: str | None = None,
+    ) -> None:
+        autosave = self._autosave
+        if autosave is not None and sequence.is_touched:
+            call = partial(work, autosave, sequence.desk, self._about)
+            self._space.worker.submit(call, origin=origin, priority=priority, key=key)
+
+    @property
+    def _about(self) -> About:
+        name = "" if self._space.image is None else self._space.image.name
+        return About(name, group=self._sequences.group)
 
     def _failed(self, error: Exception) -> None:
         """Tell once: it will not get better by saying it every few seconds."""
@@ -101,38 +126,57 @@ class SavingControl:
 
     def last_words(self) -> Callable[[], object] | None:
         """Return what has to be done before the thread ends."""
-        autosave, name = self._autosave, self._name
+        autosave, about = self._autosave, self._about
         desks = [sequence.desk for sequence in self._sequences.touched()]
         if autosave is None:
             return None
 
         def last() -> None:
             for desk in desks:
-                _save(autosave, desk, name, now=True)
+                _save(autosave, desk, about, now=True)
             autosave.close()
 
         return last
 
     # --- bringing back
 
-    def _look_for_recoveries(self, sequence: Sequence) -> None:
+    def _has_opened(self, sequence: Sequence) -> None:
+        if not sequence.is_touched:
+            self._look(sequence, self._offer)
+
+    def _look(self, sequence: Sequence, done: Callable[[], None]) -> None:
+        """Look for earlier work on the image that is open."""
         autosave = self._autosave
-        if autosave is not None and not sequence.is_touched:
+        if autosave is not None:
             self._space.ask(
-                partial(_recoveries, autosave), self._offer, priority=Priority.AHEAD, sequence=sequence
+                partial(_work_on, autosave),
+                lambda answer: self._found(answer, done),
+                priority=Priority.AHEAD,
+                sequence=sequence,
             )
 
-    def _offer(self, answer: Answer) -> None:
-        found = answer.value
-        if not isinstance(found, tuple) or not found or self._sequences.is_touched:
+    def _found(self, answer: Answer, done: Callable[[], None]) -> None:
+        if isinstance(answer.value, tuple):
+            self.recent = answer.value
+            done()
+
+    def state(self) -> FilesState:
+        """Return what the dock shows of earlier work."""
+        return FilesState(tuple(each.text for each in self.recent))
+
+    def forget_image(self) -> None:
+        """List no work: another image comes."""
+        self.recent = ()
+
+    def _offer(self) -> None:
+        """Offer what a crash has left; what was closed as it should be is listed, and no more."""
+        crashed = [each for each in self.recent if not each.closed]
+        if not crashed or self._sequences.is_touched:
             return
-        self.offered = found
-        newest = found[0]
-        when = time.strftime("%d %B, %H:%M", time.localtime(newest.saved_at))
-        count = f"{newest.objects} object{'' if newest.objects == 1 else 's'}"
+        newest = crashed[0]
         notification_manager.dispatch(
             Notification(
-                f"Work on this image was not saved: {count}, {when}. It can be brought back.",
+                f"Work on this image was not saved: {newest.text}. It can be brought back.",
                 severity=NotificationSeverity.INFO,
                 actions=[
                     ("Bring it back", lambda _=None: self.recover(newest)),
@@ -141,29 +185,47 @@ class SavingControl:
             )
         )
 
-    def recover(self, recovery: Recovery) -> None:
-        """Bring a session back; nothing is computed."""
-        autosave, sequence, model = self._autosave, self._space.sequence, self._space.model
-        if autosave is None or sequence is None:
+    def choose_recent(self, index: int) -> None:
+        """Bring back the work that the dock lists at this place; what is here now is listed then."""
+        if 0 <= index < len(self.recent):
+            self.recover(self.recent[index])
+
+    def recover(self, work: Work) -> None:
+        """Bring work back, at all its positions; nothing is computed."""
+        shown = self._space.sequence
+        if self._autosave is None or shown is None:
             return
-        data = sequence.view.data
         self._space.interrupted.emit()
-        self._space.ask(
-            lambda desk: desk.recover(autosave, recovery, data, model.take()),
-            self._recovered,
-            label="Loading",
-        )
+        self.turn_over(self._sequences.touched())
+        self._sequences.group = work.parts[0].group or self._sequences.group
+        for part in work.parts:
+            self._recover_part(part, self._sequences.at_index(part.index))
+        self._look(shown, lambda: None)
 
-    def _recovered(self, _answer: Answer) -> None:
-        self._prompts.show()
-        objects = self._space.picture.objects
-        self._prompts.activate(objects[0] if objects else 1)
-        tell("Your work is back.")
+    def _recover_part(self, part: Recovery, sequence: Sequence) -> None:
+        autosave, data, model = self._autosave, sequence.view.data, self._space.model
+        if autosave is not None:
+            self._space.ask(
+                lambda desk: desk.recover(autosave, part, data, model.take()),
+                lambda answer: self._recovered(sequence, answer),
+                label="Loading",
+                sequence=sequence,
+            )
 
-    def discard(self, recovery: Recovery) -> None:
-        """Delete what an earlier program left."""
+    def _recovered(self, sequence: Sequence, answer: Answer) -> None:
+        sequence.take_loaded(answer)
+        if sequence is self._space.sequence:
+            self._prompts.show()
+            objects = self._space.picture.objects
+            self._prompts.activate(objects[0] if objects else 1)
+            tell("Your work is back.")
+
+    def discard(self, work: Work) -> None:
+        """Delete what is left of earlier work."""
         if self._autosave is not None:
-            self._autosave.discard(recovery)
+            self._autosave.discard(work)
+            self.recent = tuple(each for each in self.recent if each is not work)
+            self._space.changed.emit()
 
     def close(self) -> None:
         """Save no more."""
@@ -171,9 +233,15 @@ class SavingControl:
         self._timer.timeout.disconnect()
 
 
-def _save(autosave: Autosave, desk: Desk, name: str, *, now: bool = False) -> None:
+def _save(autosave: Autosave, desk: Desk, about: About, *, now: bool = False) -> None:
     if desk.session is not None:
-        autosave.save(desk.session, name=name, now=now)
+        autosave.save(desk.session, about=replace(about, image=desk.image), now=now)
+
+
+def _keep(autosave: Autosave, desk: Desk, about: About) -> None:
+    if desk.session is not None:
+        _save(autosave, desk, about, now=True)
+        autosave.release(desk.session)
 
 
 def _forget(autosave: Autosave, desk: Desk) -> Answer:
@@ -181,5 +249,5 @@ def _forget(autosave: Autosave, desk: Desk) -> Answer:
     return Answer()
 
 
-def _recoveries(autosave: Autosave, desk: Desk) -> Answer:
-    return Answer(value=autosave.recoveries(desk.opened.volume.checksum()))
+def _work_on(autosave: Autosave, desk: Desk) -> Answer:
+    return Answer(value=autosave.work(desk.image))

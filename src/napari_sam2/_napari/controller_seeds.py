@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from napari.layers import Labels, Points, Shapes
 from napari_sam2._napari.desk import Answer
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.seeds import read_seeds
+from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
@@ -21,30 +23,47 @@ if TYPE_CHECKING:
     from napari_sam2._napari.workspace import Workspace
 
 
-class _Run:
-    """Many things to say of which the first that fails ends all.
+class Seeding:
+    """Many things to say, of which the first that fails ends all.
 
     Parameters
     ----------
-    count : int
-        How many objects.
+    objects, total : int
+        How many objects, and how many prompts of them.
     source : str
         Where they come from, for the user.
+
+    Attributes
+    ----------
+    said : int
+        How many of them were said.
+    ended : bool
+        Whether no more is said.
     """
 
-    def __init__(self, count: int, source: str) -> None:
-        self.count, self.source = count, source
-        self.has_failed = False
+    def __init__(self, objects: int, total: int, source: str) -> None:
+        self.objects, self.total, self.source = objects, total, source
+        self.said = 0
+        self.ended = False
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, as a sentence."""
+        if self.said == self.total:
+            return f"{self.objects} object{'' if self.objects == 1 else 's'} from {self.source}."
+        return f"Seeding was ended after {self.said} of {self.total}; undo takes these back."
 
     def say(self, key: PromptKey, prompts: FramePrompts, desk: Desk) -> Answer:
         """Say one of them, on the inference thread."""
-        if self.has_failed:
+        if self.ended:
             return Answer()
         try:
-            return desk.seed(key, prompts, self)
+            answer = desk.seed(key, prompts, self)
         except Exception:
-            self.has_failed = True
+            self.ended = True
             raise
+        self.said += 1
+        return answer
 
 
 class SeedControl:
@@ -56,11 +75,18 @@ class SeedControl:
         Whose session.
     prompts : PromptControl
         Draws the prompts.
+
+    Attributes
+    ----------
+    running : Seeding or None
+        What is under way.
     """
 
     def __init__(self, workspace: Workspace, prompts: PromptControl) -> None:
         self._space = workspace
         self._prompts = prompts
+        self.running: Seeding | None = None
+        workspace.interrupted.connect(self.stop)
 
     def seed(self) -> None:
         """Read the selected layer, or the only one that there is, as prompts of new objects."""
@@ -104,18 +130,56 @@ class SeedControl:
         if not wanted:
             tell(f"There is nothing in {source} that lies on a frame of this image.")
             return
+        if self.running is not None:
+            tell(f"Seeding from {self.running.source} is under way: wait for it, or cancel it.")
+            return
         self._prompts.freeze()
-        run = _Run(len({key.obj for key in wanted}), source)
+        run = self.running = Seeding(len({key.obj for key in wanted}), len(wanted), source)
         self._space.reserved = max(key.obj for key in wanted)
         for key, prompts in wanted.items():
             self._space.ask(partial(run.say, key, prompts), label=f"Seeding from {source}")
         self._space.ask(lambda desk: desk.answer(), lambda _: self._said(run), label="Seeding")
 
-    def _said(self, run: _Run) -> None:
-        self._space.reserved = 0
+    def _said(self, run: Seeding) -> None:
         self._prompts.show()
-        if not run.has_failed:
-            tell(f"{run.count} object{'' if run.count == 1 else 's'} from {run.source}.")
+        if not run.ended:
+            tell(run.outcome)
+        if self.running in {run, None}:
+            self.running, self._space.reserved = None, 0
+
+    def stop(self) -> None:
+        """Say no more, without a word: the user takes it back."""
+        if self.running is not None:
+            self.running.ended, self.running = True, None
+
+    def detach(self) -> None:
+        """Say no more: the layers are given up."""
+        self.stop()
+        self._space.reserved = 0
+
+    def cancel(self) -> None:
+        """Say no more, and tell how far it came; what was said stays."""
+        run = self.running
+        if run is not None:
+            self.stop()
+            # After what is being said now.
+            self._space.ask(lambda desk: desk.answer(), lambda _: tell(run.outcome), label="Stopping")
+
+    def shown_in(self, progress: ProgressState) -> ProgressState:
+        """Return what the dock shows of what is going on, with how far it has come."""
+        run = self.running
+        if run is None:
+            return progress
+        return replace(
+            progress,
+            activity=Activity.SEEDING,
+            message=progress.message
+            or f"Seeding from {run.source}. Clicks go first; undo or cancel ends it.",
+            done=run.said,
+            total=run.total,
+            can_undo=True,
+            undo_label="Seed",
+        )
 
     def seed_next(self) -> None:
         """Give the masks of this index as prompts to the next one along the other axis."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from napari_sam2._napari.desk import Desk, Opening
 from napari_sam2._napari.image_source import Axes, geometry_of
@@ -10,6 +13,7 @@ from napari_sam2._napari.notices import tell
 from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.worker import Priority
 from napari_sam2._napari.workspace import Sequence, Workspace
+from napari_sam2.summary import CellStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,8 +44,10 @@ class SequenceControl:
     ----------
     loading : bool
         Whether a session is being opened.
-    session_opened : callable or None
-        Called with each sequence whose session was opened.
+    group : str
+        The same for all sequences of an image that are worked on in one go.
+    session_opened, session_closing : callable or None
+        Called with each sequence whose session was opened, or is about to be given up.
     """
 
     def __init__(
@@ -58,7 +64,9 @@ class SequenceControl:
         self._sequences: dict[Position, Sequence] = {}
         self._axes: Axes | None = None
         self.loading = False
+        self.group = ""
         self.session_opened: Callable[[Sequence], None] | None = None
+        self.session_closing: Callable[[Sequence], None] | None = None
 
     @property
     def is_touched(self) -> bool:
@@ -70,10 +78,15 @@ class SequenceControl:
         geometry = geometry_of(image, axes, frame_axis)
         geometry = geometry.at(geometry.index_of(self._space.viewer.dims, image))
         self._axes = axes
+        self.begin_group()
         self._space.layers = PromptLayers(self._space.viewer, image, geometry)
         self._space.sequence = self._sequence(geometry, view)
         self._opened(self._space.layers)
         self.ensure_open()
+
+    def begin_group(self) -> None:
+        """Begin another piece of work."""
+        self.group = uuid.uuid4().hex
 
     def _sequence(self, geometry: SequenceGeometry, view: View) -> Sequence:
         position = tuple(sorted(geometry.index.items()))
@@ -91,7 +104,15 @@ class SequenceControl:
         if shown is None:
             raise RuntimeError("There is no image to work on: choose an image layer first.")
         (axis,) = _others(shown.geometry)
-        sequence = self._sequence(shown.geometry.at({axis: position}), shown.view)
+        return self.at_index({axis: position})
+
+    def at_index(self, index: Mapping[int, int]) -> Sequence:
+        """Return the sequence at positions of the other axes, with its session asked for."""
+        shown = self._space.sequence
+        if shown is None:
+            raise RuntimeError("There is no image to work on: choose an image layer first.")
+        known = {axis: at for axis, at in index.items() if axis in _others(shown.geometry)}
+        sequence = self._sequence(shown.geometry.at(known), shown.view)
         if not sequence.is_open:
             self._open(sequence)
         return sequence
@@ -107,6 +128,8 @@ class SequenceControl:
         space = self._space
         touched = self.is_touched
         for sequence in self._sequences.values():
+            if self.session_closing is not None:
+                self.session_closing(sequence)
             space.worker.forget(sequence)
         self._sequences = {}
         if space.layers is not None:
@@ -195,13 +218,27 @@ class SequenceControl:
 
     def _rebuild(self, sequence: Sequence) -> None:
         opening, model = self._opening(sequence), self._space.model
+        tell(_what_changes(sequence))
         self._space.interrupted.emit()
         self._space.ask(
             lambda desk: desk.rebuild(opening, model.take()),
-            lambda _: tell("All prompts were answered anew; propagate to track again, or undo."),
-            label="Looking at the new view",
+            label="Answering all prompts anew",
             sequence=sequence,
         )
+
+
+def _what_changes(sequence: Sequence) -> str:
+    """Say what is computed again when the network sees something else."""
+    picture = sequence.picture
+    prompts = sum(1 for each in picture.prompts.values() if not each.says_absent)
+    tracked = int(np.count_nonzero(picture.summary.cells.status == CellStatus.TRACKED))
+    answered = (
+        f"{prompts} prompt{'' if prompts == 1 else 's'} {'is' if prompts == 1 else 'are'} answered anew"
+    )
+    if not tracked:
+        return f"The model sees something else now: {answered}. Undo brings the old masks back."
+    masks = f"{tracked} tracked mask{'' if tracked == 1 else 's'}"
+    return f"The model sees something else now: {answered}, and {masks} go. Undo brings them back."
 
 
 def _fixed(geometry: SequenceGeometry) -> Mapping[int, int]:

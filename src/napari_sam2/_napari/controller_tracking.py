@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # is measured.
 _BEAT, _BAR_BEAT = 200, 1000
 _SPAN = 5.0
+# Work that may take long, of which the dock tells while it is done.
+_TOLD = ("Answering", "Loading", "Saving", "Exporting")
 
 
 class Pace:
@@ -186,7 +188,7 @@ class TrackingControl:
         waits = worker.waits(Priority.CLICK)
         return ProgressState(
             activity=self.activity,
-            message=f"{worker.running}; a click waits for it" if waits and worker.running else "",
+            message=self._message(worker.running, waits=waits),
             done=self._done if self.running else 0,
             total=self._total if self.running else 0,
             frames_per_second=speed,
@@ -198,6 +200,12 @@ class TrackingControl:
             redo_label=picture.redo_label,
             live=live,
         )
+
+    @staticmethod
+    def _message(running: str, *, waits: bool) -> str:
+        if running and waits:
+            return f"{running}; a click waits for it"
+        return f"{running} ..." if running.startswith(_TOLD) else ""
 
     def close(self) -> None:
         """End the propagation; tell nobody."""

@@ -11,8 +11,8 @@ import numpy as np
 from napari_sam2._napari.replay import replay, say
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
-from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.summary import Cells, SessionSummary
+from napari_sam2.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
+    from napari_sam2.prompts import FramePrompts, PromptKey
     from napari_sam2.session import Session
 
 REBUILT = "Use current view"
@@ -120,6 +121,8 @@ class Desk:
     ----------
     session : Session or None
         None until `open` has run.
+    image : str
+        A checksum of the image, the same at all positions along other axes.
     """
 
     def __init__(self) -> None:
@@ -128,10 +131,12 @@ class Desk:
         self._kept: Session | None = None
         self._slowness = 0.0
         self._place: Mapping[int, int] = {}
+        self.image = ""
 
     def open(self, opening: Opening, model: Sam2) -> Answer:
         """Open a session, in place of the one that is open."""
-        self.session = self._opened(opening, model)
+        self.session = session = self._opened(opening, model)
+        self.image = _checksum_at_first(session.volume, opening.index)
         return self.answer()
 
     def _opened(self, opening: Opening, model: Sam2) -> Session:
@@ -155,7 +160,13 @@ class Desk:
         return session
 
     def load(self, path: str, data: object, model: Sam2) -> Answer:
-        """Read a saved session of these images, in place of the one that is open."""
+        """Read a saved session of these images, in place of the one that is open.
+
+        Returns
+        -------
+        Answer
+            Its value is the contrast that the network sees.
+        """
         from napari_sam2.session import Session
 
         before, loaded = self.opened, Session.load(path, data, model)
@@ -165,7 +176,7 @@ class Desk:
                 "choose the axis and the image that it was made with"
             )
         self._check_place(loaded)
-        return self._replace(loaded)
+        return replace(self._replace(loaded), value=loaded.volume.contrast)
 
     def _check_place(self, loaded: Session) -> None:
         """Make sure that a session lies where this one does along the other axes."""
@@ -368,20 +379,16 @@ class Desk:
         return run
 
 
+def _checksum_at_first(volume: Volume, others: Mapping[int, int]) -> str:
+    """Return the checksum of what lies at the first positions along other axes."""
+    options = volume.options()
+    first = {str(axis): 0 for axis in others}
+    return Volume.from_options(volume.data, {**options, "index": {**options["index"], **first}}).checksum()
+
+
 def _painting(strokes: Sequence[Stroke]) -> str:
     """Name what was painted, for undo."""
     objects = {stroke.obj for stroke in strokes}
     frames = {stroke.frame for stroke in strokes}
     what = f"object {objects.pop()}" if len(objects) == 1 else f"{len(objects)} objects"
     return f"Paint ({what}, " + (f"frame {frames.pop()})" if len(frames) == 1 else f"{len(frames)} frames)")
-
-
-def with_candidate(prompts: FramePrompts, candidate: int) -> FramePrompts:
-    """Return the prompts with a choice among the candidates of their first step."""
-    return FramePrompts(prompts.points, prompts.positive, prompts.box, prompts.mask, candidate)
-
-
-def with_point(prompts: FramePrompts, y: float, x: float, *, positive: bool) -> FramePrompts:
-    """Return the prompts with one more click."""
-    points, signs = (*prompts.points, (y, x)), (*prompts.positive, positive)
-    return FramePrompts(points, signs, prompts.box, prompts.mask, prompts.candidate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
@@ -11,6 +12,36 @@ from napari_sam2._model.registry import cache_dir, fetch
 
 if TYPE_CHECKING:
     from napari_sam2._model.registry import ReleasedCheckpoint
+
+# So long a dock that closes waits for the next piece of a download, in seconds. A server that says nothing
+# any more is left alone after a minute; what had come is deleted then.
+_PATIENCE = 2.0
+_MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """How far a download has come.
+
+    Attributes
+    ----------
+    done, total : int
+        Bytes; a total of 0 is not known.
+    """
+
+    done: int = 0
+    total: int = 0
+
+    @property
+    def share(self) -> float:
+        """0 to 1; 0 where the total is not known."""
+        return min(self.done / self.total, 1.0) if self.total else 0.0
+
+    @property
+    def text(self) -> str:
+        """What has come, as in "12 of 156 MB"."""
+        total = f" of {self.total / _MEGABYTE:.0f}" if self.total else ""
+        return f"{min(self.done, self.total or self.done) / _MEGABYTE:.0f}{total} MB"
 
 
 class _Stopped(Exception):  # noqa: N818 - no error, a way out
@@ -23,23 +54,21 @@ class _Meter:
     def __init__(self, download: Download, size: int | None) -> None:
         self.total = size or 0
         self._download = download
-        self._done = 0
-        self._told = 0.0
+        self._done = self._told = 0
 
     def update(self, count: int) -> None:
         """Count bytes."""
         if self._download.stopped.is_set():
             raise _Stopped
         self._done += count
-        share = min(self._done / self.total, 1.0) if self.total else 0.0
         # pooch counts every kilobyte; nobody can see so much.
-        if share - self._told >= 0.005:
-            self._told = share
-            self._download.progress.emit(share)
+        if self._done - self._told >= max(self.total / 200, 1):
+            self._told = self._done
+            self._download.progress.emit(Fetched(self._done, self.total))
 
     def reset(self) -> None:
         """Begin to count anew."""
-        self._done, self._told = 0, 0.0
+        self._done = self._told = 0
 
     def close(self) -> None:
         """Nothing is open."""
@@ -55,20 +84,21 @@ class Download(QObject):
 
     Attributes
     ----------
-    progress : Signal(float)
-        0 to 1.
+    progress : Signal(Fetched)
+        How far it has come.
     finished : Signal(object)
-        None, or the error.
+        None, or the error; not after `stop`.
     """
 
-    progress = Signal(float)
+    progress = Signal(object)
     finished = Signal(object)
 
     def __init__(self, checkpoint: ReleasedCheckpoint) -> None:
         super().__init__()
         self.stopped = threading.Event()
         self._checkpoint = checkpoint
-        self._thread = threading.Thread(target=self._run, name="napari-sam2-download")
+        # A daemon: Python's end does not wait for a server.
+        self._thread = threading.Thread(target=self._run, name="napari-sam2-download", daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -89,8 +119,12 @@ class Download(QObject):
         if not self.stopped.is_set():
             self.finished.emit(error)
 
-    def close(self) -> None:
-        """Stop at the next piece that arrives, and leave nothing behind."""
+    def stop(self) -> None:
+        """Stop at the next piece that arrives, and leave nothing behind; nobody is told."""
         self.stopped.set()
+
+    def close(self) -> None:
+        """Stop, and wait for it a moment."""
+        self.stop()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_PATIENCE)

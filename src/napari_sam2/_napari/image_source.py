@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -83,6 +83,13 @@ class View:
         if isinstance(self.data, CompositeFrames):
             same = self.data.same_as(other.data)
         return same and self._said() == other._said()
+
+    def with_contrast(self, contrast: tuple[float, float] | None) -> View:
+        """Return the same with another contrast, as of a session that was loaded."""
+        if self.channel == "rgb" or contrast == self.contrast:
+            return self
+        shown = _range(contrast or (0.0, 255.0))
+        return replace(self, contrast=contrast, text=", ".join([shown, *self.text.split(", ")[1:]]))
 
     def _said(self) -> tuple[object, ...]:
         return self.channel, tuple(self.index.items()), self.contrast, self.text
@@ -214,7 +221,7 @@ def freeze(layer: Image, axes: Axes, channel: int, layers: Sequence[Image]) -> V
     if name == _COMPOSITE:
         parts = composed(layer, layers)
         shown = [coloured(base_level(part), part.contrast_limits, part.colormap) for part in parts]
-        text = "composite of " + ", ".join(f"“{part.name}” {_range(part)}" for part in parts)
+        text = "composite of " + ", ".join(f"“{part.name}” {_range(part.contrast_limits)}" for part in parts)
         return View(CompositeFrames(tuple(shown)), channel="rgb", text=text)
     data = base_level(layer)
     if layer.rgb:
@@ -223,7 +230,7 @@ def freeze(layer: Image, axes: Axes, channel: int, layers: Sequence[Image]) -> V
     limits = float(layer.contrast_limits[0]), float(layer.contrast_limits[1])
     whole = data.dtype == np.uint8 and limits == (0.0, 255.0)
     index = {} if axes.channels is None else {axes.channels: channel}
-    text = _range(layer) + (f", {name.lower()}" if axes.channels is not None else "")
+    text = _range(layer.contrast_limits) + (f", {name.lower()}" if axes.channels is not None else "")
     return View(data, index=index, contrast=None if whole else limits, text=text)
 
 
@@ -231,8 +238,8 @@ def _white(dtype: np.dtype[Any]) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
-def _range(layer: Image) -> str:
-    low, high = layer.contrast_limits
+def _range(limits: Sequence[float]) -> str:
+    low, high = limits
     return f"{low:.4g}-{high:.4g}" if high < 10 else f"{low:.0f}-{high:.0f}"
 
 

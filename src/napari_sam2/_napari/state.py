@@ -31,6 +31,7 @@ class Activity(Enum):
 
     IDLE = "idle"
     PREPARING = "preparing"
+    SEEDING = "seeding"
     ANSWERING = "answering"
     PROPAGATING = "propagating"
     PAUSED = "paused"
@@ -98,6 +99,8 @@ class ModelState:
         Whether *Download* is offered.
     download : float or None
         Progress of the download, 0 to 1.
+    fetched : str
+        The same in words, as in "12 of 156 MB".
     devices : tuple of str
         Devices that can be chosen.
     device : int
@@ -113,6 +116,7 @@ class ModelState:
     detail: str = ""
     needs_download: bool = False
     download: float | None = None
+    fetched: str = ""
     devices: tuple[str, ...] = ("auto",)
     device: int = 0
     loading: bool = False
@@ -200,7 +204,7 @@ class ProgressState:
     message : str
         One sentence for the user, such as "Looking at frame 12 (a click waits for it)".
     done, total : int
-        Steps of the propagation.
+        Steps of the propagation, or of the seeding.
     frames_per_second : float or None
         Of the propagation.
     seconds_left : float or None
@@ -269,6 +273,13 @@ class ReviewState:
 
 
 @dataclass(frozen=True)
+class FilesState:
+    """Saving and loading; `recent` is earlier work on the image in words, the newest first."""
+
+    recent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class DockState:
     """All that the dock shows; `hint` replaces the sentence on top that says what to do next."""
 
@@ -278,4 +289,5 @@ class DockState:
     objects: ObjectsState = field(default_factory=ObjectsState)
     progress: ProgressState = field(default_factory=ProgressState)
     review: ReviewState = field(default_factory=ReviewState)
+    files: FilesState = field(default_factory=FilesState)
     hint: str = ""

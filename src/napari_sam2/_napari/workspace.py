@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from psygnal import Signal
 
@@ -70,6 +70,11 @@ class Sequence:
     def is_touched(self) -> bool:
         """Whether anything was said of it."""
         return bool(self.declared or self.picture.objects)
+
+    def take_loaded(self, answer: Answer) -> None:
+        """Note what was said in a session that was loaded, and what the network sees there."""
+        self.declared = dict(self.picture.prompts)
+        self.view = self.view.with_contrast(cast("tuple[float, float] | None", answer.value))
 
 
 class Workspace:

@@ -101,5 +101,5 @@ def test_a_button_takes_the_keyboard(qtbot: QtBot) -> None:
     button = GlyphButton("undo", "Undo", tip="Take back.")
     qtbot.addWidget(button)
     assert button.focusPolicy() == Qt.FocusPolicy.StrongFocus
-    with qtbot.waitSignal(button.clicked, timeout=500):
+    with qtbot.waitSignal(button.clicked, timeout=5000):
         qtbot.keyClick(button, Qt.Key.Key_Space)

@@ -123,11 +123,11 @@ def test_rows_that_stay_keep_their_place_when_others_come_and_go(qtbot: QtBot) -
 def test_a_thousand_objects_are_fast(qtbot: QtBot, table: ObjectsTable) -> None:
     many = rows(*range(1, 1001))
     table.show_state(ObjectsState(many, active=1))
-    start = time.perf_counter()
+    start = time.thread_time()  # other programs may share the processor
     for frames in range(20):
         changed = (*many[:500], replace(many[500], frames=frames), *many[501:])
         table.show_state(ObjectsState(changed, active=1))
-    assert (time.perf_counter() - start) / 20 < 0.05
+    assert (time.thread_time() - start) / 20 < 0.05
 
 
 def test_the_active_object_is_the_selected_row_and_showing_it_is_silent(

@@ -128,6 +128,8 @@ class DockView(QWidget):
             self.objects.show_state(state.objects)
         if old is None or state.progress != old.progress:
             self.progress.show_state(state.progress)
+        if old is None or state.files != old.files:
+            self.files.show_state(state.files)
         if old is None or state.review is not old.review:
             self.review.show_state(state.review)
         self._show_whole(state)
@@ -153,6 +155,7 @@ class DockView(QWidget):
             ("Prompts", state.tools.tool.value),
             ("Objects", f"{count} object{'' if count == 1 else 's'}"),
             ("Propagate", state.progress.activity.value),
+            ("Files", "there is recent work" if state.files.recent else ""),
         ):
             self.sections[name].set_summary(text)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
 
+from napari_sam2._napari.state import FilesState
 from napari_sam2._napari.views.buttons import GlyphButton
 from napari_sam2._napari.views.forms import add_entry, menu_of
 
@@ -34,11 +36,16 @@ EXPORTS = (
 )
 
 
+# So many files are named when it is asked whether to replace them.
+_NAMED = 8
+
+
 class FilesPanel(QWidget):
     """Buttons that ask for a path and send it."""
 
     save_requested = Signal(str)
     load_requested = Signal(str)
+    recent_requested = Signal(int)
     export_requested = Signal(str)
     tracks_layer_requested = Signal()
 
@@ -48,6 +55,7 @@ class FilesPanel(QWidget):
             "save", "Save ...", tip="Save prompts, labels and scores, to go on another day."
         )
         self._load = GlyphButton("load", "Load ...", tip="Open a saved session; nothing is computed again.")
+        self._recent = GlyphButton("recent", "Recent ▾", tip="", name="Recent work")
         self._export = GlyphButton(
             "export", "Export ▾", tip="Write labels, tracks or a table for other programs.", name="Export"
         )
@@ -55,10 +63,14 @@ class FilesPanel(QWidget):
             "tracks", "Tracks layer", tip="Show the paths of the objects as a napari layer."
         )
         self._build_menu()
-        grid = QGridLayout(self)
-        grid.setSpacing(4)
-        for number, button in enumerate((self._save, self._load, self._export, self._tracks)):
-            grid.addWidget(button, number // 2, number % 2)
+        column = QVBoxLayout(self)
+        column.setSpacing(4)
+        for buttons in ((self._save, self._load, self._recent), (self._export, self._tracks)):
+            row = QHBoxLayout()
+            row.setSpacing(4)
+            for button in buttons:
+                row.addWidget(button, 1)
+            column.addLayout(row)
         self._save.clicked.connect(
             lambda: self._ask_and_send(self.save_requested, "session.sam2.json", SESSION_FILTER)
         )
@@ -69,8 +81,11 @@ class FilesPanel(QWidget):
         menu = menu_of(self._export)
         for text, name, kinds, tip in EXPORTS:
             add_entry(menu, text, tip, partial(self._ask_and_send, self.export_requested, name, kinds))
-        self._export.setMenu(menu)
-        self._export.setPopupMode(GlyphButton.ToolButtonPopupMode.InstantPopup)
+        self._earlier = menu_of(self._recent)
+        for button, its in ((self._export, menu), (self._recent, self._earlier)):
+            button.setMenu(its)
+            button.setPopupMode(GlyphButton.ToolButtonPopupMode.InstantPopup)
+        self.show_state(FilesState())
 
     def _ask_and_send(self, signal: Signal, name: str, kinds: str) -> None:
         path = self.ask_where_to_write(name, kinds)
@@ -91,6 +106,27 @@ class FilesPanel(QWidget):
         """Ask for a saved session; empty if the user thought better of it."""
         path, _ = QFileDialog.getOpenFileName(self, "Load a session", "", SESSION_FILTER)
         return str(path)
+
+    def ask_whether_to_replace(self, paths: tuple[str, ...]) -> bool:
+        """Ask whether files that are there may be written anew."""
+        names = [Path(path).name for path in paths[:_NAMED]]
+        more = [f"and {len(paths) - _NAMED} more"] if len(paths) > _NAMED else []
+        text = "These are there already:\n\n" + "\n".join([*names, *more]) + "\n\nReplace them?"
+        yes = QMessageBox.StandardButton.Yes
+        return bool(QMessageBox.question(self, "Replace files", text) == yes)
+
+    def show_state(self, state: FilesState) -> None:
+        """List earlier work."""
+        self._earlier.clear()
+        for number, text in enumerate(state.recent):
+            tip = "Bring this back, saved by itself; nothing is computed. What is here now is listed then."
+            add_entry(self._earlier, text, tip, partial(self.recent_requested.emit, number))
+        self._recent.setEnabled(bool(state.recent))
+        self._recent.setToolTip(
+            "Go on with earlier work on this image, which was saved by itself."
+            if state.recent
+            else "There is no earlier work on this image."
+        )
 
     def show_usable(self, *, image: bool, objects: bool) -> None:
         """Enable what there is something for: loading needs an image, the rest needs objects."""

@@ -88,7 +88,8 @@ def _work(state: DockState) -> Hint | None:
 def _next_step(state: DockState) -> str:
     rows = state.objects.rows
     if not any(row.prompts or row.frames for row in rows):
-        return _FIRST_PROMPT[state.tools.tool]
+        recent = " Or go on with recent work, under Save and export." if state.files.recent else ""
+        return f"{_FIRST_PROMPT[state.tools.tool]}{recent}"
     if state.tools.candidates > 1:
         shown = f"{state.tools.candidate + 1} of {state.tools.candidates}"
         return f"Not the mask you meant? Press “{shown}” for the next one."

@@ -59,6 +59,7 @@ _BODIES = {
     "busy": '<path d="M7 3h10M7 21h10M8 3c0 6 8 6 8 12v6M16 3c0 6-8 6-8 12v6"/>',
     "save": '<path d="M4 4h12.5L20 7.5V20H4zM8 4v5h7V4M7.5 20v-6.5h9V20"/>',
     "load": '<path d="M3 19.5V5h6l2 2.5h9V10M3 19.5L6 10h16l-3 9.5z"/>',
+    "recent": '<circle cx="12" cy="12" r="9"/><path d="M12 6.5V12l4 2.5"/>',
     "export": '<path d="M12 15V3.5M7.5 8L12 3.5 16.5 8M4 14v6.5h16V14"/>',
     "download": '<path d="M12 3.5V15M7.5 10.5L12 15l4.5-4.5M4 14v6.5h16V14"/>',
     "tracks": f'<path d="M4 19c3-1 3-8 7-8s4-5 9-6"/><circle cx="4" cy="19" r="2.2" {_FILL}/>'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_sam2._napari.state import ModelState
 from napari_sam2._napari.views.buttons import GlyphButton
@@ -19,6 +19,7 @@ class ModelPanel(QWidget):
     model_chosen = Signal(int)
     model_file_chosen = Signal(str)
     download_requested = Signal()
+    cancel_requested = Signal()
     device_chosen = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -36,10 +37,14 @@ class ModelPanel(QWidget):
         self._bar = QProgressBar()
         self._bar.setAccessibleName("Progress of the download")
         self._bar.setToolTip("How much of the model has been fetched.")
+        self._stop = GlyphButton(
+            "cancel", tip="Fetch it no longer; what has come is deleted.", name="Cancel the download"
+        )
         self._lay_out()
         self._model.activated.connect(self._choose)
         self._device.activated.connect(self.device_chosen)
         self._download.clicked.connect(self.download_requested)
+        self._stop.clicked.connect(self.cancel_requested)
         self.show_state(ModelState())
 
     def _lay_out(self) -> None:
@@ -49,8 +54,12 @@ class ModelPanel(QWidget):
         layout.addRow("&Model", self._model)
         layout.addRow("&Device", self._device)
         column.addWidget(fields)
-        for each in (self._problem, self._detail, self._download, self._bar):
+        for each in (self._problem, self._detail, self._download):
             column.addWidget(each)
+        fetching = QHBoxLayout()
+        fetching.addWidget(self._bar, 1)
+        fetching.addWidget(self._stop)
+        column.addLayout(fetching)
         column.setSpacing(3)
 
     def _choose(self, row: int) -> None:
@@ -80,6 +89,8 @@ class ModelPanel(QWidget):
         loading = state.download is not None
         self._download.setVisible(state.needs_download and not loading)
         self._bar.setVisible(loading)
+        self._stop.setVisible(loading)
+        self._bar.setFormat(state.fetched)
         self._bar.setValue(round(100 * (state.download or 0.0)))
         self._model.setEnabled(not loading and not state.loading)
 

@@ -188,8 +188,8 @@ class ProgressPanel(QWidget):
         return actions
 
     def _finish(self) -> None:
-        self._bar.setAccessibleName("Progress of the propagation")
-        self._bar.setToolTip("Frames that are done, of those to be computed.")
+        self._bar.setAccessibleName("Progress")
+        self._bar.setToolTip("Frames that are done, of those to be computed; or seeds.")
         self._pace.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._pace.setToolTip("Frames a second, and an estimate of the time left.")
         self._range.setVisible(False)
@@ -238,13 +238,14 @@ class ProgressPanel(QWidget):
         self._state = state
         running = state.activity in _RUNNING
         paused = state.activity is Activity.PAUSED
+        ends = running or state.activity is Activity.SEEDING
         self._start.setEnabled(state.can_propagate)
-        self._show_bar(state, running=running)
+        self._show_bar(state, running=ends)
         self._pause.setEnabled(running)
         self._pause.set_glyph("play" if paused else "pause")
         self._pause.setToolTip("Go on." if paused else "Pause; what is done stays.")
         self._pause.setAccessibleName("Resume" if paused else "Pause")
-        self._cancel.setEnabled(running)
+        self._cancel.setEnabled(ends)
         with silent(self._live):
             self._live.setChecked(state.live)
         self._show_history(self._undo, "Undo", state.undo_label, usable=state.can_undo)
@@ -256,7 +257,7 @@ class ProgressPanel(QWidget):
         self._bar.setFormat(f"{state.done} of {state.total}" if running else "")
         self._bar.setEnabled(running)
         self._pace.setText("Paused" if state.activity is Activity.PAUSED else pace(state))
-        self._pace.setVisible(running)
+        self._pace.setVisible(state.activity in _RUNNING)
 
     def _show_history(self, button: GlyphButton, verb: str, label: str, *, usable: bool) -> None:
         text = f"{verb}: {label}" if usable and label else verb

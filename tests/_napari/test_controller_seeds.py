@@ -1,0 +1,190 @@
+"""Prompts for many objects in one go: between clicks, in one step of undo, and ended before their end."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_sam2._napari.desk import Desk
+from napari_sam2._napari.keys import Command
+from napari_sam2._napari.views.hints import hint
+from napari_sam2.prompts import PromptKey
+from tests._napari.dock import MIDDLE, Dock, pause
+
+pytestmark = pytest.mark.gui
+
+
+class Held:
+    """Seeds of eight points, of which the third waits until the test lets it go."""
+
+    def __init__(self, bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.order: list[int] = []
+        self.entered, self.gate = threading.Event(), threading.Event()
+        seed, declare = Desk.seed, Desk.declare
+
+        def seeding(desk: Desk, key: PromptKey, *args: Any) -> Any:
+            self.order.append(key.obj)
+            if key.obj == 3:
+                self.entered.set()
+                assert self.gate.wait(60)
+            return seed(desk, key, *args)
+
+        def declaring(desk: Desk, key: PromptKey, *args: Any) -> Any:
+            self.order.append(key.obj)
+            return declare(desk, key, *args)
+
+        monkeypatch.setattr(Desk, "seed", seeding)
+        monkeypatch.setattr(Desk, "declare", declaring)
+        bench.viewer.add_points([[MIDDLE, 2 + 2 * number, 10] for number in range(8)], name="nuclei")
+
+    def begin(self, bench: Dock) -> None:
+        bench.view.tools.seed_requested.emit()
+        assert self.entered.wait(20)
+
+
+@pytest.fixture
+def held(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> Held:
+    return Held(bench, monkeypatch)
+
+
+def test_seeds_from_points_are_new_objects_in_one_step(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 20, 4)
+    bench.viewer.add_points([[MIDDLE, 8, 10], [MIDDLE, 16, 10]], name="nuclei")
+    bench.view.tools.seed_requested.emit()
+    bench.wait()
+    assert bench.session.objects == (1, 2, 3)
+    assert bench.session.prompts[PromptKey(3, MIDDLE)].points == ((16, 10),)
+    assert len(bench.layers.points.data) == 3
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    assert bench.session.objects == (1,)
+
+
+def test_a_click_goes_between_seeds(bench: Dock, held: Held) -> None:
+    held.begin(bench)
+    bench.view.tools.new_object.emit()
+    assert bench.state.objects.active == 9
+    bench.layers.points.add([MIDDLE, 20, 4])
+    pause(1)
+    held.gate.set()
+    bench.wait()
+    assert held.order == [1, 2, 3, 9, 4, 5, 6, 7, 8]
+    assert bench.session.objects == tuple(range(1, 10))
+    assert len(bench.layers.points.data) == 9
+
+
+def test_the_dock_says_how_far_seeds_have_come(bench: Dock, held: Held) -> None:
+    held.begin(bench)
+    progress = bench.state.progress
+    assert (progress.activity.value, progress.done, progress.total) == ("seeding", 2, 8)
+    assert "Seeding from “nuclei”" in hint(bench.state).text
+    bench.view.show_state(bench.state)
+    assert bench.view.progress._cancel.isEnabled()
+    assert bench.view.progress._undo.isEnabled()
+    assert not bench.view.progress._pause.isEnabled()
+    assert bench.view.progress._bar.text() == "2 of 8"
+    held.gate.set()
+    bench.wait()
+    assert bench.activity == "idle"
+
+
+def test_undo_ends_seeds_and_takes_them_back(bench: Dock, held: Held) -> None:
+    bench.prompt(20, 0, 8, 10)
+    held.begin(bench)
+    bench.view.progress.undo_requested.emit()
+    assert bench.activity != "seeding"
+    held.gate.set()
+    bench.wait()
+    assert bench.session.objects == (20,)
+    assert bench.viewer.status == "Undone: Seed"
+    assert not bench.labels[MIDDLE].any()
+    assert len(bench.layers.points.data) == 1
+
+
+def test_undo_before_the_first_seed_takes_back_nothing_else(bench: Dock, held: Held) -> None:
+    bench.prompt(1, 0, 8, 10)
+    gate = threading.Event()
+    bench.controller.worker.submit(lambda: gate.wait(60))
+    bench.view.tools.seed_requested.emit()
+    bench.view.progress.undo_requested.emit()
+    gate.set()
+    bench.wait()
+    assert bench.session.objects == (1,)
+    assert bench.on == [0]
+
+
+@pytest.mark.parametrize("by", ["button", "key"])
+def test_seeds_are_cancelled_and_what_was_said_stays(
+    bench: Dock, held: Held, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_seeds.tell", told.append)
+    held.begin(bench)
+    if by == "button":
+        bench.view.progress.cancel_requested.emit()
+    else:
+        bench.layers.commanded.emit(Command.CANCEL)
+    held.gate.set()
+    bench.wait()
+    assert bench.session.objects == (1, 2, 3)
+    assert told == ["Seeding was ended after 3 of 8; undo takes these back."]
+    assert len(bench.layers.points.data) == 3
+    bench.view.tools.new_object.emit()
+    assert bench.controller.space.active == 4
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    assert bench.session.objects == ()
+
+
+def test_one_seeding_at_a_time(bench: Dock, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_seeds.tell", told.append)
+    held.begin(bench)
+    bench.view.tools.seed_requested.emit()
+    assert "under way" in told[-1]
+    held.gate.set()
+    bench.wait()
+    assert bench.session.objects == tuple(range(1, 9))
+
+
+def test_seeds_end_with_their_image(bench: Dock, held: Held) -> None:
+    held.begin(bench)
+    bench.viewer.layers.remove("cells")
+    held.gate.set()
+    bench.wait()
+    assert bench.activity == "idle"
+    assert held.order == [1, 2, 3]
+    assert bench.controller.space.reserved == 0
+
+
+def test_seeds_that_fail_are_told_once(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: Any) -> Any:
+        raise ValueError("no")
+
+    monkeypatch.setattr(Desk, "seed", fail)
+    bench.viewer.add_points([[MIDDLE, 2 + 2 * number, 10] for number in range(8)], name="nuclei")
+    bench.view.tools.seed_requested.emit()
+    with pytest.raises(ValueError, match="no"):
+        bench.wait()
+    assert bench.failures == []
+
+
+def test_seeds_from_labels_keep_their_ids(bench: Dock) -> None:
+    seeds = np.zeros(bench.labels.shape, np.uint8)
+    seeds[2, 5:9, 5:9] = 7
+    bench.viewer.add_labels(seeds)
+    bench.view.tools.seed_requested.emit()
+    bench.wait()
+    np.testing.assert_array_equal(bench.labels, seeds)
+
+
+def test_without_a_layer_there_are_no_seeds(bench: Dock) -> None:
+    bench.view.tools.seed_requested.emit()
+    bench.viewer.add_points([[MIDDLE, 800, 10]])
+    bench.view.tools.seed_requested.emit()
+    bench.view.tools.seed_next_t_requested.emit()
+    bench.wait()
+    assert not bench.session.objects
