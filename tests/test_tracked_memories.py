@@ -13,7 +13,8 @@ from napari_sam2 import spill, tracked_memories
 from napari_sam2._model.results import Prediction
 from napari_sam2.conditioning import Base
 from napari_sam2.keeping import Keeping
-from napari_sam2.memory import MemoryBank, MemoryRules
+from napari_sam2.memory import MemoryRules
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.passes import Anchor, Direction, Pass
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -13,8 +13,10 @@ from napari_sam2._model.results import ImageFeatures, Prediction, Recall
 from napari_sam2._model.sam2 import suppress_overlaps
 from napari_sam2.frame_result import FrameResult
 from napari_sam2.grouping import Groups
-from napari_sam2.memory import MemoryBank, MemoryRules, MemorySelection
+from napari_sam2.memory import MemoryRules, MemorySelection
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.placement import Box, PlacedLogits
+from napari_sam2.selection import SelectionRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,8 +84,8 @@ def gather_rows(frame: int, rows: Sequence[Row], frame_shape: tuple[int, int]) -
     )
 
 
-def memory_rules(model: Sam2) -> MemoryRules:
-    """Return how this network chooses its memories."""
+def memory_rules(model: Sam2, selection: SelectionRules | None = None) -> MemoryRules:
+    """Return how this network chooses its memories, and which frames are worth it."""
     config = model.config
     return MemoryRules(
         frames=config.memory_frames,
@@ -93,6 +95,7 @@ def memory_rules(model: Sam2) -> MemoryRules:
         past_pointers_only=config.past_pointers_only,
         use_pointers=config.use_pointers,
         rows=config.memory_rows,
+        selection=selection or SelectionRules(),
     )
 
 
@@ -277,7 +280,8 @@ def _gather(banks: Sequence[Bank], selections: Sequence[MemorySelection]) -> Rec
 
 def _row(prediction: Prediction, row: int) -> Prediction:
     """Take one object out of a batch."""
-    return Prediction(**{f.name: getattr(prediction, f.name)[row : row + 1] for f in fields(Prediction)})
+    values: dict[str, Any] = {f.name: getattr(prediction, f.name) for f in fields(Prediction)}
+    return Prediction(**{n: None if value is None else value[row : row + 1] for n, value in values.items()})
 
 
 def remember_groups(
