@@ -39,31 +39,26 @@ def overlap(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 # ------------------------------------------------------------------ look-alikes
 
 
-def twins(memory: str | SelectionRules, start: int, direction: Direction, view: View) -> Session:
+def twins(memory: str | SelectionRules, direction: Direction, view: View) -> Session:
+    """Track the first of two discs that pass each other; backward in a movie that runs backward."""
     seen, _ = passing()
-    session = Session(seen.frames, model=TwinFake().as_model(), view=view, memory=memory)
-    session.set_prompts(1, start, FramePrompts(mask=seen.truth[start]))
+    turn = -1 if direction == "backward" else 1
+    session = Session(seen.frames[::turn], model=TwinFake().as_model(), view=view, memory=memory)
+    session.set_prompts(1, 9 if turn < 0 else 0, FramePrompts(mask=seen.truth[0]))
     list(session.propagate(direction=direction))
     return session
 
 
 @pytest.mark.parametrize("view", ["frame", "window"])
-@pytest.mark.parametrize(("start", "direction"), [(0, "forward"), (9, "backward"), (0, "both")])
-def test_motion_keeps_to_the_object_where_one_like_it_passes(
-    start: int, direction: Direction, view: View
-) -> None:
+@pytest.mark.parametrize("direction", ["forward", "backward", "both"])
+def test_motion_keeps_to_the_object_where_one_like_it_passes(direction: Direction, view: View) -> None:
     seen, other = passing()
-    end = 0 if start else len(seen.truth) - 1
-    plain, moving = (twins(memory, start, direction, view) for memory in ("plain", "motion"))
-    assert overlap(plain.mask(1, end), other[end]) > 0.9
-    assert overlap(moving.mask(1, end), seen.truth[end]) > 0.9
-    assert sum(overlap(moving.mask(1, f), truth) > 0.9 for f, truth in enumerate(seen.truth)) >= 9
-
-
-def test_the_weight_of_motion_decides() -> None:
-    _, other = passing()
-    faint = twins(SelectionRules(motion=0.01), 0, "forward", "frame")
-    assert overlap(faint.mask(1, 9), other[9]) > 0.9
+    turn = -1 if direction == "backward" else 1
+    end = 0 if turn < 0 else 9
+    plain, moving = (twins(memory, direction, view) for memory in ("plain", "motion"))
+    assert overlap(plain.mask(1, end), other[9]) > 0.9
+    assert overlap(moving.mask(1, end), seen.truth[9]) > 0.9
+    assert sum(overlap(moving.mask(1, f), truth) > 0.9 for f, truth in enumerate(seen.truth[::turn])) >= 9
 
 
 def test_a_confirmed_frame_on_the_way_tells_of_the_motion() -> None:
@@ -112,15 +107,7 @@ def scored(memory: str | SelectionRules, poor: set[int], doubtful: set[int]) -> 
 def test_frames_that_score_poorly_are_looked_at_by_the_next_one_only() -> None:
     fake = scored("quality", {20, 21, 23}, set())
     assert fake.attended_on(24).spatial == (5, 16, 17, 18, 19, 22, 23)
-    assert fake.attended_on(25).spatial == (5, 17, 18, 19, 22, 24) or fake.attended_on(25).spatial == (
-        5,
-        16,
-        17,
-        18,
-        19,
-        22,
-        24,
-    )
+    assert fake.attended_on(25).spatial == (5, 16, 17, 18, 19, 22, 24)
     assert fake.attended_on(24).pointers == (5, *range(23, 8, -1))
     plain = scored("plain", {20, 21, 23}, set())
     assert plain.attended_on(24).spatial == (5, *range(18, 24))
