@@ -28,7 +28,7 @@ REAL = seeing_model()
 IMAGES = noisy_frames(24)
 # Half of the frames of random weights fail these, so that much is passed over.
 STRICT = SelectionRules(
-    quality=True, motion=0.4, anchors=2, least_iou=0.52, anchor_iou=0.52, anchor_alone=1.0, reach=9
+    quality=True, motion=0.4, anchors=2, least_iou=0.8, anchor_iou=0.8, anchor_alone=1.0, reach=9
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -280,8 +280,8 @@ def _gather(banks: Sequence[Bank], selections: Sequence[MemorySelection]) -> Rec
 
 def _row(prediction: Prediction, row: int) -> Prediction:
     """Take one object out of a batch."""
-    values: dict[str, Any] = {f.name: getattr(prediction, f.name) for f in fields(Prediction)}
-    return Prediction(**{n: None if value is None else value[row : row + 1] for n, value in values.items()})
+    values = {f.name: getattr(prediction, f.name) for f in fields(Prediction)}
+    return Prediction(**{name: value[row : row + 1] for name, value in values.items() if value is not None})
 
 
 def remember_groups(
