@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,13 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2._model.results import ImageFeatures, Prediction, Recall
+from napari_sam2.aiming import Answer
 from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.resumable import ResumableSession
+from napari_sam2.confirmed import ConfirmedFrames
+from napari_sam2.judging import Judge
+from napari_sam2.motion import Motion
 from napari_sam2.passes import Direction
+from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session import Session
-from napari_sam2.window import View
+from napari_sam2.window import View, WindowRules, Windows
 from tests.fakes import FakeModel, click, noisy_frames, plain_frames, seeing_model
 from tests.twins import TwinFake, passing
 
@@ -59,6 +65,27 @@ def test_motion_keeps_to_the_object_where_one_like_it_passes(direction: Directio
     assert overlap(plain.mask(1, end), other[9]) > 0.9
     assert overlap(moving.mask(1, end), seen.truth[9]) > 0.9
     assert sum(overlap(moving.mask(1, f), truth) > 0.9 for f, truth in enumerate(seen.truth[::turn])) >= 9
+
+
+@pytest.mark.parametrize(("weight", "chosen"), [(0.1, 0), (0.9, 1)])
+def test_the_weight_of_motion_decides_between_it_and_the_score(weight: float, chosen: int) -> None:
+    side = Box(0, 0, 32, 32)
+    judge = Judge(
+        TwinFake().as_model(),
+        Windows(WindowRules(), side.shape, 64),
+        cast("ConfirmedFrames", None),  # not asked here
+        SelectionRules(motion=weight),
+    )
+    masks = torch.full((1, 2, 32, 32), -5.0)
+    masks[0, 0, 2:8, 2:8] = masks[0, 1, 20:28, 20:28] = 5.0
+    one = torch.ones(1, 1)
+    answer = Answer(
+        Prediction(masks, masks, torch.tensor([[0.9, 0.7]]), torch.tensor([0]), one, torch.zeros(1, 2)), side
+    )
+    expected = Motion.at(Box(20, 20, 28, 28))
+    assert judge.choose(answer, expected).prediction.best.tolist() == [chosen]
+    assert judge.choose(answer, None) is answer
+    assert judge.choose(answer, expected.forecast()) is answer  # seen once: it may be anywhere by now
 
 
 def test_a_confirmed_frame_on_the_way_tells_of_the_motion() -> None:
