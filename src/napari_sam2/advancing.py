@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam2.aiming import Answer
@@ -211,7 +212,8 @@ class Advance:
         rows = []
         for (track, _, expected), answer, outcome in zip(seen, answers, outcomes, strict=True):
             if is_due(track):
-                track.remember(frame, outcome, self._judge.judge(track, frame, answer, expected))
+                merit = self._judge.judge(track, frame, answer, expected)
+                track.remember(frame, replace(outcome, merit=merit))
                 track.motion = self._judge.moved(answer, expected)
                 self._note(track, frame, answer)
                 self._memories.note(track, frame, outcome)

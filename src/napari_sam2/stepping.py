@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ from napari_sam2.grouping import Groups
 from napari_sam2.memory import MemoryRules, MemorySelection
 from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.placement import Box, PlacedLogits
-from napari_sam2.selection import SelectionRules
+from napari_sam2.selection import Merit, SelectionRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,10 +40,13 @@ class Outcome:
         Of a batch of one.
     memory : Tensor or None
         Spatial memory (1, M, g, g) in bfloat16; None in image mode.
+    merit : Merit
+        What becomes of the memory.
     """
 
     prediction: Prediction
     memory: Tensor | None
+    merit: Merit = field(default_factory=Merit)
 
 
 @dataclass(frozen=True, eq=False)

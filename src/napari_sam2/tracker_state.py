@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from napari_sam2.selection import Merit
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
     from napari_sam2.placement import Box
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.stepping import Bank, Outcome, Trace
-
-
-_USUAL = Merit()
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +120,10 @@ class Track:
         start = self.planned.first if self.front is None else self.front + step
         return range(start, start if self.upcoming is None else self.upcoming, step)
 
-    def remember(self, frame: int, outcome: Outcome, merit: Merit = _USUAL) -> None:
+    def remember(self, frame: int, outcome: Outcome) -> None:
         """Take up an answer and drop what neither this frame nor a later one attends to."""
         if outcome.memory is not None:
-            self.bank.add_tracked(frame, outcome.memory, outcome.prediction.pointer, merit)
+            self.bank.add_tracked(frame, outcome.memory, outcome.prediction.pointer, outcome.merit)
         reverse = self.planned.reverse
         returns = () if self.planned.returns is None else (self.planned.returns,)
         # Until the next frame is computed, all that this one was predicted from stays for its correction.
