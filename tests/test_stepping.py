@@ -7,7 +7,7 @@ import torch
 
 from napari_sam2._model.results import Prediction
 from napari_sam2._model.sam2 import suppress_overlaps
-from napari_sam2.memory import MemoryBank
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.stepping import (
     Bank,
     Outcome,

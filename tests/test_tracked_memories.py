@@ -13,10 +13,12 @@ from napari_sam2 import spill, tracked_memories
 from napari_sam2._model.results import Prediction
 from napari_sam2.conditioning import Base
 from napari_sam2.keeping import Keeping
-from napari_sam2.memory import MemoryBank, MemoryRules
+from napari_sam2.memory import MemoryRules
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.passes import Anchor, Direction, Pass
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.selection import SelectionRules
 from napari_sam2.session import Session
 from napari_sam2.stepping import Bank, Outcome, Trace
 from napari_sam2.tracked_memories import TrackedMemories
@@ -73,6 +75,23 @@ def test_so_it_is_under_other_rules_of_memory(options: dict[str, int]) -> None:
     for frame in (3, 6, 10):
         session.set_prompts(1, frame, click(10, 8))
     assert_same_bases(session, bases_on_the_way(session))
+
+
+@pytest.mark.parametrize("direction", ["both", "forward", "backward"])
+def test_so_it_is_where_memories_are_chosen(direction: Direction) -> None:
+    # Anchors every third frame, few frames that are worthy, and a reach that most anchors lie beyond.
+    rules = SelectionRules(
+        quality=True, anchors=3, least_iou=0.8, anchor_iou=0.8, anchor_alone=1.0, spacing=3, reach=5
+    )
+    model = seeing_model(max_pointers=4)
+    session = Session(noisy_frames(COUNT), model=model, memory=rules)
+    session.set_prompts(1, 12, click(10, 8))
+    session.set_prompts(2, 3, click(20, 15))
+    expected = bases_on_the_way(session, direction)
+    assert_same_bases(session, expected)
+    kept = session._tracker._sweeps._memories._kept.values()
+    assert len({each.merit for each in kept}) == 3
+    assert any(each.distant for each in kept)
 
 
 def test_so_it_is_where_windows_move() -> None:

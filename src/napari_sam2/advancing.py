@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam2.aiming import Answer
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from napari_sam2.confirmed import ConfirmedFrames
     from napari_sam2.features import FeatureCache
     from napari_sam2.grouping import Groups
+    from napari_sam2.judging import Judge
+    from napari_sam2.motion import Motion
     from napari_sam2.placement import Box
     from napari_sam2.tracked_memories import TrackedMemories
     from napari_sam2.tracker_state import Track
@@ -36,10 +39,11 @@ _WIDENINGS = 2
 
 
 class Look(NamedTuple):
-    """A track and the window that it looks at."""
+    """A track, the window that it looks at, and what is expected there."""
 
     track: Track
     window: Box
+    expected: Motion | None = None
 
 
 class _Stale(NamedTuple):
@@ -69,6 +73,8 @@ class Advance:
         How many objects are taken at once.
     memories : TrackedMemories
         Is told what tracks remember.
+    judge : Judge
+        Chooses among masks, and says what their memories are worth.
     """
 
     def __init__(
@@ -80,6 +86,7 @@ class Advance:
         confirmed: ConfirmedFrames,
         groups: Groups,
         memories: TrackedMemories,
+        judge: Judge,
     ) -> None:
         self._model = model
         self._features = features
@@ -88,6 +95,7 @@ class Advance:
         self._confirmed = confirmed
         self._groups = groups
         self._memories = memories
+        self._judge = judge
 
     def onto(
         self, frame: int, tracks: Sequence[Track], is_due: Callable[[Track], bool]
@@ -108,18 +116,19 @@ class Advance:
         list of Row
             Those that are still wanted.
         """
-        seen = [Look(track, self.window_for(track, frame)) for track in tracks]
+        seen = [Look(track, self.window_for(track, frame), self._judge.forecast(track)) for track in tracks]
         answers = yield from self._predict(frame, seen)
         for _ in range(_WIDENINGS if self._windows.moves else 0):
             again = {i: window for i, answer in enumerate(answers) if (window := self._wider(answer))}
             again = {i: window for i, window in again.items() if is_due(tracks[i])}
             if not again:
                 break
-            better = yield from self._predict(frame, [Look(tracks[i], w) for i, w in again.items()])
+            wider = [seen[i]._replace(window=window) for i, window in again.items()]
+            better = yield from self._predict(frame, wider)
             for i, answer in zip(again, better, strict=True):
                 answers[i] = answer
         kept = [i for i, track in enumerate(tracks) if is_due(track)]
-        rows = yield from self._remember(frame, [tracks[i] for i in kept], [answers[i] for i in kept], is_due)
+        rows = yield from self._remember(frame, [seen[i] for i in kept], [answers[i] for i in kept], is_due)
         return rows
 
     def recall(self, track: Track, frame: int, window: Box) -> Tensor:
@@ -167,13 +176,15 @@ class Advance:
         ):
             found.update(group)
             yield
-        return [Answer(found[i], each.window) for i, each in enumerate(seen)]
+        return [
+            self._judge.choose(Answer(found[i], each.window), each.expected) for i, each in enumerate(seen)
+        ]
 
     def _refresh(self, frame: int, seen: Sequence[Look]) -> Generator[None, None, None]:
         """Encode memories again that are attended to and are of another window."""
         stale = [
             _Stale(track, memory.frame, window)
-            for track, window in seen
+            for track, window, _ in seen
             for memory in track.bank.select(frame, track.planned.reverse).spatial
             if track.encoded.get(memory.frame, window) != window
         ]
@@ -189,7 +200,7 @@ class Advance:
             track.encoded[frame] = window
 
     def _remember(
-        self, frame: int, tracks: Sequence[Track], answers: Sequence[Answer], is_due: Callable[[Track], bool]
+        self, frame: int, seen: Sequence[Look], answers: Sequence[Answer], is_due: Callable[[Track], bool]
     ) -> Generator[None, None, list[Row]]:
         features = [self._features.get(frame, answer.window) for answer in answers]
         outcomes: list[Outcome] = []
@@ -199,9 +210,11 @@ class Advance:
             outcomes += group
             yield
         rows = []
-        for track, answer, outcome in zip(tracks, answers, outcomes, strict=True):
+        for (track, _, expected), answer, outcome in zip(seen, answers, outcomes, strict=True):
             if is_due(track):
-                track.remember(frame, outcome)
+                merit = self._judge.judge(track, frame, answer, expected)
+                track.remember(frame, replace(outcome, merit=merit))
+                track.motion = self._judge.moved(answer, expected)
                 self._note(track, frame, answer)
                 self._memories.note(track, frame, outcome)
                 rows.append(Row(track.obj, answer.prediction, track.planned.key, answer.window))

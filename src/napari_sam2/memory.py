@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from napari_sam2.selection import Merit, SelectionRules, last_anchors, last_worthy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Mapping
 
-F = TypeVar("F")
-P = TypeVar("P")
+_USUAL = Merit()
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class MemoryRules:
     rows : int
         Rows of the network's table of temporal positions, at least `frames`. The last one is that of
         conditioning frames.
+    selection : SelectionRules
+        Which tracked frames are worth it; by default the last ones.
 
     Raises
     ------
@@ -47,6 +51,7 @@ class MemoryRules:
     past_pointers_only: bool = True
     use_pointers: bool = True
     rows: int = 7
+    selection: SelectionRules = field(default_factory=SelectionRules)
 
     def __post_init__(self) -> None:
         if self.frames < 0:
@@ -71,8 +76,15 @@ class MemoryRules:
         if self.frames == 0:
             return 0
         return max(
-            self.stride * (self.frames - 1), self.pointer_reach(num_frames) if self.use_pointers else 0
+            self.stride * (self.frames - 1),
+            self.pointer_reach(num_frames) if self.use_pointers else 0,
+            self.selection.reach if self.selection.is_choosy else 0,
         )
+
+    @property
+    def anchors(self) -> int:
+        """Anchors looked at at most; the frame just before always has its place beside them."""
+        return max(min(self.selection.anchors, self.frames - 2), 0)
 
     def pointer_span(self, num_frames: int) -> int:
         """Return by what the distance of a pointer is divided: its reach, at least 1."""
@@ -99,7 +111,7 @@ class PointerMemory:
 
 @dataclass(frozen=True)
 class MemorySelection:
-    """What one frame looks at, in order: conditioning frames by index, then tracked frames.
+    """What one frame looks at, in order: conditioning frames by index, anchors, then tracked frames.
 
     Spatial memories go on from the oldest to the newest, pointers from the newest to the oldest.
     """
@@ -117,6 +129,7 @@ def select_memories(
     num_frames: int,
     rules: MemoryRules,
     reverse: bool = False,
+    merits: Mapping[int, Merit] = MappingProxyType({}),
 ) -> MemorySelection:
     """Choose the memories that a frame is predicted from.
 
@@ -133,6 +146,8 @@ def select_memories(
     rules : MemoryRules
     reverse : bool
         Whether the pass goes towards frame 0.
+    merits : mapping
+        Of tracked frames that are not just worthy.
 
     Returns
     -------
@@ -143,16 +158,44 @@ def select_memories(
         return MemorySelection()
     chosen = _closest(frame, conditioning, rules.max_conditioning)
     spare = frozenset(conditioning) - frozenset(chosen)
-    taken = frozenset(chosen)
+    flagged = [t for t, merit in merits.items() if merit.anchor and t in tracked and t not in conditioning]
+    anchored = last_anchors(frame, flagged, rules.anchors, reverse=reverse)
     spatial = [SpatialMemory(t, rules.rows - 1, conditioning=True) for t in chosen]
-    for t_rel in range(rules.frames - 1, 0, -1):
-        t = _earlier(frame, t_rel, rules.stride, reverse)
-        if t in spare or (t in tracked and t not in taken):
-            spatial.append(SpatialMemory(t, t_rel - 1, conditioning=False))
+    spatial += [SpatialMemory(t, rules.rows - 1, conditioning=False) for t in anchored]
+    taken = {*chosen, *anchored}
+    there = spare.union(t for t in tracked if t not in taken)
+    for slot, t in _last(frame, rules.frames - 1 - len(anchored), there, chosen, rules, reverse, merits):
+        spatial.append(SpatialMemory(t, slot - 1, conditioning=False))
     return MemorySelection(
         spatial=tuple(spatial),
         pointers=_select_pointers(frame, chosen, spare, pointers, num_frames, rules, reverse),
     )
+
+
+def _last(
+    frame: int,
+    slots: int,
+    there: Collection[int],
+    chosen: Collection[int],
+    rules: MemoryRules,
+    reverse: bool,
+    merits: Mapping[int, Merit],
+) -> list[tuple[int, int]]:
+    """Slots and frames of the last memories, the oldest first."""
+    if rules.selection.is_choosy:
+        worthy = frozenset(t for t in there if merits.get(t, _USUAL).worthy)
+        just_before = _earlier(frame, 1, 1, reverse)
+        found = last_worthy(
+            frame,
+            worthy.union({just_before}.intersection(there)),
+            chosen,
+            slots,
+            rules.selection.reach,
+            reverse=reverse,
+        )
+        return list(reversed(found.items()))
+    ways = ((t_rel, _earlier(frame, t_rel, rules.stride, reverse)) for t_rel in range(slots, 0, -1))
+    return [(t_rel, t) for t_rel, t in ways if t in there]
 
 
 def _select_pointers(
@@ -200,169 +243,23 @@ def _earlier(frame: int, t_rel: int, stride: int, reverse: bool) -> int:
     return (frame - 2) // stride * stride - (t_rel - 2) * stride
 
 
-def _spatial_ahead(t: int, frame: int, rules: MemoryRules, reverse: bool) -> bool:
-    """Tell whether a frame that a pass visits after `frame` can look at the spatial memory of `t`."""
+def spatial_ahead(t: int, frame: int, rules: MemoryRules, reverse: bool) -> bool:
+    """Tell whether a frame that a pass visits after `frame` can look at the spatial memory of `t`.
+
+    Parameters
+    ----------
+    t, frame : int
+        Two frames.
+    rules : MemoryRules
+        What they say of worth and anchors is left to the bank, which knows of both.
+    reverse : bool
+        Whether the pass goes towards frame 0.
+    """
     if reverse:
-        return _spatial_ahead(-t, -frame, rules, reverse=False)
+        return spatial_ahead(-t, -frame, rules, reverse=False)
     if rules.frames < 2:
         return False
     if t >= frame:
         return True
     oldest = _earlier(frame + 1, rules.frames - 1, rules.stride, reverse=False)
     return t % rules.stride == 0 and t >= oldest
-
-
-class MemoryBank(Generic[F, P]):
-    """The memories of one object: conditioning frames and tracked ones, with whatever they carry.
-
-    Parameters
-    ----------
-    rules : MemoryRules
-    num_frames : int
-        Length of the whole sequence.
-    """
-
-    def __init__(self, rules: MemoryRules, num_frames: int) -> None:
-        if num_frames < 1:
-            raise ValueError(f"num_frames is {num_frames}: a sequence has at least one frame")
-        self.rules = rules
-        self.num_frames = num_frames
-        self._conditioning: frozenset[int] = frozenset()
-        self._features: dict[int, F] = {}
-        self._pointers: dict[int, P] = {}
-
-    @property
-    def conditioning(self) -> tuple[int, ...]:
-        """Conditioning frames, sorted."""
-        return tuple(sorted(self._conditioning))
-
-    @property
-    def tracked(self) -> tuple[int, ...]:
-        """Tracked frames whose spatial memory is kept, sorted."""
-        return tuple(sorted(self._features.keys() - self._conditioning))
-
-    @property
-    def tracked_pointers(self) -> tuple[int, ...]:
-        """Tracked frames whose pointer is kept, sorted."""
-        return tuple(sorted(self._pointers.keys() - self._conditioning))
-
-    def add_conditioning(self, frame: int, features: F, pointer: P) -> None:
-        """Put in a prompted or confirmed frame; what was there for the frame is replaced."""
-        self._check(frame)
-        self._conditioning |= {frame}
-        self._features[frame] = features
-        self._pointers[frame] = pointer
-
-    def add_tracked(self, frame: int, features: F, pointer: P) -> None:
-        """Put in a tracked frame; an earlier result of tracking it is replaced.
-
-        Raises
-        ------
-        ValueError
-            If it is a conditioning frame: those are given, not tracked.
-        """
-        self._check(frame)
-        if frame in self._conditioning:
-            raise ValueError(f"frame {frame} is a conditioning frame: discard it before tracking through it")
-        self._features[frame] = features
-        self._pointers[frame] = pointer
-
-    def replace_features(self, frame: int, features: F) -> None:
-        """Put another spatial memory in place of a frame's; KeyError if there is none."""
-        if frame not in self._features:
-            raise KeyError(frame)
-        self._features[frame] = features
-
-    def select(self, frame: int, reverse: bool = False) -> MemorySelection:
-        """Return what `frame` looks at in a pass of this direction, see `select_memories`."""
-        return select_memories(
-            frame,
-            conditioning=self._conditioning,
-            tracked=self._features.keys(),
-            pointers=self._pointers.keys(),
-            num_frames=self.num_frames,
-            rules=self.rules,
-            reverse=reverse,
-        )
-
-    def features(self, frame: int) -> F:
-        """Return the spatial memory of a frame; KeyError if there is none."""
-        return self._features[frame]
-
-    def pointer(self, frame: int) -> P:
-        """Return the object pointer of a frame; KeyError if there is none."""
-        return self._pointers[frame]
-
-    def discard(self, frame: int) -> None:
-        """Forget all about a frame, conditioning or not."""
-        self._conditioning -= {frame}
-        self._features.pop(frame, None)
-        self._pointers.pop(frame, None)
-
-    def trim(
-        self, frame: int, reverse: bool = False, keep: Collection[int] = (), returns: Iterable[int] = ()
-    ) -> None:
-        """Drop what no frame that this pass visits after `frame` can look at.
-
-        Conditioning frames always stay.
-
-        Parameters
-        ----------
-        frame : int
-            The frame that was just tracked.
-        reverse : bool
-            Direction of the pass.
-        keep : collection of int
-            Tracked frames to keep with all they have.
-        returns : iterable of int
-            Frames at which passes in the other direction will start. What those can look at on this side of
-            their start is kept as well, no more.
-        """
-        starts = tuple(returns)
-        held = self._conditioning.union(keep)
-        self._features = {
-            t: value
-            for t, value in self._features.items()
-            if t in held or self._spatial_needed(t, frame, reverse, starts)
-        }
-        self._pointers = {
-            t: value
-            for t, value in self._pointers.items()
-            if t in held or self._pointer_needed(t, frame, reverse, starts)
-        }
-
-    def copy(self) -> MemoryBank[F, P]:
-        """Return a bank of its own with the same memories, which are not copied."""
-        other: MemoryBank[F, P] = MemoryBank(self.rules, self.num_frames)
-        other._conditioning = self._conditioning
-        other._features = dict(self._features)
-        other._pointers = dict(self._pointers)
-        return other
-
-    def _check(self, frame: int) -> None:
-        if not 0 <= frame < self.num_frames:
-            raise ValueError(f"frame {frame} is not in a sequence of {self.num_frames} frames")
-
-    def _spatial_needed(self, t: int, frame: int, reverse: bool, starts: tuple[int, ...]) -> bool:
-        return _spatial_ahead(t, frame, self.rules, reverse) or any(
-            _beyond(t, start, reverse) and _spatial_ahead(t, start, self.rules, not reverse)
-            for start in starts
-        )
-
-    def _pointer_needed(self, t: int, frame: int, reverse: bool, starts: tuple[int, ...]) -> bool:
-        reach = self.rules.pointer_reach(self.num_frames)
-        if not self.rules.use_pointers or self.rules.frames == 0 or reach == 0:
-            return False
-        return _behind(t, frame, reverse) < reach or any(
-            _beyond(t, start, reverse) and _behind(t, start, not reverse) < reach for start in starts
-        )
-
-
-def _behind(t: int, frame: int, reverse: bool) -> int:
-    """Return by how many frames `t` lies behind `frame` in a pass of this direction."""
-    return t - frame if reverse else frame - t
-
-
-def _beyond(t: int, start: int, reverse: bool) -> bool:
-    """Tell whether a pass of this direction reaches `t` at or after `start`."""
-    return _behind(t, start, reverse) <= 0

@@ -12,6 +12,7 @@ from napari_sam2.keeping import Keeping
 from napari_sam2.labels import LabelVolume
 from napari_sam2.passes import DIRECTIONS, Direction
 from napari_sam2.prompts import FramePrompts
+from napari_sam2.selection import PLAIN, SelectionRules
 from napari_sam2.session_checks import check_key, check_objects, check_range
 from napari_sam2.session_document import describe_opening, read_session, write_session
 from napari_sam2.session_journal import SessionJournal
@@ -52,6 +53,9 @@ class Session(SessionObjects):
     view : {"auto", "frame", "window"} or WindowRules
         What the network looks at: the whole frame, or a window that follows each object; ``"auto"`` takes a
         window where it shows the object larger than the frame would. `WindowRules` have more options.
+    memory : str or SelectionRules
+        Which tracked frames are remembered: ``"plain"``, the last ones, or some of
+        ``"quality,motion,anchors"``, against look-alikes.
     labels : array (frames, H, W), optional
         Integers, numpy or zarr, to write into.
     cleanup : Cleanup, optional
@@ -93,6 +97,7 @@ class Session(SessionObjects):
         channel: Channel = None,
         contrast: Sequence[float] | None = None,
         view: View | WindowRules = "auto",
+        memory: str | SelectionRules = PLAIN,
         labels: Any = None,  # noqa: ANN401 - numpy or zarr
         cleanup: Cleanup | None = None,
         feature_folder: str | Path | None = None,
@@ -111,7 +116,10 @@ class Session(SessionObjects):
         keeping = Keeping(feature_folder=feature_folder, feature_bytes=feature_bytes).beside(labels)
         shape = self.volume.shape
         written = LabelVolume(shape, labels, cleanup=apply, budget=keeping.answers)
-        self._tracker = Tracker(model, self.volume, shape, windows=windows, keeping=keeping)
+        selection = SelectionRules.parse(memory) if isinstance(memory, str) else memory
+        self._tracker = Tracker(
+            model, self.volume, shape, windows=windows, keeping=keeping, selection=selection
+        )
         self._state = SessionState(written, self._tracker)
         self._journal: SessionJournal | None = None
 
@@ -214,26 +222,6 @@ class Session(SessionObjects):
             edits.check_open(self._state, key)
             record = PromptRecord(prompts, self._state.next_revision(), source="painted")
             return edits.confirm(self._state, key, record)
-
-    def preview(self, obj: int, frame: int, prompts: FramePrompts) -> FrameResult:
-        """Return what `set_prompts` would answer, and change nothing.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As `set_prompts`, and if nothing is said.
-        """
-        key = check_key(obj, frame, self.volume.num_frames)
-        prompts.check_frame(self.volume.frame_shape)
-        with self._state.lock:
-            edits.check_open(self._state, key)
-            return edits.preview(self._state, key, prompts)
-
-    def prepare(self, frame: int) -> None:
-        """Compute the frame's image features ahead, so that the next prompt on it is answered at once."""
-        at = check_key(1, frame, self.volume.num_frames).frame
-        with self._state.lock:
-            self._tracker.features.get(at)
 
     def propagate(
         self,
@@ -393,7 +381,7 @@ class Session(SessionObjects):
         """
         saved = read_session(path)
         volume, chosen = saved.open_volume(data), saved.open_model(model)
-        session = cls(volume, model=chosen, cleanup=saved.cleanup, view=saved.view, **options)
+        session = cls(volume, model=chosen, **saved.options, **options)
         session.location, session.geometry = saved.location, saved.geometry
         saved.restore(session._state, recompute=recompute)
         return session

@@ -19,6 +19,7 @@ from napari_sam2.lineage import ObjectFacts
 from napari_sam2.passes import Anchor, Pass, PassKey, Seed
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.selection import SelectionRules
 from napari_sam2.session_edits import write_tracked
 from napari_sam2.session_state import PromptRecord
 from napari_sam2.tracker_state import Job
@@ -61,6 +62,7 @@ def describe_state(state: SessionState, origins: Iterable[PassKey]) -> dict[str,
     """Describe what was said and done, less the arrays; `origins` are those that stored entries count."""
     return {
         "view": asdict(state.tracker.windows.rules),
+        "memory": asdict(state.tracker.rules.selection),
         "revision": state.revision,
         "prompts": [_record_json(key, state.records[key]) for key in sorted(state.records)],
         "objects": [{"obj": obj, **facts.to_json()} for obj, facts in sorted(state.facts.items())],
@@ -148,6 +150,16 @@ class SavedSession:
     def view(self) -> WindowRules:
         """What the network looks at."""
         return WindowRules(**self.document["view"])
+
+    @property
+    def memory(self) -> SelectionRules:
+        """Which tracked frames are worth remembering."""
+        return SelectionRules(**self.document.get("memory", {}))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of `Session` that are kept in the file."""
+        return {"cleanup": self.cleanup, "view": self.view, "memory": self.memory}
 
     def open_volume(self, data: Any) -> Volume:  # noqa: ANN401 - numpy, dask, zarr or None
         """Open the images, given or at the stored location, and check that they are the same ones.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2 import io, object_edits
+from napari_sam2 import session_edits as edits
 from napari_sam2.changes import read_changes
 from napari_sam2.session_checks import check_key
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.changes import LabelChange
+    from napari_sam2.frame_result import FrameResult
     from napari_sam2.labels import Entry
     from napari_sam2.lineage import Life
     from napari_sam2.prompts import FramePrompts, PromptKey
@@ -142,6 +144,26 @@ class SessionViews:
         if value < 0:
             raise ValueError(f"cache_bytes is {value}: give 0 or more")
         self._tracker.features.budget = value
+
+    def preview(self, obj: int, frame: int, prompts: FramePrompts) -> FrameResult:
+        """Return what `set_prompts` would answer, and change nothing.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `set_prompts`, and if nothing is said.
+        """
+        key = check_key(obj, frame, self.volume.num_frames)
+        prompts.check_frame(self.volume.frame_shape)
+        with self._state.lock:
+            edits.check_open(self._state, key)
+            return edits.preview(self._state, key, prompts)
+
+    def prepare(self, frame: int) -> None:
+        """Compute the frame's image features ahead, so that the next prompt on it is answered at once."""
+        at = check_key(1, frame, self.volume.num_frames).frame
+        with self._state.lock:
+            self._tracker.features.get(at)
 
     def is_ready(self, frame: int) -> bool:
         """Whether the frame's image features are at hand, so that a prompt on it is answered at once."""

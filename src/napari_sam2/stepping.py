@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -13,8 +13,10 @@ from napari_sam2._model.results import ImageFeatures, Prediction, Recall
 from napari_sam2._model.sam2 import suppress_overlaps
 from napari_sam2.frame_result import FrameResult
 from napari_sam2.grouping import Groups
-from napari_sam2.memory import MemoryBank, MemoryRules, MemorySelection
+from napari_sam2.memory import MemoryRules, MemorySelection
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.placement import Box, PlacedLogits
+from napari_sam2.selection import Merit, SelectionRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,10 +40,13 @@ class Outcome:
         Of a batch of one.
     memory : Tensor or None
         Spatial memory (1, M, g, g) in bfloat16; None in image mode.
+    merit : Merit
+        What becomes of the memory.
     """
 
     prediction: Prediction
     memory: Tensor | None
+    merit: Merit = field(default_factory=Merit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +87,8 @@ def gather_rows(frame: int, rows: Sequence[Row], frame_shape: tuple[int, int]) -
     )
 
 
-def memory_rules(model: Sam2) -> MemoryRules:
-    """Return how this network chooses its memories."""
+def memory_rules(model: Sam2, selection: SelectionRules | None = None) -> MemoryRules:
+    """Return how this network chooses its memories, and which frames are worth it."""
     config = model.config
     return MemoryRules(
         frames=config.memory_frames,
@@ -93,6 +98,7 @@ def memory_rules(model: Sam2) -> MemoryRules:
         past_pointers_only=config.past_pointers_only,
         use_pointers=config.use_pointers,
         rows=config.memory_rows,
+        selection=selection or SelectionRules(),
     )
 
 
@@ -277,7 +283,8 @@ def _gather(banks: Sequence[Bank], selections: Sequence[MemorySelection]) -> Rec
 
 def _row(prediction: Prediction, row: int) -> Prediction:
     """Take one object out of a batch."""
-    return Prediction(**{f.name: getattr(prediction, f.name)[row : row + 1] for f in fields(Prediction)})
+    values = {f.name: getattr(prediction, f.name) for f in fields(Prediction)}
+    return Prediction(**{name: value[row : row + 1] for name, value in values.items() if value is not None})
 
 
 def remember_groups(

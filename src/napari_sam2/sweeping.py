@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from napari_sam2.memory import MemoryBank
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.passes import Anchor, Pass, PassKey
 from napari_sam2.stepping import gather_rows
 from napari_sam2.tracker_state import Job, Track
@@ -97,7 +97,8 @@ class Sweeps:
         track = self._begin(Job(obj, Pass(key.first, last, key.reverse, key.anchors)), None)
         track.window = self._memories.window(obj, key, frame) or track.window
         reach = self._rules.reach(self._num_frames)
-        behind = range(frame + 1, frame + 1 + reach) if key.reverse else range(frame - reach, frame)
+        near = range(frame + 1, frame + 1 + reach) if key.reverse else range(frame - reach, frame)
+        behind = (*near, *self._memories.distant(obj, key, frame))
         self._memories.recall(track, key, behind)
         if key.seed is not None:
             forward = PassKey(key.seed.first, reverse=False, anchors=key.anchors)

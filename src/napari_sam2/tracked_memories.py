@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.passes import PassKey
     from napari_sam2.placement import Box
+    from napari_sam2.selection import Merit
     from napari_sam2.stepping import Outcome
     from napari_sam2.tracker_state import Track
 
@@ -53,12 +54,18 @@ class _Layout(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """Where a memory lies: spatial memory and pointer, and what they were made from where windows move."""
+    """Where a memory lies: spatial memory and pointer, and what they were made from where windows move.
+
+    `merit` is what was decided on it, `distant` are the anchors that its frame was predicted from and that
+    lie further back than other memories do.
+    """
 
     store_key: int
     layout: _Layout
     nbytes: int
     window: Box
+    merit: Merit
+    distant: tuple[int, ...]
 
 
 class TrackedMemories:
@@ -93,7 +100,7 @@ class TrackedMemories:
         tensors = [outcome.memory, outcome.prediction.pointer]
         tensors += [] if trace is None else [trace.low_res, trace.object_logits]
         try:
-            self._put(_Place(track.obj, track.planned.key, frame), tensors, track.window)
+            self._put(track, frame, tensors)
         except OSError as error:
             self._limit = 0
             self._forget(list(self._kept))
@@ -111,7 +118,7 @@ class TrackedMemories:
             if kept is None or frame in track.bank.conditioning:
                 continue
             memory, pointer, *rest = _unpacked(self._store.get(kept.store_key), kept.layout)
-            track.bank.add_tracked(frame, memory, pointer)
+            track.bank.add_tracked(frame, memory, pointer, kept.merit)
             if rest:
                 low_res, object_logits = rest
                 track.note(frame, Trace(low_res, object_logits, kept.window, binarize=False), kept.window)
@@ -121,11 +128,20 @@ class TrackedMemories:
         kept = self._kept.get(_Place(obj, key, frame))
         return None if kept is None else kept.window
 
-    def _put(self, place: _Place, tensors: Sequence[Tensor], window: Box) -> None:
+    def distant(self, obj: int, key: PassKey, frame: int) -> tuple[int, ...]:
+        """List the anchors that a pass looked at on a frame beyond the reach of other memories."""
+        kept = self._kept.get(_Place(obj, key, frame))
+        return () if kept is None else kept.distant
+
+    def _put(self, track: Track, frame: int, tensors: Sequence[Tensor]) -> None:
+        place = _Place(track.obj, track.planned.key, frame)
         self._forget([place] if place in self._kept else [])
         packed = np.concatenate([_bytes(each) for each in tensors])
         layout = _Layout(tuple(each.dtype for each in tensors), tuple(tuple(each.shape) for each in tensors))
-        self._kept[place] = _Kept(self._store.put(packed), layout, packed.nbytes, window)
+        stored = self._store.put(packed)
+        self._kept[place] = _Kept(
+            stored, layout, packed.nbytes, track.window, track.bank.merit(frame), _distant(track, frame)
+        )
         self._nbytes += packed.nbytes
         places = self._ways.setdefault(_way(place), [])
         places.append(place)
@@ -142,6 +158,16 @@ class TrackedMemories:
             self._ways[way].remove(place)
             if not self._ways[way]:
                 del self._ways[way]
+
+
+def _distant(track: Track, frame: int) -> tuple[int, ...]:
+    """Anchors that a frame was predicted from and that lie beyond the reach of other memories."""
+    bank = track.bank
+    if not bank.anchors:
+        return ()
+    reach = bank.rules.reach(bank.num_frames)
+    looked_at = bank.select(frame, track.planned.reverse).spatial
+    return tuple(m.frame for m in looked_at if not m.conditioning and abs(m.frame - frame) > reach)
 
 
 def _way(place: _Place) -> _Way:

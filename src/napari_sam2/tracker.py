@@ -12,6 +12,7 @@ from napari_sam2.confirmed import ConfirmedFrames
 from napari_sam2.feature_store import FeatureStore
 from napari_sam2.features import FeatureCache
 from napari_sam2.grouping import Groups
+from napari_sam2.judging import Judge
 from napari_sam2.keeping import Keeping
 from napari_sam2.passes import Anchor, Seed, plan_gaps, plan_sweep
 from napari_sam2.placement import Box, PlacedLogits
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction, PassKey
     from napari_sam2.prompts import FramePrompts
+    from napari_sam2.selection import SelectionRules
     from napari_sam2.tracker_state import Track
 
 
@@ -52,6 +54,8 @@ class Tracker:
         Whether and how windows follow objects; by default the whole frame is looked at.
     keeping : Keeping, optional
         How much is kept, and where.
+    selection : SelectionRules, optional
+        Which tracked frames are worth remembering; by default the last ones.
     """
 
     def __init__(
@@ -63,9 +67,10 @@ class Tracker:
         group_size: int | None = None,
         windows: WindowRules | None = None,
         keeping: Keeping | None = None,
+        selection: SelectionRules | None = None,
     ) -> None:
         self.model = model
-        self.rules = memory_rules(model)
+        self.rules = memory_rules(model, selection)
         self.windows = Windows(windows or WindowRules(), (shape[1], shape[2]), model.config.image_size)
         groups = Groups(group_size or model.runtime.group_size, model.runtime.device)
         keeping = keeping or Keeping()
@@ -74,8 +79,9 @@ class Tracker:
         self._aim = Aim(model, self.features, self.windows)
         self._confirmed = ConfirmedFrames(model, self.features, self._aim)
         memories = TrackedMemories(keeping.memories)
+        judge = Judge(model, self.windows, self._confirmed, self.rules.selection)
         self._advance = Advance(
-            model, self.features, self.windows, self._aim, self._confirmed, groups, memories
+            model, self.features, self.windows, self._aim, self._confirmed, groups, memories, judge
         )
         self._sweeps = Sweeps(
             self.rules, shape, self.features, self._confirmed, self._advance, self.windows, memories

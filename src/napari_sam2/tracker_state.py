@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.aiming import Answer
     from napari_sam2.conditioning import Base
+    from napari_sam2.motion import Motion
     from napari_sam2.passes import Anchor, Pass
     from napari_sam2.placement import Box
     from napari_sam2.prompts import FramePrompts
@@ -72,6 +73,8 @@ class Track:
         Windows of the memories of the bank, by frame, as long as there are traces.
     front : int or None
         The frame that was computed last.
+    motion : Motion or None
+        How the object has moved up to that frame, where that matters and it was found.
     """
 
     obj: int
@@ -82,6 +85,7 @@ class Track:
     traces: dict[int, Trace] = field(default_factory=dict)
     encoded: dict[int, Box] = field(default_factory=dict)
     front: int | None = None
+    motion: Motion | None = None
 
     @property
     def is_done(self) -> bool:
@@ -109,10 +113,17 @@ class Track:
         """Whether some frames are computed and `frame` is the next one."""
         return self.front is not None and self.upcoming == frame
 
+    @property
+    def passed(self) -> range:
+        """Frames between the one that was computed last and the next one: confirmed ones."""
+        step = -1 if self.planned.reverse else 1
+        start = self.planned.first if self.front is None else self.front + step
+        return range(start, start if self.upcoming is None else self.upcoming, step)
+
     def remember(self, frame: int, outcome: Outcome) -> None:
         """Take up an answer and drop what neither this frame nor a later one attends to."""
         if outcome.memory is not None:
-            self.bank.add_tracked(frame, outcome.memory, outcome.prediction.pointer)
+            self.bank.add_tracked(frame, outcome.memory, outcome.prediction.pointer, outcome.merit)
         reverse = self.planned.reverse
         returns = () if self.planned.returns is None else (self.planned.returns,)
         # Until the next frame is computed, all that this one was predicted from stays for its correction.

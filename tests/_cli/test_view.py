@@ -1,4 +1,4 @@
-"""Which part of a frame is looked at, as it is said on the command line."""
+"""Which part of a frame is looked at and which frames are remembered, as it is said on the command line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tifffile
 
 from napari_sam2._cli.arguments import ImageOptions, ModelOptions
 from napari_sam2._cli.opening import open_session
+from napari_sam2.selection import SelectionRules
 from napari_sam2.session import Session
 from napari_sam2.window import WindowRules, Windows
 from tests.fakes import FakeModel
@@ -22,7 +23,7 @@ def images(tmp_path: Path) -> Path:
     return path
 
 
-def opened(path: Path, options: ModelOptions | None, **saved: WindowRules) -> Session:
+def opened(path: Path, options: ModelOptions | None, **saved: WindowRules | SelectionRules) -> Session:
     model = FakeModel().as_model()
     return open_session(path, model, ImageOptions(), saved or None, view=options)
 
@@ -58,3 +59,33 @@ def test_what_was_not_said_is_as_in_the_saved_session(images: Path) -> None:
 def test_a_size_that_does_not_fit_the_network_is_refused(images: Path) -> None:
     with pytest.raises(ValueError, match="multiple of 32"):
         opened(images, ModelOptions(view="window", window_size=100))
+
+
+# --------------------------------------------------------------------- memory
+
+
+def memory_of(session: Session) -> SelectionRules:
+    return session._tracker.rules.selection
+
+
+def test_without_a_word_the_last_frames_are_remembered(images: Path) -> None:
+    assert memory_of(opened(images, ModelOptions())).is_plain
+    assert memory_of(opened(images, None)).is_plain
+
+
+@pytest.mark.parametrize("words", ["plain", "quality", "motion,anchors", "quality,motion,anchors"])
+def test_the_rules_of_memory_are_those_that_were_said(images: Path, words: str) -> None:
+    session = opened(images, ModelOptions(memory=words))
+    assert memory_of(session) == SelectionRules.parse(words)
+    assert windows_of(session).rules.view == "auto"
+
+
+def test_rules_of_memory_that_were_not_said_are_as_in_the_saved_session(images: Path) -> None:
+    saved = SelectionRules(quality=True, least_iou=0.3)
+    assert memory_of(opened(images, ModelOptions(view="frame"), memory=saved)) == saved
+    assert memory_of(opened(images, ModelOptions(memory="plain"), memory=saved)).is_plain
+
+
+def test_a_rule_of_memory_that_there_is_not_is_refused(images: Path) -> None:
+    with pytest.raises(ValueError, match="'speed' is no rule of memory"):
+        opened(images, ModelOptions(memory="motion,speed"))

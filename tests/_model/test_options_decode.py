@@ -107,6 +107,25 @@ def test_best_candidate_is_taken_or_the_one_asked_for() -> None:
     assert torch.equal(asked.iou, asked.ious[:, 2])
 
 
+@pytest.mark.parametrize("options", [{}, {"pointer_from_multimask": False}, {"predict_presence": False}])
+def test_another_candidate_can_be_taken_later(options: dict[str, Any]) -> None:
+    model = small_model(**options)
+    prediction = model.step(features(model, count=BATCH), None, points=clicks(1))
+    for candidate in range(3):
+        asked = model.step(features(model, count=BATCH), None, points=clicks(1), candidate=candidate)
+        chosen = model.choose(prediction, asked.best)
+        assert torch.equal(chosen.low_res, asked.low_res)
+        assert torch.equal(chosen.iou, asked.iou)
+        assert torch.equal(chosen.pointer, asked.pointer)
+
+
+def test_where_there_is_no_candidate_nothing_is_chosen() -> None:
+    model = small_model(multimask=False)
+    single = model.step(features(model, count=BATCH), None, points=clicks(1))
+    assert single.tokens is None
+    assert model.choose(single, single.best) is single
+
+
 def stability(mask: Tensor, delta: float) -> float:
     inner = sum(float(v) > delta for v in mask.flatten())
     outer = sum(float(v) > -delta for v in mask.flatten())

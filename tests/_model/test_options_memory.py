@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_sam2._model.results import ImageFeatures
-from napari_sam2.memory import MemoryBank
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.stepping import Bank, Outcome, encode_prompted, memory_rules, step_objects
 from napari_sam2.tracker import Tracker

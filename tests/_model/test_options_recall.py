@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from napari_sam2.memory import MemoryBank
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.stepping import Bank, memory_rules, recall_one, step_objects
 from tests._model.small import DIM, GRID, MEMORY_DIM, features, memories, normal, small_model
 

@@ -110,6 +110,8 @@ class ModelOptions:
         where it shows the object larger than the frame would.
     window_size
         Side that windows are resampled to, a multiple of 32; by default image_size, at most 256.
+    memory
+        Which tracked frames are remembered: plain, the last ones, or some of quality,motion,anchors.
     """
 
     model: str | None = None
@@ -118,6 +120,7 @@ class ModelOptions:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     view: Literal["auto", "frame", "window"] | None = None
     window_size: int | None = None
+    memory: str | None = None
 
     @property
     def name(self) -> str:

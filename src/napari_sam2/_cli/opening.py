@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2 import seeding
 from napari_sam2._cli import arguments
+from napari_sam2.selection import SelectionRules
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +67,9 @@ def volume_options(options: ImageOptions) -> dict[str, Any]:
 
 
 def _with_view(chosen: dict[str, Any], options: ModelOptions | None) -> dict[str, Any]:
-    """Add what was chosen of the view; what was not is as in a saved session."""
+    """Add what was chosen of view and memory; what was not is as in a saved session."""
+    if options is not None and options.memory is not None:
+        chosen = {**chosen, "memory": SelectionRules.parse(options.memory)}
     if options is None or (options.view, options.window_size) == (None, None):
         return chosen
     from napari_sam2.window import WindowRules

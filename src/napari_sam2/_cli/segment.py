@@ -15,6 +15,7 @@ from napari_sam2._cli import arguments, seeds
 from napari_sam2._cli.arguments import ImageOptions, KeepingOptions, ModelOptions
 from napari_sam2._cli.opening import label_frames, open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, watch
+from napari_sam2.selection import SelectionRules
 from napari_sam2.window import WindowRules
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def _open(
         model = replace(model, model=stored["name"], image_size=size)
     options["index"] = {int(axis): position for axis, position in options["index"].items()}
     options["view"] = WindowRules(**saved.document["view"])
+    options["memory"] = SelectionRules(**saved.document.get("memory", {}))
     options |= {name: saved.document["images"].get(name, 0) for name in ("series", "level")}
     return open_session(images, open_model(model), image, options, model, **keeping)
 

@@ -120,6 +120,8 @@ class Prediction:
         Logit of the object being on the frame, (B, 1).
     pointer : Tensor
         Object pointer, (B, C).
+    tokens : Tensor or None
+        Mask tokens of the candidates, (B, K, C), which pointers are made of; None where there is no choice.
     """
 
     raw_masks: Tensor
@@ -128,6 +130,7 @@ class Prediction:
     best: Tensor
     object_logits: Tensor
     pointer: Tensor
+    tokens: Tensor | None = None
 
     @property
     def low_res(self) -> Tensor:

@@ -5,6 +5,7 @@ The network holds no video state. What a frame attends to is handed in as a `Rec
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -260,7 +261,23 @@ class Sam2(nn.Module):
             best=best,
             object_logits=decoded.object_logits.float(),
             pointer=self._point_to(token, decoded.object_logits),
+            tokens=decoded.tokens if decoded.ious.shape[1] > 1 else None,
         )
+
+    def choose(self, prediction: Prediction, best: Tensor) -> Prediction:
+        """Take other candidates of a prediction than those of highest predicted IoU.
+
+        Parameters
+        ----------
+        prediction : Prediction
+            Of B objects; where there are no candidates, it is returned as it is.
+        best : Tensor
+            Which of the candidates, (B,) int64.
+        """
+        if prediction.tokens is None:
+            return prediction
+        token = take_candidate(prediction.tokens, best)
+        return replace(prediction, best=best, pointer=self._point_to(token, prediction.object_logits))
 
     def _point_to(self, token: Tensor, object_logits: Tensor) -> Tensor:
         """Turn a mask token into an object pointer, the learned "no object" where the object is absent."""

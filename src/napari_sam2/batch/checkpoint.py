@@ -21,7 +21,7 @@ import torch
 
 from napari_sam2.entry_table import StoredEntry, pack_entries, unpack_entries
 from napari_sam2.io.atomic import remove, replacing
-from napari_sam2.memory import MemoryBank
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.passes import Anchor, PassKey, Seed
 from napari_sam2.tracker_state import Track
 

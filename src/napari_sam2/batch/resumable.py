@@ -35,7 +35,8 @@ class ResumableSession(Session):
         cleanup: Cleanup,
     ) -> ResumableSession:
         """Go on with a saved session, its masks written into `labels`."""
-        session = cls(saved.open_volume(data), model=model, cleanup=cleanup, view=saved.view, labels=labels)
+        options = {**saved.options, "cleanup": cleanup, "labels": labels}
+        session = cls(saved.open_volume(data), model=model, **options)
         session.location, session.geometry = saved.location, saved.geometry
         saved.restore(session._state, recompute=False)
         return session
