@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam2.memory import MemoryBank
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.stepping import Bank, encode_prompted, memory_rules, recall_one
 
 if TYPE_CHECKING:
