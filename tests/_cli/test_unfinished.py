@@ -33,8 +33,11 @@ ON_DISK = [*LINE, "--view", "frame", "--labels-on-disk", "--checkpoint-seconds",
 
 
 def write_model(path: Path, seed: int) -> None:
+    """Make a network of random weights which takes all objects for present."""
     torch.manual_seed(seed)
-    save_model(Sam2(replace(NANO_CONFIG, image_size=64)), path)
+    model = Sam2(replace(NANO_CONFIG, image_size=64))
+    model.get_parameter("sam_mask_decoder.pred_obj_score_head.layers.2.bias").data.fill_(5.0)
+    save_model(model, path)
 
 
 @pytest.fixture
@@ -70,7 +73,9 @@ def whole(*more: str) -> np.ndarray[Any, Any]:
     line = [*LINE, "--view", "frame", *more]
     line[2] = "whole.tif"
     assert cli.run(line) == 0
-    return tifffile.imread("whole.tif")
+    found = tifffile.imread("whole.tif")
+    assert found[1:].any(axis=(1, 2)).sum() >= FRAMES - 2
+    return found
 
 
 def break_off(monkeypatch: pytest.MonkeyPatch, frame: int, *more: str) -> None:
@@ -115,15 +120,22 @@ def test_what_was_made_from_other_inputs_is_not_gone_on_with(
     np.testing.assert_array_equal(labels(), whole(*more))
 
 
-@pytest.mark.parametrize(("owner", "method"), [(StreamedLabels, "_write"), (Checkpoint, "keep")])
+@pytest.mark.parametrize(
+    ("owner", "method", "room"), [(StreamedLabels, "_write", 1), (Checkpoint, "keep", 3)]
+)
 def test_a_full_disk(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], owner: Any, method: str
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    owner: Any,
+    method: str,
+    room: int,
 ) -> None:
     work, count = getattr(owner, method), [0]
 
     def full(self: Any, *given: Any) -> None:
         count[0] += 1
-        if count[0] > 3:
+        if count[0] > room:
             raise OSError(errno.ENOSPC, "No space left on device")
         work(self, *given)
 
@@ -158,6 +170,18 @@ def test_ctrl_c_leaves_what_is_done_and_can_be_gone_on_with(
     assert encoded[0] < FRAMES
     np.testing.assert_array_equal(labels(), whole())
     assert not list(folder.glob("*unfinished*"))
+
+
+def test_features_of_a_model_file_that_has_changed_are_not_taken(folder: Path, encoded: list[int]) -> None:
+    line = [*LINE, "--view", "frame", "--feature-folder", "features"]
+    line[2] = "first.tif"
+    assert cli.run(line) == 0
+    assert encoded[0] == FRAMES
+    write_model(folder / "m.safetensors", 1)
+    line[2] = "second.tif"
+    assert cli.run(line) == 0
+    assert encoded[0] == 2 * FRAMES
+    np.testing.assert_array_equal(tifffile.imread("second.tif"), whole())
 
 
 _SLOW_RUN = """
