@@ -18,6 +18,7 @@ from napari_sam2._model.results import ImageFeatures
 from napari_sam2.device import Runtime
 from napari_sam2.feature_store import FeatureStore
 from napari_sam2.features import FeatureCache
+from napari_sam2.passes import DIRECTIONS
 from napari_sam2.placement import Box
 from napari_sam2.session import Session
 from napari_sam2.volume import Volume
@@ -262,12 +263,12 @@ def test_no_frame_is_encoded_twice(tmp_path: Path) -> None:
 def test_what_fits_into_memory_is_not_encoded_twice_either() -> None:
     session = Session(noisy_frames(12), model=seeing_model(), view="frame")
     session.set_prompts(1, 5, click(12, 10))
-    for direction in ("forward", "backward", "both"):
+    for direction in DIRECTIONS:
         list(session.propagate(direction=direction))
     assert session.frames_encoded == 12
     session.set_prompts(1, 9, click(8, 8))
     session.set_prompts(2, 0, click(3, 3))
-    for direction in ("backward", "forward", "both"):
+    for direction in DIRECTIONS[::-1]:
         list(session.propagate(direction=direction))
     session.undo()
     session.set_prompts(1, 2, click(9, 8))

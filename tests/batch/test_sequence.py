@@ -130,7 +130,7 @@ class TestSkipping:
 
     def test_features_in_a_folder_are_not_computed_again(self, tmp_path: Path) -> None:
         plan = write_sequence(tmp_path)
-        kept = {"feature_folder": tmp_path / "features", "feature_gigabytes": 1.0}
+        kept: dict[str, Any] = {"feature_folder": tmp_path / "features", "feature_gigabytes": 1.0}
         assert run_sequence(task_of(plan, **kept), model).encoded == 8
         assert run_sequence(task_of(plan), no_model).status == "skipped"
         again = task_of(replace(plan, name="again"), **kept)

@@ -35,7 +35,7 @@ def open_session(case: Case) -> Session:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.pt"
         torch.save({"model": released_weights(case.model)}, path)
-        model = load_model(path, device="cpu", image_size=case.size, precision=case.precisions[0])  # type: ignore[arg-type]
+        model = load_model(path, device="cpu", image_size=case.size, precision=case.precisions[0])
     session = Session(draw_frames(case), model=model, channel="rgb", view="frame")
     session.prepare(0)
     return session

@@ -77,7 +77,7 @@ def _circumstances(case: dict[str, Any]) -> str:
 
 def ratio(ours: dict[str, Any], other: dict[str, Any]) -> float:
     """How many times longer the other side takes, frame by frame."""
-    return median(b / a for a, b in zip(ours["wall"], other["wall"], strict=True))
+    return float(median(b / a for a, b in zip(ours["wall"], other["wall"], strict=True)))
 
 
 def _told_ratio(ours: dict[str, Any] | None, other: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -92,7 +92,7 @@ def batch(
     return _watch(chosen, run(chosen, scheduler=scheduler, workers=workers), where)
 
 
-def _with(options: Chosen, said: Mapping[str, object]) -> Chosen:
+def _with(options: Chosen, said: Mapping[str, Any]) -> Chosen:
     """Replace what was said on the command line; the rest is as in the plan."""
     return replace(options, **{name: value for name, value in said.items() if value is not None})
 

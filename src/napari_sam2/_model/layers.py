@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,11 @@ def inner_dtype(tensor: Tensor) -> torch.dtype:
     """Return the precision that matrix products of this tensor run in: autocast's, or its own."""
     kind = tensor.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensor.dtype
+
+
+def exactly(tensor: Tensor) -> AbstractContextManager[object]:
+    """Context in which work on this tensor's device is not lowered by autocast."""
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 class Linear(nn.Linear):
