@@ -46,7 +46,7 @@ class StageInputs:
     click: Points
 
     @classmethod
-    def make(cls, model: Sam2, size: int, device: str = "cpu") -> StageInputs:
+    def make(cls, model: Sam2, size: int) -> StageInputs:
         """Draw them for a network and a side of its input."""
         config, grid = model.config, size // 16
         with torch.random.fork_rng(devices=[]):
@@ -55,16 +55,14 @@ class StageInputs:
             pointers = [torch.randn(1, config.model_dim) for _ in range(POINTERS)]
             images = torch.randn(1, 3, size, size)
         recall = Recall(
-            tuple(memory.bfloat16().to(device) for memory in memories),
+            tuple(memory.bfloat16() for memory in memories),
             tuple(range(FRAMES - 1, -1, -1)),
-            tuple(pointer.to(device) for pointer in pointers),
+            tuple(pointers),
             tuple(range(1, POINTERS + 1)),
             POINTERS - 1,
         )
-        place = torch.full((1, 1, 2), _CLICK_SHARE * size, device=device)
-        return cls(
-            images.to(device), recall, Points(place, torch.ones(1, 1, dtype=torch.int32, device=device))
-        )
+        place = torch.full((1, 1, 2), _CLICK_SHARE * size)
+        return cls(images, recall, Points(place, torch.ones(1, 1, dtype=torch.int32)))
 
 
 def stage_calls(model: Sam2, inputs: StageInputs) -> dict[str, Callable[[], Any]]:
@@ -116,10 +114,7 @@ def _fused_attention(queries: Any, keys: Any, values: Any, *_: Any, **__: Any) -
 _FUSED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _fused_attention}
 
 
-def published_multiply_adds(model: Sam2, size: int) -> dict[str, float]:
-    """Count those of the network as it was published, without anything folded; nothing is computed."""
-    with torch.device("meta"):
-        plain = Sam2(model.config)
-    plain.requires_grad_(requires_grad=True).eval()
+def published_multiply_adds(model: Sam2, inputs: StageInputs) -> dict[str, float]:
+    """Count those of the network as it was published: where gradients could be wanted, nothing is folded."""
     with torch.inference_mode(mode=False), torch.enable_grad():
-        return multiply_adds(stage_calls(plain, StageInputs.make(plain, size, "meta")))
+        return multiply_adds(stage_calls(model, inputs))

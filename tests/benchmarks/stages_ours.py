@@ -39,8 +39,9 @@ def start(task: Task) -> Iterator[Any]:
         task.folder / "weights.pt", device="cpu", image_size=task.size, precision=task.precision
     )
     with model.runtime.autocast():
-        calls = stage_calls(model, StageInputs.make(model, task.size))
-        ours, published = multiply_adds(calls), published_multiply_adds(model, task.size)
+        inputs = StageInputs.make(model, task.size)
+        calls = stage_calls(model, inputs)
+        ours, published = multiply_adds(calls), published_multiply_adds(model, inputs)
         while True:
             yield {
                 "seconds": {name: seconds(call) for name, call in calls.items()},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,8 @@ def inner_dtype(tensor: Tensor) -> torch.dtype:
 
 def exactly(tensor: Tensor) -> AbstractContextManager[object]:
     """Context in which work on this tensor's device is not lowered by autocast."""
-    return torch.autocast(tensor.device.type, enabled=False)
+    kind = tensor.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 class Linear(nn.Linear):
