@@ -128,29 +128,6 @@ class TestSkipping:
         task = replace(task, options=replace(task.options, checkpoint_seconds=99))
         assert run_sequence(task, no_model).status == "skipped"
 
-    def test_features_in_a_folder_are_not_computed_again(self, tmp_path: Path) -> None:
-        plan = write_sequence(tmp_path)
-        kept: dict[str, Any] = {"feature_folder": tmp_path / "features", "feature_gigabytes": 1.0}
-        assert run_sequence(task_of(plan, **kept), model).encoded == 8
-        assert run_sequence(task_of(plan), no_model).status == "skipped"
-        again = task_of(replace(plan, name="again"), **kept)
-        assert run_sequence(again, model).encoded == 0
-        np.testing.assert_array_equal(read(again.labels), read(task_of(plan).labels))
-
-    def test_a_session_that_goes_on_reads_them_too(self, tmp_path: Path) -> None:
-        plan = write_sequence(tmp_path)
-        session = Session.open(plan.images, model=model(), feature_folder=tmp_path / "features")
-        session.set_prompts(1, 0, click(8, 8))
-        list(session.propagate())
-        session.set_prompts(1, 4, click(9, 9))
-        session.save(tmp_path / "one.sam2.json")
-        task = task_of(
-            replace(plan, session=tmp_path / "one.sam2.json", seeds=None),
-            feature_folder=tmp_path / "features",
-        )
-        outcome = run_sequence(task, model)
-        assert (outcome.status, outcome.encoded) == ("done", 0)
-
     def test_what_is_no_label_image_is_not_replaced(self, tmp_path: Path) -> None:
         task = task_of(write_sequence(tmp_path))
         task.labels.mkdir()
