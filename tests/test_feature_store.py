@@ -18,6 +18,7 @@ from napari_sam2._model.results import ImageFeatures
 from napari_sam2.device import Runtime
 from napari_sam2.feature_store import FeatureStore
 from napari_sam2.features import FeatureCache
+from napari_sam2.passes import DIRECTIONS
 from napari_sam2.placement import Box
 from napari_sam2.session import Session
 from napari_sam2.volume import Volume
@@ -257,6 +258,47 @@ def test_no_frame_is_encoded_twice(tmp_path: Path) -> None:
     again = tracked(tmp_path)
     assert again.frames_encoded == 0
     np.testing.assert_array_equal(again.labels, tracked(None).labels)
+
+
+def test_what_fits_into_memory_is_not_encoded_twice_either() -> None:
+    session = Session(noisy_frames(12), model=seeing_model(), view="frame")
+    session.set_prompts(1, 5, click(12, 10))
+    for direction in DIRECTIONS:
+        list(session.propagate(direction=direction))
+    assert session.frames_encoded == 12
+    session.set_prompts(1, 9, click(8, 8))
+    session.set_prompts(2, 0, click(3, 3))
+    for direction in DIRECTIONS[::-1]:
+        list(session.propagate(direction=direction))
+    session.undo()
+    session.set_prompts(1, 2, click(9, 8))
+    list(session.propagate())
+    assert session.frames_encoded == 12
+
+
+def test_windows_that_are_seen_again_are_not_encoded_again(tmp_path: Path) -> None:
+    """Each is another picture, as long as the object moves; tracked again, they are the same ones."""
+    options: dict[str, Any] = {"view": WindowRules("window", 64, smallest=8), "feature_folder": tmp_path}
+
+    def run() -> Session:
+        session = Session(noisy_frames(6), model=seeing_model(), **options)
+        session.set_prompts(1, 2, click(12, 10))
+        list(session.propagate())
+        return session
+
+    first = run()
+    assert first.frames_encoded > 0
+    assert run().frames_encoded == 0
+    first.save(tmp_path / "cells.sam2.json")
+    again = Session.load(
+        tmp_path / "cells.sam2.json",
+        noisy_frames(6),
+        seeing_model(),
+        recompute=True,
+        feature_folder=tmp_path,
+    )
+    assert again.frames_encoded == 0
+    np.testing.assert_array_equal(again.labels, first.labels)
 
 
 def test_without_a_folder_frames_are_encoded_again() -> None:

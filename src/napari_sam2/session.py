@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from napari_sam2 import io
 from napari_sam2 import session_edits as edits
@@ -133,7 +133,7 @@ class Session(SessionObjects):
         level: int = 0,
         labels: Any = None,  # noqa: ANN401 - numpy, zarr or a path
         **options: Any,  # noqa: ANN401 - the class's
-    ) -> Session:
+    ) -> Self:
         """Open images from a file or folder without reading them.
 
         Parameters

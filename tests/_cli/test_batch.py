@@ -76,10 +76,12 @@ def test_options_reach_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     more = ["--output", folder / "results", "--session", "one.sam2.json", "--output-format", "tif"]
     more += ["--model", "sam2.1-tiny", "--device", "cpu", "--image-size", "512", "--precision", "float32"]
     more += ["--scheduler", "tcp://there:8786", "--workers", "3", "--report", folder / "r.csv"]
+    more += ["--feature-folder", "features", "--feature-gigabytes", "0.5"]
     assert call(monkeypatch, run, folder, *more) == 0
     assert run.plan is not None
     assert run.plan.model == ModelChoice("sam2.1-tiny", "cpu", 512, "float32")
     assert run.plan.options.format == "tif"
+    assert run.plan.options.keeping == {"feature_folder": Path("features"), "feature_bytes": 2**29}
     assert {each.session for each in run.plan.sequences} == {Path("one.sam2.json")}
     assert run.options == {"scheduler": "tcp://there:8786", "workers": 3}
     assert len(rows(folder / "r.csv")) == 3

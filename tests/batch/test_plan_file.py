@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ direction = "forward"
 format = "tif"
 save_sessions = true
 checkpoint_seconds = 5.0
+feature_folder = "features"
+feature_gigabytes = 3.0
 
 [model]
 name = "sam2.1-tiny"
@@ -73,7 +76,11 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
     assert read.output == tmp_path / "out"
     assert read.model == ModelChoice("sam2.1-tiny", "cuda", 512, "float32")
     volume = {"axis": 1, "index": {0: 2}, "channel": "rgb", "contrast": (100, 4000)}
-    assert read.options == Options(volume, 0, 1, (2, 9), "forward", "tif", True, Cleanup(fill_holes=20), 5.0)
+    options = Options(volume, 0, 1, (2, 9), "forward", "tif", True, Cleanup(fill_holes=20), 5.0)
+    kept: dict[str, Any] = {"feature_folder": tmp_path / "features", "feature_gigabytes": 3.0}
+    assert read.options == replace(options, **kept)
+    assert read.options.keeping == {"feature_folder": tmp_path / "features", "feature_bytes": 3 * 2**30}
+    assert read.options.matter() == options.matter()
     assert read.result("a") == tmp_path / "out" / "a_labels.tif"
     json.dumps(read.options.matter())
 

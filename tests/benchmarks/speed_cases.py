@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 # Frames after which every bank of memories is full, and those whose masks are compared.
 WARM, COMPARED = 8, 3
+# With many objects memories cost most of the time: fewer of them, and fewer frames, or a case takes an hour.
+MANY, WARM_MANY = 16, 3
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Case:
         ``"float32"`` and ``"bfloat16"``.
     pairs : int
         Frames that are timed, the sides in turn.
+    warm : int
+        Frames before them.
     """
 
     model: str
@@ -34,6 +38,7 @@ class Case:
     size: int
     precisions: tuple[str, ...]
     pairs: int = 5
+    warm: int = WARM
 
     @property
     def name(self) -> str:
@@ -43,16 +48,15 @@ class Case:
     @property
     def frames(self) -> int:
         """Frames of the sequence: the clicked one, those that fill the memories, those that are timed."""
-        return WARM + self.pairs
+        return self.warm + self.pairs
 
 
 BOTH = ("float32", "bfloat16")
 BARS = (Case("sam2.1-tiny", 2, 1024, BOTH), Case("sam2.1-base-plus", 2, 1024, BOTH))
 TABLE = tuple(
-    Case(f"sam2.1-{trunk}", objects, size, BOTH, 3 if objects < 16 else 1)
+    Case(f"sam2.1-{trunk}", objects, size, BOTH, *((1, WARM_MANY) if objects == MANY else (3, WARM)))
+    for size, objects in ((512, 1), (512, 4), (1024, 1), (512, MANY), (1024, 4), (1024, MANY))
     for trunk in ("tiny", "base-plus")
-    for size in (512, 1024)
-    for objects in (1, 4, 16)
 )
 
 

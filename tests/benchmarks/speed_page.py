@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.benchmarks.other_tables import other_sections
+
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 NOTES = Path(__file__).with_name("notes.md")
+# Comparisons that are of interest: this package's precision, and that of the faster reference.
+_AGAINST = (("float32", "float32"), ("bfloat16", "float32"), ("bfloat16", "bfloat16"))
 
 
 def write_page(results: dict[str, Any]) -> None:
     """Write docs/performance.md from the results and the notes beside this file."""
-    parts = ["# Performance", NOTES.read_text().strip(), "## Beside the released sam2", *_intro(results)]
+    parts = ["# Performance", NOTES.read_text(encoding="utf-8").strip(), *other_sections(results)]
+    parts += ["## Beside the released sam2 and transformers", _intro(results)]
     for name, case in results["cases"].items():
-        parts += [f"### {name}", "\n".join(_table(name, case))]
-    PAGE.write_text("\n\n".join(parts) + "\n")
+        parts += [f"### {name}", "\n".join(_table(name, case)), _verdict(case["sides"])]
+    PAGE.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
 
 
-def _intro(results: dict[str, Any]) -> list[str]:
+def _intro(results: dict[str, Any]) -> str:
     told = results.get("machine", {})
-    return [
-        (
-            f"Measured with torch {told.get('torch', '-')} on {told.get('processor', '-')}. "
-            "A case is named by model, side of the network's input and number of objects. "
-            "All sides have the same seeded weights, frames, clicks and threads and track a frame in turn, "
-            "once all memories are filled. Figures are medians over these frames, "
-            "ratios the median of the ratios frame by frame. "
-            "IoU is that of the masks of all objects with sam2 in float32, on the first three frames "
-            "and on the last one; with random weights small differences grow from frame to frame."
-        )
-    ]
+    return (
+        f"Measured with torch {told.get('torch', '-')} on {told.get('processor', '-')}. "
+        "A case is named by model, side of the network's input and number of objects. "
+        "All sides have the same seeded weights, frames, clicks and threads and track a frame in turn, "
+        "once all memories are filled, unless it is said that fewer frames came before. "
+        "In bfloat16, sam2 runs under autocast and transformers with the whole model cast. "
+        "Figures are medians over the timed frames, ratios the median of the ratios frame by frame. "
+        "IoU is that of the masks of all objects with sam2 in float32, on the first three frames "
+        "and on the last one; with random weights small differences grow from frame to frame."
+    )
 
 
 _COLUMNS = (
@@ -48,15 +53,10 @@ _COLUMNS = (
 def _table(name: str, case: dict[str, Any]) -> list[str]:
     objects = int(name.rsplit("-", 1)[1])
     sides: dict[str, Any] = case["sides"]
-    kept = "on" if case["keep_memory"] else "off"
-    lines = [
-        f"Threads: {case['threads']}; memory settings of the command line {kept}.\n",
-        f"| {' | '.join(_COLUMNS)} |",
-        "|---" * len(_COLUMNS) + "|",
-    ]
+    lines = [_circumstances(case), f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
     for key, side in sides.items():
         wall = median(side["wall"])
-        ratios = [_ratio(sides.get(f"ours-{p}"), side) for p in ("float32", "bfloat16")]
+        ratios = [_told_ratio(sides.get(f"ours-{p}"), side) for p in ("float32", "bfloat16")]
         ious = " ".join(f"{value:.3f}" for value in side["iou"].values())
         lines.append(
             f"| {key} | {wall:.2f} | {wall / objects:.2f} | {median(side['cpu']):.2f} | {side['peak']:.0f} "
@@ -65,7 +65,37 @@ def _table(name: str, case: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _ratio(ours: dict[str, Any] | None, other: dict[str, Any]) -> str:
-    if ours is None or ours is other:
-        return "-"
-    return f"{median(b / a for a, b in zip(ours['wall'], other['wall'], strict=True)):.2f}x"
+def _circumstances(case: dict[str, Any]) -> str:
+    timed = len(next(iter(case["sides"].values()))["wall"])
+    kept = "on" if case["keep_memory"] else "off"
+    # Results of before this was told had eight.
+    return (
+        f"Threads: {case['threads']}; {timed} frames timed, {case.get('warm', 8)} before them; "
+        f"memory settings of the command line {kept}.\n"
+    )
+
+
+def ratio(ours: dict[str, Any], other: dict[str, Any]) -> float:
+    """How many times longer the other side takes, frame by frame."""
+    return float(median(b / a for a, b in zip(ours["wall"], other["wall"], strict=True)))
+
+
+def _told_ratio(ours: dict[str, Any] | None, other: dict[str, Any]) -> str:
+    return "-" if ours is None or ours is other else f"{ratio(ours, other):.2f}x"
+
+
+def _verdict(sides: Mapping[str, Any]) -> str:
+    """Compare with the faster of the references."""
+    said = []
+    for own, other in _AGAINST:
+        references = [
+            side for key, side in sides.items() if key.endswith(other) and not key.startswith("ours")
+        ]
+        if references and f"ours-{own}" in sides:
+            fastest = min(references, key=lambda side: median(side["wall"]))
+            said.append(
+                f"ours in {own} beside the faster reference in {other}: "
+                f"{ratio(sides[f'ours-{own}'], fastest):.2f}x"
+            )
+    told = "; ".join(said)
+    return f"{told[:1].upper()}{told[1:]}." if told else ""

@@ -12,6 +12,16 @@ _FILES = {"tiny": "t", "small": "s", "base-plus": "b+", "large": "l"}
 
 def start(task: Task) -> Iterator[Any]:
     """Click all objects, then track frame by frame."""
+    predictor = load(task)
+    state = predictor.init_state(str(task.folder / "frames"))
+    for index, (y, x) in enumerate(task.clicks):
+        predictor.add_new_points_or_box(state, 0, index + 1, points=[[x, y]], labels=[1])
+    for _, _, logits in predictor.propagate_in_video(state):
+        yield (logits[:, 0] > 0).cpu().numpy()
+
+
+def load(task: Task) -> Any:
+    """Return the released video predictor with the task's weights."""
     from sam2.build_sam import build_sam2_video_predictor
 
     version, size = task.model.split("-", 1)
@@ -22,12 +32,8 @@ def start(task: Task) -> Iterator[Any]:
         hydra_overrides_extra=[f"++model.image_size={task.size}"],
     )
     predictor.fill_hole_area = 0  # it does nothing without its CUDA extension but warn
-    state = predictor.init_state(str(task.folder / "frames"))
-    for index, (y, x) in enumerate(task.clicks):
-        predictor.add_new_points_or_box(state, 0, index + 1, points=[[x, y]], labels=[1])
-    for _, _, logits in predictor.propagate_in_video(state):
-        yield (logits[:, 0] > 0).cpu().numpy()
+    return predictor
 
 
 if __name__ == "__main__":
-    serve("sam2", start)
+    serve("sam2", start, autocast=True)

@@ -29,6 +29,8 @@ class Task:
         Holds ``frames/*.jpg`` and ``weights.pt``; masks are written there.
     model : str
         Released name.
+    trunk : dict
+        Widths, depths and windows of its trunk.
     size, threads : int
         Side of the network's input, and how many threads torch has.
     precision : str
@@ -41,6 +43,7 @@ class Task:
 
     folder: Path
     model: str
+    trunk: dict[str, Any]
     size: int
     threads: int
     precision: str
@@ -54,29 +57,57 @@ def read_task() -> Task:
     return Task(**{**told, "folder": Path(told["folder"])})
 
 
-def serve(side: str, start: Callable[[Task], Iterator[Any]]) -> None:
-    """Track a frame for every line that comes in, and tell what it took.
+def serve(
+    side: str,
+    start: Callable[[Task], Iterator[Any]],
+    keep: Callable[[Task, str, Any], dict[str, Any]] | None = None,
+    *,
+    autocast: bool = False,
+) -> None:
+    """Take a step for every line that comes in, and tell what it took.
 
     Parameters
     ----------
     side : str
-        Name of the side; its masks are written under it.
+        Name of the side; what it keeps is written under it.
     start : callable
-        Returns an iterator that tracks a frame at each step and gives masks of all objects, (n, H, W) bool.
+        Returns an iterator that does a piece of work at each step; of a tracker that is a frame, and it gives
+        masks of all objects, (n, H, W) bool.
+    keep : callable, optional
+        Takes the task, a name for files and what a step gave, and returns what is told of it; by default
+        masks are kept.
+    autocast : bool
+        The lower precision is torch's autocast around all steps.
     """
     answers, task = _answers(), read_task()
     torch.set_num_threads(task.threads)
-    lowered = task.precision == "bfloat16"
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lowered and side != "ours"):
+    lowered = autocast and task.precision == "bfloat16"
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lowered):
         steps = start(task)
         _tell(answers, {"ready": True})
         for index, _ in enumerate(sys.stdin):
             wall, cpu = time.perf_counter(), time.process_time()
-            masks = next(steps)
-            told = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-            path = task.folder / f"{side}-{task.precision}-{index}.npy"
-            np.save(path, np.packbits(np.asarray(masks, bool)))
-            _tell(answers, {**told, "masks": str(path), "peak": _peak()})
+            given = next(steps)
+            told = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak": _peak()}
+            kept = (keep or _keep_masks)(task, f"{side}-{task.precision}-{index}", given)
+            _tell(answers, {**told, **kept})
+
+
+def _keep_masks(task: Task, name: str, masks: Any) -> dict[str, Any]:
+    path = task.folder / f"{name}.npy"
+    np.save(path, np.packbits(np.asarray(masks, bool)))
+    return {"masks": str(path)}
+
+
+def keep_arrays(task: Task, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Write tensors and arrays in float32."""
+    path = task.folder / f"{name}.npz"
+    np.savez(
+        path,
+        allow_pickle=False,
+        **{key: torch.as_tensor(each).float().cpu().numpy() for key, each in given.items()},
+    )
+    return {"arrays": str(path)}
 
 
 def _answers() -> TextIO:

@@ -72,6 +72,9 @@ class KeepingOptions:
     labels_on_disk
         Stream labels to the output, which is an .ome.zarr then: the memory does not grow with the sequence.
         Until it is complete it is called NAME.unfinished.ome.zarr.
+    checkpoint_seconds
+        With labels on disk: how often, at most, what is done is kept for the case that the run is killed. The
+        next run of the same command goes on with it.
     feature_folder
         Folder that image features are kept in: the same images and network need not be encoded again.
     feature_gigabytes
@@ -79,6 +82,7 @@ class KeepingOptions:
     """
 
     labels_on_disk: bool = False
+    checkpoint_seconds: float = 20.0
     feature_folder: Path | None = None
     feature_gigabytes: float = 20.0
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,7 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from napari_sam2._cli.progress import INTERRUPTED
 
 if TYPE_CHECKING:
-    from napari_sam2.batch import Outcome, Plan
+    from napari_sam2.batch import ModelChoice, Options, Outcome, Plan
+
+Chosen = TypeVar("Chosen", "ModelChoice", "Options")
 
 SOME_FAILED = 1
 """Exit status of a batch of which something failed."""
@@ -36,6 +38,8 @@ def batch(
     scheduler: str | None = None,
     workers: int | None = None,
     report: Path | None = None,
+    feature_folder: Path | None = None,
+    feature_gigabytes: float | None = None,
 ) -> int:
     """Track the objects of many sequences, and write their labels and a report.
 
@@ -67,38 +71,39 @@ def batch(
         Processes on this machine, which share its cores.
     report
         CSV file that says what became of each sequence; by default report.csv in the output folder.
+    feature_folder
+        Folder that image features are kept in: the same images and network need not be encoded again.
+    feature_gigabytes
+        Size that this folder may have, 20 by default.
     """
-    from napari_sam2.batch import ModelChoice, read_plan, run
+    from napari_sam2.batch import read_plan, run
 
     if workers is not None and workers < 1:
         raise ValueError(f"--workers {workers}: at least one is needed.")
     read = read_plan(plan, output=output).with_prompts(session=session, seeds=seeds)
-    choice = ModelChoice(
-        model or read.model.name,
-        device or read.model.device,
-        image_size or read.model.image_size,
-        precision or read.model.precision,
+    network = {"name": model, "device": device, "image_size": image_size, "precision": precision}
+    kept = {"feature_folder": feature_folder, "feature_gigabytes": feature_gigabytes}
+    chosen = replace(
+        read,
+        model=_with(read.model, network),
+        options=_with(read.options, {"format": output_format, **kept}),
     )
-    options = read.options if output_format is None else replace(read.options, format=output_format)
-    chosen = replace(read, model=choice, options=options)
     where = report or chosen.output / "report.csv"
     return _watch(chosen, run(chosen, scheduler=scheduler, workers=workers), where)
+
+
+def _with(options: Chosen, said: Mapping[str, Any]) -> Chosen:
+    """Replace what was said on the command line; the rest is as in the plan."""
+    return replace(options, **{name: value for name, value in said.items() if value is not None})
 
 
 def _watch(plan: Plan, outcomes: Generator[Outcome], report: Path) -> int:
     """Draw a bar, keep the report, and say what failed."""
     from napari_sam2.batch import write_report
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-    )
     done: dict[str, Outcome] = {}
     order = [each.name for each in plan.sequences]
-    with Progress(*columns, console=console) as bar, closing(outcomes), suppress(KeyboardInterrupt):
+    with _bar() as bar, closing(outcomes), suppress(KeyboardInterrupt):
         line = bar.add_task("Sequences", total=len(order))
         for outcome in outcomes:
             done[outcome.name] = outcome
@@ -107,14 +112,27 @@ def _watch(plan: Plan, outcomes: Generator[Outcome], report: Path) -> int:
             if outcome.status == "failed":
                 said = f"{outcome.name}: {outcome.error}"
                 bar.console.print(said, markup=False, highlight=False, soft_wrap=True)
-    counts = Counter(each.status for each in done.values())
+    return _conclude(Counter(each.status for each in done.values()), len(order), report)
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+    )
+
+
+def _conclude(counts: Counter[str], planned: int, report: Path) -> int:
+    """Say how it ended, and give the exit status."""
+    stopped = counts.total() < planned
     what = ", ".join(
         f"{counts[status]} {status}" for status in ("done", "skipped", "failed") if counts[status]
     )
-    if len(done) < len(order):
+    if stopped:
         what = f"Stopped by Ctrl-C; the same command goes on. {what or 'Nothing was complete yet'}"
-    where = f": {report}" if done else ""
+    where = f": {report}" if counts else ""
     Console(soft_wrap=True).print(f"{what}{where}", markup=False, highlight=False)
-    if len(done) < len(order):
-        return INTERRUPTED
-    return SOME_FAILED if counts["failed"] else 0
+    return INTERRUPTED if stopped else SOME_FAILED if counts["failed"] else 0

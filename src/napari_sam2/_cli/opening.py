@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._cli.arguments import ImageOptions, ModelOptions
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.batch.resumable import ResumableSession
     from napari_sam2.session import Session
 
 
@@ -37,13 +38,13 @@ def open_session(
     saved: Mapping[str, Any] | None = None,
     view: ModelOptions | None = None,
     **keeping: Any,  # noqa: ANN401 - options of `Session`
-) -> Session:
+) -> ResumableSession:
     """Open a file as a session; what the options leave open is taken from those of a saved one."""
-    from napari_sam2.session import Session
+    from napari_sam2.batch.resumable import ResumableSession
 
     arguments.check_input(path)
     chosen = {**(saved or {}), **volume_options(options)}
-    return Session.open(path, model=model, **_with_view(chosen, view), **keeping)
+    return ResumableSession.open(path, model=model, **_with_view(chosen, view), **keeping)
 
 
 def new_session(images: NDArray[Any], model: Sam2) -> Session:

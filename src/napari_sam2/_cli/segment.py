@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,11 +16,15 @@ from napari_sam2._cli import arguments, seeds
 from napari_sam2._cli.arguments import ImageOptions, KeepingOptions, ModelOptions
 from napari_sam2._cli.opening import label_frames, open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, watch
+from napari_sam2._cli.unfinished import Unfinished, inputs_of
+from napari_sam2.io import StreamedLabels
 from napari_sam2.selection import SelectionRules
 from napari_sam2.window import WindowRules
 
 if TYPE_CHECKING:
     from napari_sam2._cli.scoring import Labels
+    from napari_sam2.batch.resumable import ResumableSession
+    from napari_sam2.frame_result import FrameResult
     from napari_sam2.io import SessionDocument
     from napari_sam2.session import Session
 
@@ -77,26 +82,45 @@ def segment(
         What is kept on disk.
     """
     _check_paths(images, output, save_session)
-    streamed = _streamed(output) if keeping.labels_on_disk else None
+    unfinished = Unfinished(output, keeping.checkpoint_seconds) if keeping.labels_on_disk else None
     drawn = seeds.seeds_of(map(arguments.parse_click, click), map(arguments.parse_box, box))
     if not drawn and mask is None and session is None:
         raise ValueError("Nothing to track: give --click, --box, --mask or --session.")
     saved = None if session is None else _read_saved(session)
-    tracked = _open(images, image, model, saved, {**keeping.of_session, "labels": streamed})
-    count = len(tracked.labels)
+    tracked = _open(images, image, model, saved, _kept(keeping, unfinished))
     labels = None if mask is None else _mask_labels(mask, tracked, image)
     given = _all_seeds(drawn, tracked, labels, mask_frame, saved)
-    chosen = arguments.parse_frames(frames, count)
+    chosen = arguments.parse_frames(frames, len(tracked.labels))
     seeding.plant(tracked, given)
-    expected = len({obj for obj, _ in given}) * len(chosen or range(count))
-    try:
-        run = watch(tracked.propagate(frames=chosen, direction=direction), total=expected)
-    finally:
-        if streamed is not None:  # whatever has ended it, what was done is there
-            tracked.labels.flush()
-    _write(tracked, output, streamed, save_session)
+    if unfinished is None:
+        steps = tracked.propagate(frames=chosen, direction=direction)
+    else:
+        seen = (model.view, model.window_size, model.memory)
+        said = (click, box, mask_frame, chosen, direction, image, seen)
+        made_from = inputs_of((images, mask, session), said, tracked)
+        steps = unfinished.follow(tracked, made_from, chosen, direction)
+    run = _run(tracked, steps, len({obj for obj, _ in given}) * len(chosen or range(len(tracked.labels))))
+    _write(tracked, output, save_session, unfinished, run)
     _report(tracked, run, output)
     return INTERRUPTED if run.stopped else 0
+
+
+def _kept(keeping: KeepingOptions, unfinished: Unfinished | None) -> dict[str, Any]:
+    """Give options of the session; labels on disk are begun anew, and then filled with what is known."""
+    if unfinished is None:
+        return keeping.of_session
+    unfinished.clear_labels()
+    return {**keeping.of_session, "labels": unfinished.labels}
+
+
+def _run(tracked: Session, steps: Iterator[FrameResult], expected: int) -> Run:
+    """Track under a progress bar; whatever ends it, labels that are streamed to disk are there."""
+    try:
+        with closing(steps):  # type: ignore[type-var]
+            return watch(steps, total=expected)
+    finally:
+        if isinstance(tracked.labels, StreamedLabels):
+            tracked.labels.flush()
 
 
 def _check_paths(images: Path, output: Path, save_session: Path | None) -> None:
@@ -119,30 +143,16 @@ def _read_saved(session: Path) -> SessionDocument:
     return saved
 
 
-def _streamed(output: Path) -> Path:
-    """Say where labels are while they are made, and clear the place of an earlier run's."""
-    from napari_sam2.io.atomic import remove
-    from napari_sam2.io.exporting import check_label_image
-
-    if output.suffix.lower() != ".zarr":
-        raise ValueError(f"Labels on disk are an OME-Zarr image: {output} has to end in .ome.zarr.")
-    check_label_image(output)
-    name = output.name.removesuffix(".zarr").removesuffix(".ome")
-    streamed = output.with_name(f"{name}.unfinished.ome.zarr")
-    remove(streamed)
-    return streamed
-
-
-def _write(tracked: Session, output: Path, streamed: Path | None, save_session: Path | None) -> None:
+def _write(
+    tracked: Session, output: Path, save_session: Path | None, unfinished: Unfinished | None, run: Run
+) -> None:
     """Write labels and session; labels that are written already are given their name last."""
-    from napari_sam2.io import finish_labels
-
-    if streamed is None:
+    if unfinished is None:
         tracked.export(output)
     if save_session is not None:
         tracked.save(save_session)
-    if streamed is not None:
-        finish_labels(streamed, output)
+    if unfinished is not None:
+        unfinished.finish(stopped=run.stopped)
 
 
 def _open(
@@ -151,7 +161,7 @@ def _open(
     model: ModelOptions,
     saved: SessionDocument | None,
     keeping: Mapping[str, Any],
-) -> Session:
+) -> ResumableSession:
     """Open the images; what the options leave open is as in the saved session."""
     if saved is None:
         return open_session(images, open_model(model), image, view=model, **keeping)

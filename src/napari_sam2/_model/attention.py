@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from napari_sam2._model.derived import Derived
-from napari_sam2._model.layers import Linear, inner_dtype
+from napari_sam2._model.layers import Linear, exactly, inner_dtype
 from napari_sam2._model.mixing import centre, is_blocked, mix, score_scale
 from napari_sam2._model.positions import rotary_table, rotate, rotate_halves
 
@@ -117,8 +117,9 @@ class RotaryAttention(Attention):
         width = len(self.q_proj.weight)
         halves = torch.cat((torch.arange(0, width, 2), torch.arange(1, width, 2)))
         scale = score_scale(width)
-        weight = self.out_proj.weight @ self.v_proj.weight
-        bias = self.out_proj.weight @ self.v_proj.bias + self.out_proj.bias
+        with exactly(self.out_proj.weight):  # rounded once, at the end
+            weight = self.out_proj.weight @ self.v_proj.weight
+            bias = self.out_proj.weight @ self.v_proj.bias + self.out_proj.bias
         return _Folded(
             query=(
                 (scale * self.q_proj.weight[halves]).to(dtype),

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from napari_sam2._model.derived import Derived
-from napari_sam2._model.layers import Linear, Mlp, inner_dtype
+from napari_sam2._model.layers import Linear, Mlp, exactly, inner_dtype
 from napari_sam2._model.mixing import is_blocked, mix, score_scale
 
 if TYPE_CHECKING:
@@ -111,8 +111,12 @@ class PatchEmbedding(nn.Module):
         self.proj = nn.Conv2d(3, channels, 7, stride=4, padding=3)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (B, 3, S, S) to (B, S/4, S/4, C)."""
-        tokens: Tensor = self.proj(images.contiguous(memory_format=torch.channels_last))
+        """Map (B, 3, S, S) to (B, S/4, S/4, C).
+
+        All that follows is made of its result, and it costs little: it is never computed in less precision.
+        """
+        with exactly(images):
+            tokens: Tensor = self.proj(images.contiguous(memory_format=torch.channels_last))
         return tokens.permute(0, 2, 3, 1)
 
 
@@ -132,17 +136,20 @@ class WindowAttention(nn.Module):
 
         Padding up to whole windows is attended as tokens of zeros, as in the reference: projected, the bias.
         """
-        dtype = inner_dtype(x)
-        # In float32 torch's fused kernel is as fast as the machine can be.
-        blocked = is_blocked(x) and dtype == torch.bfloat16
-        weight, bias = self._scale_queries(dtype) if blocked else (self.qkv.weight, self.qkv.bias)
-        tokens = functional.linear(x.to(dtype) if blocked else x, weight, bias)
         if not window:
-            return self.proj(self._attend(tokens, blocked=blocked))
-        windows = _cut_windows(tokens, window, bias)
-        mixed = self._attend(windows.tokens, blocked=blocked)
+            return self.proj(self._attend_all(x))
+        windows = _cut_windows(self.qkv(x), window, self.qkv.bias)
+        mixed = self._attend(windows.tokens, blocked=False)
         step = 2 if self.pool else 1
         return self.proj(_join_windows(mixed, windows.height // step, windows.width // step))
+
+    def _attend_all(self, x: Tensor) -> Tensor:
+        """Attend within the whole map."""
+        dtype = inner_dtype(x)
+        # In float32, and in windows, torch's fused kernel is as fast as the machine can be.
+        if not (is_blocked(x) and dtype == torch.bfloat16):
+            return self._attend(self.qkv(x), blocked=False)
+        return self._attend(functional.linear(x.to(dtype), *self._scale_queries(dtype)), blocked=True)
 
     def _attend(self, tokens: Tensor, *, blocked: bool) -> Tensor:
         """Attend within each map of (n, h, w, 3 C)."""

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from napari_sam2._model.derived import Derived
 from napari_sam2._model.hiera import Hiera
-from napari_sam2._model.layers import inner_dtype
+from napari_sam2._model.layers import exactly, inner_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,10 +80,17 @@ class Neck(nn.Module):
             Narrowed maps, and that of stride 16 in the model's width.
         """
         laterals: list[Lateral] = list(reversed(self.convs))  # type: ignore[arg-type]
-        fine = [lateral.narrow(x, conv) for lateral, x, conv in zip(laterals, maps, narrowing, strict=False)]
-        coarse, coarsest = (lateral(x) for lateral, x in zip(laterals[2:], maps[2:], strict=True))
-        upsampled = functional.interpolate(coarsest.float(), scale_factor=2.0, mode="nearest")
-        return [*fine, coarse + upsampled]
+        lowered = inner_dtype(maps[0])
+        # Little work whose roundings nothing evens out: it is never done in less precision.
+        with exactly(maps[0]):
+            exact = [x.float() for x in maps]
+            fine = [
+                lateral.narrow(x, conv) for lateral, x, conv in zip(laterals, exact, narrowing, strict=False)
+            ]
+            coarse, coarsest = (lateral(x) for lateral, x in zip(laterals[2:], exact[2:], strict=True))
+            upsampled = functional.interpolate(coarsest, scale_factor=2.0, mode="nearest")
+        # Fine maps are large, and are kept.
+        return [*(x.to(lowered) for x in fine), coarse + upsampled]
 
 
 class ImageEncoder(nn.Module):

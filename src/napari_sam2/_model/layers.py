@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,12 @@ def inner_dtype(tensor: Tensor) -> torch.dtype:
     """Return the precision that matrix products of this tensor run in: autocast's, or its own."""
     kind = tensor.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensor.dtype
+
+
+def exactly(tensor: Tensor) -> AbstractContextManager[object]:
+    """Context in which work on this tensor's device is not lowered by autocast."""
+    kind = tensor.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 class Linear(nn.Linear):

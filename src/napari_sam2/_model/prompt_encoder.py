@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from napari_sam2._model.derived import Derived
-from napari_sam2._model.layers import LayerNorm2d
+from napari_sam2._model.layers import LayerNorm2d, exactly
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,8 @@ class FourierPositions(nn.Module):
 
     def forward(self, places: Tensor) -> Tensor:
         """Map (..., 2) places (x, y) in 0..1 to (..., dim), in float32."""
-        angles = 2 * pi * ((2 * places.float() - 1) @ self.positional_encoding_gaussian_matrix.float())
+        with exactly(places):  # angles of many turns: autocast would round them to some degrees
+            angles = 2 * pi * ((2 * places.float() - 1) @ self.positional_encoding_gaussian_matrix.float())
         return torch.cat((angles.sin(), angles.cos()), dim=-1)
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,7 @@ from napari_sam2.tracker_state import Track
 if TYPE_CHECKING:
     from napari_sam2.batch.resumable import ResumableSession
     from napari_sam2.frame_result import FrameResult
+    from napari_sam2.passes import Direction
 
 _SHARE = 0.05
 """Part of the time that keeping the state may take."""
@@ -75,6 +77,27 @@ class Checkpoint:
             # What was put back is right as far as it goes; the rest is tracked again.
             warnings.warn(f"the kept state in {self.folder} is damaged: {error}", stacklevel=2)
         return count
+
+    def follow(
+        self, session: ResumableSession, frames: range | None, direction: Direction
+    ) -> Iterator[FrameResult]:
+        """Track what is not up to date, and keep the state on the way, and once more whatever ends it.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        try:
+            for result in session.go_on(frames, direction):
+                self.note(session, result)
+                yield result
+        except BaseException:
+            # Whatever it was (memory, disk, a file that vanished): what is done need not be done again.
+            with suppress(OSError):
+                self.finish(session)
+            raise
+        self.finish(session)
 
     def note(self, session: ResumableSession, result: FrameResult) -> None:
         """Take up a result, and keep the state when it is time to.

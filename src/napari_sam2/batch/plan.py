@@ -19,6 +19,8 @@ ENDINGS: Mapping[Format, str] = {"zarr": "_labels.ome.zarr", "tif": "_labels.tif
 """What the names of results end in."""
 
 _SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.zarr", ".tiff", ".tif", ".zarr", ".npy", ".npz")
+# Options that change nothing in the labels.
+_NO_MATTER = frozenset({"checkpoint_seconds", "feature_folder", "feature_gigabytes"})
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,15 @@ class Options:
         What is mended in masks.
     checkpoint_seconds : float
         How often, at most, the state of an unfinished sequence goes to disk.
+    feature_folder : Path or None
+        Folder that image features are kept in, which all workers may share.
+    feature_gigabytes : float
+        Size that this folder may have.
+
+    Raises
+    ------
+    ValueError
+        If a direction, format or size is none.
     """
 
     volume: Mapping[str, Any] = field(default_factory=dict)
@@ -102,16 +113,27 @@ class Options:
     save_sessions: bool = False
     cleanup: Cleanup = field(default_factory=Cleanup)
     checkpoint_seconds: float = 20.0
+    feature_folder: Path | None = None
+    feature_gigabytes: float = 20.0
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
             raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {self.direction!r}")
         if self.format not in FORMATS:
             raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {self.format!r}")
+        if not self.feature_gigabytes >= 0:
+            raise ValueError(f"feature_gigabytes must be 0 or more; got {self.feature_gigabytes}")
+
+    @property
+    def keeping(self) -> dict[str, Any]:
+        """The options of `Session` that say what is kept on disk beside the labels."""
+        if self.feature_folder is None:
+            return {}
+        return {"feature_folder": self.feature_folder, "feature_bytes": int(self.feature_gigabytes * 2**30)}
 
     def matter(self) -> dict[str, Any]:
         """Return what the labels depend on, fit for JSON."""
-        said = {name: value for name, value in asdict(self).items() if name != "checkpoint_seconds"}
+        said = {name: value for name, value in asdict(self).items() if name not in _NO_MATTER}
         index = {str(axis): at for axis, at in (self.volume.get("index") or {}).items()}
         return {**said, "volume": {**self.volume, "index": index}}
 

@@ -25,6 +25,7 @@ from napari_sam2.cleanup import Cleanup
 _TOP = (
     *("output", "images", "session", "seeds", "seeds_frame", "sequence", "model", "image", "cleanup"),
     *("frames", "direction", "format", "save_sessions", "checkpoint_seconds"),
+    *("feature_folder", "feature_gigabytes"),
 )
 _VOLUME = ("axis", "index", "channel", "contrast")
 _SEQUENCE = ("name", "images", "session", "seeds", "seeds_frame")
@@ -67,7 +68,7 @@ def read_plan(path: str | Path, *, output: str | Path | None = None) -> Plan:
     _check_keys(said, _TOP, str(path))
     folder = path.absolute().parent
     target = Path(output) if output is not None else folder / str(said.get("output", "results"))
-    return Plan(tuple(_sequences(said, folder)), target, _model(said), _options(said))
+    return Plan(tuple(_sequences(said, folder)), target, _model(said), _options(said, folder))
 
 
 def _folder_plan(folder: Path, output: Path) -> Plan:
@@ -166,7 +167,7 @@ def _model(said: Mapping[str, Any]) -> ModelChoice:
     return ModelChoice(**_table(said, "model", known))
 
 
-def _options(said: Mapping[str, Any]) -> Options:
+def _options(said: Mapping[str, Any], folder: Path) -> Options:
     image = _table(said, "image", (*_VOLUME, "series", "level"))
     volume = {name: image[name] for name in _VOLUME if name in image}
     if "index" in volume:
@@ -175,9 +176,11 @@ def _options(said: Mapping[str, Any]) -> Options:
         volume["contrast"] = tuple(volume["contrast"])
     chosen = {
         name: said[name]
-        for name in ("direction", "format", "save_sessions", "checkpoint_seconds")
+        for name in ("direction", "format", "save_sessions", "checkpoint_seconds", "feature_gigabytes")
         if name in said
     }
+    if "feature_folder" in said:
+        chosen["feature_folder"] = folder / str(said["feature_folder"])
     cleanup = Cleanup(**_table(said, "cleanup", tuple(each.name for each in fields(Cleanup))))
     series, level = _whole(image, "series"), _whole(image, "level")
     frames = None if "frames" not in said else parse_frames(str(said["frames"]))

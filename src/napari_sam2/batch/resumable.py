@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2.cleanup import Cleanup
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
     from napari_sam2.session_document import SavedSession
@@ -32,10 +31,10 @@ class ResumableSession(Session):
         *,
         model: Sam2,
         labels: Any,  # noqa: ANN401 - numpy, zarr
-        cleanup: Cleanup,
+        **options: Any,  # noqa: ANN401 - the class's
     ) -> ResumableSession:
         """Go on with a saved session, its masks written into `labels`."""
-        options = {**saved.options, "cleanup": cleanup, "labels": labels}
+        options = {**saved.options, **options, "labels": labels}
         session = cls(saved.open_volume(data), model=model, **options)
         session.location, session.geometry = saved.location, saved.geometry
         saved.restore(session._state, recompute=False)

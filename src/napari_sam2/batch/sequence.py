@@ -145,15 +145,8 @@ def _run(task: Task, model: Callable[[], Sam2]) -> Outcome:
 
 def _track(task: Task, session: ResumableSession, checkpoint: Checkpoint) -> None:
     limits = task.options.limits(session.volume.num_frames)
-    try:
-        for result in session.go_on(limits, task.options.direction):
-            checkpoint.note(session, result)
-        checkpoint.finish(session)
-    except Exception:
-        # Whatever it was (memory, disk, a file that vanished): what is done need not be done again.
-        with suppress(OSError):
-            checkpoint.finish(session)
-        raise
+    for _ in checkpoint.follow(session, limits, task.options.direction):
+        pass
 
 
 def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
@@ -171,14 +164,15 @@ def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
     labels = create_labels(task.streamed, volume.shape, axes=geometry.axes, scale=geometry.scale, dtype=dtype)
     if own and saved is not None:
         cleanup = saved.cleanup if options.cleanup.is_idle else options.cleanup
-        session = ResumableSession.reopen(saved, opened.array, model=model, labels=labels, cleanup=cleanup)
+        session = ResumableSession.reopen(
+            saved, opened.array, model=model, labels=labels, cleanup=cleanup, **options.keeping
+        )
     else:
         aspect = 1.0 if geometry.scale is None else geometry.scale[-2] / geometry.scale[-1]
         view = WindowRules("auto", aspect=aspect) if saved is None else saved.view
         memory = SelectionRules() if saved is None else saved.memory
-        session = ResumableSession(
-            volume, model=model, labels=labels, cleanup=options.cleanup, view=view, memory=memory
-        )
+        chosen = {"cleanup": options.cleanup, "view": view, "memory": memory, **options.keeping}
+        session = ResumableSession(volume, model=model, labels=labels, **chosen)
         seeding.plant(session, seeds)
     session.location, session.geometry = str(sequence.images.resolve()), geometry
     return session, labels

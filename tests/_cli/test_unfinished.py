@@ -1,0 +1,232 @@
+"""``segment --labels-on-disk`` after it was killed, stopped, or could not write: the next run goes on."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import zarr
+
+from napari_sam2 import cli, samples
+from napari_sam2._cli import progress
+from napari_sam2._model.config import NANO_CONFIG
+from napari_sam2._model.sam2 import Sam2
+from napari_sam2._model.weights import save_model
+from napari_sam2.batch.checkpoint import Checkpoint
+from napari_sam2.io import StreamedLabels
+from napari_sam2.volume import Volume
+
+FRAMES = 8
+LINE = ["segment", "cells.tif", "labels.ome.zarr", "--mask", "seeds.tif", "--model", "m.safetensors"]
+ON_DISK = [*LINE, "--view", "frame", "--labels-on-disk", "--checkpoint-seconds", "0"]
+
+
+def write_model(path: Path, seed: int) -> None:
+    """Make a network of random weights which takes all objects for present."""
+    torch.manual_seed(seed)
+    model = Sam2(replace(NANO_CONFIG, image_size=64))
+    model.get_parameter("sam_mask_decoder.pred_obj_score_head.layers.2.bias").data.fill_(5.0)
+    save_model(model, path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    sequence = samples.drifting_cells(frames=FRAMES, shape=(72, 80), cells=2)
+    tifffile.imwrite(tmp_path / "cells.tif", sequence.images, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "seeds.tif", sequence.labels[0])
+    write_model(tmp_path / "m.safetensors", 0)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Counts the frames that go through the encoder."""
+    counts = [0]
+    encode = Sam2.encode_image
+
+    def counting(self: Sam2, images: torch.Tensor) -> Any:
+        counts[0] += len(images)
+        return encode(self, images)
+
+    monkeypatch.setattr(Sam2, "encode_image", counting)
+    return counts
+
+
+def labels() -> np.ndarray[Any, Any]:
+    return np.asarray(zarr.open_array("labels.ome.zarr/0", mode="r"))
+
+
+def whole(*more: str) -> np.ndarray[Any, Any]:
+    """The labels of a run that nothing disturbs."""
+    line = [*LINE, "--view", "frame", *more]
+    line[2] = "whole.tif"
+    assert cli.run(line) == 0
+    found = tifffile.imread("whole.tif")
+    assert found[1:].any(axis=(1, 2)).sum() >= FRAMES - 2
+    return found
+
+
+def break_off(monkeypatch: pytest.MonkeyPatch, frame: int, *more: str) -> None:
+    """Run until a frame cannot be read."""
+    read_frame = Volume.frame
+
+    def vanishing(volume: Volume, i: int) -> Any:
+        if i == frame:
+            raise FileNotFoundError("the disk was pulled out")
+        return read_frame(volume, i)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Volume, "frame", vanishing)
+        assert cli.run([*ON_DISK, *more]) == 2
+
+
+def test_a_file_that_vanishes(folder: Path, monkeypatch: pytest.MonkeyPatch, encoded: list[int]) -> None:
+    break_off(monkeypatch, 5)
+    assert not (folder / "labels.ome.zarr").exists()
+    encoded[0] = 0
+    assert cli.run(ON_DISK) == 0
+    assert encoded[0] <= FRAMES - 5 + 1  # and the prompted frame
+    np.testing.assert_array_equal(labels(), whole())
+    assert not list(folder.glob("*unfinished*"))
+
+
+@pytest.mark.parametrize("what", ["model", "images", "seeds", "frames", "precision"])
+def test_what_was_made_from_other_inputs_is_not_gone_on_with(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, encoded: list[int], what: str
+) -> None:
+    break_off(monkeypatch, 5)
+    more = {"frames": ["--frames", "0:7"], "precision": ["--precision", "bfloat16"]}.get(what, [])
+    if what == "model":
+        write_model(folder / "m.safetensors", 1)
+    elif what == "images":
+        tifffile.imwrite("cells.tif", tifffile.imread("cells.tif")[::-1], photometric="minisblack")
+    elif what == "seeds":
+        tifffile.imwrite("seeds.tif", np.roll(tifffile.imread("seeds.tif"), 5, axis=1))
+    encoded[0] = 0
+    assert cli.run([*ON_DISK, *more]) == 0
+    assert encoded[0] == (7 if what == "frames" else FRAMES)
+    np.testing.assert_array_equal(labels(), whole(*more))
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "room"), [(StreamedLabels, "_write", 1), (Checkpoint, "keep", 3)]
+)
+def test_a_full_disk(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    owner: Any,
+    method: str,
+    room: int,
+) -> None:
+    work, count = getattr(owner, method), [0]
+
+    def full(self: Any, *given: Any) -> None:
+        count[0] += 1
+        if count[0] > room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        work(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, full)
+        assert cli.run(ON_DISK) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not (folder / "labels.ome.zarr").exists()
+    assert list((folder / "labels.unfinished.state").glob("entries-*"))
+    assert cli.run(ON_DISK) == 0
+    np.testing.assert_array_equal(labels(), whole())
+
+
+def test_ctrl_c_leaves_what_is_done_and_can_be_gone_on_with(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, encoded: list[int]
+) -> None:
+    def interrupted(results: Iterable[Any], **options: Any) -> progress.Run:
+        def pressed() -> Iterator[Any]:
+            for count, result in enumerate(results):
+                if count == 2:
+                    signal.raise_signal(signal.SIGINT)
+                yield result
+
+        return progress.watch(pressed(), **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_sam2._cli.segment.watch", interrupted)
+        assert cli.run(ON_DISK) == 130
+    assert not labels()[4:].any()
+    encoded[0] = 0
+    assert cli.run(ON_DISK) == 0
+    assert encoded[0] < FRAMES
+    np.testing.assert_array_equal(labels(), whole())
+    assert not list(folder.glob("*unfinished*"))
+
+
+def test_features_of_a_model_file_that_has_changed_are_not_taken(folder: Path, encoded: list[int]) -> None:
+    line = [*LINE, "--view", "frame", "--feature-folder", "features"]
+    line[2] = "first.tif"
+    assert cli.run(line) == 0
+    assert encoded[0] == FRAMES
+    write_model(folder / "m.safetensors", 1)
+    line[2] = "second.tif"
+    assert cli.run(line) == 0
+    assert encoded[0] == 2 * FRAMES
+    np.testing.assert_array_equal(tifffile.imread("second.tif"), whole())
+
+
+_SLOW_RUN = """
+import sys, time
+from napari_sam2 import cli
+from napari_sam2.volume import Volume
+
+read_frame = Volume.frame
+def slow(self, i):
+    if i > 5:
+        time.sleep(60)
+    return read_frame(self, i)
+Volume.frame = slow
+cli.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 on this system")
+def test_kill_9_in_the_middle(folder: Path, encoded: list[int]) -> None:
+    state = folder / "labels.unfinished.state"
+    process = subprocess.Popen([sys.executable, "-c", _SLOW_RUN, *ON_DISK])
+    try:
+        for _ in range(600):
+            if len(list(state.glob("entries-*.npz"))) >= 4 or process.poll() is not None:
+                break
+            time.sleep(0.1)
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (folder / "labels.ome.zarr").exists()
+    assert cli.run(ON_DISK) == 0
+    # Of the state that was being kept in that moment, all but the last frame is there for sure.
+    assert encoded[0] <= FRAMES - 4 + 1
+    np.testing.assert_array_equal(labels(), whole())
+    assert not list(folder.glob("*unfinished*"))
+
+
+@pytest.mark.parametrize(
+    ("output", "seconds", "message"),
+    [("labels.tif", "0", "has to end in .ome.zarr"), ("a.ome.zarr", "-1", "give 0 or more")],
+)
+def test_mistakes(
+    folder: Path, capsys: pytest.CaptureFixture[str], output: str, seconds: str, message: str
+) -> None:
+    line = [*LINE, "--labels-on-disk", "--checkpoint-seconds", seconds]
+    line[2] = output
+    assert cli.run(line) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,152 @@
+"""Windows that move with their objects beside the frame view: time of an object on a frame, and J of both.
+
+    python -m tests.benchmarks.bench_windows --threads 2
+    python -m tests.benchmarks.bench_windows --model sam2.1-tiny --frames 3
+
+Sixteen discs with truth, at most 60 pixels wide, drift over a frame of 1024 pixels. The same weights see them
+whole frame by whole frame at 1024 pixels, then in a window of 256 for each. Frames are tracked in turn by
+both sides. Released architectures have seeded weights: there J means nothing, and is not told. What was
+measured is kept in `results.json`, and `docs/performance.md` is written anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam2 import FramePrompts, Session, load_model
+from napari_sam2._model.sam2 import Sam2
+from napari_sam2.metrics import jaccard
+from napari_sam2.process import keep_memory
+from napari_sam2.window import WindowRules
+from tests.benchmarks.results import keep
+from tests.benchmarks.sides import released_weights
+
+SIDE, WINDOW, GRID, LARGEST = 1024, 256, 4, 60
+_VIEWS = {"window": WindowRules("window", WINDOW), "frame": WindowRules("frame")}
+
+
+class Phantom:
+    """Blobs on a noisy ground, which drift and change their size a little.
+
+    Attributes
+    ----------
+    images : array (T, SIDE, SIDE), uint8
+    labels : array (T, SIDE, SIDE), uint8
+    centres : array (n, 2)
+        Of the objects 1 to n on the first frame.
+    """
+
+    def __init__(self, frames: int) -> None:
+        rng = np.random.default_rng(0)
+        pitch = SIDE / GRID
+        rows, columns = np.divmod(np.arange(GRID**2), GRID)
+        self.centres = (np.stack([rows, columns], 1) + 0.5) * pitch + rng.uniform(-40, 40, (GRID**2, 2))
+        steps = rng.uniform(-3, 3, self.centres.shape)
+        radii = rng.uniform(16, LARGEST / 2 - 2, GRID**2)
+        self.labels = np.zeros((frames, SIDE, SIDE), np.uint8)
+        for frame in range(frames):
+            swell = 1 + 0.06 * np.sin(frame / 3 + np.arange(GRID**2))
+            _draw(self.labels[frame], self.centres + frame * steps, radii * swell)
+        self.images = np.stack([_photograph(each, rng) for each in self.labels])
+
+
+def _draw(labels: NDArray[np.uint8], centres: NDArray[np.float64], radii: NDArray[np.float64]) -> None:
+    at = np.arange(SIDE)
+    for obj, ((y, x), radius) in enumerate(zip(centres, radii, strict=True), start=1):
+        labels[(at[:, None] - y) ** 2 + (at - x) ** 2 < radius**2] = obj
+
+
+def _photograph(labels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    signal = ndimage.gaussian_filter(40 + 90.0 * (labels > 0), 1.5)
+    return np.asarray(rng.poisson(signal * 2) / 2).clip(0, 255).astype(np.uint8)
+
+
+def open_model(name: str) -> tuple[Sam2, bool]:
+    """Load a network whose whole frames have 1024 pixels, and tell whether its masks mean anything."""
+    if name == "nano":
+        return load_model("nano", device="cpu", image_size=SIDE), True
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.pt"
+        torch.save({"model": released_weights(name)}, path)
+        return load_model(path, device="cpu", image_size=SIDE), False
+
+
+def steps(model: Sam2, phantom: Phantom, view: str) -> Iterator[Session]:
+    """Click all objects, then track a frame at each step."""
+    session = Session(phantom.images, model=model, view=_VIEWS[view], contrast=(0, 255))
+    for obj, (y, x) in enumerate(phantom.centres, start=1):
+        session.set_prompts(obj, 0, FramePrompts(points=((y, x),), positive=(True,)))
+    for _ in session.propagate(direction="forward"):
+        yield session
+
+
+def measure(name: str, frames: int, warm: int) -> dict[str, Any]:
+    """Track with both views in turn."""
+    phantom, (model, means_something) = Phantom(frames), open_model(name)
+    running = {view: steps(model, phantom, view) for view in _VIEWS}
+    sessions: dict[str, Session] = {}
+    told: dict[str, list[tuple[float, float]]] = {view: [] for view in _VIEWS}
+    for _ in range(frames):
+        for view, each in running.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            sessions[view] = next(each)
+            told[view].append((time.perf_counter() - wall, time.process_time() - cpu))
+    return {
+        "threads": torch.get_num_threads(),
+        "precision": str(model.runtime.dtype).removeprefix("torch."),
+        "objects": GRID**2,
+        "frames": frames,
+        "warm": warm,
+        "views": {
+            view: {
+                "wall": median(wall for wall, _ in told[view][warm:]) / GRID**2,
+                "cpu": median(cpu for _, cpu in told[view][warm:]) / GRID**2,
+                "j": mean_j(session, phantom) if means_something else None,
+            }
+            for view, session in sessions.items()
+        },
+    }
+
+
+def mean_j(session: Session, phantom: Phantom) -> float:
+    """Mean J of all objects over the frames after the clicked one."""
+    return float(
+        np.mean(
+            [
+                jaccard(np.asarray(session.labels[frame]) == obj, phantom.labels[frame] == obj)
+                for frame in range(1, len(phantom.labels))
+                for obj in range(1, GRID**2 + 1)
+            ]
+        )
+    )
+
+
+def main() -> None:
+    """Measure one model."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--warm", type=int, help="frames before those that are timed; two thirds by default")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    told = parser.parse_args()
+    keep_memory()
+    torch.set_num_threads(told.threads)
+    warm = told.warm if told.warm is not None else 2 * told.frames // 3
+    keep("windows", told.model, measure(told.model, told.frames, warm))
+
+
+if __name__ == "__main__":
+    main()
