@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.volume import Volume
 
 if TYPE_CHECKING:
     from napari_sam2.session import Session
@@ -29,6 +30,7 @@ class FakeSession:
     def __init__(self, truth: NDArray[np.integer[Any]], *, bad_frame: int | None = None) -> None:
         self.truth = truth
         self.bad_frame = bad_frame
+        self.volume = Volume((truth * 60).astype(np.uint8))
         self.labels = np.zeros(truth.shape, np.uint16)
         self.prompts: dict[PromptKey, FramePrompts] = {}
         self.interrupt_at: int | None = None

@@ -14,6 +14,7 @@ from napari_sam2._cli.arguments import ImageOptions, ModelOptions
 from napari_sam2._cli.opening import label_frames, open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, watch
 from napari_sam2._cli.scoring import document, evaluate_session, table
+from napari_sam2._cli.worst_frames import worst_frames
 
 
 def evaluate(
@@ -24,6 +25,7 @@ def evaluate(
     every: Annotated[bool, Parameter(name="--all", negative="")] = False,
     clicks: int = 1,
     json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    worst: Path | None = None,
     image: Annotated[ImageOptions, Parameter(name="*")] = ImageOptions(),
     model: Annotated[ModelOptions, Parameter(name="*")] = ModelOptions(),
 ) -> int:
@@ -45,17 +47,21 @@ def evaluate(
         Clicks per object; each after the first corrects the frame of least J.
     json
         Where to write the scores as JSON; - prints them instead of the table.
+    worst
+        Where to write a picture (.png) of the frame of least J of each object, truth and mask outlined.
     image
         How to read the images.
     model
         The network.
     """
-    _check(images, labels, clicks, json)
+    _check(images, labels, clicks, json, worst)
     truth = label_frames(read_labels(labels or images), image)
     session = open_session(images, open_model(model), image, view=model)
     evaluation = evaluate_session(
         session, truth, lambda results, total: watch(results, total=total), every=every, clicks=clicks
     )
+    if worst is not None:
+        worst_frames(session, truth, evaluation.scores).save(worst)
     written = document(evaluation, images=images.name, model=model.name)
     if json is not None and str(json) != "-":
         json.write_text(written + "\n", encoding="utf-8")
@@ -68,12 +74,15 @@ def evaluate(
     return INTERRUPTED if evaluation.stopped else 0
 
 
-def _check(images: Path, labels: Path | None, clicks: int, json: Path | None) -> None:
+def _check(images: Path, labels: Path | None, clicks: int, json: Path | None, worst: Path | None) -> None:
     """Fail before anything is loaded."""
     arguments.check_input(images)
     if labels is None and images.suffix.lower() != ".npz":
         raise ValueError("Give the labels too; only an .npz file can hold both images and labels.")
     if clicks < 1:
         raise ValueError(f"--clicks {clicks}: an object needs at least one click.")
-    if json is not None:
-        arguments.check_folder(json)
+    for written in (json, worst):
+        if written is not None:
+            arguments.check_folder(written)
+    if worst is not None and worst.suffix.lower() != ".png":
+        raise ValueError(f"--worst {worst}: the picture has to be a .png file.")
