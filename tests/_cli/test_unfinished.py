@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -202,7 +203,9 @@ cli.main(sys.argv[1:])
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 on this system")
 def test_kill_9_in_the_middle(folder: Path, encoded: list[int]) -> None:
     state = folder / "labels.unfinished.state"
-    process = subprocess.Popen([sys.executable, "-c", _SLOW_RUN, *ON_DISK])
+    # With as many threads as here: others round otherwise, and random weights give many logits near zero.
+    told = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen([sys.executable, "-c", _SLOW_RUN, *ON_DISK], env=told)
     try:
         for _ in range(600):
             if len(list(state.glob("entries-*.npz"))) >= 4 or process.poll() is not None:
