@@ -150,11 +150,12 @@ class Aim:
         Where the second look sees nothing, something else, or denies the click, all clicks are answered as
         they are.
         """
-        first = self._answer_in(window, frame, _first_click(prompts), None)
+        click, is_alone = _first_click(prompts, prompts.candidate), len(prompts.points) == 1
+        first = self._answer_in(window, frame, click, None)
         again = look_again(self._model, self._features.get(frame, window), first.prediction)
-        if again is None or not self._heeds(Answer(again.prediction, window), _first_click(prompts)):
-            return self._answer_in(window, frame, prompts, None)
-        if len(prompts.points) == 1:
+        if again is None or not self._heeds(Answer(again.prediction, window), click):
+            return first if is_alone else self._answer_in(window, frame, prompts, None)
+        if is_alone:
             return Answer(again.prediction, window)
         rest = FramePrompts(points=prompts.points[1:], positive=prompts.positive[1:])
         low_res = again.prediction.low_res[0, 0].float().cpu().numpy()
@@ -186,7 +187,7 @@ class Aim:
     def _aimed_by_click(self, frame: int, prompts: FramePrompts) -> Aimed:
         """Choose a window and a candidate by the first click, unless the user has chosen a candidate."""
         sought = self._scan(frame, prompts)
-        click = FramePrompts(points=prompts.points[:1], positive=prompts.positive[:1])
+        click = _first_click(prompts)
         if sought is None:
             return Aimed(self._windows.around(prompts.points[0])[0], prompts)
         box = self._windows.grid_box(sought.logits > 0, Box(*(int(edge) for edge in sought.window)))
@@ -206,7 +207,7 @@ class Aim:
         A network that is shown part of an object, or a crowd of them, finds something that suits the window:
         its own estimate does not tell. What is there is found again in other windows.
         """
-        click = FramePrompts(points=prompts.points[:1], positive=prompts.positive[:1])
+        click = _first_click(prompts)
         around = self._windows.around(prompts.points[0])
         self._features.get_all([(frame, window) for window in around])
         found = [Sighting.of(self._answer_in(w, frame, click, None), self._windows) for w in around]
@@ -253,5 +254,5 @@ def _are_clicks(prompts: FramePrompts) -> bool:
     return bool(prompts.points) and prompts.mask is None and prompts.box is None
 
 
-def _first_click(prompts: FramePrompts) -> FramePrompts:
-    return FramePrompts(points=prompts.points[:1], positive=prompts.positive[:1], candidate=prompts.candidate)
+def _first_click(prompts: FramePrompts, candidate: int | None = None) -> FramePrompts:
+    return FramePrompts(points=prompts.points[:1], positive=prompts.positive[:1], candidate=candidate)
