@@ -135,6 +135,11 @@ class SessionViews:
         return make_tracks(self.summary(), self.geometry.scale)
 
     @property
+    def edition(self) -> int:
+        """A number that is another one after every change, so that one can tell whether there was any."""
+        return self._state.edition
+
+    @property
     def cache_bytes(self) -> int:
         """How many bytes of image features may be kept; it can be set at any time."""
         return self._tracker.features.budget

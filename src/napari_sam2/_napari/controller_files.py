@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
-    from napari_sam2._napari.desk import Answer
+    from napari_sam2._napari.desk import Answer, Desk
     from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.session import Session
 
@@ -35,7 +35,7 @@ class FileControl:
     prompts : PromptControl
         Draws the prompts of a session that was loaded.
     saving : SavingControl
-        Told what the user has saved.
+        Told what the user has in a file.
     sequences : SequenceControl
         All positions along the other axis.
     may_replace : callable
@@ -57,11 +57,11 @@ class FileControl:
     def save(self, path: str) -> None:
         """Save the sessions of all positions; the suffix may be left out."""
         target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
-        self._write(path, target, lambda session, place: session.save(place), "Saving", self._saved)
+        self._write(path, target, self._save, "Saving", lambda paths: tell(f"Saved as {_listed(paths)}."))
 
-    def _saved(self, paths: tuple[str, ...]) -> None:
-        self._saving.forget()
-        tell(f"Saved as {_listed(paths)}.")
+    def _save(self, session: Session, place: str) -> None:
+        session.save(place)
+        self._saving.note_saved(session)
 
     def export(self, path: str) -> None:
         """Export labels, tracks or tables of all positions, as the name says."""
@@ -123,9 +123,15 @@ class FileControl:
             self._load(sequence, place, name)
 
     def _load(self, sequence: Sequence, path: str, name: str) -> None:
-        data, model = sequence.view.data, self._space.model
+        data, model, saving = sequence.view.data, self._space.model, self._saving
+
+        def read(desk: Desk) -> Answer:
+            answer = desk.load(path, data, model.take())
+            saving.note_saved(desk.opened)
+            return answer
+
         self._space.ask(
-            lambda desk: desk.load(path, data, model.take()),
+            read,
             lambda answer: self._loaded(sequence, name, answer),
             label="Loading",
             sequence=sequence,
