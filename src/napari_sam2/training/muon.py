@@ -47,14 +47,14 @@ class StackedMuon(Muon):
     def _step(self, group: dict[str, Any], trained: list[Tensor]) -> None:
         buffers = [self._momentum(matrix) for matrix in trained]
         gradients = [matrix.grad for matrix in trained if matrix.grad is not None]
-        torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])  # noqa: SLF001
+        torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
         updates = torch._foreach_lerp(gradients, buffers, group["momentum"])  # noqa: SLF001
-        torch._foreach_mul_(trained, 1 - group["lr"] * group["weight_decay"])  # noqa: SLF001
+        torch._foreach_mul_(trained, 1 - group["lr"] * group["weight_decay"])
         for shape in {matrix.shape for matrix in trained}:
             rows = [row for row, matrix in enumerate(trained) if matrix.shape == shape]
             turned = orthogonalise(torch.stack([updates[row] for row in rows]))
             size = 0.2 * math.sqrt(max(shape)) * group["lr"]
-            torch._foreach_add_(  # noqa: SLF001
+            torch._foreach_add_(
                 [trained[row] for row in rows], list(turned.to(updates[0].dtype).unbind(0)), alpha=-size
             )
 
