@@ -57,6 +57,17 @@ def test_a_session_comes_back_after_every_step(tmp_path: Path) -> None:
         assert not session.autosave(tmp_path / "auto", name="cells")
 
 
+def test_every_change_is_another_edition_and_a_look_is_none(tmp_path: Path) -> None:
+    session, editions = Session(IMAGES, model=REAL), [0]
+    for step in STEPS:
+        step(session)
+        editions.append(session.edition)
+        session.autosave(tmp_path / "auto")
+        session.summary()
+        assert session.edition == editions[-1]
+    assert editions == sorted(set(editions))
+
+
 def test_nothing_is_computed_when_it_comes_back(tmp_path: Path, fake_model: FakeModel) -> None:
     session = Session(plain_frames(COUNT), model=fake_model.as_model())
     session.set_prompts(1, 2, click(10, 8))

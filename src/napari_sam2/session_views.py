@@ -135,6 +135,11 @@ class SessionViews:
         return make_tracks(self.summary(), self.geometry.scale)
 
     @property
+    def edition(self) -> int:
+        """A number that is another one after every change, so that one can tell whether there was any."""
+        return self._state.edition
+
+    @property
     def cache_bytes(self) -> int:
         """How many bytes of image features may be kept; it can be set at any time."""
         return self._tracker.features.budget
@@ -186,10 +191,14 @@ class SessionViews:
         ValueError, OSError
             If the name says none of these, or the file cannot be written; nothing is left under it then.
         """
-        if self.location is not None and Path(path).resolve() == Path(self.location):
-            raise ValueError(f"{path} holds the images: choose another name for the labels")
+        self.check_export(path)
         if Path(path).suffix.lower() == ".csv":
             io.write_table(path, TABLE_COLUMNS, table_rows(self.summary()))
             return
         size = scale or self.geometry.scale
         io.export_labels(path, self.labels, scale=size, axes=self.geometry.axes, parents=self.parents)
+
+    def check_export(self, path: str | Path) -> None:
+        """Raise ValueError if the images themselves are there."""
+        if self.location is not None and Path(path).resolve() == Path(self.location):
+            raise ValueError(f"{path} holds the images: choose another name for the labels")

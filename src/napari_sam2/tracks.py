@@ -26,12 +26,13 @@ class Tracks:
     Attributes
     ----------
     data : array (n, 4) of float64
-        Rows (id, frame, y, x), by id and frame: the centre of an object's pixels in the labels. Positions
-        are those of the labels' array: pass `scale`, or the scale of the image layer, beside them.
+        Rows (id, frame, y, x), by id and frame: the centre of an object's pixels in the labels; of
+        `Positions`, (n, 5) rows (id, t, z, y, x). Positions are those of the labels' array: pass `scale`, or
+        the scale of the image layer, beside them.
     graph : dict
         Parents of each daughter, of those that have a row.
-    scale : tuple of 3 floats, or None
-        Size of a step along frame, y and x; None if nothing is known.
+    scale : tuple of floats, or None
+        Size of a step along frame, y and x (t, z, y and x); None if nothing is known.
     """
 
     data: npt.NDArray[np.float64]

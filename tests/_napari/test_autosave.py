@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -136,6 +137,41 @@ def test_all_positions_of_an_image_are_one_piece_of_work(tmp_path: Path) -> None
     autosave.discard(newest)
     assert Autosave(tmp_path).work("same") == (other,)
     assert Autosave(tmp_path).work(painted().volume.checksum()) == ()
+
+
+def test_what_the_user_has_in_a_file_is_saved_again_when_it_changes(tmp_path: Path) -> None:
+    autosave, session = Autosave(tmp_path, every=0), painted(0)
+    autosave.save(session)
+    autosave.forget(session)
+    assert not autosave.save(session, now=True)
+    assert not list(tmp_path.iterdir())
+    session.paint(1, 2, np.ones(SHAPE, bool))
+    assert autosave.save(session)
+    (found,) = crashed(Autosave(tmp_path))
+    assert found.frames == 2, "all of it, not only what has changed since"
+
+
+def test_work_is_offered_as_soon_as_its_program_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    autosave = Autosave(tmp_path)
+    autosave.save(painted(0))
+    autosave.beat()
+    autosave.beat()
+    assert crashed(Autosave(tmp_path)) == (), "it is still worked on"
+    monkeypatch.setattr("napari_sam2._napari.autosave.has_ended", lambda _text: True)
+    assert len(crashed(Autosave(tmp_path))) == 1
+
+
+def test_work_of_another_machine_is_offered_after_a_silence(tmp_path: Path) -> None:
+    autosave = Autosave(tmp_path)
+    autosave.save(painted(0))
+    autosave.beat()
+    (alive,) = tmp_path.glob("*/alive")
+    alive.write_text("{}", encoding="utf-8")
+    assert crashed(Autosave(tmp_path)) == ()
+    os.utime(alive, (time.time() - 20,) * 2)
+    assert len(crashed(Autosave(tmp_path))) == 1
 
 
 def test_a_session_that_is_left_is_kept_and_found(tmp_path: Path) -> None:

@@ -217,13 +217,29 @@ def test_it_is_saved_off_this_thread(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("qapp")
-def test_what_the_user_has_saved_is_not_kept_twice(tmp_path: Path) -> None:
+def test_what_the_user_has_saved_is_not_kept_twice(tmp_path: Path, told: list[Any]) -> None:
     dock = prompted_dock(tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir())
     dock.view.files.save_requested.emit(str(tmp_path / "cells"))
     dock.wait()
+    save(dock)
     assert not list((tmp_path / "cache").iterdir())
-    dock.end()
+    crash(dock)
+    told.clear()
+    again = saving_dock(tmp_path / "cache")
+    assert not [each for each in told if each.actions], "nothing was lost"
+    again.view.files.load_requested.emit(str(tmp_path / "cells.sam2.json"))
+    again.wait()
+    save(again)
+    assert not list((tmp_path / "cache").iterdir()), "it is still what the file holds"
+    again.prompt(2, MIDDLE, 16, 10)
+    save(again)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    crash(again)
+    third = saving_dock(tmp_path / "cache")
+    (note,) = [each for each in told if each.actions]
+    assert "2 objects" in str(note.message)
+    third.end()
 
 
 @pytest.mark.usefixtures("qapp")

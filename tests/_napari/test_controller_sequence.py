@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
+import zarr
 from napari.components import ViewerModel
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QMessageBox
@@ -110,21 +112,71 @@ def test_seeding_the_next_t(four: Dock) -> None:
     four.wait()
 
 
-@pytest.mark.parametrize("name", ["labels.tif", "labels.ome.zarr", "labels_RES", "objects.csv"])
-def test_all_that_was_prompted_is_exported(four: Dock, tmp_path: Path, name: str) -> None:
+def written(path: Path) -> NDArray[Any]:
+    """Read labels back, whatever they were written as."""
+    if path.name.endswith("_RES"):
+        return np.stack([tifffile.imread(each) for each in sorted(path.glob("mask*.tif"))])
+    if path.suffix == ".zarr":
+        return np.asarray(zarr.open_group(str(path), mode="r")["0"])
+    return np.asarray(tifffile.imread(path))
+
+
+@pytest.mark.parametrize("name", ["labels.tif", "labels.ome.zarr", "labels_RES"])
+def test_what_is_exported_is_what_the_layer_shows(four: Dock, tmp_path: Path, name: str) -> None:
     four.prompt(1, 2, 8, 10)
-    (tmp_path / "one").mkdir()
-    four.view.files.export_requested.emit(str(tmp_path / "one" / name))
+    four.propagate()
+    for t in (2, 0):
+        four.viewer.dims.set_current_step(0, t)
+        four.wait()
+        if t == 2:
+            four.prompt(1, 3, 16, 10)
+        four.view.files.export_requested.emit(str(tmp_path / f"{t}_{name}"))
+        four.wait()
+        np.testing.assert_array_equal(written(tmp_path / f"{t}_{name}"), four.labels)
+    assert {each.name for each in tmp_path.iterdir()} == {f"{t}_{name}" for t in (0, 2)}
+
+
+def test_the_table_and_the_tracks_are_of_all_positions(four: Dock, tmp_path: Path) -> None:
+    for t, y in ((1, 8), (2, 10)):
+        four.viewer.dims.set_current_step(0, t)
+        four.wait()
+        four.prompt(1, 2, y, 10)
+    four.view.files.export_requested.emit(str(tmp_path / "objects.csv"))
     four.wait()
-    assert [each.name for each in (tmp_path / "one").iterdir()] == [name]
-    four.viewer.dims.set_current_step(0, 2)
+    lines = (tmp_path / "objects.csv").read_text().splitlines()
+    assert lines[0].startswith("t,object,frame,")
+    assert [line[:6] for line in lines[1:]] == ["1,1,2,", "2,1,2,"]
+    four.view.files.tracks_layer_requested.emit()
     four.wait()
-    four.prompt(1, 3, 16, 10)
-    (tmp_path / "two").mkdir()
-    four.view.files.export_requested.emit(str(tmp_path / "two" / name))
-    four.wait()
-    wanted = {marked(name, f"_t{t:04d}") for t in (1, 2)}
-    assert {each.name for each in (tmp_path / "two").iterdir()} == wanted
+    layer = four.viewer.layers["movie tracks"]
+    assert layer.data[:, :3].tolist() == [[1, 1, 2], [1, 2, 2]]
+    for row in layer.data:
+        assert four.labels[tuple(np.rint(row[1:]).astype(int))] == 1
+    np.testing.assert_allclose(layer.scale, four.layers.labels.scale)
+
+
+@pytest.mark.parametrize(
+    ("names", "frames", "letter"),
+    [
+        (("t", "z", "y", "x"), 1, "z"),
+        (("t", "z", "y", "x"), 0, "t"),
+        (("", "", "y", "x"), 1, "z"),
+        (("", "", "y", "x"), 0, "t"),
+        (("z", "stage", "y", "x"), 1, "t"),
+        (("z", "stage", "y", "x"), 0, "z"),
+    ],
+)
+def test_what_the_axes_are_called_in_files(
+    model: ViewerModel, fake_model: FakeModel, names: tuple[str, ...], frames: int, letter: str
+) -> None:
+    labels = tuple(name or f"axis {number}" for number, name in enumerate(names))
+    model.add_image(movie(), axis_labels=labels, contrast_limits=(0, 255))
+    dock = Dock(model, fake_model)
+    dock.view.image.axis_chosen.emit(frames)
+    dock.wait()
+    assert dock.session.geometry.axes == f"{letter}yx"
+    assert dock.controller.sequences.time_comes_first is (names[0] != "z")
+    dock.end()
 
 
 def test_all_that_was_prompted_is_saved_and_loaded(four: Dock, tmp_path: Path, fake_model: FakeModel) -> None:
@@ -151,7 +203,7 @@ def test_all_that_was_prompted_is_saved_and_loaded(four: Dock, tmp_path: Path, f
         assert {key.obj for key in four.layers.prompts} == {obj}
 
 
-@pytest.mark.parametrize("name", ["labels.tif", "labels.ome.zarr", "labels_RES", "cells.sam2.json"])
+@pytest.mark.parametrize("name", ["labels.ome.zarr", "labels_RES", "cells.sam2.json"])
 @pytest.mark.parametrize("yes", [False, True])
 def test_files_that_the_dialog_did_not_name_are_not_replaced_unasked(
     four: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, yes: bool
@@ -172,15 +224,15 @@ def test_files_that_the_dialog_did_not_name_are_not_replaced_unasked(
         four.prompt(1, 2, 8, 10)
     signal.emit(str(tmp_path / name))
     four.wait()
-    written = {place: marked(name, f"_t{place:04d}") for place in (1, 2)}
-    before = {each: newest(tmp_path / each) for each in written.values()}
+    made = {marked(name, f"_t{t:04d}") for t in (1, 2)} if name.endswith("json") else {name}
+    before = {each: newest(tmp_path / each) for each in made}
     assert asked == []
     four.prompt(1, 2, 8, 12)
     signal.emit(str(tmp_path / name))
     four.wait()
     (text,) = asked
-    assert all(each in text for each in written.values())
-    after = {each: newest(tmp_path / each) for each in written.values()}
+    assert all(each in text for each in made)
+    after = {each: newest(tmp_path / each) for each in made}
     assert all((after[each] != before[each]) is yes for each in after)
 
 

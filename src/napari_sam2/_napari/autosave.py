@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import pooch
 
 from napari_sam2 import io
+from napari_sam2._napari.presence import has_ended, signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 _DAY = 24 * 60 * 60
 _CLOSED, _ALIVE = "closed", "alive"
-# A session of which nobody said for so long that it is worked on was left by a crash, in seconds.
+# A session of which nobody said for so long that it is worked on was left by a crash, in seconds; on the same
+# machine it is known at once whether the program is still there.
 _SILENCE = 15.0
 
 
@@ -136,6 +138,7 @@ class Autosave:
         self.every = every
         self._clock = clock
         self._saved: WeakKeyDictionary[Session, _Saved] = WeakKeyDictionary()
+        self._settled: WeakKeyDictionary[Session, int] = WeakKeyDictionary()
         self._own: set[Path] = set()
 
     def save(self, session: Session, *, about: About = NOTHING, now: bool = False) -> bool:
@@ -144,7 +147,8 @@ class Autosave:
         Parameters
         ----------
         session : Session
-            One without objects that was never saved is left alone.
+            One without objects that was never saved is left alone, and so is one that has not changed since
+            the user has saved or loaded it.
         about : About
             What is noted of the image.
         now : bool
@@ -163,7 +167,7 @@ class Autosave:
         """
         saved = self._saved.get(session)
         if saved is None:
-            if not session.objects:
+            if not session.objects or self._settled.get(session) == session.edition:
                 return False
             saved = self._saved[session] = _Saved(self.root / uuid.uuid4().hex)
             self._own.add(saved.folder)
@@ -181,7 +185,8 @@ class Autosave:
         return written
 
     def forget(self, session: Session) -> None:
-        """Delete what was saved of a session: the user has saved it, or has no use for it."""
+        """Delete what was saved of a session as it is now: the user has it in a file."""
+        self._settled[session] = session.edition
         saved = self._saved.pop(session, None)
         if saved is not None:
             self._delete(saved.folder)
@@ -190,7 +195,7 @@ class Autosave:
         """Note that sessions are worked on, so that nobody takes them for left; call it every few seconds."""
         for folder in tuple(self._own):
             if folder.is_dir():
-                (folder / _ALIVE).touch()
+                _mark_alive(folder / _ALIVE)
 
     def release(self, session: Session) -> None:
         """Note that a session is worked on no longer: what was saved of it is kept for a while."""
@@ -264,9 +269,18 @@ def _mark_closed(folder: Path) -> None:
         (folder / _ALIVE).unlink(missing_ok=True)
 
 
+def _mark_alive(path: Path) -> None:
+    if path.exists():
+        path.touch()
+    else:
+        path.write_text(signature(), encoding="utf-8")
+
+
 def _is_alive(folder: Path) -> bool:
+    path = folder / _ALIVE
     try:
-        return time.time() - (folder / _ALIVE).stat().st_mtime < _SILENCE
+        is_silent = time.time() - path.stat().st_mtime >= _SILENCE
+        return not is_silent and not has_ended(path.read_text(encoding="utf-8"))
     except OSError:
         return False
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
-    from napari_sam2._napari.desk import Answer
+    from napari_sam2._napari.desk import Answer, Desk
     from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.session import Session
 
@@ -35,7 +35,7 @@ class FileControl:
     prompts : PromptControl
         Draws the prompts of a session that was loaded.
     saving : SavingControl
-        Told what the user has saved.
+        Told what the user has in a file.
     sequences : SequenceControl
         All positions along the other axis.
     may_replace : callable
@@ -55,56 +55,55 @@ class FileControl:
         self._prompts, self._saving, self._sequences = prompts, saving, sequences
 
     def save(self, path: str) -> None:
-        """Save the sessions of all positions; the suffix may be left out."""
-        target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
-        self._write(path, target, lambda session, place: session.save(place), "Saving", self._saved)
+        """Save the sessions of all positions, each into a file of its own; the suffix may be left out.
 
-    def _saved(self, paths: tuple[str, ...]) -> None:
-        self._saving.forget()
-        tell(f"Saved as {_listed(paths)}.")
-
-    def export(self, path: str) -> None:
-        """Export labels, tracks or tables of all positions, as the name says."""
-        self._write(
-            path,
-            path,
-            lambda session, place: session.export(place),
-            "Exporting",
-            lambda paths: tell(f"Exported to {_listed(paths)}."),
-        )
-
-    def _write(
-        self,
-        chosen: str,
-        path: str,
-        write: Callable[[Session, str], None],
-        label: str,
-        done: Callable[[tuple[str, ...]], None],
-    ) -> None:
-        """Write a file for each sequence of which something was said; the first that fails ends it.
-
-        The dialog has asked about the very file that was chosen; of others, and of folders, it knows nothing.
+        The dialog has asked about the very file that was chosen; of others it knows nothing.
         """
+        target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
         sequences = self._sequences.touched() or (self._space.sequence,)
         marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
-        jobs = [(each, marked(path, mark)) for each, mark in zip(sequences, marks, strict=True)]
-        there = tuple(place for _, place in jobs if _is_there(Path(place), Path(chosen)))
-        if there and not self._may_replace(there):
+        jobs = [(each, marked(target, mark)) for each, mark in zip(sequences, marks, strict=True)]
+        if self._may_write([place for _, place in jobs], path):
+            self._save_next(jobs, 0)
+
+    def _save_next(self, jobs: list[tuple[Sequence | None, str]], number: int) -> None:
+        """Save one after the other; the first that fails ends it."""
+        if number == len(jobs):
+            tell(f"Saved as {_listed(tuple(place for _, place in jobs))}.")
             return
+        sequence, place = jobs[number]
 
-        def go_on(number: int) -> None:
-            if number == len(jobs):
-                done(tuple(place for _, place in jobs))
-                return
-            sequence, place = jobs[number]
-            self._space.ask(
-                lambda desk: desk.edit(lambda session: write(session, place)),
-                lambda _: go_on(number + 1),
-                label=label,
-                sequence=sequence,
-            )
+        def write(session: Session) -> None:
+            session.save(place)
+            self._saving.note_saved(session)
 
-        go_on(0)
+        self._space.ask(
+            lambda desk: desk.edit(write),
+            lambda _: self._save_next(jobs, number + 1),
+            label="Saving",
+            sequence=sequence,
+        )
+
+    def _may_write(self, places: list[str], chosen: str) -> bool:
+        there = tuple(place for place in places if _is_there(Path(place), Path(chosen)))
+        return not there or self._may_replace(there)
+
+    def export(self, path: str) -> None:
+        """Export labels, tracks or a table of all positions into one file or folder, as the name says."""
+        if not self._may_write([path], path):
+            return
+        whole = self._sequences.whole()
+        self._space.ask(
+            lambda desk: desk.edit(lambda session: (session if whole is None else whole()).export(path)),
+            lambda _: tell(f"Exported to {path}."),
+            label="Exporting",
+            sequence=self._with_work(),
+        )
+
+    def _with_work(self) -> Sequence | None:
+        """Return the sequence that is shown, or another one if nothing was said of it."""
+        shown, touched = self._space.sequence, self._sequences.touched()
+        return shown if shown in touched or not touched else touched[0]
 
     def load(self, path: str) -> None:
         """Load a session, with those of other positions beside it; nothing is computed again."""
@@ -123,9 +122,15 @@ class FileControl:
             self._load(sequence, place, name)
 
     def _load(self, sequence: Sequence, path: str, name: str) -> None:
-        data, model = sequence.view.data, self._space.model
+        data, model, saving = sequence.view.data, self._space.model, self._saving
+
+        def read(desk: Desk) -> Answer:
+            answer = desk.load(path, data, model.take())
+            saving.note_saved(desk.opened)
+            return answer
+
         self._space.ask(
-            lambda desk: desk.load(path, data, model.take()),
+            read,
             lambda answer: self._loaded(sequence, name, answer),
             label="Loading",
             sequence=sequence,
@@ -140,9 +145,13 @@ class FileControl:
             tell(f"Loaded {name}: {len(objects)} object{'' if len(objects) == 1 else 's'} here.")
 
     def show_tracks(self) -> None:
-        """Show the paths of the objects as a layer of napari's."""
+        """Show the paths of the objects as a layer; those of all positions if they lead through time."""
+        whole = self._sequences.whole() if self._sequences.time_comes_first else None
         self._space.ask(
-            lambda desk: desk.edit(lambda session: session.tracks()), self._add_tracks, label="Exporting"
+            lambda desk: desk.edit(lambda session: (session if whole is None else whole()).tracks()),
+            self._add_tracks,
+            label="Exporting",
+            sequence=self._with_work(),
         )
 
     def _add_tracks(self, answer: Answer) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.settings import Settings
     from napari_sam2._napari.workspace import Sequence, Workspace
+    from napari_sam2.session import Session
 
 # How often it is asked whether anything has to be saved, in milliseconds.
 _LOOK_EVERY = 2000
@@ -117,12 +118,10 @@ class SavingControl:
             self._told = True
             self._space.fail(OSError(f"the session cannot be saved by itself ({error}): save it by hand"))
 
-    def forget(self) -> None:
-        """Drop what was saved by itself: the user has saved all sessions."""
-        autosave = self._autosave
-        if autosave is not None:
-            for sequence in self._sequences.touched():
-                self._space.ask(partial(_forget, autosave), label="Saving", sequence=sequence)
+    def note_saved(self, session: Session) -> None:
+        """Note that the user has a session in a file as it is now; called on the inference thread."""
+        if self._autosave is not None:
+            self._autosave.forget(session)
 
     def last_words(self) -> Callable[[], object] | None:
         """Return what has to be done before the thread ends."""
@@ -242,11 +241,6 @@ def _keep(autosave: Autosave, desk: Desk, about: About) -> None:
     if desk.session is not None:
         _save(autosave, desk, about, now=True)
         autosave.release(desk.session)
-
-
-def _forget(autosave: Autosave, desk: Desk) -> Answer:
-    autosave.forget(desk.opened)
-    return Answer()
 
 
 def _work_on(autosave: Autosave, desk: Desk) -> Answer:

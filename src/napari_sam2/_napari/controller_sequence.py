@@ -13,6 +13,7 @@ from napari_sam2._napari.notices import tell
 from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.worker import Priority
 from napari_sam2._napari.workspace import Sequence, Workspace
+from napari_sam2.positions import Positions
 from napari_sam2.summary import CellStatus
 
 if TYPE_CHECKING:
@@ -117,6 +118,42 @@ class SequenceControl:
             self._open(sequence)
         return sequence
 
+    def whole(self) -> Callable[[], Positions] | None:
+        """Return what puts all positions along the other axis together; None if there are no others.
+
+        It is called on the inference thread, for what was said until now.
+        """
+        touched, image = self.touched(), self._space.image
+        if image is None or not touched or not _others(touched[0].geometry):
+            return None
+        (axis,) = _others(touched[0].geometry)
+        count, step = touched[0].geometry.shape[axis], abs(float(image.scale[axis]))
+        desks = {sequence.geometry.index[axis]: sequence.desk for sequence in touched}
+        name = "" if self._axes is None else self._axes.names[axis]
+        return lambda: Positions({at: desk.opened for at, desk in desks.items()}, count, step, name)
+
+    @property
+    def time_comes_first(self) -> bool:
+        """Whether the axes of the image are (t, z, y, x)."""
+        shown = self._space.sequence
+        if shown is None or shown.geometry.ndim != 4:
+            return False
+        geometry = shown.geometry
+        return (geometry.y_axis, geometry.x_axis) == (2, 3) and (
+            (geometry.frame_axis == 0) == (self._letter(geometry) == "t")
+        )
+
+    def _letter(self, geometry: SequenceGeometry) -> str:
+        """Return "t" or "z" for the axis of the frames: its name, else the one that the other leaves over."""
+        frames, others = geometry.frame_axis, tuple(_others(geometry))
+        names = () if self._axes is None else self._axes.names
+        if frames is None or names[frames] in {"t", "z"}:
+            return "z" if frames is None else names[frames]
+        left = {"t", "z"} - {names[axis] for axis in others}
+        if len(left) == 1:
+            return left.pop()
+        return "t" if others and frames < others[0] else "z"
+
     def mark(self, sequence: Sequence) -> str:
         """Return what tells files of a sequence from those of others, as "_t0003"; empty without others."""
         names = () if self._axes is None else self._axes.names
@@ -183,14 +220,12 @@ class SequenceControl:
 
     def _opening(self, sequence: Sequence) -> Opening:
         geometry, image = sequence.geometry, self._space.image
-        axis = geometry.frame_axis
-        names = () if self._axes is None else self._axes.names
         source = None if image is None else image.source.path
         return Opening(
             sequence.view,
-            axis=axis or 0,
+            axis=geometry.frame_axis or 0,
             index=_fixed(geometry),
-            axes="tyx" if axis is not None and names[axis] == "t" else "zyx",
+            axes=f"{self._letter(geometry)}yx",
             scale=_scale(geometry, None if image is None else image.scale),
             location=source,
             cache_bytes=self._cache_bytes,

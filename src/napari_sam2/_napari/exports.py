@@ -25,7 +25,7 @@ def tracks_layer(tracks: Tracks, geometry: SequenceGeometry, image: Image) -> La
     Parameters
     ----------
     tracks : Tracks
-        Of `Session.tracks`.
+        Of `Session.tracks`, or of `Positions.tracks` where the axes of the image are (t, z, y, x).
     geometry : SequenceGeometry
         Where the sequence lies in the image.
     image : Image
@@ -43,8 +43,9 @@ def tracks_layer(tracks: Tracks, geometry: SequenceGeometry, image: Image) -> La
             f"A Tracks layer has 3 or 4 axes, “{image.name}” has {image.ndim}: "
             "take a sequence of frames, without channels."
         )
-    ids, frames = tracks.data[:, :1], tracks.data[:, 1].astype(np.intp)
-    data = np.hstack([ids, geometry.to_layers(frames, tracks.data[:, 2:])])
+    data = tracks.data
+    if data.shape[1] == 4:
+        data = np.hstack([data[:, :1], geometry.to_layers(data[:, 1].astype(np.intp), data[:, 2:])])
     graph = {child: list(parents) for child, parents in tracks.graph.items()}
     kwargs = {"name": f"{image.name} tracks", "graph": graph, **geometry.layer_kwargs(image)}
     return data, kwargs, "tracks"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_sam2._model.results import Prediction
 
 
@@ -61,6 +63,17 @@ class FrameLoss:
         """Return the weighted sum."""
         masks = weights.focal * self.focal + weights.dice * self.dice
         return masks + weights.iou * self.iou + weights.presence * self.presence
+
+    def detached(self) -> FrameLoss:
+        """Return the values alone."""
+        return FrameLoss(**{term.name: getattr(self, term.name).detach() for term in fields(self)})
+
+    @classmethod
+    def mean(cls, losses: Sequence[FrameLoss], shares: Sequence[float]) -> FrameLoss:
+        """Return the mean of losses with `shares` that sum to one."""
+        names = [term.name for term in fields(cls)]
+        weighted = {n: [s * getattr(loss, n) for loss, s in zip(losses, shares, strict=True)] for n in names}
+        return cls(**{name: torch.stack(values).sum() for name, values in weighted.items()})
 
 
 def focal_loss(logits: Tensor, truth: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:

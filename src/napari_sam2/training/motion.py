@@ -81,7 +81,7 @@ def draw_slices(rules: LayoutRules, kind: Tensor, time: Tensor, draws: Draws) ->
     """
     batch, count = len(kind), rules.max_objects
     last = time.amax(1).view(-1, 1, 1)
-    tall = torch.where(kind == TILES, 2.0, 1.0)
+    tall = torch.where(kind == TILES, 1.3, 1.0)
     half = column(tall * draws.log_uniform(batch, low=1.2, high=9.0))
     half = half * (0.25 * draws.normal(batch, 1, count)).exp()
     middle = draws.uniform(batch, 1, count) * (last + half) - half / 2

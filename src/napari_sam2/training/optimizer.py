@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
+
+from napari_sam2.training.muon import StackedMuon
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +75,7 @@ def make_optimizer(model: nn.Module, heads: nn.Module, rate: float, decay: float
     others = AdamW(groups, lr=rate, betas=_BETAS)
     if not linear:
         return SplitOptimizer((others,))
-    return SplitOptimizer((Muon(linear, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"), others))
+    return SplitOptimizer((StackedMuon(linear, rate, decay), others))
 
 
 def _linear_weights(*networks: nn.Module) -> list[Tensor]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from napari_sam2._model.results import Prediction
 from napari_sam2.training.clicks import choose_targets, spot_targets
 from napari_sam2.training.clips import Plan, draw_plan, encode_clips, mean_jaccard, run_clip
 from napari_sam2.training.crops import CropRules, crop_clips
@@ -72,12 +73,8 @@ def train_step(
     device = state.generator.device.type
     with torch.autocast(device, torch.bfloat16, enabled=rules.bfloat16), _attention(device):
         clips = _answer_clips(state, stage, rules, stacks)
-    terms = [
-        frame_loss(a.prediction, clips.targets.truth[:, a.frame], clips.targets.valid, weights=stage.weights)
-        for a in clips.answers
-        if a.trained
-    ]
-    loss = torch.stack([term.total(stage.weights) for term in terms]).mean()
+    terms = _loss_of(clips, stage)
+    loss = terms.total(stage.weights)
     if clips.dense:
         loss = loss + stage.dense * dense_loss(clips.dense, clips.made.labels.flatten(0, 1))
     state.optimizer.zero_grad()
@@ -89,7 +86,7 @@ def train_step(
         _descend(state, rules, team or Team())
     state.step += 1
     state.update_average(rules.average)
-    return _mean_terms(terms)
+    return terms.detached()
 
 
 @dataclass(frozen=True)
@@ -115,6 +112,27 @@ def _answer_clips(state: TrainState, stage: Stage, rules: StepRules, stacks: tup
     encoded = encode_clips(state.model, made.images)
     answers = run_clip(state.model, encoded, targets, plan, draws)
     return _Clips(made, targets, answers, state.heads(encoded) if stage.dense else [])
+
+
+def _loss_of(clips: _Clips, stage: Stage) -> FrameLoss:
+    """Mean losses of the answers of a step, computed at once for all that have as many candidates."""
+    answers = [answer for answer in clips.answers if answer.trained]
+    kinds = sorted({answer.prediction.ious.shape[1] for answer in answers})
+    groups = [[a for a in answers if a.prediction.ious.shape[1] == kind] for kind in kinds]
+    losses = [_loss_of_group(group, clips.targets, stage) for group in groups]
+    return FrameLoss.mean(losses, [len(group) / len(answers) for group in groups])
+
+
+def _loss_of_group(answers: list[Answer], targets: Targets, stage: Stage) -> FrameLoss:
+    truth = torch.cat([targets.truth[:, answer.frame] for answer in answers])
+    joined = _join([answer.prediction for answer in answers])
+    return frame_loss(joined, truth, targets.valid.repeat(len(answers)), weights=stage.weights)
+
+
+def _join(predictions: list[Prediction]) -> Prediction:
+    """Put batches of predictions with as many candidates one after another, without their tokens."""
+    names = [part.name for part in fields(Prediction) if part.name != "tokens"]
+    return Prediction(**{name: torch.cat([getattr(p, name) for p in predictions]) for name in names})
 
 
 def _descend(state: TrainState, rules: StepRules, team: Team) -> None:
@@ -206,8 +224,3 @@ def _mean_j(model: Sam2, sequences: Iterator[SyntheticBatch], objects: int, draw
 def _attention(device: str) -> AbstractContextManager[None]:
     """Plain attention on a CPU: the fused kernel's backward pass is slow there for small windows."""
     return sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
-
-
-@torch.no_grad()
-def _mean_terms(terms: list[FrameLoss]) -> FrameLoss:
-    return FrameLoss(**{name: torch.stack([getattr(t, name) for t in terms]).mean() for name in TERMS})

@@ -255,7 +255,7 @@ class _Run:
         self.config, self.state, self.validate, self.team = config, state, validate, team
         self.began = time.monotonic() - state.seconds
         self.saved = self.validated = state.seconds
-        self.recent: list[dict[str, float]] = []
+        self.recent: list[FrameLoss] = []
         self.frames = 0
         self.since = time.monotonic()
         self.validation: Mapping[str, float] = {}
@@ -296,7 +296,7 @@ class _Run:
         progress = self.team.follow(self.progress())
         terms = self._train(progress)
         self.state.seconds = time.monotonic() - self.began
-        self.recent.append({name: float(getattr(terms, name)) for name in TERMS})
+        self.recent.append(terms)
         index = stage_at(self.config.course, progress)
         stage = self.config.course[index]
         self.frames += stage.batch * stage.frames * self.team.size
@@ -312,8 +312,10 @@ class _Run:
         return self.config.peak_rate * rate_factor(progress, self.config.warmup)
 
     def _log_losses(self, stage: int, rate: float) -> None:
+        # Read here and not at each step, so that a GPU need not be waited for.
         means = {
-            name: round(sum(r[name] for r in self.recent) / len(self.recent), 4) for name in self.recent[0]
+            name: round(float(torch.stack([getattr(terms, name) for terms in self.recent]).mean()), 4)
+            for name in TERMS
         }
         speed = self.frames / max(time.monotonic() - self.since, 1e-9)
         self._write({"stage": stage, "rate": rate, "frames_per_second": round(speed, 1), **means})
