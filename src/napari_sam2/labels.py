@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from struct import Struct
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.entries import Entry, Provenance, Record, RecordTable
 from napari_sam2.placement import OUTSIDE, BoolArray, Box, FloatArray, PackedMask, PlacedLogits
 from napari_sam2.spill import SpillStore
 
 __all__ = ["OUTSIDE", "Box", "Entry", "LabelVolume", "PackedMask", "PlacedLogits", "Provenance", "SpillStore"]
 
-Provenance: TypeAlias = Literal["prompted", "tracked", "painted"]
 CleanUp: TypeAlias = Callable[[BoolArray], BoolArray]
 Watcher: TypeAlias = Callable[[int, "Box | None"], None]
 """Is told the frame of every change, and the box of its pixels that was written."""
@@ -30,47 +30,6 @@ _HEAD = Struct("<4d6q")
 """Window, offset, grid and shape of kept logits."""
 LabelArray: TypeAlias = Any
 """A numpy or zarr array ``(frames, H, W)`` of integers: read and written by box."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Entry:
-    """What is known of one object on one frame.
-
-    Parameters
-    ----------
-    logits : PlacedLogits or None
-        The network's answer; None if it found nothing or was not asked.
-    painted : PackedMask or None
-        The user's own mask. If there is one, it is the object's mask, whatever `logits` say.
-    locked : bool
-        Confirmed by the user: wins its pixels from entries that are not.
-    provenance : {"prompted", "tracked", "painted"}
-        Where the mask comes from.
-    score : float
-        The network's estimate of the overlap with the true mask, 0 to 1.
-    presence : float
-        Probability that the object is on the frame.
-    origin : hashable, optional
-        Which computation made the entry; kept, never looked at.
-    """
-
-    logits: PlacedLogits | None = None
-    painted: PackedMask | None = None
-    locked: bool = False
-    provenance: Provenance = "tracked"
-    score: float = 0.0
-    presence: float = 0.0
-    origin: Hashable | None = None
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Record:
-    """An entry as the volume keeps it: logits in the store, own mask ready where logits do not tell it."""
-
-    entry: Entry
-    key: int | None
-    own: PackedMask | None
-    box: Box | None
 
 
 class _Claim(NamedTuple):
@@ -129,7 +88,7 @@ class LabelVolume:
         self._array = np.zeros(shape, dtype=np.uint16) if labels is None else labels
         self._cleanup = cleanup
         self._store = SpillStore(budget)
-        self._frames: dict[int, dict[int, _Record]] = {}
+        self._records = RecordTable()
         self._written: set[int] = set()
         self._counts: Counter[int] = Counter()
         self._locked: set[int] = set()
@@ -156,29 +115,29 @@ class LabelVolume:
 
     def objects(self, frame: int) -> tuple[int, ...]:
         """List the ids that have an entry on `frame`, in order."""
-        return tuple(sorted(self._frames.get(frame, ())))
+        return self._records.objects(frame)
 
     def frames(self, obj: int) -> tuple[int, ...]:
         """List the frames on which `obj` has an entry, in order."""
-        return tuple(sorted(frame for frame, records in self._frames.items() if obj in records))
+        return self._records.frames_of(obj)
 
     def get(self, obj: int, frame: int) -> Entry | None:
         """Return what is known of `obj` on `frame`, logits cropped to what the mask needs, or None."""
-        record = self._find(obj, frame)
+        record = self._records.get(obj, frame)
         return replace(record.entry, logits=self._logits(record)) if record else None
 
     def entries(self, frame: int) -> dict[int, Entry]:
         """Return what is known of all objects on `frame` less the logits, which may lie on disk."""
-        return {obj: record.entry for obj, record in self._frames.get(frame, {}).items()}
+        return {obj: record.entry for obj, record in self._records.on(frame)}
 
     def origin(self, obj: int, frame: int) -> Hashable | None:
         """Return which computation made the entry of `obj` on `frame`, without reading its logits."""
-        record = self._find(obj, frame)
+        record = self._records.get(obj, frame)
         return record.entry.origin if record else None
 
     def box(self, obj: int, frame: int) -> Box | None:
         """Return a box that holds the mask of `obj` on `frame`; None if there is no mask."""
-        record = self._find(obj, frame)
+        record = self._records.get(obj, frame)
         return record.box if record else None
 
     def mask(self, obj: int, frame: int) -> BoolArray:
@@ -188,7 +147,7 @@ class LabelVolume:
         """
         self._check_frame(frame)
         mask = np.zeros(self._shape[1:], dtype=np.bool_)
-        record = self._find(obj, frame)
+        record = self._records.get(obj, frame)
         if record is not None and record.box is not None:
             mask[record.box.slices] = self._claim(record, record.box).mask
         return mask
@@ -248,29 +207,22 @@ class LabelVolume:
     def set_cleanup(self, cleanup: CleanUp | None) -> None:
         """Clean up masks in another way from now on, and write all that is not locked again by it."""
         self._cleanup = cleanup
-        for frame in sorted(self._frames):
+        for frame in self._records.frames:
             for obj in self.objects(frame):
                 entry = self.get(obj, frame)
                 if entry is not None and not entry.locked and obj not in self._locked:
                     self.replace(obj, frame, entry)
-
-    def _find(self, obj: int, frame: int) -> _Record | None:
-        return self._frames.get(frame, {}).get(obj)
 
     def _check_frame(self, frame: int) -> None:
         last = self._shape[0] - 1
         if not 0 <= frame <= last:
             raise IndexError(f"there is no frame {frame}: the labels have frames 0 to {last}")
 
-    def _exchange(self, obj: int, frame: int, new: _Record | None) -> _Record | None:
+    def _exchange(self, obj: int, frame: int, new: Record | None) -> Record | None:
         """Put `new` in place of what was known, and return that."""
-        records = self._frames.setdefault(frame, {})
-        old = records.pop(obj, None)
+        old = self._records.exchange(obj, frame, new)
         if new is not None:
-            records[obj] = new
             self._written.add(obj)
-        if not records:
-            del self._frames[frame]
         self._counts[obj] += (new is not None) - (old is not None)
         if not self._counts[obj]:
             del self._counts[obj]
@@ -291,12 +243,12 @@ class LabelVolume:
             )
         self._array = self._array.astype(np.uint32)
 
-    def _record(self, entry: Entry) -> _Record:
+    def _record(self, entry: Entry) -> Record:
         self._check_shape(entry.logits.frame_shape if entry.logits else None)
         self._check_shape(entry.painted.shape if entry.painted else None)
         tight = entry.logits.tight() if entry.logits else None
         own = entry.painted or (self._cleaned(tight) if tight else None)
-        return _Record(replace(entry, logits=None), self._keep(tight), own, _own_box(own, tight))
+        return Record(replace(entry, logits=None), self._keep(tight), own, _own_box(own, tight))
 
     def _check_shape(self, shape: tuple[int, int] | None) -> None:
         if shape is not None and tuple(shape) != tuple(self._shape[1:]):
@@ -315,10 +267,10 @@ class LabelVolume:
     def _keep(self, tight: PlacedLogits | None) -> int | None:
         return None if tight is None else self._store.put(_packed(tight))
 
-    def _logits(self, record: _Record) -> PlacedLogits | None:
+    def _logits(self, record: Record) -> PlacedLogits | None:
         return None if record.key is None else _unpacked(self._store.get(record.key), self._shape[1:])
 
-    def _claim(self, record: _Record, box: Box) -> _Claim:
+    def _claim(self, record: Record, box: Box) -> _Claim:
         """Pixels of `box` that the record's object wants; a painted mask wants all of them equally."""
         logits = None if record.entry.painted is not None else self._logits(record)
         values = np.zeros(box.shape, dtype=np.float32) if logits is None else logits.render(box)
@@ -327,7 +279,7 @@ class LabelVolume:
     def _compose(self, frame: int, box: Box) -> None:
         """Decide the pixels of `box` anew from all entries of the frame."""
         labels = np.zeros(box.shape, dtype=self._array.dtype)
-        records = sorted(self._frames.get(frame, {}).items(), key=lambda item: (self._rank(*item), item[0]))
+        records = sorted(self._records.on(frame, box), key=lambda item: (self._rank(*item), item[0]))
         for _, equals in groupby(records, key=lambda item: self._rank(*item)):
             best = np.full(box.shape, -np.inf, dtype=np.float32)
             for obj, record in equals:
@@ -339,12 +291,12 @@ class LabelVolume:
             labels[foreign] = present[foreign]
         self._array[target] = labels
 
-    def _rank(self, obj: int, record: _Record) -> tuple[bool, bool]:
+    def _rank(self, obj: int, record: Record) -> tuple[bool, bool]:
         """Higher wins: locked, then painted."""
         return record.entry.locked or obj in self._locked, record.entry.painted is not None
 
     def _contest(
-        self, labels: npt.NDArray[Any], best: FloatArray, box: Box, obj: int, record: _Record
+        self, labels: npt.NDArray[Any], best: FloatArray, box: Box, obj: int, record: Record
     ) -> None:
         """Give `obj` the pixels where it beats its equals; ids come in order, so the lower keeps a tie."""
         common = record.box.intersection(box) if record.box else None

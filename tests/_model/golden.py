@@ -14,6 +14,7 @@ import torch
 
 from napari_sam2._model.config import RELEASED_CONFIGS
 from napari_sam2._model.weights import build_model
+from napari_sam2.device import Runtime
 
 if TYPE_CHECKING:
     from napari_sam2._model.sam2 import Sam2
@@ -23,6 +24,7 @@ SIZE = 256
 GRID = SIZE // 16
 _STORED_WHOLE = 70_000
 _SAMPLES = 20_000
+CPU = torch.device("cpu")
 
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the reference outputs are not beside the repository"
@@ -58,10 +60,19 @@ CASES = (
 
 
 class Golden:
-    """One case's network with seeded weights, its inputs and its recorded outputs."""
+    """One case's network with seeded weights, its inputs and its recorded outputs.
 
-    def __init__(self, case: Case) -> None:
+    Parameters
+    ----------
+    case : Case
+        Which network.
+    device : torch.device
+        Where the network and its inputs are put; all is in float32.
+    """
+
+    def __init__(self, case: Case, device: torch.device = CPU) -> None:
         self.case = case
+        self.device = device
         self.recipe = load_recipe()
         self.arrays = dict(np.load(SHARED / "golden" / f"{case.outputs}.npz"))
 
@@ -70,14 +81,16 @@ class Golden:
 
         config = replace(RELEASED_CONFIGS[self.case.config], image_size=SIZE, **options)
         state = self.recipe.state_dict(manifest(self.case.manifest))
-        return build_model(config, {name: torch.from_numpy(value) for name, value in state.items()})
+        model = build_model(config, {name: torch.from_numpy(value) for name, value in state.items()})
+        model.runtime = Runtime(self.device, torch.float32)
+        return model.to(self.device)
 
     def input(self, tag: str, *shape: int, scale: float = 1.0) -> torch.Tensor:
-        return torch.from_numpy(self.recipe.array(tag, shape, scale=scale))
+        return torch.from_numpy(self.recipe.array(tag, shape, scale=scale)).to(self.device)
 
     def difference(self, key: str, got: torch.Tensor | np.ndarray[Any, Any]) -> float:
         """Return the largest difference from the recorded output, in units of its largest absolute value."""
-        value = np.asarray(got.detach() if isinstance(got, torch.Tensor) else got, np.float32)
+        value = np.asarray(got.detach().cpu() if isinstance(got, torch.Tensor) else got, np.float32)
         wanted = self.arrays[key]
         assert value.shape == tuple(self.arrays[f"{key}|shape"]), key
         scale = float(np.abs(wanted).max()) or 1.0

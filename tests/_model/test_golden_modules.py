@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 pytestmark = needs_shared
 N = GRID * GRID
 TOLERANCE = 1e-4
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.config)
@@ -44,8 +43,9 @@ def check(golden: Golden, **outputs: torch.Tensor) -> None:
 
 
 def padded_point(golden: Golden) -> tuple[Points, torch.Tensor]:
-    coords = torch.tensor([[[10.25, 20.5], [SIZE - 7.0, 30.0], [40.0, 50.0], [60.0, 90.0], [0.0, 0.0]]])
-    labels = torch.tensor([[1, 0, 2, 3, -1]], dtype=torch.int32)
+    places = [[[10.25, 20.5], [SIZE - 7.0, 30.0], [40.0, 50.0], [60.0, 90.0], [0.0, 0.0]]]
+    coords = torch.tensor(places, device=golden.device)
+    labels = torch.tensor([[1, 0, 2, 3, -1]], dtype=torch.int32, device=golden.device)
     return Points(coords, labels), golden.input("pmask", 1, 1, 4 * GRID, 4 * GRID, scale=4)
 
 
@@ -68,13 +68,13 @@ def test_image_encoder(golden: Golden, model: Sam2) -> None:
 
 
 def test_position_codes(golden: Golden, model: Sam2) -> None:
-    check(golden, sine256=sine_map(256, GRID, CPU), sine64=sine_map(64, GRID, CPU))
-    check(golden, sine1d=sine_times(torch.arange(-5, 11) / 15, 256))
+    check(golden, sine256=sine_map(256, GRID, golden.device), sine64=sine_map(64, GRID, golden.device))
+    check(golden, sine1d=sine_times(torch.arange(-5, 11, device=golden.device) / 15, 256))
     check(golden, dense_pe=model.sam_prompt_encoder.dense_positions(GRID))
 
 
 def test_rotary_positions(golden: Golden) -> None:
-    table = rotary_table(256, GRID, CPU)
+    table = rotary_table(256, GRID, golden.device)
     q, k = golden.input("rq", 1, 1, N, 256), golden.input("rk", 1, 1, 2 * N, 256)
     check(golden, rope__q=rotate(q, table), rope__k=rotate(k, table))
 
@@ -110,7 +110,7 @@ def test_memory_attention(golden: Golden, model: Sam2) -> None:
     memory = golden.input("mem", length, 2, 64).transpose(0, 1)
     codes = golden.input("mp", length, 2, 64, scale=0.5).transpose(0, 1)
     current = golden.input("cur", N, 2, 256).transpose(0, 1)
-    code = sine_map(256, GRID, CPU).flatten(2).transpose(1, 2)
+    code = sine_map(256, GRID, golden.device).flatten(2).transpose(1, 2)
     conditioned = model.memory_attention(current, code, MemoryTokens(memory, codes, unplaced=12))
     check(golden, memattn=conditioned.transpose(0, 1))
 
@@ -120,7 +120,10 @@ def test_memory_encoder(golden: Golden, model: Sam2, key: str, binarize: bool) -
     embedding = golden.input("cur", N, 2, 256).permute(1, 2, 0).unflatten(2, (GRID, GRID))
     logits = golden.input("hm", 2, 1, SIZE, SIZE, scale=6)
     memory = model.encode_memory(
-        ImageFeatures(embedding, ()), logits, torch.tensor([[1.0], [-1.0]]), binarize=binarize
+        ImageFeatures(embedding, ()),
+        logits,
+        torch.tensor([[1.0], [-1.0]], device=golden.device),
+        binarize=binarize,
     )
     check(golden, **{key: memory})
 

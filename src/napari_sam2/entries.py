@@ -1,0 +1,167 @@
+"""What is known of every object on every frame, at some eighty bytes each.
+
+A long sequence with many objects has hundreds of thousands of entries. As objects of Python, each with its
+numbers beside it, they would take several times as much, most of all that grows when labels are on disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.placement import Box, PackedMask, PlacedLogits
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+Provenance: TypeAlias = Literal["prompted", "tracked", "painted"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Entry:
+    """What is known of one object on one frame.
+
+    Parameters
+    ----------
+    logits : PlacedLogits or None
+        The network's answer; None if it found nothing or was not asked.
+    painted : PackedMask or None
+        The user's own mask. If there is one, it is the object's mask, whatever `logits` say.
+    locked : bool
+        Confirmed by the user: wins its pixels from entries that are not.
+    provenance : {"prompted", "tracked", "painted"}
+        Where the mask comes from.
+    score : float
+        The network's estimate of the overlap with the true mask, 0 to 1.
+    presence : float
+        Probability that the object is on the frame.
+    origin : hashable, optional
+        Which computation made the entry; kept, never looked at.
+    """
+
+    logits: PlacedLogits | None = None
+    painted: PackedMask | None = None
+    locked: bool = False
+    provenance: Provenance = "tracked"
+    score: float = 0.0
+    presence: float = 0.0
+    origin: Hashable | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Record:
+    """An entry less its logits, and what is needed to write it.
+
+    Attributes
+    ----------
+    entry : Entry
+        Without logits.
+    key : int or None
+        Where its logits lie.
+    own : PackedMask or None
+        The mask, where logits do not tell it.
+    box : Box or None
+        Holds the mask; None if there is none.
+    """
+
+    entry: Entry
+    key: int | None
+    own: PackedMask | None
+    box: Box | None
+
+
+_PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
+_NO_KEY, _NO_BOX = -1, (0, 0, 0, 0)
+# What few entries have of their own, or many have in common, is held as it is.
+_ROW = np.dtype(
+    [("obj", np.int64), ("key", np.int64), *((side, np.int32) for side in Box._fields)]
+    + [("locked", np.bool_), ("provenance", np.uint8), ("score", np.float64), ("presence", np.float64)]
+    + [(name, np.object_) for name in ("origin", "painted", "own")]
+)
+_Rows: TypeAlias = npt.NDArray[np.void]
+_NO_ROWS: _Rows = np.zeros(0, _ROW)
+
+
+class RecordTable:
+    """Records by frame and object: for each frame an array of a row for every object, in the order of ids."""
+
+    def __init__(self) -> None:
+        """Start without records."""
+        self._frames: dict[int, _Rows] = {}
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Frames with a record, in order."""
+        return tuple(sorted(self._frames))
+
+    def frames_of(self, obj: int) -> tuple[int, ...]:
+        """List the frames on which an object has a record, in order."""
+        return tuple(sorted(frame for frame, rows in self._frames.items() if _find(rows, obj) is not None))
+
+    def objects(self, frame: int) -> tuple[int, ...]:
+        """List the ids with a record on a frame, in order."""
+        return tuple(self._rows(frame)["obj"].tolist())
+
+    def get(self, obj: int, frame: int) -> Record | None:
+        """Return the record of an object on a frame, or None."""
+        rows = self._rows(frame)
+        at = _find(rows, obj)
+        return None if at is None else _record(rows[at])
+
+    def on(self, frame: int, box: Box | None = None) -> Iterator[tuple[int, Record]]:
+        """Give ids and records of a frame in the order of ids; with a box, those whose masks may meet it."""
+        rows = self._rows(frame)
+        for row in rows if box is None else rows[_meets(rows, box)]:
+            yield int(row["obj"]), _record(row)
+
+    def exchange(self, obj: int, frame: int, record: Record | None) -> Record | None:
+        """Put a record (None: nothing) in place of what there was, and return that."""
+        rows, old = self._rows(frame), self.get(obj, frame)
+        if record is None:
+            self._keep(frame, rows[rows["obj"] != obj])
+        elif old is None:
+            at = int(np.searchsorted(rows["obj"], obj))
+            self._keep(frame, np.concatenate((rows[:at], _row(obj, record), rows[at:])))
+        else:
+            rows[rows["obj"] == obj] = _row(obj, record)
+        return old
+
+    def _rows(self, frame: int) -> _Rows:
+        return self._frames.get(frame, _NO_ROWS)
+
+    def _keep(self, frame: int, rows: _Rows) -> None:
+        if len(rows):
+            self._frames[frame] = rows
+        else:
+            self._frames.pop(frame, None)
+
+
+def _find(rows: _Rows, obj: int) -> int | None:
+    at = int(np.searchsorted(rows["obj"], obj))
+    return at if at < len(rows) and rows["obj"][at] == obj else None
+
+
+def _meets(rows: _Rows, box: Box) -> npt.NDArray[np.bool_]:
+    along_y = (rows["y0"] < box.y1) & (rows["y1"] > box.y0)
+    return along_y & (rows["x0"] < box.x1) & (rows["x1"] > box.x0)
+
+
+def _row(obj: int, record: Record) -> _Rows:
+    entry = record.entry
+    numbers = (obj, _NO_KEY if record.key is None else record.key, *(record.box or _NO_BOX))
+    told = (entry.locked, _PROVENANCES.index(entry.provenance), entry.score, entry.presence)
+    return np.array([(*numbers, *told, entry.origin, entry.painted, record.own)], _ROW)
+
+
+def _record(row: Any) -> Record:  # noqa: ANN401 - one row of an array
+    _, key, *sides, locked, provenance, score, presence, origin, painted, own = row.item()
+    box = Box(*sides)
+    return Record(
+        Entry(None, painted, locked, _PROVENANCES[provenance], score, presence, origin),
+        key=None if key == _NO_KEY else key,
+        own=own,
+        box=None if box == _NO_BOX else box,
+    )

@@ -1,0 +1,37 @@
+"""The device of these tests: CUDA, or what `--device` names, so that they can be tried without a card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known where this folder is named on the command line."""
+    parser.addoption("--device", default="cuda", help="device of tests/gpu")
+
+
+@pytest.fixture(scope="session")
+def device(pytestconfig: pytest.Config) -> torch.device:
+    """Return the device; tests that ask for it are skipped where it is not there."""
+    device = torch.device(pytestconfig.getoption("device", default="cuda"))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    return device
+
+
+@pytest.fixture(scope="module")
+def exact(device: torch.device) -> Iterator[None]:
+    """Let products of float32 run in float32: convolutions are rounded to TF32 by default."""
+    parts = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "ieee"
+    yield
+    for part, precision in zip(parts, before, strict=True):
+        part.fp32_precision = precision

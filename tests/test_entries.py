@@ -1,0 +1,99 @@
+"""The table of records against plain dictionaries, and what a record takes."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import TypeAlias, get_args
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from napari_sam2.entries import Entry, Provenance, Record, RecordTable
+from napari_sam2.placement import Box, PackedMask
+from napari_sam2.prompts import MAX_OBJECT_ID
+
+SIDE = 12
+PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
+Known: TypeAlias = dict[int, dict[int, Record]]
+
+corners = st.tuples(st.integers(0, SIDE - 1), st.integers(0, SIDE - 1))
+boxes = st.builds(lambda a, b: Box(a[0], a[1], a[0] + 1 + b[0], a[1] + 1 + b[1]), corners, corners)
+masks = hnp.arrays(np.bool_, (3, 3)).map(PackedMask.pack)
+shares = st.floats(0, 1)
+entries = st.builds(
+    Entry,
+    painted=st.none() | masks,
+    locked=st.booleans(),
+    provenance=st.sampled_from(PROVENANCES),
+    score=shares,
+    presence=shares,
+    origin=st.none() | st.sampled_from(["a pass", ("a", "tuple"), 3]),
+)
+records = st.builds(
+    Record,
+    entry=entries,
+    key=st.none() | st.integers(0, 2**40),
+    own=st.none() | masks,
+    box=st.none() | boxes,
+)
+objects = st.sampled_from([1, 2, 7, 300, MAX_OBJECT_ID])
+changes = st.lists(st.tuples(objects, st.integers(0, 2), st.none() | records), max_size=20)
+
+
+def values(record: Record | None) -> tuple[object, ...] | None:
+    if record is None:
+        return None
+    entry = record.entry
+    told = (entry.locked, entry.provenance, entry.score, entry.presence, entry.origin)
+    return record.key, record.box, id(record.own), id(entry.painted), *told
+
+
+def on_frame(known: dict[int, Record]) -> list[tuple[int, tuple[object, ...] | None]]:
+    return [(obj, values(record)) for obj, record in sorted(known.items())]
+
+
+@given(changes)
+def test_a_table_knows_what_dictionaries_know(steps: list[tuple[int, int, Record | None]]) -> None:
+    table, known = RecordTable(), Known()
+    for obj, frame, record in steps:
+        here = known.setdefault(frame, {})
+        assert values(table.exchange(obj, frame, record)) == values(here.pop(obj, None))
+        if record is not None:
+            here[obj] = record
+        assert values(table.get(obj, frame)) == values(record)
+    assert table.frames == tuple(frame for frame in sorted(known) if known[frame])
+    for frame, here in known.items():
+        assert table.objects(frame) == tuple(sorted(here))
+        assert [(obj, values(record)) for obj, record in table.on(frame)] == on_frame(here)
+    for obj in (1, 300):
+        assert table.frames_of(obj) == tuple(f for f in sorted(known) if obj in known[f])
+
+
+@given(st.lists(records, max_size=6), boxes)
+def test_a_box_picks_the_records_whose_masks_may_meet_it(several: list[Record], box: Box) -> None:
+    table = RecordTable()
+    for obj, record in enumerate(several, start=1):
+        table.exchange(obj, 0, record)
+    met = [i for i, each in enumerate(several, start=1) if each.box and each.box.intersection(box)]
+    assert [obj for obj, _ in table.on(0, box)] == met
+
+
+def test_a_record_takes_little_and_nothing_once_it_is_gone() -> None:
+    frames, many = 200, 16
+    origin, table = object(), RecordTable()
+    tracemalloc.start()
+    for frame in range(frames):
+        for obj in range(1, many + 1):
+            entry = Entry(score=obj / 17, presence=frame / 201, origin=origin)
+            table.exchange(
+                obj, frame, Record(entry, 10**6 + frame, None, Box(1000, 1000, 1001 + frame, 1001 + obj))
+            )
+    size, _ = tracemalloc.get_traced_memory()
+    assert size / (frames * many) < 100
+    for frame in range(frames):
+        for obj in range(1, many + 1):
+            table.exchange(obj, frame, None)
+    assert tracemalloc.get_traced_memory()[0] < size / 5
+    tracemalloc.stop()
