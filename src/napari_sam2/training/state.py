@@ -98,9 +98,7 @@ class TrainState:
     def update_average(self, decay: float) -> None:
         """Move the average towards the weights; faster while there have been few steps."""
         share = 1 - min(decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(
-            list(self.average.parameters()), list(self.model.parameters()), share
-        )
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), share)
 
 
 def initialise(model: Sam2, seed: int) -> None:
