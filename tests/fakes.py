@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+import dask.array as da
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -35,6 +36,29 @@ def plain_frames(count: int) -> NDArray[np.uint8]:
     """Frames of one grey value each, their own index, which the fake network reads from them."""
     values = np.arange(count, dtype=np.uint8)[:, None, None]
     return np.broadcast_to(values, (count, *SHAPE)).copy()
+
+
+class ManyFrames:
+    """Twenty-five thousand frames, 100 GB of them, made when they are read."""
+
+    shape = (25_000, 2048, 1024)
+    dtype = np.dtype(np.uint16)
+    ndim = 3
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    def __getitem__(self, key: tuple[int | slice, slice, slice]) -> NDArray[np.uint16]:
+        chosen = np.arange(self.shape[0])[key[0]]
+        self.read += np.atleast_1d(chosen).tolist()
+        line = np.arange(self.shape[2], dtype=np.uint16)
+        plane = np.broadcast_to(line, self.shape[1:])[key[1:]]
+        return plane + (chosen[..., None, None] % 1000).astype(np.uint16)
+
+    def as_dask(self) -> Any:
+        """Return them as a dask array of a chunk a frame."""
+        chunks, kind = (1, *self.shape[1:]), np.zeros((0, 0, 0), np.uint16)
+        return da.from_array(self, chunks=chunks, meta=kind)  # type: ignore[no-untyped-call, attr-defined, unused-ignore]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from napari_sam2.device import Runtime
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
 from napari_sam2.volume import Volume
-from tests.fakes import SHAPE, FakeModel, click, noisy_frames, plain_frames, seeing_model
+from tests.fakes import SHAPE, FakeModel, ManyFrames, click, noisy_frames, plain_frames, seeing_model
 
 COUNT = 10
 REAL = seeing_model()
@@ -67,6 +68,34 @@ def test_the_same_images_give_the_same_labels_wherever_they_lie(kind: str) -> No
     options = {"contrast": (0, 255)} if kind == "list" else {}
     whole = tracked(IMAGES.astype(int), **options) if options else tracked(IMAGES)
     np.testing.assert_array_equal(tracked(stored(kind), **options).labels, whole.labels)
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let arrays of a gigabyte be refused, whatever this machine has."""
+    zeros = np.zeros
+
+    def refuse(shape: Any, *rest: Any, **options: Any) -> Any:
+        if np.prod(shape) > 2**30:
+            raise MemoryError
+        return zeros(shape, *rest, **options)
+
+    monkeypatch.setattr(np, "zeros", refuse)
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_100_gigabytes_open_at_once_and_are_read_by_the_frame() -> None:
+    frames = ManyFrames()
+    begun = time.process_time()
+    session = Session(frames.as_dask(), model=REAL, view="frame")
+    assert time.process_time() - begun < 1
+    assert len(frames.read) <= 16  # for the contrast
+    frames.read.clear()
+    session.set_prompts(1, 12_345, click(1000, 500))
+    assert run(session, frames=range(12_343, 12_348)) == 5
+    assert sorted(frames.read) == [*range(12_343, 12_348)]
+    assert session.labels.nbytes > 100e9
+    assert session.labels[12_347].any()
 
 
 def test_sixteen_bits_are_windowed_once_and_for_all_frames() -> None:

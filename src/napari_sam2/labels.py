@@ -7,8 +7,9 @@ object that is removed gives its pixels back.
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from struct import Struct
@@ -21,7 +22,17 @@ from napari_sam2.entries import Entry, Provenance, Record, RecordTable
 from napari_sam2.placement import OUTSIDE, BoolArray, Box, FloatArray, PackedMask, PlacedLogits
 from napari_sam2.spill import SpillStore
 
-__all__ = ["OUTSIDE", "Box", "Entry", "LabelVolume", "PackedMask", "PlacedLogits", "Provenance", "SpillStore"]
+__all__ = [
+    "OUTSIDE",
+    "Box",
+    "Entry",
+    "LabelVolume",
+    "PackedMask",
+    "PlacedLogits",
+    "Provenance",
+    "SpillStore",
+    "blank_labels",
+]
 
 CleanUp: TypeAlias = Callable[[BoolArray], BoolArray]
 Watcher: TypeAlias = Callable[[int, "Box | None"], None]
@@ -85,7 +96,7 @@ class LabelVolume:
             _check_target(labels, tuple(shape))
         self._shape = shape
         self._given = labels is not None
-        self._array = np.zeros(shape, dtype=np.uint16) if labels is None else labels
+        self._array = blank_labels(shape) if labels is None else labels
         self._cleanup = cleanup
         self._store = SpillStore(budget)
         self._records = RecordTable()
@@ -307,6 +318,19 @@ class LabelVolume:
         wins = claim.mask & (claim.logits > best[here])
         best[here][wins] = claim.logits[wins]
         labels[here][wins] = obj
+
+
+def blank_labels(shape: Sequence[int], dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
+    """Make labels of zeros: in memory, or where that is too small in a temporary file.
+
+    The file takes room only where something is written, so that a few objects in a sequence larger than the
+    machine need no choice.
+    """
+    try:
+        return np.zeros(shape, dtype)
+    except MemoryError:
+        with tempfile.TemporaryFile(prefix="napari-sam2-") as file:
+            return np.memmap(file, dtype, "w+", shape=tuple(shape))
 
 
 def _packed(placed: PlacedLogits) -> npt.NDArray[np.uint8]:

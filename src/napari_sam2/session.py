@@ -57,7 +57,8 @@ class Session(SessionObjects):
         Which tracked frames are remembered: ``"plain"``, the last ones, or some of
         ``"quality,motion,anchors"``, against look-alikes.
     labels : array (frames, H, W), optional
-        Integers, numpy or zarr, to write into.
+        Integers, numpy or zarr, to write into; by default in memory, or in a temporary file where that is too
+        small.
     cleanup : Cleanup, optional
         What is mended in masks before they are written; nothing by default.
     feature_folder : str or Path, optional

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_sam2._model.prompt_encoder import FourierPositions
 from napari_sam2._model.results import ImageFeatures, Points
@@ -32,6 +32,25 @@ def test_what_was_computed_first_does_not_matter() -> None:
         for found, wanted in zip(answer(model, lowered=lowered), low if lowered else exact, strict=True):
             assert torch.equal(found, wanted)
     assert not torch.equal(low[1], exact[1])
+
+
+TOKENS = ("self_attn", "mlp", "token_to_image.q_proj", "token_to_image.out_proj", "hypernetworks", "head")
+MAPS = ("token_to_image.k_proj", "token_to_image.v_proj", "image_to_token")
+
+
+def test_tokens_are_never_rounded() -> None:
+    """They are few, and each decides on all pixels of a mask."""
+    model, given = small_model(), dict[str, torch.dtype]()
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    for name, layer in layers.items():
+        layer.register_forward_hook(lambda *told, name=name: given.update({name: told[-1].dtype}))
+    answer(model, lowered=True)
+    told = {name: dtype for name, dtype in given.items() if name.startswith(("sam_mask_decoder", "obj_ptr"))}
+    exact = {name for name, dtype in told.items() if dtype == torch.float32}
+    assert exact == {
+        name for name in told if name.startswith("obj_ptr") or any(part in name for part in TOKENS)
+    }
+    assert told.keys() - exact == {name for name in told if any(part in name for part in MAPS)}
 
 
 def test_codes_of_places_are_never_rounded() -> None:

@@ -69,9 +69,10 @@ def _stage_table(sides: dict[str, Any], precision: str) -> str:
 
 def _errors(measured: dict[str, Any]) -> list[str]:
     said = (
-        "Against sam2 in float32, the same weights, frames and clicks. Largest difference over the largest "
-        "value / root mean square of the difference over that of the values. The maps are those that the "
-        "encoder hands on, strides 4, 8 and 16; of clicks and of the tracked frame it is the logits."
+        "Against sam2 in float32, the same weights, frames and clicks, several draws of them. Largest "
+        "difference over the largest value / root mean square of the difference over that of the values, of "
+        "all draws. The maps are those that the encoder hands on, strides 4, 8 and 16; of clicks and of the "
+        "tracked frame it is the logits."
     )
     parts = [said]
     for name, case in measured.items():
@@ -80,7 +81,7 @@ def _errors(measured: dict[str, Any]) -> list[str]:
             (what, *(f"{side[what]['max']:.2e} / {side[what]['rms']:.2e}" for side in sides.values()))
             for what in next(iter(sides.values()))
         ]
-        parts += [f"{name}, {case['objects']} objects:", table(("", *sides), rows)]
+        parts += [f"{name}, {case['objects']} objects, {case['draws']} draws:", table(("", *sides), rows)]
     return parts if measured else []
 
 

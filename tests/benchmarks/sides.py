@@ -119,19 +119,19 @@ class Side:
         return answer
 
 
-def save_inputs(case: Case, folder: Path) -> None:
-    """Write frames and weights where all sides read them."""
+def save_inputs(case: Case, folder: Path, draw: int = 0) -> None:
+    """Write frames and weights where all sides read them; every `draw` has its own."""
     (folder / "frames").mkdir()
-    for index, frame in enumerate(draw_frames(case)):
+    for index, frame in enumerate(draw_frames(case, draw)):
         Image.fromarray(frame).save(folder / "frames" / f"{index:05d}.jpg", quality=95)
-    torch.save({"model": released_weights(case.model)}, folder / "weights.pt")
+    torch.save({"model": released_weights(case.model, draw)}, folder / "weights.pt")
 
 
-def released_weights(model: str) -> dict[str, torch.Tensor]:
+def released_weights(model: str, draw: int = 0) -> dict[str, torch.Tensor]:
     """Draw weights of a released architecture; the network sees its objects."""
     with torch.device("meta"):
         shapes = {name: tuple(t.shape) for name, t in Sam2(RELEASED_CONFIGS[model]).state_dict().items()}
-    tensors = {name: seeded_weights(name, shape, 5).clone() for name, shape in shapes.items()}
+    tensors = {name: seeded_weights(name, shape, 5 + draw).clone() for name, shape in shapes.items()}
     tensors["sam_mask_decoder.pred_obj_score_head.layers.2.weight"].zero_()
     tensors["sam_mask_decoder.pred_obj_score_head.layers.2.bias"].fill_(_PRESENT)
     return tensors

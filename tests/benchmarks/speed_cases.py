@@ -67,9 +67,9 @@ def clicks(case: Case) -> list[tuple[float, float]]:
     return [((i // side + 0.5) * step, (i % side + 0.5) * step) for i in range(case.objects)]
 
 
-def draw_frames(case: Case) -> npt.NDArray[np.uint8]:
+def draw_frames(case: Case, draw: int = 0) -> npt.NDArray[np.uint8]:
     """Draw discs that drift over a noisy ground, (T, size, size, 3)."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(draw)
     yy, xx = np.mgrid[: case.size, : case.size]
     frames = np.empty((case.frames, case.size, case.size, 3), np.uint8)
     for index in range(case.frames):

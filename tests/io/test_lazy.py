@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import pytest
 import tifffile
@@ -14,6 +14,7 @@ import zarr
 from napari_sam2.io import frame_axis, open_image
 from napari_sam2.io.stacks import OPEN_FILES
 from napari_sam2.volume import Volume
+from tests.fakes import ManyFrames
 
 Array = np.ndarray[Any, Any]
 
@@ -22,27 +23,9 @@ def ramp(*shape: int, dtype: str = "u2") -> Array:
     return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
 
 
-class Frames:
-    """Twenty-five thousand frames, 100 GB of them, made when they are read."""
-
-    shape = (25_000, 2048, 1024)
-    dtype = np.dtype(np.uint16)
-    ndim = 3
-
-    def __init__(self) -> None:
-        self.read: list[int] = []
-
-    def __getitem__(self, key: tuple[int | slice, slice, slice]) -> Array:
-        chosen = np.arange(self.shape[0])[key[0]]
-        self.read += np.atleast_1d(chosen).tolist()
-        line = np.arange(self.shape[2], dtype=np.uint16)
-        plane = np.broadcast_to(line, self.shape[1:])[key[1:]]
-        return plane + (chosen[..., None, None] % 1000).astype(np.uint16)
-
-
 def test_a_dask_array_of_100_gigabytes() -> None:
-    frames = Frames()
-    array = da.from_array(frames, chunks=(1, 2048, 1024), meta=np.zeros((0, 0, 0), np.uint16))  # type: ignore[no-untyped-call, attr-defined, unused-ignore]
+    frames = ManyFrames()
+    array = frames.as_dask()
     assert array.nbytes > 100e9
     volume = Volume(array)
     assert len(frames.read) <= 16  # for the contrast
@@ -139,6 +122,22 @@ def has_holes(folder: Path) -> bool:
         file.truncate(2**26)
     status = (folder / "hole").stat()
     return getattr(status, "st_blocks", 2**20) * 512 < status.st_size
+
+
+def test_imagej_beyond_four_gigabytes(tmp_path: Path) -> None:
+    """Such a file tells of its first page alone; the values of the others follow those of the first."""
+    path, shape = tmp_path / "a.tif", (1100, 2, 1024, 1024)
+    if not has_holes(tmp_path):
+        pytest.skip("this file system fills holes with bytes")
+    with pytest.warns(UserWarning, match="truncating"):
+        tifffile.imwrite(path, shape=shape, dtype=np.uint16, imagej=True, metadata={"axes": "TZYX"})
+    with path.open("r+b") as file:
+        file.seek(-2, os.SEEK_END)
+        file.write(b"\x07\x00")
+    image = open_image(path)
+    assert (image.array.shape, image.axes) == (shape, "tzyx")
+    assert image.array[1099, 1, 1023, 1023] in (0x0007, 0x0700)
+    assert not image.array[500].any()
 
 
 def test_ome_tiff_in_several_files(tmp_path: Path) -> None:

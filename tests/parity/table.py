@@ -23,7 +23,7 @@ class Row:
     close, later : float
         Logits, presence and pointers of the first tracked frames of a pass, and of the others.
     memory : float
-        Spatial memories of the first tracked frames.
+        Spatial memories of the first tracked frames, beyond one place of the bfloat16 that both keep them in.
     overlap : float
         Of tracked masks.
     effect : float
@@ -53,7 +53,7 @@ class Row:
         difference = difference_of(ours, released, pointers=self.options.get("use_pointers", True))
         if close:
             self.close = max(self.close, difference)
-            self.memory = max(self.memory, relative(ours.memory, released.memory))
+            self.memory = max(self.memory, relative(ours.memory, released.memory, rounded=True))
         else:
             self.later = max(self.later, difference)
         self.overlap = min(self.overlap, _overlap(ours.low_res > 0, released.low_res > 0))
@@ -82,11 +82,22 @@ def difference_of(ours: Answer, released: Answer, *, pointers: bool) -> float:
     )
 
 
-def relative(ours: torch.Tensor | None, released: torch.Tensor | None) -> float:
-    """Return the largest difference in units of the largest released value; 0 if neither is kept."""
+def relative(ours: torch.Tensor | None, released: torch.Tensor | None, *, rounded: bool = False) -> float:
+    """Return the largest difference in units of the largest released value; 0 if neither is kept.
+
+    Values that were `rounded` to bfloat16 may lie one place apart, however little they differed before.
+    """
     if ours is None or released is None:
         return 0.0 if ours is released else np.inf
-    return float((ours - released).abs().max() / released.abs().max().clamp(min=1e-12))
+    difference = (ours - released).abs()
+    if rounded:
+        difference = (difference - _place(ours.abs().maximum(released.abs()))).clamp(min=0)
+    return float(difference.max() / released.abs().max().clamp(min=1e-12))
+
+
+def _place(values: torch.Tensor) -> torch.Tensor:
+    """Return the distance of positive values to their next ones in bfloat16, which has eight digits."""
+    return torch.ldexp(torch.ones_like(values), torch.frexp(values).exponent - 8)
 
 
 def _overlap(ours: np.ndarray[Any, Any], released: np.ndarray[Any, Any]) -> float:

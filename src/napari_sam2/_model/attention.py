@@ -54,6 +54,16 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
+class TokenAttention(Attention):
+    """Attention of a few tokens to a map: autocast lowers only what is done for each place of the map."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend from tokens (B, n, dim) to the places of a map (B, N, memory_dim)."""
+        keys, values = self.k_proj(k), self.v_proj(v)
+        with exactly(q):
+            return self._attend(self.q_proj(q), keys.to(q.dtype), values.to(q.dtype))
+
+
 @dataclass(frozen=True)
 class _Folded:
     """Projections of a one-head attention for `mix`.

@@ -23,7 +23,11 @@ def inner_dtype(tensor: Tensor) -> torch.dtype:
 
 
 def exactly(tensor: Tensor) -> AbstractContextManager[object]:
-    """Context in which work on this tensor's device is not lowered by autocast."""
+    """Context in which work on this tensor's device is not lowered by autocast.
+
+    Tokens that stand for prompts, masks and objects are worked on in it: they are few, so that it costs next
+    to nothing, and every pixel of a mask depends on them.
+    """
     kind = tensor.device.type
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from napari_sam2._model.layers import LayerNorm2d, Mlp
+from napari_sam2._model.layers import LayerNorm2d, Mlp, exactly
 from napari_sam2._model.results import take_candidate
 from napari_sam2._model.two_way import TwoWayTransformer
 
@@ -118,10 +118,10 @@ class MaskDecoder(nn.Module):
         first = 1 if self.config.predict_presence else 0
         mask_tokens = state.queries[:, first + 1 : first + 2 + _CANDIDATES]
         upscaled = self._upscale(state.keys.transpose(1, 2).unflatten(2, embedding.shape[2:]), high_res)
-        ious = self.iou_prediction_head(state.queries[:, first]).sigmoid()
-        return DecodedMasks(
-            self._mix(mask_tokens, upscaled), ious, mask_tokens, self._score_object(state.queries[:, 0])
-        )
+        with exactly(mask_tokens):
+            ious = self.iou_prediction_head(state.queries[:, first]).sigmoid()
+            masks = self._mix(mask_tokens, upscaled.to(mask_tokens.dtype))
+            return DecodedMasks(masks, ious, mask_tokens, self._score_object(state.queries[:, 0]))
 
     def _output_tokens(self, batch: int) -> Tensor:
         tokens = [self.iou_token.weight, self.mask_tokens.weight]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from napari_sam2._model.image_encoder import ImageEncoder
-from napari_sam2._model.layers import Mlp, resize_logits
+from napari_sam2._model.layers import Mlp, exactly, resize_logits
 from napari_sam2._model.mask_decoder import MaskDecoder
 from napari_sam2._model.memory_attention import MemoryAttention, MemoryTokens
 from napari_sam2._model.memory_encoder import MemoryEncoder
@@ -150,7 +150,8 @@ class Sam2(nn.Module):
         distances = torch.tensor(memories.distances, dtype=torch.float32, device=device)
         times = (distances if config.sign_pointer_time else distances.abs()) / memories.span
         if config.project_pointer_time:
-            code = self.obj_ptr_tpos_proj(sine_times(times, config.model_dim))
+            with exactly(times):
+                code = self.obj_ptr_tpos_proj(sine_times(times, config.model_dim))
         else:
             code = sine_times(times, config.memory_dim)
         return code.repeat_interleave(config.pointer_tokens, dim=0)[None]
@@ -283,7 +284,8 @@ class Sam2(nn.Module):
         """Turn a mask token into an object pointer, the learned "no object" where the object is absent."""
         if not self.config.use_pointers:
             return torch.zeros_like(token)
-        pointer: Tensor = self.obj_ptr_proj(token)
+        with exactly(token):
+            pointer: Tensor = self.obj_ptr_proj(token)
         if not self.config.predict_presence:
             return pointer
         if self.config.soft_no_object_pointer:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from napari_sam2._model.attention import Attention
-from napari_sam2._model.layers import Mlp
+from napari_sam2._model.attention import Attention, TokenAttention
+from napari_sam2._model.layers import Mlp, exactly
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ class TwoWayLayer(nn.Module):
         self.first = first
         self.self_attn = Attention(dim, heads)
         self.norm1 = nn.LayerNorm(dim)
-        self.cross_attn_token_to_image = Attention(dim, heads, inner_dim=inner)
+        self.cross_attn_token_to_image = TokenAttention(dim, heads, inner_dim=inner)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = Mlp((dim, config.decoder_mlp_dim, dim))
         self.norm3 = nn.LayerNorm(dim)
@@ -42,10 +42,12 @@ class TwoWayLayer(nn.Module):
 
     def forward(self, state: TwoWayState, query_code: Tensor, key_code: Tensor) -> TwoWayState:
         """Advance tokens and image by one layer; the codes are added wherever something is looked up."""
-        queries = self.norm1(self._attend_self(state.queries, query_code))
+        with exactly(state.queries):
+            queries = self.norm1(self._attend_self(state.queries, query_code))
         looked_up = self.cross_attn_token_to_image(queries + query_code, state.keys + key_code, state.keys)
         queries = self.norm2(queries + looked_up)
-        queries = self.norm3(queries + self.mlp(queries))
+        with exactly(queries):
+            queries = self.norm3(queries + self.mlp(queries))
         update = self.cross_attn_image_to_token(state.keys + key_code, queries + query_code, queries)
         return TwoWayState(queries, self.norm4(state.keys + update))
 
@@ -63,7 +65,7 @@ class TwoWayTransformer(nn.Module):
     def __init__(self, config: Sam2Config) -> None:
         super().__init__()
         self.layers = nn.ModuleList(TwoWayLayer(config, first=i == 0) for i in range(config.decoder_depth))
-        self.final_attn_token_to_image = Attention(
+        self.final_attn_token_to_image = TokenAttention(
             config.model_dim, config.decoder_heads, inner_dim=config.model_dim // 2
         )
         self.norm_final_attn = nn.LayerNorm(config.model_dim)

@@ -19,6 +19,7 @@ from napari_sam2._model.registry import RELEASED
 from napari_sam2._napari.image_source import Axes, View, freeze, geometry_of, read_axes, why_not
 from napari_sam2._napari.model_choices import EMBEDDED
 from napari_sam2._napari.seeds import ID_COLUMNS, read_seeds
+from napari_sam2.labels import blank_labels
 from napari_sam2.passes import DIRECTIONS, Direction
 from napari_sam2.prompts import FramePrompts, PromptKey
 
@@ -190,7 +191,7 @@ def run(request: Request, model: str | Sam2, direction: Direction) -> Generator[
     geometry, view = request.geometry, request.view
     network = load_model(model) if isinstance(model, str) else model
     highest = max(key.obj for key in request.prompts)
-    labels = np.zeros(geometry.shape, np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
+    labels = blank_labels(geometry.shape, np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
     fixed = {axis: at for axis, at in geometry.index.items() if axis != geometry.channel_axis}
     session = Session(
         view.data,

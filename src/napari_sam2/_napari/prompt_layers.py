@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from psygnal import Signal
 
 from napari_sam2._napari.colours import ObjectColours
@@ -17,6 +16,7 @@ from napari_sam2._napari.shapes_layer import ShapesView
 from napari_sam2._napari.state import Tool
 from napari_sam2._napari.toolbox import Toolbox
 from napari_sam2._napari.wiring import Connections, Later
+from napari_sam2.labels import blank_labels
 from napari_sam2.prompts import FramePrompts, PromptKey, difference
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class PromptLayers:
         self._next_object = 1
         self._gone = False
         options = geometry.layer_kwargs(image)
-        array = np.zeros(geometry.shape, np.uint16) if labels is None else labels
+        array = blank_labels(geometry.shape) if labels is None else labels
         self._labels = LabelsView(viewer, geometry, array, self._colours, options)
         self._shapes = ShapesView(geometry, self._colours, options)
         self._points = PointsView(geometry, self._colours, options, viewer.dims)
