@@ -48,11 +48,12 @@ def measure(case: Case, settings: Settings, sides: Sequence[str]) -> dict[str, A
             "threads": settings.threads,
             "keep_memory": settings.keep_memory,
             "warm": case.warm,
-            "sides": {side.key: _summarise(side, running, case) for side in running},
+            "sides": {side.key: summarise(side, running, case) for side in running},
         }
 
 
-def _summarise(side: Side, running: Sequence[Side], case: Case) -> dict[str, Any]:
+def summarise(side: Side, running: Sequence[Side], case: Case) -> dict[str, Any]:
+    """Return the times of a side, its memory, and how its masks agree with those of the reference."""
     reference = next((each for each in running if each.key == "sam2-float32"), side)
     frames = sorted({*range(min(COMPARED, case.frames)), case.frames - 1})
     return {

@@ -35,11 +35,14 @@ class Settings:
         Of each side.
     keep_memory : bool
         This package runs with the memory settings of its command line.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
     """
 
     reference_python: str
     threads: int
     keep_memory: bool = True
+    device: str = "cpu"
 
 
 class Side:
@@ -73,6 +76,7 @@ class Side:
             "precision": precision,
             "clicks": clicks(case),
             "keep_memory": settings.keep_memory,
+            "device": settings.device,
         }
         self.name = module.rpartition("_")[2]
         self.key = f"{self.name}-{precision}"

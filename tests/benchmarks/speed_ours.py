@@ -25,7 +25,7 @@ def start(task: Task) -> Iterator[Any]:
     if task.keep_memory:
         keep_memory()
     model = load_model(
-        task.folder / "weights.pt", device="cpu", image_size=task.size, precision=task.precision
+        task.folder / "weights.pt", device=task.device, image_size=task.size, precision=task.precision
     )
     session = Session(read_frames(task.folder), model=model, channel="rgb", view="frame")
     for index, place in enumerate(task.clicks):

@@ -28,7 +28,7 @@ def load(task: Task) -> Any:
     predictor = build_sam2_video_predictor(
         f"configs/{version}/{version}_hiera_{_FILES[size]}.yaml",
         str(task.folder / "weights.pt"),
-        device="cpu",
+        device=task.device,
         hydra_overrides_extra=[f"++model.image_size={task.size}"],
     )
     predictor.fill_hole_area = 0  # it does nothing without its CUDA extension but warn

@@ -102,7 +102,8 @@ def load(task: Task) -> Any:
     model = Sam2VideoModel(Sam2VideoConfig(**_config(task)))
     weights = torch.load(task.folder / "weights.pt", weights_only=True)["model"]
     model.load_state_dict(renamed(weights), strict=True)
-    return model.eval().to(torch.bfloat16 if task.precision == "bfloat16" else torch.float32)
+    dtype = torch.bfloat16 if task.precision == "bfloat16" else torch.float32
+    return model.eval().to(task.device, dtype)
 
 
 def _config(task: Task) -> dict[str, Any]:
@@ -152,6 +153,9 @@ def start(task: Task) -> Iterator[Any]:
         video_height=task.size,
         video_width=task.size,
         dtype=model.dtype,
+        inference_device=task.device,
+        inference_state_device=task.device,
+        video_storage_device=task.device,
     )
     for index, (y, x) in enumerate(task.clicks):
         given = {
@@ -165,7 +169,7 @@ def start(task: Task) -> Iterator[Any]:
         logits = functional.interpolate(
             output.pred_masks.float(), shape, mode="bilinear", align_corners=False
         )
-        yield (logits[:, 0] > 0).numpy()
+        yield (logits[:, 0] > 0).cpu().numpy()
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ class Task:
         (y, x) of each object on the first frame.
     keep_memory : bool
         This package's side runs with the memory settings of its command line.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Task:
     precision: str
     clicks: list[tuple[float, float]]
     keep_memory: bool
+    device: str = "cpu"
 
 
 def read_task() -> Task:
@@ -82,13 +85,15 @@ def serve(
     answers, task = _answers(), read_task()
     torch.set_num_threads(task.threads)
     lowered = autocast and task.precision == "bfloat16"
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lowered):
+    with torch.inference_mode(), torch.autocast(task.device, torch.bfloat16, enabled=lowered):
         steps = start(task)
         _tell(answers, {"ready": True})
         for index, _ in enumerate(sys.stdin):
             wall, cpu = time.perf_counter(), time.process_time()
             given = next(steps)
-            told = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak": _peak()}
+            _wait_for(task.device)
+            told = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+            told["peak"] = _peak(task.device)
             kept = (keep or _keep_masks)(task, f"{side}-{task.precision}-{index}", given)
             _tell(answers, {**told, **kept})
 
@@ -122,11 +127,19 @@ def _tell(answers: TextIO, told: dict[str, Any]) -> None:
     answers.flush()
 
 
-def _peak() -> float:
-    """Return the largest resident size of this process so far, in megabytes.
+def _wait_for(device: str) -> None:
+    """Wait until a card has done what it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _peak(device: str) -> float:
+    """Return the most that tensors took of a card, else the largest resident size so far, in megabytes.
 
     Where /proc tells it, it is read there: `getrusage` counts what the starting process held as well.
     """
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
     status = Path("/proc/self/status")
     if status.is_file():
         told = dict(line.split(":", 1) for line in status.read_text().splitlines())

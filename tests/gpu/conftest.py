@@ -28,7 +28,8 @@ def device(pytestconfig: pytest.Config) -> torch.device:
 @pytest.fixture(scope="module")
 def exact(device: torch.device) -> Iterator[None]:
     """Let products of float32 run in float32: convolutions are rounded to TF32 by default."""
-    parts: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+    cudnn: Any = torch.backends.cudnn
+    parts = (torch.backends.cuda.matmul, cudnn.conv)
     before = [part.fp32_precision for part in parts]
     for part in parts:
         part.fp32_precision = "ieee"
