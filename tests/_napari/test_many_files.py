@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_sam2._napari.many_files import marked, siblings
+from napari_sam2._napari.many_files import marked, proposed_stem, siblings
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,13 @@ from napari_sam2._napari.many_files import marked, siblings
 def test_the_mark_stands_before_the_suffix(path: str, wanted: str) -> None:
     assert marked(path, "_t0003") == wanted
     assert marked(path, "") == path
+
+
+def test_names_are_proposed_after_the_image(tmp_path: Path) -> None:
+    assert proposed_stem("cells", None) == "cells"
+    assert proposed_stem("cells [1]", str(tmp_path / "raw.tif")) == str(tmp_path / "cells [1]")
+    assert proposed_stem("a/b: c.", str(tmp_path / "gone" / "raw.tif")) == "a b c"
+    assert proposed_stem("..", None) == "image"
 
 
 def test_files_of_other_positions_are_found(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2._napari.autosave import About, Autosave
 from napari_sam2._napari.desk import Answer
+from napari_sam2._napari.many_files import proposed_stem
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import FilesState
 from napari_sam2._napari.worker import Origin, Priority
@@ -161,7 +162,9 @@ class SavingControl:
 
     def state(self) -> FilesState:
         """Return what the dock shows of earlier work."""
-        return FilesState(tuple(each.text for each in self.recent))
+        image = self._space.image
+        stem = "" if image is None else proposed_stem(image.name, image.source.path)
+        return FilesState(tuple(each.text for each in self.recent), stem)
 
     def forget_image(self) -> None:
         """List no work: another image comes."""

@@ -1,4 +1,4 @@
-"""Names of files of which there is one for each position of another axis, as in ``cells_t0003.tif``."""
+"""Names of files: after their image, and one for each position of another axis, as in ``cells_t0003.tif``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,21 @@ from pathlib import Path
 
 # Suffixes with a dot or without in them, which the name of the position has to stand before.
 _SUFFIXES = (".sam2.json", ".ome.zarr", "_RES")
+
+
+def proposed_stem(name: str, path: str | None) -> str:
+    """Return what files of an image are proposed to be called after.
+
+    Parameters
+    ----------
+    name : str
+        Of the image layer; what no file can be called is left out.
+    path : str or None
+        Where the image was opened; files are proposed to lie beside it.
+    """
+    bare = " ".join(re.sub(r'[<>:"/\\|?*\x00-\x1f]', " ", name).split()).strip(" .") or "image"
+    folder = Path(path).parent if path else None
+    return str(folder / bare) if folder is not None and folder.is_dir() else bare
 
 
 def _parts(path: str) -> tuple[str, str]:

@@ -274,9 +274,18 @@ class ReviewState:
 
 @dataclass(frozen=True)
 class FilesState:
-    """Saving and loading; `recent` is earlier work on the image in words, the newest first."""
+    """Saving and loading.
+
+    Attributes
+    ----------
+    recent : tuple of str
+        Earlier work on the image in words, the newest first.
+    stem : str
+        Path of the image without a suffix, or its name: what files are proposed to be called after.
+    """
 
     recent: tuple[str, ...] = ()
+    stem: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
-from napari_sam2._napari.state import ImageState, ModelState
+from napari_sam2._napari.state import FilesState, ImageState, ModelState
 from napari_sam2._napari.views import image_panel, model_panel
 from napari_sam2._napari.views.files_panel import FilesPanel
 from napari_sam2._napari.views.image_panel import ImagePanel
@@ -167,12 +168,51 @@ def test_files_are_asked_for_and_told(
     assert told.args == ["/data/in.sam2.json"]
     menu = files._export.menu()
     assert menu is not None
-    for action in menu.actions():
+    for action, suffix in zip(menu.actions(), (".tif", ".ome.zarr", "_RES", ".csv"), strict=True):
         with qtbot.waitSignal(files.export_requested) as told:
             action.trigger()
-        assert told.args == ["/data/out"]
+        assert told.args == [f"/data/out{suffix}"]
     with qtbot.waitSignal(files.tracks_layer_requested):
         qtbot.mouseClick(files._tracks, Qt.MouseButton.LeftButton)
+
+
+def test_files_are_proposed_beside_the_image_and_then_where_the_last_one_went(
+    files: FilesPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposed: list[str] = []
+
+    def ask(_parent: object, _title: str, name: str, _kinds: str) -> tuple[str, str]:
+        proposed.append(name)
+        return "/other/mine.tiff", ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", ask)
+    files.show_state(FilesState(stem="/data/cells"))
+    menu = files._export.menu()
+    assert menu is not None
+    qtbot.mouseClick(files._load, Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(files.export_requested) as told:
+        menu.actions()[0].trigger()
+    assert told.args == ["/other/mine.tiff"], "it has a suffix"
+    files.show_state(FilesState())
+    qtbot.mouseClick(files._save, Qt.MouseButton.LeftButton)
+    assert proposed == ["/data", "/other/cells_labels.tif", "/other/image.sam2.json"]
+
+
+def test_what_a_suffix_that_was_left_out_would_replace_is_asked_about(
+    files: FilesPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(files, "ask_whether_to_replace", asked.append)
+    monkeypatch.setattr(files, "ask_where_to_write", lambda *_: str(tmp_path / "out"))
+    (tmp_path / "out.csv").touch()
+    menu = files._export.menu()
+    assert menu is not None
+    with qtbot.assertNotEmitted(files.export_requested):
+        menu.actions()[-1].trigger()
+    assert asked == [(str(tmp_path / "out.csv"),)]
+    with qtbot.waitSignal(files.export_requested):
+        menu.actions()[0].trigger()
 
 
 def test_a_dialog_that_is_closed_tells_nothing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
@@ -13,25 +14,60 @@ from napari_sam2._napari.views.buttons import GlyphButton
 from napari_sam2._napari.views.forms import add_entry, menu_of
 
 SESSION_FILTER = "SAM 2 sessions (*.sam2.json);;All files (*)"
+
+
+class Kind(NamedTuple):
+    """A kind of file that is written.
+
+    Attributes
+    ----------
+    text, tip : str
+        The entry of the menu.
+    ending : str
+        What is put behind the name of the image to propose a name.
+    suffixes : tuple of str
+        How such a file may end; the first is added where the user left it out.
+    filter : str
+        For the dialog.
+    """
+
+    text: str
+    tip: str
+    ending: str
+    suffixes: tuple[str, ...]
+    filter: str
+
+
+# The session's suffix is added by whoever writes it.
+SESSION = Kind("Save ...", "", ".sam2.json", ("",), SESSION_FILTER)
 EXPORTS = (
-    ("Labels as TIFF ...", "labels.tif", "TIFF (*.tif *.tiff)", "One integer image for every frame."),
-    (
+    Kind(
+        "Labels as TIFF ...",
+        "One integer image for every frame.",
+        "_labels.tif",
+        (".tif", ".tiff"),
+        "TIFF (*.tif *.tiff)",
+    ),
+    Kind(
         "Labels as OME-Zarr ...",
-        "labels.ome.zarr",
-        "OME-Zarr (*.zarr)",
         "A folder that opens lazily, with scales.",
+        "_labels.ome.zarr",
+        (".ome.zarr", ".zarr"),
+        "OME-Zarr (*.zarr)",
     ),
-    (
+    Kind(
         "Tracks for the Cell Tracking Challenge ...",
-        "labels_RES",
+        "A folder with masks and res_track.txt.",
+        "_RES",
+        ("_RES",),
         "CTC folder (*)",
-        "Masks and res_track.txt.",
     ),
-    (
+    Kind(
         "Table as CSV ...",
-        "objects.csv",
-        "CSV (*.csv)",
         "Area, place and score of every object on every frame.",
+        "_objects.csv",
+        (".csv",),
+        "CSV (*.csv)",
     ),
 )
 
@@ -51,6 +87,8 @@ class FilesPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._stem = ""
+        self._folder: Path | None = None
         self._save = GlyphButton(
             "save", "Save ...", tip="Save prompts, labels and scores, to go on another day."
         )
@@ -71,30 +109,40 @@ class FilesPanel(QWidget):
             for button in buttons:
                 row.addWidget(button, 1)
             column.addLayout(row)
-        self._save.clicked.connect(
-            lambda: self._ask_and_send(self.save_requested, "session.sam2.json", SESSION_FILTER)
-        )
+        self._save.clicked.connect(lambda: self._ask_and_send(self.save_requested, SESSION))
         self._load.clicked.connect(self._load_from)
         self._tracks.clicked.connect(self.tracks_layer_requested)
 
     def _build_menu(self) -> None:
         menu = menu_of(self._export)
-        for text, name, kinds, tip in EXPORTS:
-            add_entry(menu, text, tip, partial(self._ask_and_send, self.export_requested, name, kinds))
+        for kind in EXPORTS:
+            ask = partial(self._ask_and_send, self.export_requested, kind)
+            add_entry(menu, kind.text, kind.tip, ask)
         self._earlier = menu_of(self._recent)
         for button, its in ((self._export, menu), (self._recent, self._earlier)):
             button.setMenu(its)
             button.setPopupMode(GlyphButton.ToolButtonPopupMode.InstantPopup)
         self.show_state(FilesState())
 
-    def _ask_and_send(self, signal: Signal, name: str, kinds: str) -> None:
-        path = self.ask_where_to_write(name, kinds)
-        if path:
+    def _ask_and_send(self, signal: Signal, kind: Kind) -> None:
+        chosen = self.ask_where_to_write(self._proposed(kind.ending), kind.filter)
+        if not chosen:
+            return
+        self._folder = Path(chosen).parent
+        path = chosen if chosen.endswith(kind.suffixes) else f"{chosen}{kind.suffixes[0]}"
+        # The dialog has asked about the name that was typed.
+        if path == chosen or not Path(path).is_file() or self.ask_whether_to_replace((path,)):
             signal.emit(path)
+
+    def _proposed(self, ending: str) -> str:
+        """Name a file after its image, in the folder that was chosen last."""
+        stem = Path(self._stem)
+        return f"{stem if self._folder is None else self._folder / stem.name}{ending}"
 
     def _load_from(self) -> None:
         path = self.ask_what_to_read()
         if path:
+            self._folder = Path(path).parent
             self.load_requested.emit(path)
 
     def ask_where_to_write(self, name: str, kinds: str) -> str:
@@ -104,7 +152,8 @@ class FilesPanel(QWidget):
 
     def ask_what_to_read(self) -> str:
         """Ask for a saved session; empty if the user thought better of it."""
-        path, _ = QFileDialog.getOpenFileName(self, "Load a session", "", SESSION_FILTER)
+        folder = Path(self._stem).parent if self._folder is None else self._folder
+        path, _ = QFileDialog.getOpenFileName(self, "Load a session", str(folder), SESSION_FILTER)
         return str(path)
 
     def ask_whether_to_replace(self, paths: tuple[str, ...]) -> bool:
@@ -116,7 +165,8 @@ class FilesPanel(QWidget):
         return bool(QMessageBox.question(self, "Replace files", text) == yes)
 
     def show_state(self, state: FilesState) -> None:
-        """List earlier work."""
+        """List earlier work, and note what files are to be called after."""
+        self._stem = state.stem or "image"
         self._earlier.clear()
         for number, text in enumerate(state.recent):
             tip = "Bring this back, saved by itself; nothing is computed. What is here now is listed then."
