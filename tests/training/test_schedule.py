@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2._model.config import NANO_CONFIG
-from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at
+from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at, wide_stages
 
 
 def test_stages_follow_each_other() -> None:
@@ -18,6 +18,25 @@ def test_the_default_ends_with_sequences_at_the_size_of_nano() -> None:
     assert stages[0].frames == 1
     assert stages[-1].size == NANO_CONFIG.image_size
     assert stages[-1].frames >= 6
+
+
+def test_on_a_gpu_sizes_and_lengths_take_turns() -> None:
+    stages = wide_stages(fresh=False)
+    total = sum(stage.share for stage in stages)
+    seen = {
+        (s.size, s.frames) for s in (stages[stage_at(stages, p)] for p in (0.5, 0.51, 0.52, 0.53, 0.54, 0.55))
+    }
+    assert len(seen) >= 3
+    assert stages[-1].frames >= 6
+    assert max(stage.share for stage in stages) / total < 0.05
+
+
+def test_random_weights_begin_with_discs_on_a_gpu_too() -> None:
+    fresh, known = wide_stages(fresh=True), wide_stages(fresh=False)
+    assert fresh[0].spots
+    assert not any(stage.spots for stage in known)
+    opening = sum(stage.share for stage in fresh[: -len(known)]) / sum(stage.share for stage in fresh)
+    assert 0.15 < opening < 0.35
 
 
 @pytest.mark.parametrize("wrong", [{"size": 100}, {"batch": 0}, {"share": 0.0}, {"frames": -1}])

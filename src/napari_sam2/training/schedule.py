@@ -11,6 +11,9 @@ from napari_sam2.training.losses import LossWeights
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# How often the stages of a GPU take turns; a turn of a run of a few minutes takes some seconds each.
+_TURNS = 16
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -85,6 +88,34 @@ def default_stages() -> tuple[Stage, ...]:
         replace(clips, teacher=0.2, dense=0.1),
         replace(clips, frames=8, diameter=(0.15, 0.65), teacher=0.05),
     )
+
+
+def wide_stages(*, fresh: bool) -> tuple[Stage, ...]:
+    """Return stages for a GPU, which takes a hundred clips in the time of a few.
+
+    Single frames and clips, windows of 128 and of 192 pixels, short clips and long ones take turns.
+
+    Parameters
+    ----------
+    fresh
+        Whether the weights are random, so that the turns come after discs, large objects and objects of any
+        size.
+    """
+    single = Stage(share=0.13, size=128, frames=1, batch=256, objects=8, diameter=(0.06, 0.9), scenery=24)
+    clips = Stage(
+        share=0.35, size=128, frames=8, batch=112, objects=6, diameter=(0.15, 0.5), scenery=20, teacher=0.05
+    )
+    turn = (
+        single,
+        replace(clips, share=0.15, frames=14, batch=80, diameter=(0.15, 0.45)),
+        replace(single, share=0.11, size=192, batch=128, diameter=(0.04, 0.9)),
+        replace(clips, share=0.26, size=192, batch=56, diameter=(0.12, 0.5), scenery=24),
+        clips,
+    )
+    if not fresh:
+        return turn * _TURNS
+    opening = [replace(s, share=s.share * _TURNS, batch=256, objects=8) for s in default_stages()[:3]]
+    return (*opening, *turn * _TURNS)
 
 
 def tuning_stages(size: int) -> tuple[Stage, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+
+from napari_sam2.training.ahead import ScenesAhead
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +48,8 @@ class TrainState:
         Steps done.
     seconds
         Time spent in training, former runs included.
+    scenes
+        Sequences that are made already; a state that is saved has none.
     """
 
     model: Sam2
@@ -55,9 +59,14 @@ class TrainState:
     generator: torch.Generator
     step: int = 0
     seconds: float = 0.0
+    scenes: ScenesAhead = field(default_factory=ScenesAhead)
 
     def save(self, path: Path, settings: dict[str, object], generators: list[Tensor]) -> None:
-        """Write all to a file, under a temporary name first; `generators` are those of all processes."""
+        """Write all to a file, under a temporary name first; `generators` are those of all processes.
+
+        Sequences that are made already are forgotten.
+        """
+        self.scenes.clear()
         content = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),

@@ -51,12 +51,15 @@ class StepRules:
         Whether to run the network in autocast.
     synthetic
         Share of the steps on synthetic sequences where there are stacks.
+    ahead
+        For how many steps synthetic sequences are made at once.
     """
 
     clip: float = 1.0
     average: float = 0.998
     bfloat16: bool = True
     synthetic: float = 0.25
+    ahead: int = 1
 
 
 def train_step(
@@ -102,8 +105,7 @@ def _answer_clips(state: TrainState, stage: Stage, rules: StepRules, stacks: tup
     if stacks and not bool(draws.chance(rules.synthetic)):
         made = crop_clips(stacks, stage.batch, stage.frames, stage.size, state.generator)
     else:
-        scenes = SyntheticConfig(LayoutRules(diameter=stage.diameter, max_objects=stage.scenery))
-        made = make_sequences(scenes, stage.batch, stage.frames, stage.size, state.generator)
+        made = _take_scenes(state, stage, rules.ahead)
     if stage.spots:
         targets = spot_targets(stage.batch, stage.objects, stage.frames, stage.size, draws)
     else:
@@ -112,6 +114,15 @@ def _answer_clips(state: TrainState, stage: Stage, rules: StepRules, stacks: tup
     encoded = encode_clips(state.model, made.images)
     answers = run_clip(state.model, encoded, targets, plan, draws)
     return _Clips(made, targets, answers, state.heads(encoded) if stage.dense else [])
+
+
+def _take_scenes(state: TrainState, stage: Stage, ahead: int) -> SyntheticBatch:
+    scenes = SyntheticConfig(LayoutRules(diameter=stage.diameter, max_objects=stage.scenery))
+    return state.scenes.take(
+        stage,
+        ahead,
+        lambda count: make_sequences(scenes, count, stage.frames, stage.size, state.generator),
+    )
 
 
 def _loss_of(clips: _Clips, stage: Stage) -> FrameLoss:

@@ -18,7 +18,14 @@ from napari_sam2._model.weights import load_model, save_model
 from napari_sam2.training.curve import draw_curve
 from napari_sam2.training.dense import DenseHeads
 from napari_sam2.training.optimizer import make_optimizer
-from napari_sam2.training.schedule import Stage, default_stages, rate_factor, stage_at, tuning_stages
+from napari_sam2.training.schedule import (
+    Stage,
+    default_stages,
+    rate_factor,
+    stage_at,
+    tuning_stages,
+    wide_stages,
+)
 from napari_sam2.training.stacks import read_stacks
 from napari_sam2.training.state import TrainState, averaged_copy, initialise
 from napari_sam2.training.steps import TERMS, StepRules, stacks_j, synthetic_j, train_step
@@ -47,7 +54,7 @@ class TrainConfig:
     minutes, steps
         Budget: one of them. With steps the result does not depend on the speed of the machine.
     stages
-        What is trained when; None chooses by whether the weights are random.
+        What is trained when; None chooses by the device and by whether the weights are random.
     rate, warmup, decay, clip
         Peak learning rate (None: 5e-4 for random weights, else 1e-4), part of the budget in which it rises,
         weight decay, largest norm of the gradient.
@@ -76,6 +83,8 @@ class TrainConfig:
         Share of the steps that are on synthetic sequences all the same, so that nothing is forgotten.
     freeze_encoder
         Leave the image encoder as it is: less memory, faster, less to be spoilt by few data.
+    ahead
+        For how many steps synthetic sequences are made at once; None: four on a GPU, one elsewhere.
     """
 
     out: Path
@@ -100,6 +109,7 @@ class TrainConfig:
     data: Path | None = None
     synthetic: float = 0.25
     freeze_encoder: bool = False
+    ahead: int | None = None
 
     def __post_init__(self) -> None:
         """Check the budget.
@@ -117,6 +127,8 @@ class TrainConfig:
             raise ValueError(f"the budget must be positive, got minutes={self.minutes}, steps={self.steps}")
         if self.stages is not None and not self.stages:
             raise ValueError("give at least one stage")
+        if self.ahead is not None and self.ahead < 1:
+            raise ValueError(f"ahead must be at least 1, got {self.ahead}")
         if not 0 <= self.synthetic <= 1:
             raise ValueError(f"synthetic is a share between 0 and 1, got {self.synthetic}")
         if self.workers < 1 or (self.workers > 1 and self.device != "cpu"):
@@ -127,14 +139,21 @@ class TrainConfig:
     @property
     def rules(self) -> StepRules:
         """How a step is made."""
-        return StepRules(self.clip, self.average, self.bfloat16, self.synthetic)
+        ahead = self.ahead or (4 if self._on_gpu else 1)
+        return StepRules(self.clip, self.average, self.bfloat16, self.synthetic, ahead)
 
     @property
     def course(self) -> tuple[Stage, ...]:
         """What is trained when, also where it was not said."""
         if self.stages is not None:
             return self.stages
-        return default_stages() if self.pretrained is None else tuning_stages(_TUNING_SIZE)
+        if self.pretrained is not None:
+            return tuning_stages(_TUNING_SIZE)
+        return wide_stages(fresh=self.start in _named()) if self._on_gpu else default_stages()
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.device.startswith("cuda")
 
     @property
     def peak_rate(self) -> float:
@@ -213,7 +232,7 @@ def _help(team: Team, config: TrainConfig) -> None:
 
 def new_state(config: TrainConfig) -> TrainState:
     """Make the state before the first step."""
-    named = {NANO_CONFIG.name: NANO_CONFIG, **RELEASED_CONFIGS}
+    named = _named()
     if config.pretrained is None and config.start in named:
         model = new_model(named[config.start], config.seed)
     else:
@@ -225,6 +244,10 @@ def new_state(config: TrainConfig) -> TrainState:
     heads = new_heads(model.config, config.seed).to(config.device)
     optimizer = make_optimizer(model, heads, config.peak_rate, config.decay)
     return TrainState(model, averaged_copy(model), heads, optimizer, generator)
+
+
+def _named() -> dict[str, Sam2Config]:
+    return {NANO_CONFIG.name: NANO_CONFIG, **RELEASED_CONFIGS}
 
 
 def new_model(config: Sam2Config, seed: int) -> Sam2:
@@ -284,6 +307,7 @@ class _Run:
         """Do as the leader does, but keep nothing."""
         while (told := self.team.follow(None)) != _STOP:
             if told == _SAVE:
+                self.state.scenes.clear()
                 self.team.collect(self.state.generator.get_state())
             else:
                 self._train(told)
