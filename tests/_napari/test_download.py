@@ -17,6 +17,7 @@ import napari
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QWidget
 
 from napari_sam2._model import registry
 from napari_sam2._model.registry import ReleasedCheckpoint
@@ -122,6 +123,13 @@ def press(dock: Dock) -> None:
     dock.view.model.download_requested.emit()
 
 
+def takes_focus(widget: QWidget) -> bool:
+    """Give a widget the keyboard; a window that is still being shown takes it away again."""
+    widget.window().activateWindow()
+    widget.setFocus()
+    return widget.isActiveWindow() and widget.hasFocus()
+
+
 def rest(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
 
@@ -167,7 +175,7 @@ def test_a_real_network_is_fetched_loaded_and_used(
     widget.wait()
     panel = widget.view.model
     widget.view.sections["Model"].set_open(True)
-    panel._model.setFocus()
+    until(lambda: takes_focus(panel._model))
     qtbot.keyClicks(panel._model, NAME)
     until(panel._download.isVisible)
     qtbot.mouseClick(panel._download, Qt.MouseButton.LeftButton)
