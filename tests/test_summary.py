@@ -137,9 +137,10 @@ def test_the_worst_score_is_that_of_a_tracked_frame(fake_model: FakeModel) -> No
     assert session.summary().rows[0].worst is None
     list(session.propagate())
     assert session.summary().rows[0].worst == pytest.approx(0.9)
-    cells = Cells.empty(2, 3)
+    cells = Cells.empty(2, 4)
     cells.status[:] = CellStatus.TRACKED
-    cells.score[:] = [[0.5, 0.2, 0.9], [0.7, np.nan, 0.8]]
+    cells.area[:, :3] = 5
+    cells.score[:] = [[0.5, 0.2, 0.9, 0.1], [0.7, np.nan, 0.8, 0.0]]
     cells.status[0, 1] = CellStatus.PROMPTED
     cells.status[1, 1] = CellStatus.NOTHING
     assert worst_scores(cells) == pytest.approx([0.5, 0.7])

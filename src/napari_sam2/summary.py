@@ -46,7 +46,7 @@ class ObjectSummary:
     prompts, frames : int
         Prompted frames, and frames on which it has pixels.
     worst : float or None
-        Lowest score of its tracked frames; None if there is none.
+        Lowest score of its tracked frames on which it has pixels; None if there is none.
     life : Life
         When it was said to begin and to end.
     parent : int or None
@@ -218,7 +218,8 @@ class SummaryTable:
 
 
 def worst_scores(cells: Cells) -> list[float | None]:
-    """Return the lowest score of each object's tracked frames."""
-    scores = np.where(cells.status == CellStatus.TRACKED, cells.score, np.inf)
+    """Return the lowest score of each object's tracked frames, of those on which it has pixels."""
+    seen = (cells.status == CellStatus.TRACKED) & (cells.area > 0)
+    scores = np.where(seen, cells.score, np.inf)
     lowest = scores.min(axis=1, initial=np.inf)
     return [float(score) if np.isfinite(score) else None for score in lowest]

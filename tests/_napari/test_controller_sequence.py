@@ -85,6 +85,38 @@ def test_only_sequences_that_are_prompted_are_opened(four: Dock) -> None:
     assert four.session.objects == (1,)
 
 
+def test_objects_at_all_positions_have_ids_of_their_own(four: Dock) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.prompt(2, 2, 16, 10)
+    four.viewer.dims.set_current_step(0, 2)
+    four.wait()
+    four.controller.prompts.new_object()
+    assert four.state.objects.active == 3
+    four.prompt(3, 2, 8, 10)
+    four.viewer.dims.set_current_step(0, 1)
+    four.wait()
+    four.controller.prompts.new_object()
+    assert four.state.objects.active == 4
+
+
+@pytest.mark.parametrize("crowd", [False, True])
+def test_an_object_goes_on_at_another_position_unless_each_click_is_a_new_one(
+    four: Dock, crowd: bool
+) -> None:
+    four.controller.prompts.choose_each_click_new(crowd)
+    four.prompt(1, 2, 8, 10)
+    four.controller.prompts.activate(1)
+    gestures = four.layers._gestures
+    assert not gestures._is_new()
+    four.viewer.dims.set_current_step(0, 2)
+    four.wait()
+    assert gestures._is_new() is False
+    assert four.controller.prompts.object_of_click(2, 8, 10) == (2 if crowd else 1)
+    four.controller.prompts.activate(5)
+    assert gestures._is_new() is True
+    assert four.controller.prompts.object_of_click(2, 8, 10) == 5
+
+
 def test_what_is_tracked_goes_on_behind_the_slider(four: Dock) -> None:
     four.prompt(1, 2, 8, 10)
     session = four.session

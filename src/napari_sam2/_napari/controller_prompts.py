@@ -73,6 +73,7 @@ class PromptControl:
         layers.clicked_object.connect(self.activate)
         self._choices = {}
         layers.set_each_click_new(self._each_click_new)
+        layers.is_elsewhere = self._is_elsewhere
         self.activate(1)
         layers.set_positive(self._positive)
         self.choose_tool(Tool.POINT)
@@ -204,11 +205,14 @@ class PromptControl:
         self._space.changed.emit()
 
     def _next_object(self) -> int:
-        """Return the lowest id above those of the session and of prompts that wait to be answered."""
-        sequence = self._space.sequence
-        declared = {} if sequence is None else sequence.declared
-        used = {*self._space.picture.objects, *(key.obj for key in declared), self._space.reserved}
-        return max(used) + 1
+        """Return the lowest id above those of the sessions and of prompts that wait to be answered."""
+        space = self._space
+        here = set() if space.sequence is None else space.sequence.objects
+        return max({*here, *space.objects_elsewhere(), space.reserved}) + 1
+
+    def _is_elsewhere(self, obj: int) -> bool:
+        """Whether an object is there at another position, so that in a crowd a click here begins another."""
+        return obj in self._space.objects_elsewhere()
 
     def new_object(self) -> None:
         """Begin a new object, with Point at hand."""
@@ -227,7 +231,7 @@ class PromptControl:
         if sequence is None or layers is None or not (self._each_click_new and self._positive):
             return active
         if not any(key.obj == active for key in sequence.declared):
-            return active
+            return self._next_object() if self._is_elsewhere(active) else active
         shown = sequence.geometry.frames_of(layers.labels.data)
         return active if shown[frame, round(y), round(x)] == active else self._next_object()
 

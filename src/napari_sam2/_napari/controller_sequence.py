@@ -60,6 +60,7 @@ class SequenceControl:
         cache_bytes: int = 512 * 2**20,
     ) -> None:
         self._space = workspace
+        workspace.touched = self.touched
         self._opened, self._closing = opened, closing
         self._cache_bytes = cache_bytes
         self._sequences: dict[Position, Sequence] = {}

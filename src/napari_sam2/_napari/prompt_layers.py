@@ -20,7 +20,7 @@ from napari_sam2.labels import blank_labels
 from napari_sam2.prompts import FramePrompts, PromptKey, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
     from napari.components import ViewerModel
@@ -99,12 +99,12 @@ class PromptLayers:
         labels: npt.NDArray[Any] | None = None,
     ) -> None:
         self._viewer, self._image, self._geometry = viewer, image, geometry
-        self._intent, self._colours = Intent(), ObjectColours()
-        self._declaration = Declaration()
+        self._intent, self._colours, self._declaration = Intent(), ObjectColours(), Declaration()
+        # Whether an object is there at another position along the other axis: then it is not a new one.
+        self.is_elsewhere: Callable[[int], bool] = lambda _: False
         self._told: dict[PromptKey, FramePrompts] = {}
         self._to_show: Mapping[PromptKey, FramePrompts] | None = None
-        self._next_object = 1
-        self._gone = False
+        self._next_object, self._gone = 1, False
         options = geometry.layer_kwargs(image)
         array = blank_labels(geometry.shape) if labels is None else labels
         self._labels = LabelsView(viewer, geometry, array, self._colours, options)
@@ -351,7 +351,8 @@ class PromptLayers:
         return max(used) + 1
 
     def _active_is_new(self) -> bool:
-        return not any(key.obj == self._intent.active for key in self._told)
+        active = self._intent.active
+        return not any(key.obj == active for key in self._told) and not self.is_elsewhere(active)
 
     # --- colours
 

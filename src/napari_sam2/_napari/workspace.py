@@ -71,6 +71,11 @@ class Sequence:
         """Whether anything was said of it."""
         return bool(self.declared or self.picture.objects)
 
+    @property
+    def objects(self) -> set[int]:
+        """Ids of its objects, those among them of which the session has not heard yet."""
+        return {*self.picture.objects, *(key.obj for key in self.declared)}
+
     def take_loaded(self, answer: Answer) -> None:
         """Note what was said in a session that was loaded, and what the network sees there."""
         self.declared = dict(self.picture.prompts)
@@ -101,6 +106,8 @@ class Workspace:
         The active object.
     reserved : int
         Ids up to this one are promised to objects that are still to come.
+    touched : callable
+        Returns the sequences of which something was said, at all positions.
     changed : SignalInstance
         Something that the dock shows has changed.
     answered : SignalInstance
@@ -122,12 +129,17 @@ class Workspace:
         self.model = ModelBox()
         self.active = 1
         self.reserved = 0
+        self.touched: Callable[[], tuple[Sequence, ...]] = tuple
         self.fail: Callable[[Exception], None] = show_failure
 
     @property
     def picture(self) -> Picture:
         """What is known of the session that is shown."""
         return Picture() if self.sequence is None else self.sequence.picture
+
+    def objects_elsewhere(self) -> set[int]:
+        """Return the ids of objects at other positions than the one that is shown."""
+        return {obj for each in self.touched() if each is not self.sequence for obj in each.objects}
 
     @property
     def frame(self) -> int:

@@ -277,3 +277,13 @@ def test_the_zoom_button_and_the_wheel_agree(qtbot: QtBot) -> None:
     assert panel.strip.zoom() == READABLE
     panel.strip.set_zoom(None)
     assert panel._wide.isChecked()
+
+
+def test_where_an_object_is_lost_the_cell_is_as_empty_as_where_nothing_is(strip: ReviewStrip) -> None:
+    state = many(3, 40)
+    state.status[1, 30] = CellStatus.NOTHING
+    state.lost[1, 20] = True
+    strip.show_state(state)
+    assert strip._image is not None
+    tracked, lost, nothing = (strip._image.pixel(frame, 1) for frame in (10, 20, 30))
+    assert lost == nothing != tracked

@@ -154,7 +154,9 @@ class ReviewStrip(QAbstractScrollArea):
 
     @staticmethod
     def _picture(columns: Columns, empty: QColor) -> QImage | None:
-        colours = cell_colours(columns.status, columns.score, (empty.red(), empty.green(), empty.blue()))
+        # Where an object has no mask there is nothing to be sure of, and a cross says enough.
+        status = np.where(columns.lost, np.uint8(CellStatus.NOTHING), columns.status)
+        colours = cell_colours(status, columns.score, (empty.red(), empty.green(), empty.blue()))
         height, width = colours.shape
         if not height or not width:
             return None
