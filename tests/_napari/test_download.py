@@ -125,7 +125,9 @@ def press(dock: Dock) -> None:
 
 def takes_focus(widget: QWidget) -> bool:
     """Give a widget the keyboard; a window that is still being shown takes it away again."""
-    widget.window().activateWindow()
+    window = widget.window()
+    if window is not None:
+        window.activateWindow()
     widget.setFocus()
     return widget.isActiveWindow() and widget.hasFocus()
 
