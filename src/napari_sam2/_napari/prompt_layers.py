@@ -100,8 +100,7 @@ class PromptLayers:
     ) -> None:
         self._viewer, self._image, self._geometry = viewer, image, geometry
         self._intent, self._colours, self._declaration = Intent(), ObjectColours(), Declaration()
-        # Whether an object is there at another position along the other axis: then it is not a new one.
-        self.is_elsewhere: Callable[[int], bool] = lambda _: False
+        self.is_elsewhere: Callable[[int], bool] = lambda _: False  # at another position: not a new one
         self._told: dict[PromptKey, FramePrompts] = {}
         self._to_show: Mapping[PromptKey, FramePrompts] | None = None
         self._next_object, self._gone = 1, False
