@@ -7,11 +7,13 @@ from collections.abc import Callable
 import napari
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
 from napari_sam2._napari.state import Tool
 from napari_sam2._napari.widget import Sam2Widget
-from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, until
+from napari_sam2.prompts import FramePrompts
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames, until
 from tests._napari.hand import CONTROL, SHIFT, Hand, settle
 from tests.fakes import FakeModel
 
@@ -71,7 +73,7 @@ def test_closing_in_the_middle_of_work_leaves_nothing(dock: Dock, what: str) -> 
     until(lambda: dock.controller.worker.is_closed)
 
 
-@pytest.mark.parametrize("turns", [0, 4])
+@pytest.mark.parametrize("turns", [1, 4])
 def test_the_first_click_on_an_image_that_comes_after_the_dock(
     viewer: napari.Viewer, fake_model: FakeModel, turns: int
 ) -> None:
@@ -90,6 +92,39 @@ def test_the_first_click_on_an_image_that_comes_after_the_dock(
     listed = viewer.window._qt_viewer.layers.selectionModel().selectedIndexes()
     assert [index.data() for index in listed] == ["cells points"]
     dock.controller.close()
+
+
+def test_other_images_in_place_of_all_layers(bench: Dock, capsys: pytest.CaptureFixture[str]) -> None:
+    """Layers are made once, and nobody is told that one of them was deleted."""
+    bench.prompt(1, MIDDLE, 8, 10)
+    capsys.readouterr()
+    made = list[str]()
+    bench.viewer.layers.events.inserted.connect(lambda event: made.append(event.value.name))
+    for name in ("first", "second"):
+        bench.viewer.add_image(frames(5), name=name)
+    bench.viewer.layers.clear()
+    bench.viewer.add_image(frames(6), name="third", contrast_limits=(0, 255))
+    bench.wait()
+    assert made == ["first", "second", "third", "third labels", "third boxes", "third points"]
+    assert [layer.name for layer in bench.viewer.layers] == made[2:]
+    assert "deleted" not in "".join(capsys.readouterr())
+    bench.prompt(1, 2, 8, 10)
+    assert bench.labels.shape[0] == 6
+    assert bench.labels[2, 8, 10] == 1
+
+
+def test_a_script_need_not_wait_for_the_viewer(model: ViewerModel, fake_model: FakeModel) -> None:
+    dock = Dock(model, fake_model)
+    add_frames(model, 5)
+    dock.widget.set_prompts(1, 2, FramePrompts(((8, 10),), (True,)))
+    dock.widget.propagate(wait=True)
+    assert dock.session.volume.num_frames == 5
+    model.layers.clear()
+    assert dock.widget.session is None
+    add_frames(model, 7)
+    assert dock.session.volume.num_frames == 7
+    dock.end()
+    assert dock.widget.session is None
 
 
 def test_two_viewers_do_not_meet(open_viewer: Callable[[], napari.Viewer], fake_model: FakeModel) -> None:

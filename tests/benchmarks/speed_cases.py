@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 # Frames after which every bank of memories is full, and those whose masks are compared.
 WARM, COMPARED = 8, 3
-# With many objects memories cost most of the time: fewer of them, and fewer frames, or a case takes an hour.
-MANY, WARM_MANY = 16, 3
+# With many objects or large frames memories cost most of the time: fewer of them, and fewer frames, or a case
+# takes an hour. The bars have full banks at 1024.
+MANY, LARGE, WARM_FEW = 16, 1024, 3
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,14 @@ class Case:
 BOTH = ("float32", "bfloat16")
 BARS = (Case("sam2.1-tiny", 2, 1024, BOTH), Case("sam2.1-base-plus", 2, 1024, BOTH))
 TABLE = tuple(
-    Case(f"sam2.1-{trunk}", objects, size, BOTH, *((1, WARM_MANY) if objects == MANY else (3, WARM)))
+    Case(
+        f"sam2.1-{trunk}",
+        objects,
+        size,
+        BOTH,
+        pairs=1 if objects == MANY else 3,
+        warm=WARM_FEW if objects == MANY or size == LARGE else WARM,
+    )
     for size, objects in ((512, 1), (512, 4), (1024, 1), (512, MANY), (1024, 4), (1024, MANY))
     for trunk in ("tiny", "base-plus")
 )

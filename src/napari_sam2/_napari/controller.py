@@ -193,6 +193,7 @@ class Controller:
         layers.removed.connect(self._deleted.ask)
 
     def _detach(self) -> None:
+        self._deleted.cancel()
         self.seeds.detach()
         self.tracking.stop()
         self.ahead.detach()

@@ -48,15 +48,12 @@ class ImageControl:
         self._problem = ""
         self._wires = Connections()
         self._image_wires = Connections()
-        self._select_again = Later(self._tell_selection)
+        self._follow = Later(self._follow_layers)
         self._review_view = Later(self._follow_view, _REST, restart=True)
         layers = workspace.viewer.layers
-        self._wires.connect(layers.events.inserted, self._say)
-        for emitter in (layers.events.removed, layers.events.reordered):
-            self._wires.connect(emitter, self._follow_layers)
-        # A new image is active at the end of its insertion. Layers are made then and not before, and after
-        # napari has done its part: else it would select the image again, and the first click would move it.
-        self._wires.connect_last(layers.selection.events.active, self._follow_selection)
+        events = layers.events
+        for emitter in (events.inserted, events.removed, events.reordered, layers.selection.events.active):
+            self._wires.connect(emitter, self._follow_soon)
 
     def start(self) -> None:
         """Choose the active image layer, or the topmost one."""
@@ -162,25 +159,27 @@ class ImageControl:
     def _ask_view(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         self._review_view.ask()
 
-    def _follow_layers(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
-        if self._space.image is not None and self._space.image not in self._space.viewer.layers:
+    def _follow_soon(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
+        """Follow on the next turn: layers must not be made while napari adds, removes or clears others."""
+        self._follow.ask()
+
+    def catch_up(self) -> None:
+        """Follow now, for a script that does not wait for the next turn."""
+        if self._follow.waiting:
+            self._follow.cancel()
+            self._follow_layers()
+
+    def _follow_layers(self) -> None:
+        """While nothing was said of the image that is worked on, it is the active one."""
+        layers = self._space.viewer.layers
+        active = layers.selection.active
+        if self._space.image is not None and self._space.image not in layers:
             self.leave()
         if self._space.image is None:
             self.start()
-        self._say()
-
-    def _follow_selection(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
-        """Follow the active image layer while nothing was said of the one that is worked on."""
-        active = self._space.viewer.layers.selection.active
-        if type(active) is Image and not self._sequences.is_touched:
+        elif type(active) is Image and not self._sequences.is_touched:
             self.choose(active)
-            self._select_again.ask()
-
-    def _tell_selection(self) -> None:
-        """Say again what is selected: napari's list hears of the image after the layers made for it."""
-        layers = self._space.viewer.layers
-        chosen = set(layers.selection)
-        layers.selection.events.changed(added=chosen, removed=set(layers) - chosen)
+        self._say()
 
     def _say(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         self._space.changed.emit()
@@ -214,6 +213,6 @@ class ImageControl:
     def close(self) -> None:
         """Take back all connections and give the image up."""
         self._review_view.close()
-        self._select_again.close()
+        self._follow.close()
         self._wires.close()
         self.leave()

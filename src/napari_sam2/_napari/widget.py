@@ -86,11 +86,9 @@ class Sam2Widget(QWidget):
 
         What has been asked for and is still under way is waited for.
         """
-        sequence = self.controller.space.sequence
-        if sequence is None:
-            return None
         self.wait()
-        return sequence.desk.session
+        sequence = self.controller.space.sequence
+        return None if sequence is None else sequence.desk.session
 
     def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> None:
         """Say all that is said of an object on a frame; the layers show it, the mask follows.
@@ -111,6 +109,7 @@ class Sam2Widget(QWidget):
         ValueError
             If a prompt lies outside the frame, or there is no such frame.
         """
+        self.controller.image.catch_up()
         self.controller.prompts.set_prompts(obj, frame, prompts)
 
     def propagate(self, direction: str = "both", *, wait: bool = False) -> None:
@@ -123,6 +122,7 @@ class Sam2Widget(QWidget):
         wait : bool
             Whether to return only when all is done; the viewer stays alive meanwhile.
         """
+        self.controller.image.catch_up()
         if wait:
             self.wait()  # for the prompts
         self.controller.propagate(direction)
@@ -131,6 +131,7 @@ class Sam2Widget(QWidget):
 
     def wait(self) -> None:
         """Return when all that was asked for is done and shown; the viewer stays alive meanwhile."""
+        self.controller.image.catch_up()
         worker = self.controller.worker
         loop, timer = QEventLoop(), QTimer()
         timer.timeout.connect(lambda: loop.quit() if worker.is_idle or worker.is_closed else None)

@@ -67,7 +67,7 @@ class Later:
     @property
     def waiting(self) -> bool:
         """Whether the call is still to come."""
-        return bool(self._timer.isActive())
+        return not self._closed and bool(self._timer.isActive())
 
     def ask(self, milliseconds: int | None = None) -> None:
         """Ask for the call, after another wait if one is given."""
@@ -79,7 +79,8 @@ class Later:
 
     def cancel(self) -> None:
         """Forget the call."""
-        self._timer.stop()
+        if not self._closed:
+            self._timer.stop()
 
     def close(self) -> None:
         """Forget the call and take no more."""
