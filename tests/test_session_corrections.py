@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -179,6 +181,58 @@ def test_a_late_result_of_prompts_that_have_changed_is_not_written() -> None:
     for result in results:
         session.apply(result)
     np.testing.assert_array_equal(session.labels, before)
+
+
+# ------------------------------------------------- clicks that leave nothing behind
+
+NOT_HERE = FramePrompts(points=((10, 8),), positive=(False,))
+
+
+def emptied_session(fake: FakeModel, *prompted: int, at: int) -> Session:
+    session = corrected_session(fake, *prompted)
+    result = session.set_prompts(1, at, NOT_HERE)
+    assert not result.masks.any()
+    return session
+
+
+def test_a_click_that_empties_a_frame_ends_the_object_there_and_harms_nothing_before() -> None:
+    fake = FakeModel()
+    before = corrected_session(FakeModel(), 3).labels == 1
+    session = emptied_session(fake, 3, at=8)
+    assert not (session.labels[8:] == 1).any()
+    assert computed(fake) == []
+    run(session, objects=[1])
+    np.testing.assert_array_equal(session.labels[:8] == 1, before[:8])
+    assert not (session.labels[8:] == 1).any()
+
+
+def test_the_gap_beside_an_empty_frame_is_tracked_from_its_other_end_alone() -> None:
+    fake = FakeModel()
+    session = emptied_session(fake, 2, 10, at=6)
+    run(session, objects=[1])
+    assert {row.frame: row.spatial for row in fake.attended}[5][:1] == (2,)
+    assert all(6 not in row.spatial for row in fake.attended)
+    assert computed(fake) == [3, 4, 5, 7, 8, 9]
+
+
+def test_undo_and_a_file_know_that_a_frame_is_empty(tmp_path: Path) -> None:
+    session = emptied_session(FakeModel(), 3, at=8)
+    shown = session.labels.copy()
+    session.save(tmp_path / "cells.sam2.json")
+    loaded = Session.load(tmp_path / "cells.sam2.json", plain_frames(COUNT), model=FakeModel().as_model())
+    np.testing.assert_array_equal(loaded.labels, shown)
+    for each in (session, loaded):
+        assert [frames for frames, objects in run(each, objects=[1]) if objects] == []
+    session.undo()
+    assert (session.labels[8:] == 1).any()
+    session.redo()
+    np.testing.assert_array_equal(session.labels, shown)
+
+
+def test_what_is_empty_alone_is_tracked_from_as_the_reference_does() -> None:
+    session = fake_session(FakeModel())
+    session.set_prompts(1, 4, NOT_HERE)
+    assert len(run(session)) > COUNT - 2
 
 
 # -------------------------------------------------------------------- ends here

@@ -40,10 +40,10 @@ class ConfirmedFrames:
         self._frames: dict[int, dict[int, Confirmed]] = {}
 
     def declare(
-        self, obj: int, frame: int, prompts: FramePrompts, *, revision: int, base: Base | None
+        self, obj: int, frame: int, prompts: FramePrompts, *, revision: int, base: Base | None, seen: bool
     ) -> None:
         """Confirm a frame; what was confirmed there is replaced."""
-        anchor = Anchor(frame, revision, present=not prompts.says_absent)
+        anchor = Anchor(frame, revision, present=not prompts.says_absent, seen=seen)
         self._frames.setdefault(obj, {})[frame] = Confirmed(anchor, prompts, base)
 
     def forget(self, obj: int, frame: int) -> None:

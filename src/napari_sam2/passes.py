@@ -29,11 +29,22 @@ class Anchor:
         Number of the state of its prompts; another state has another number.
     present : bool
         False where the user says that the object is not on the frame: nothing is tracked through it.
+    seen : bool
+        False where the answer to the prompts is empty, as after a negative click on a mask that should not be
+        there. Gaps take such a frame as one without the object: from an empty mask an empty track would set
+        out, and what is right up to the middle of the gap would be lost. Where the object is seen on no
+        confirmed frame, and in sweeps, it is tracked from such frames, too, as the reference does.
     """
 
     frame: int
     revision: int
     present: bool = True
+    seen: bool = True
+
+    @property
+    def leads(self) -> bool:
+        """Whether the object is there and seen."""
+        return self.present and self.seen
 
 
 @dataclass(frozen=True, order=True)
@@ -59,7 +70,10 @@ class PassKey:
         The anchors that it attends to must be among them, and none that the object is not on lies on the way.
         """
         low, high = sorted((self.first, frame))
-        parted = any(low <= anchor.frame <= high and not anchor.present for anchor in anchors)
+        parted = any(
+            low <= anchor.frame <= high and not anchor.leads and anchor not in self.anchors
+            for anchor in anchors
+        )
         return not parted and set(self.anchors).issubset(anchors)
 
 
@@ -129,21 +143,29 @@ def plan_gaps(
     """
     ordered = sorted(anchors)
     window = limits if limits is not None else range(num_frames)
+    leading = _leading(ordered)
     passes: list[Pass] = []
     for left, right in zip([None, *ordered], [*ordered, None], strict=True):
-        passes += _plan_gap(left, right, num_frames)
+        passes += _plan_gap(left, right, num_frames, leading)
     kept = [_seeded(limited(p, window), window, reach) for p in passes]
     return tuple(sorted((p for p in kept if p.frames), key=lambda p: (p.reverse, p.first)))
 
 
-def _plan_gap(left: Anchor | None, right: Anchor | None, num_frames: int) -> list[Pass]:
-    """Plan one gap; an end where the object is absent gives no pass and is not attended."""
+def _leading(anchors: Iterable[Anchor]) -> frozenset[Anchor]:
+    """Return the confirmed frames from which tracks set out into gaps."""
+    present = frozenset(anchor for anchor in anchors if anchor.present)
+    return frozenset(anchor for anchor in present if anchor.seen) or present
+
+
+def _plan_gap(
+    left: Anchor | None, right: Anchor | None, num_frames: int, leading: frozenset[Anchor]
+) -> list[Pass]:
+    """Plan one gap; an end that does not lead gives no pass and is not attended."""
     before = left.frame if left else -1
     after = right.frame if right else num_frames
-    leaves = left is not None and left.present
-    enters = right is not None and right.present
+    leaves, enters = left in leading, right in leading
     middle = (before + after) // 2 if leaves and enters else None
-    attended = tuple(anchor for anchor in (left, right) if anchor is not None and anchor.present)
+    attended = tuple(anchor for anchor in (left, right) if anchor in leading)
     passes = []
     if leaves:
         last = after - 1 if middle is None else middle

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_sam2.session_state import SessionState
 
 _PARTS = frozenset({"model", "images", "cleanup", "view", "revision", "prompts", "passes", "objects"})
-_RECORD_FIELDS = ("obj", "frame", "revision", "source", "base")
+_RECORD_FIELDS = ("obj", "frame", "revision", "source", "base", "seen")
 
 
 def describe_opening(
@@ -95,7 +95,7 @@ def _describe_model(model: Sam2) -> dict[str, Any]:
 
 
 def _record_json(key: PromptKey, record: PromptRecord) -> dict[str, Any]:
-    values = (key.obj, key.frame, record.revision, record.source, record.base is not None)
+    values = (key.obj, key.frame, record.revision, record.source, record.base is not None, record.seen)
     return {**dict(zip(_RECORD_FIELDS, values, strict=True)), **record.prompts.to_json()}
 
 
@@ -250,7 +250,7 @@ class SavedSession:
             window = None if edges is None else Box(*edges.tolist())
             base = Base(self.arrays[_array_name(key, "low_res")], features, window)
         prompts = FramePrompts.from_json(said, self.arrays.get(_array_name(key, "mask")))
-        return PromptRecord(prompts, row["revision"], base, row["source"])
+        return PromptRecord(prompts, row["revision"], base, row["source"], row.get("seen", True))
 
 
 def read_session(path: str | Path) -> SavedSession:

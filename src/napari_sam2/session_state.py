@@ -39,12 +39,15 @@ class PromptRecord:
         What was tracked there before the first correction.
     source : {"prompts", "painted", "locked"}
         Who confirmed the frame: prompts, a painted mask, or a lock on a tracked mask.
+    seen : bool
+        Whether the answer shows the object.
     """
 
     prompts: FramePrompts
     revision: int
     base: Base | None = None
     source: Literal["prompts", "painted", "locked"] = "prompts"
+    seen: bool = True
 
 
 Kind = Literal["record", "entry", "facts"]
@@ -252,7 +255,14 @@ class SessionState:
             self.tracker.forget(key.obj, key.frame)
             return
         self.records[key] = record
-        self.tracker.declare(key.obj, key.frame, record.prompts, revision=record.revision, base=record.base)
+        self.tracker.declare(
+            key.obj,
+            key.frame,
+            record.prompts,
+            revision=record.revision,
+            base=record.base,
+            seen=record.seen,
+        )
 
     def _set_facts(self, obj: int, facts: ObjectFacts | None) -> None:
         self.facts.pop(obj, None)

@@ -107,11 +107,21 @@ class Tracker:
         return self.confirmed_result(obj, frame)
 
     def declare(
-        self, obj: int, frame: int, prompts: FramePrompts, *, revision: int = 0, base: Base | None = None
+        self,
+        obj: int,
+        frame: int,
+        prompts: FramePrompts,
+        *,
+        revision: int = 0,
+        base: Base | None = None,
+        seen: bool = True,
     ) -> None:
-        """Confirm a frame as `prompt` does, but answer its prompts only when the answer is needed."""
+        """Confirm a frame as `prompt` does, but answer its prompts only when the answer is needed.
+
+        With ``seen=False`` that answer is known to be empty, see `Anchor`.
+        """
         self.forget(obj, frame)
-        self._confirmed.declare(obj, frame, prompts, revision=revision, base=base)
+        self._confirmed.declare(obj, frame, prompts, revision=revision, base=base, seen=seen)
 
     def forget(self, obj: int, frame: int) -> None:
         """Drop what was confirmed for an object on a frame, and the memories that depend on it."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam2._napari.keys import Command
-from napari_sam2.prompts import PromptKey
+from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.summary import CellStatus
 from tests._napari.dock import COUNT, MIDDLE, Dock
 from tests.fakes import click
@@ -148,3 +148,16 @@ def test_the_strip_is_the_same_object_while_nothing_changes(bench: Dock) -> None
     before = bench.state.review
     bench.show(0)
     assert bench.state.review is not before
+
+
+def test_a_correction_that_leaves_nothing_says_what_follows(
+    bench: Dock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    bench.prompt(1, MIDDLE + 1, 8, 10)
+    assert "Nothing is left" not in "".join(capsys.readouterr())
+    bench.set(1, MIDDLE + 2, FramePrompts(points=((8, 10),), positive=(False,)))
+    assert "Nothing is left of object 1 on frame 6" in "".join(capsys.readouterr())
+    bench.propagate()
+    assert [int(f) for f in np.flatnonzero((bench.labels == 1).any(axis=(1, 2)))] == ALL[: MIDDLE + 2]

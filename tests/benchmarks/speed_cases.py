@@ -60,7 +60,7 @@ TABLE = tuple(
         objects,
         size,
         BOTH,
-        pairs=1 if objects == MANY else 3,
+        pairs=1 if objects == MANY or (size == LARGE and objects > 1) else 3,
         warm=WARM_FEW if objects == MANY or size == LARGE else WARM,
     )
     for size, objects in ((512, 1), (512, 4), (1024, 1), (512, MANY), (1024, 4), (1024, MANY))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2._napari.next_prompts import with_candidate
-from napari_sam2._napari.notices import warn
+from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.state import Tool, ToolState
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id, difference
@@ -125,8 +125,21 @@ class PromptControl:
         self._choices.pop(key, None)
         if answer.result is not None and len(answer.result.candidates) > 1:
             self._choices[key] = choice_of(answer.result)
+        self._tell_of_nothing(key, answer)
         if not self._space.worker.waits(Priority.CLICK):
             self._answered(key)
+
+    def _tell_of_nothing(self, key: PromptKey, answer: Answer) -> None:
+        """Say what follows where a correction leaves nothing of an object that is seen on other frames."""
+        prompts, result = self._space.picture.prompts, answer.result
+        said = prompts.get(key)
+        if said is None or said.says_absent or result is None or any(p.pixel_box() for p in result.placed):
+            return
+        if any(other.obj == key.obj and other != key for other in prompts):
+            tell(
+                f"Nothing is left of object {key.obj} on frame {key.frame}, so it is not tracked through it. "
+                "Undo brings it back; a click on the object shows where it is."
+            )
 
     def paint(self, strokes: tuple[Stroke, ...]) -> None:
         """Take what was painted into the Labels layer as masks, in one step of undo."""
