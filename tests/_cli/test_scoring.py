@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from rich.console import Console
 
 from napari_sam2._cli.progress import Run
@@ -43,6 +45,30 @@ def test_corrections_go_to_the_worst_frame_and_end_when_nothing_is_wrong() -> No
     ((y, x),) = corrected.points
     assert corrected.positive == (True,)
     assert session.truth[4, int(y), int(x)] == 1
+
+
+class TwiceWrong(FakeSession):
+    """Misses the object on its last frame, where it is one pixel, and half of it on the frame before."""
+
+    def mask(self, obj: int, frame: int) -> NDArray[np.bool_]:
+        found = super().mask(obj, frame)
+        if obj == 1 and frame >= len(self.truth) - 2 and PromptKey(obj, frame) not in self.prompts:
+            found[:, np.flatnonzero(found.any(axis=0))[0] :: 2] = False
+        return found
+
+
+def test_a_correction_goes_where_most_pixels_are_wrong() -> None:
+    """Not where J is least, which is mostly an end of the object that nobody would look at."""
+    truth = two_squares()
+    rows, columns = np.nonzero(truth[-1] == 1)
+    truth[-1, truth[-1] == 1] = 0
+    truth[-1, rows[0], columns[0]] = 1
+    session = TwiceWrong(truth)
+    once = evaluate_session(TwiceWrong(truth).as_session(), truth, unwatched)
+    assert once.scores[0].worst_frame == len(truth) - 1
+    evaluate_session(session.as_session(), truth, unwatched, clicks=2)
+    assert PromptKey(1, len(truth) - 2) in session.prompts
+    assert PromptKey(1, len(truth) - 1) not in session.prompts
 
 
 def test_a_stopped_run_is_scored_as_it_is() -> None:

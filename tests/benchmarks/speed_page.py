@@ -17,11 +17,52 @@ _AGAINST = (("float32", "float32"), ("bfloat16", "float32"), ("bfloat16", "bfloa
 
 def write_page(results: dict[str, Any]) -> None:
     """Write docs/performance.md from the results and the notes beside this file."""
-    parts = ["# Performance", NOTES.read_text(encoding="utf-8").strip(), *other_sections(results)]
+    parts = ["# Performance", _overview(results["cases"])]
+    parts += [NOTES.read_text(encoding="utf-8").strip(), *other_sections(results)]
     parts += ["## Beside the released sam2 and transformers", _intro(results)]
     for name, case in results["cases"].items():
         parts += [f"### {name}", "\n".join(_table(name, case)), _verdict(case["sides"])]
     PAGE.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+
+
+def _overview(cases: Mapping[str, Any]) -> str:
+    """Put the ratios of all cases into one table."""
+    said = (
+        "How many times faster than the faster of the released sam2 and transformers, per frame, on two "
+        "threads of a processor; each case is told in full at the end."
+    )
+    head = (
+        "model",
+        "side of the input",
+        "objects",
+        "float32",
+        "bfloat16, theirs in float32",
+        "both in bfloat16",
+    )
+    lines = [said, "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name, case in sorted(cases.items(), key=lambda each: _order(each[0])):
+        told = " | ".join(_told_against(case["sides"], own, other) for own, other in _AGAINST)
+        model, size, objects = name.rsplit("-", 2)
+        lines.append(f"| {model} | {size} | {objects} | {told} |")
+    return "\n".join(lines)
+
+
+def _order(name: str) -> tuple[str, int, int]:
+    model, size, objects = name.rsplit("-", 2)
+    return model, int(size), int(objects)
+
+
+def _told_against(sides: Mapping[str, Any], own: str, other: str) -> str:
+    found = _against(sides, own, other)
+    return "-" if found is None else f"{found:.2f}x"
+
+
+def _against(sides: Mapping[str, Any], own: str, other: str) -> float | None:
+    """Compare with the faster of the references; None if a side is missing."""
+    references = [side for key, side in sides.items() if key.endswith(other) and not key.startswith("ours")]
+    if not references or f"ours-{own}" not in sides:
+        return None
+    return ratio(sides[f"ours-{own}"], min(references, key=lambda side: median(side["wall"])))
 
 
 def _intro(results: dict[str, Any]) -> str:
@@ -70,7 +111,7 @@ def _circumstances(case: dict[str, Any]) -> str:
     kept = "on" if case["keep_memory"] else "off"
     # Results of before this was told had eight.
     return (
-        f"Threads: {case['threads']}; {timed} frames timed, {case.get('warm', 8)} before them; "
+        f"Threads: {case['threads']}; {timed} frame{'' if timed == 1 else 's'} timed, {case.get('warm', 8)} before them; "
         f"memory settings of the command line {kept}.\n"
     )
 
@@ -85,17 +126,11 @@ def _told_ratio(ours: dict[str, Any] | None, other: dict[str, Any]) -> str:
 
 
 def _verdict(sides: Mapping[str, Any]) -> str:
-    """Compare with the faster of the references."""
-    said = []
-    for own, other in _AGAINST:
-        references = [
-            side for key, side in sides.items() if key.endswith(other) and not key.startswith("ours")
-        ]
-        if references and f"ours-{own}" in sides:
-            fastest = min(references, key=lambda side: median(side["wall"]))
-            said.append(
-                f"ours in {own} beside the faster reference in {other}: "
-                f"{ratio(sides[f'ours-{own}'], fastest):.2f}x"
-            )
-    told = "; ".join(said)
+    """Say how the sides compare."""
+    compared = [(own, other, _against(sides, own, other)) for own, other in _AGAINST]
+    told = "; ".join(
+        f"ours in {own} beside the faster reference in {other}: {found:.2f}x"
+        for own, other, found in compared
+        if found is not None
+    )
     return f"{told[:1].upper()}{told[1:]}." if told else ""

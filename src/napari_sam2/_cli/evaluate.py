@@ -44,7 +44,7 @@ def evaluate(
     every
         Take every object.
     clicks
-        Clicks per object; each after the first corrects the frame of least J.
+        Clicks per object; each after the first corrects the frame with most wrong pixels.
     json
         Where to write the scores as JSON; - prints them instead of the table.
     worst

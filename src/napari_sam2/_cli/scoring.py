@@ -90,7 +90,7 @@ def _mean(shares: Iterable[float | None]) -> float | None:
 def evaluate_session(
     session: Session, truth: Labels, watch: Watcher, *, every: bool = False, clicks: int = 1
 ) -> Evaluation:
-    """Click every object of the truth once, propagate, score; then correct the worst frame, and again.
+    """Click every object of the truth once, propagate, score; then correct one frame of each, and again.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def evaluate_session(
     every : bool
         Take every object of the truth instead of the choice of the protocol.
     clicks : int
-        Clicks per object; those after the first correct the frame of least J.
+        Clicks per object; those after the first correct the frame with most wrong pixels.
 
     Raises
     ------
@@ -146,10 +146,18 @@ def score_session(
 
 
 def correct(session: Session, truth: Labels, scores: Iterable[ObjectScore]) -> bool:
-    """Add to each object a click on its worst frame, inside the larger error; tell whether there was any."""
+    """Add to each object a click where most pixels are wrong; tell whether there was any.
+
+    That is what a person sees first. The frame of least J is mostly one at an end of the object, with a few
+    pixels on it.
+    """
     found = False
     for score in scores:
-        frame = score.worst_frame
+        wrong = [
+            np.count_nonzero((truth[frame] == score.id) != session.mask(score.id, frame))
+            for frame in range(len(truth))
+        ]
+        frame = int(np.argmax(wrong))
         click = correction_click(truth[frame] == score.id, session.mask(score.id, frame))
         if click is None:
             continue
