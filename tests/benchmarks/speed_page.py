@@ -110,8 +110,9 @@ def _circumstances(case: dict[str, Any]) -> str:
     timed = len(next(iter(case["sides"].values()))["wall"])
     kept = "on" if case["keep_memory"] else "off"
     # Results of before this was told had eight.
+    frames = f"{timed} frame{'' if timed == 1 else 's'}"
     return (
-        f"Threads: {case['threads']}; {timed} frame{'' if timed == 1 else 's'} timed, {case.get('warm', 8)} before them; "
+        f"Threads: {case['threads']}; {frames} timed, {case.get('warm', 8)} before them; "
         f"memory settings of the command line {kept}.\n"
     )
 
