@@ -15,8 +15,9 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import napari
 import numpy as np
@@ -31,10 +32,8 @@ from napari_sam2 import samples
 from napari_sam2._napari.keys import KEYS
 from napari_sam2._napari.state import Activity, DockState, FilesState
 from napari_sam2._napari.views.dock_view import DockView
+from napari_sam2._napari.widget import Sam2Widget
 from napari_sam2.metrics import Click, correction_click, jaccard
-
-if TYPE_CHECKING:
-    from napari_sam2._napari.widget import Sam2Widget
 
 Place = Sequence[float]
 W = TypeVar("W", bound=QWidget)
@@ -55,18 +54,20 @@ class Hand:
     ----------
     viewer : Viewer
         With a window.
-    widget : Sam2Widget
-        The dock.
     """
 
-    def __init__(self, viewer: napari.Viewer, widget: Sam2Widget) -> None:
-        self.viewer, self.widget = viewer, widget
+    def __init__(self, viewer: napari.Viewer) -> None:
+        self.viewer = viewer
         self.actions = 0
-        windows = [each for each in QApplication.topLevelWidgets() if isinstance(each, QMainWindow)]
-        self.window = next(each for each in windows if each.isAncestorOf(widget))
+        self.window = next(each for each in QApplication.topLevelWidgets() if isinstance(each, QMainWindow))
         # The canvas belongs to vispy; its class is known by name alone.
         inside = self.window.findChildren(QWidget)
         self.canvas = next(each for each in inside if "CanvasBackend" in type(each).__name__)
+
+    @cached_property
+    def widget(self) -> Sam2Widget:
+        """The dock, once it is open."""
+        return next(each for each in self.window.findChildren(QWidget) if isinstance(each, Sam2Widget))
 
     def rest(self, milliseconds: int) -> None:
         """Let the viewer live for a while."""
@@ -148,6 +149,19 @@ class Hand:
         self.actions += 1
         self.rest(100)
 
+    def menu(self, *names: str) -> None:
+        """Choose an entry of the window's menus, of which each name begins with one of these."""
+        actions = cast("Any", self.window.menuBar()).actions()
+        for name in names:
+            chosen = next(each for each in actions if each.text().replace("&", "").startswith(name))
+            menu = chosen.menu()
+            if menu is not None:
+                menu.aboutToShow.emit()
+                actions = menu.actions()
+        chosen.trigger()
+        self.actions += 1
+        self.rest(100)
+
     def type_number(self, name: str, number: int) -> None:
         """Type into a box for numbers."""
         box = cast("Any", self.find(QWidget, name))
@@ -157,18 +171,20 @@ class Hand:
         self.actions += 1
 
     def visit(self, obj: int, frame: int) -> None:
-        """Click on a cell of the review strip."""
-        strip = self.widget.view.review.strip
-        place = strip.geometry_now()
-        row = self.widget.view.shown().review.objects.index(obj)
-        at = QPoint(round(place.x_of(frame + 0.5)), place.y_of(row) + place.row // 2 + 1)
+        """Click on a cell of the review strip; if it is one for several frames, go on to the right one."""
+        strip, review = self.widget.view.review.strip, self.widget.view.shown().review
+        place, count = strip.geometry_now(), review.status.shape[1]
+        column, row = frame * place.columns // count, review.objects.index(obj)
+        at = QPoint(round(place.x_of(column + 0.5)), place.y_of(row) + place.row // 2 + 1)
         TEST.mouseClick(strip.viewport(), LEFT, PLAIN, at)
         self.actions += 1
         self.wait_until_idle()
+        if self.viewer.dims.current_step[-3] != frame:
+            self.go_to(frame)
 
     def go_to(self, frame: int) -> None:
         """Move the slider."""
-        self.viewer.dims.set_current_step(0, frame)
+        self.viewer.dims.set_current_step(self.viewer.dims.ndim - 3, frame)
         self.actions += 1
         self.rest(200)
 
@@ -260,8 +276,10 @@ def begin(theme: str) -> Hand:
     viewer = napari.Viewer(show=True)
     viewer.theme = theme
     viewer.window.resize(*WINDOW)
-    _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
-    return Hand(viewer, cast("Sam2Widget", widget))
+    hand = Hand(viewer)
+    hand.rest(500)
+    hand.menu("Plugins", "SAM 2", "SAM 2 (")
+    return hand
 
 
 def open_stack(hand: Hand, stack: Stack) -> None:

@@ -1,8 +1,8 @@
 """Walk the whole path with mouse and keys, and read back all that is written.
 
-Open, click, see, propagate, review, correct, undo, redo, save, export in every form, show tracks: in the real
-viewer, on a stack of one's own. Paths are put into the file dialogs. What is read from the files must be what
-the Labels layer shows; anything else ends the run with an error. ::
+Open dock and stack by their menus, click, see, propagate, review, correct, undo, redo, save, export in every
+form, show tracks: in the real viewer, on a stack of one's own. Paths are put into the file dialogs. What is
+read from the files must be what the Labels layer shows; anything else ends the run with an error. ::
 
     xvfb-run -a -s "-screen 0 1600x1200x24" python scripts/walk.py FOLDER --data FILE.npz
 
@@ -117,12 +117,14 @@ class Walk:
         self.hand.press("Propagate")
         self.hand.wait_until_idle()
         after = self.labels
+        # Nothing is left to track where the click has ended the object.
+        steps = 1 + (self.hand.widget.view.shown().progress.undo_label == "Propagate")
         check("a correction changes its object", not same(before == obj, after == obj))
         print(f"J over all frames, after one correction: {self.score():.3f}")
-        self._step(Qt.Key.Key_Z, CONTROL, 2)
+        self._step(Qt.Key.Key_Z, CONTROL, steps)
         check("undo brings back what was there", same(self.labels, before))
         self.shot("5-undone")
-        self._step(Qt.Key.Key_Z, CONTROL | SHIFT, 2)
+        self._step(Qt.Key.Key_Z, CONTROL | SHIFT, steps)
         check("redo brings back what was undone", same(self.labels, after))
 
     def _step(self, key: Qt.Key, modifier: Qt.KeyboardModifier, times: int) -> None:
@@ -166,7 +168,7 @@ def check(what: str, holds: bool) -> None:
 
 
 class Writer:
-    """Saves and exports by typing into the dialogs.
+    """Opens, saves and exports through the dialogs.
 
     Parameters
     ----------
@@ -182,7 +184,7 @@ class Writer:
             raise FileExistsError(f"{folder} is there already, and whether to replace files would be asked")
         folder.mkdir(parents=True)
 
-    def write(self, name: str, ask: Callable[[], None]) -> Path:
+    def answer(self, name: str, ask: Callable[[], None]) -> Path:
         """Ask for a dialog, put a path into it and press its button until it is gone."""
         path, turns = self.folder / name, iter(range(PATIENCE))
         timer = QTimer()
@@ -208,16 +210,24 @@ class Writer:
             # As a paste does it: what is typed brings up a list of proposals that takes the next click.
             line.setText(path)
             return
-        button = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Save)
-        TEST.mouseClick(button, Qt.MouseButton.LeftButton)
+        box, kind = dialog.findChild(QDialogButtonBox), QDialogButtonBox.StandardButton
+        TEST.mouseClick(box.button(kind.Save) or box.button(kind.Open), Qt.MouseButton.LeftButton)
 
     def export(self, name: str, entry: str) -> Path:
         """Choose an entry of the menu."""
-        return self.write(name, lambda: self.hand.choose("Export", entry))
+        return self.answer(name, lambda: self.hand.choose("Export", entry))
 
     def save(self, name: str) -> Path:
         """Press the button."""
-        return self.write(name, lambda: self.hand.press("Save ..."))
+        return self.answer(name, lambda: self.hand.press("Save ..."))
+
+    def open(self, images: Labels) -> None:
+        """Write a file, and open it by the menu; what names of axes need is added as a script does it."""
+        if images.ndim == 4:
+            self.hand.viewer.add_image(images, name="cells", axis_labels=NAMES)
+            return
+        tifffile.imwrite(self.folder / "cells.tif", images)
+        self.answer("cells.tif", lambda: self.hand.menu("File", "Open File(s)"))
 
 
 def unbroken(folder: Path) -> Labels:
@@ -278,9 +288,8 @@ def show_tracks(walk: Walk) -> None:
 
 def walk_all(hand: Hand, camera: Camera, images: Labels, truth: Labels, folder: Path) -> None:
     """Walk over a stack, or over two times of a movie of stacks, and write all of it."""
-    four = images.ndim == 4
-    names = NAMES[-images.ndim :] if four else None
-    hand.viewer.add_image(images, name="cells", axis_labels=names)
+    four, writer = images.ndim == 4, Writer(hand, folder)
+    writer.open(images)
     hand.wait(hand.widget.view.tools.isEnabled)
     switch_off_live(hand)
     times = (1, len(images) - 2) if four else (None,)
@@ -289,7 +298,7 @@ def walk_all(hand: Hand, camera: Camera, images: Labels, truth: Labels, folder: 
         for scene in (walk.click, walk.propagate, walk.review, walk.correct):
             scene()
     show_tracks(walk)
-    writer, labels = Writer(hand, folder), np.array(walk.layer.data)
+    labels = np.array(walk.layer.data)
     check_saved(writer, images, labels)
     check_exports(writer, labels)
     walk.shot("7-written")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import napari
 import numpy as np
@@ -147,3 +151,20 @@ def test_two_viewers_do_not_meet(open_viewer: Callable[[], napari.Viewer], fake_
     assert [dock.session.volume.num_frames for dock in docks] == [COUNT, COUNT + 4]
     for dock in docks:
         dock.controller.close()
+
+
+SCRIPT = """
+import napari, numpy as np
+viewer = napari.Viewer(show=False)
+viewer.add_image(np.zeros((4, 32, 32), np.uint8))
+dock, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+raise SystemExit(3)
+"""
+
+
+def test_a_script_that_breaks_off_ends(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, timeout=100, check=False
+    )
+    assert ended.returncode == 3, ended.stderr.decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,8 @@ class Controller:
         self._wires = Connections()
         self._closed = False
         self._connect()
+        # A script may end without closing its viewer, as after an error.
+        atexit.register(self.close)
         self.models.start()
         self.image.start()
         self._show()
@@ -291,6 +294,7 @@ class Controller:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         self._draw.close()
         self._deleted.close()
         self._wires.close()

@@ -84,8 +84,9 @@ class Later:
 
     def close(self) -> None:
         """Forget the call and take no more."""
-        if not self._closed:
-            self._closed = True
-            self._timer.stop()
-            self._timer.timeout.disconnect()
-            self._timer.deleteLater()
+        if self._closed:
+            return
+        self._closed = True
+        self._timer.stop()
+        self._timer.timeout.disconnect()
+        self._timer.deleteLater()

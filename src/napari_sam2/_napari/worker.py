@@ -140,7 +140,8 @@ class InferenceWorker(QObject):
         self._running, self._busy = "", False
         self._current, self._orphaned = NOBODY, False
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
-        self._thread = threading.Thread(target=self._run, name="napari-sam2-inference")
+        # Python waits for other threads before it calls what closes them at the end of a program.
+        self._thread = threading.Thread(target=self._run, name="napari-sam2-inference", daemon=True)
         self._thread.start()
 
     def submit(
