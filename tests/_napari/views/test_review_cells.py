@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from napari_sam2._napari.state import ReviewState
 from napari_sam2._napari.views.review_cells import (
     UNSCORED,
+    Columns,
     alarm,
     cell_colours,
     columns_of,
     describe,
+    lost_ends,
     score_colour,
 )
 from napari_sam2.summary import CellStatus
@@ -123,3 +125,18 @@ def test_a_cell_in_words() -> None:
         describe(state, 0, 3) == "Object 1, frame 3: tracked, score 41 % (doubtful), jumps in area or place"
     )
     assert describe(state, 2, 5) == "Object 3, frame 5: lost: tracked, but no mask"
+
+
+def test_lost_is_marked_where_it_begins() -> None:
+    """x: lost, t: tracked, a dot: never computed."""
+    rows = ["txxt", "xxxt", "txxx", "xtxx", "xxxx", ".xxt", "tttt"]
+    marks = ["0110", "0010", "0100", "1010", "0000", "0010", "0000"]
+    shape = (len(rows), 4)
+    lost = np.array([[cell == "x" for cell in row] for row in rows])
+    status = np.array(
+        [[CellStatus.NOTHING if cell == "." else CellStatus.TRACKED for cell in row] for row in rows]
+    )
+    columns = Columns(
+        1, np.zeros(shape, np.int64), status, np.ones(shape, np.float32), np.zeros(shape, bool), lost
+    )
+    assert lost_ends(columns).tolist() == [[cell == "1" for cell in row] for row in marks]

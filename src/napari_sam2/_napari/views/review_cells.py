@@ -130,6 +130,16 @@ def columns_of(state: ReviewState, per_column: int) -> Columns:
     )
 
 
+def lost_ends(columns: Columns) -> Marks:
+    """Return the cells (objects, columns) on which an object is lost and beside which it has a mask.
+
+    An object of a stack is nowhere on most of its frames: a mark on each of them would say nothing.
+    """
+    filled = np.isin(columns.status, [int(each) for each in _FILLED]) & ~columns.lost
+    beside = np.pad(filled, ((0, 0), (1, 1)))
+    return columns.lost & (beside[:, :-2] | beside[:, 2:])
+
+
 def describe(state: ReviewState, row: int, frame: int) -> str:
     """Return a cell in words, for tooltips and screen readers."""
     status = CellStatus(int(state.status[row, frame]))

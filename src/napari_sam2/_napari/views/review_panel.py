@@ -23,7 +23,7 @@ _TIPS = {
     Mark.PAINTED: "You painted or outlined its mask on this frame.",
     Mark.LOCKED: "Confirmed: nothing changes it on this frame.",
     Mark.ABSENT: "You said that it is not on this frame.",
-    Mark.LOST: "It was tracked to this frame, but no mask was found.",
+    Mark.LOST: "It was tracked to this frame, but from here on no mask was found.",
     Mark.JUMP: "Its area or its place changes suddenly from the frame before.",
 }
 

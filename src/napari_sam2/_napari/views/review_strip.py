@@ -23,7 +23,7 @@ from qtpy.QtWidgets import QAbstractScrollArea, QSizePolicy, QToolTip, QWidget
 
 from napari_sam2._napari.state import ReviewState
 from napari_sam2._napari.views.buttons import text_colour
-from napari_sam2._napari.views.review_cells import Columns, cell_colours, columns_of, describe
+from napari_sam2._napari.views.review_cells import Columns, cell_colours, columns_of, describe, lost_ends
 from napari_sam2._napari.views.review_geometry import LARGEST, SMALLEST, StripGeometry, fit, tick_step
 from napari_sam2._napari.views.review_marks import Mark, draw_mark
 from napari_sam2.summary import CellStatus
@@ -255,9 +255,9 @@ class ReviewStrip(QAbstractScrollArea):
     def _paint_marks(self, painter: QPainter, place: StripGeometry, columns: Columns) -> None:
         size, ink = self._size(), text_colour(self)
         across, down = place.visible_columns(size.width()), place.visible_rows(size.height())
-        seen = np.s_[down.start : down.stop, across.start : across.stop]
+        seen, lost = np.s_[down.start : down.stop, across.start : across.stop], lost_ends(columns)
         layers = [(columns.status[seen] == status, mark) for status, mark in _MARK_OF.items()]
-        layers += [(columns.jumps[seen], Mark.JUMP), (columns.lost[seen], Mark.LOST)]
+        layers += [(columns.jumps[seen], Mark.JUMP), (lost[seen], Mark.LOST)]
         for there, mark in layers:
             for row, column in np.argwhere(there).tolist():
                 x, y = place.x_of(column + across.start), place.y_of(row + down.start)
