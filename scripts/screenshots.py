@@ -12,181 +12,29 @@ states of the dock, and ``QT_SCALE_FACTOR=1.5`` before it for a finer screen.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import napari
 import numpy as np
 import numpy.typing as npt
+import tifffile
+from hand import CONTROL, SHIFT, Hand, Place
 from napari.qt import get_stylesheet
-from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QApplication, QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QVBoxLayout, QWidget
 
 from napari_sam2 import samples
 from napari_sam2._napari.keys import KEYS
 from napari_sam2._napari.state import Activity, DockState, FilesState
 from napari_sam2._napari.views.dock_view import DockView
-from napari_sam2._napari.widget import Sam2Widget
 from napari_sam2.metrics import Click, correction_click, jaccard
 
-Place = Sequence[float]
-W = TypeVar("W", bound=QWidget)
-LEFT = Qt.MouseButton.LeftButton
-PLAIN, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
-CONTROL = Qt.KeyboardModifier.ControlModifier
-SAMPLE = "nuclei_stack"
-TEST: Any = QTest  # its annotations differ between the bindings
+SAMPLE, SAMPLE_ENTRY = "nuclei_stack", "Nuclei"
 AROUND = (4, 5)
 WINDOW = (1400, 950)
-PATIENCE = 900.0
-
-
-class Hand:
-    """A person at mouse and keyboard, who counts what is done.
-
-    Parameters
-    ----------
-    viewer : Viewer
-        With a window.
-    """
-
-    def __init__(self, viewer: napari.Viewer) -> None:
-        self.viewer = viewer
-        self.actions = 0
-        self.window = next(each for each in QApplication.topLevelWidgets() if isinstance(each, QMainWindow))
-        # The canvas belongs to vispy; its class is known by name alone.
-        inside = self.window.findChildren(QWidget)
-        self.canvas = next(each for each in inside if "CanvasBackend" in type(each).__name__)
-
-    @cached_property
-    def widget(self) -> Sam2Widget:
-        """The dock, once it is open."""
-        return next(each for each in self.window.findChildren(QWidget) if isinstance(each, Sam2Widget))
-
-    def rest(self, milliseconds: int) -> None:
-        """Let the viewer live for a while."""
-        loop = QEventLoop()
-        QTimer.singleShot(milliseconds, loop.quit)
-        loop.exec()
-
-    def wait(self, done: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        end = time.monotonic() + PATIENCE
-        while not done():
-            if time.monotonic() > end:
-                raise TimeoutError(
-                    f"waited {PATIENCE:.0f} s for nothing; the dock says: {self.widget.view.hint()}"
-                )
-            self.rest(20)
-
-    def wait_until_idle(self) -> None:
-        """Wait until the network rests and what it found is shown."""
-        self.rest(300)
-        self.widget.wait()
-        self.rest(300)
-
-    def place_of(self, place: Place) -> QPoint:
-        """Return where a place (y, x) of the image lies on the canvas."""
-        camera = self.viewer.scene.camera if hasattr(self.viewer, "scene") else self.viewer.camera
-        centre, zoom = camera.center[-2:], camera.zoom
-        y = (place[0] - centre[0]) * zoom + self.canvas.height() / 2
-        x = (place[1] - centre[1]) * zoom + self.canvas.width() / 2
-        return QPoint(round(x), round(y))
-
-    def click(self, place: Place, modifier: Qt.KeyboardModifier = PLAIN) -> None:
-        """Click on the image."""
-        where = self.place_of(place)
-        TEST.mouseMove(self.canvas, where)
-        self.rest(50)
-        TEST.mouseClick(self.canvas, LEFT, modifier, where)
-        self.actions += 1
-
-    def drag(self, places: Sequence[Place]) -> None:
-        """Press on the first place, move over the others, and let go."""
-        points = [self.place_of(place) for place in places]
-        TEST.mouseMove(self.canvas, points[0])
-        TEST.mousePress(self.canvas, LEFT, PLAIN, points[0])
-        # Napari may skip a move that comes soon after another, so the last one is made again.
-        for point in (*points[1:], points[-1], points[-1]):
-            self._move_pressed(point)
-            self.rest(60)
-        TEST.mouseRelease(self.canvas, LEFT, PLAIN, points[-1])
-        self.actions += 1
-
-    def _move_pressed(self, point: QPoint) -> None:
-        at, on_screen = QPointF(point), QPointF(self.canvas.mapToGlobal(point))
-        kind, none = QEvent.Type.MouseMove, Qt.MouseButton.NoButton
-        QApplication.sendEvent(self.canvas, QMouseEvent(kind, at, on_screen, none, LEFT, PLAIN))
-        self.rest(20)
-
-    def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = PLAIN) -> None:
-        """Press a key over the image."""
-        TEST.keyClick(self.canvas, key, modifier)
-        self.actions += 1
-        self.rest(100)
-
-    def find(self, kind: type[W], name: str) -> W:
-        """Return the control of the dock that a screen reader would read so."""
-        found = self.widget.findChildren(kind)
-        return next(each for each in found if each.accessibleName() == name)
-
-    def press(self, name: str) -> None:
-        """Press a button of the dock."""
-        TEST.mouseClick(self.find(QAbstractButton, name), LEFT)
-        self.actions += 1
-        self.rest(100)
-
-    def choose(self, button: str, entry: str) -> None:
-        """Choose an entry of a button's menu."""
-        menu = cast("Any", self.find(QAbstractButton, button)).menu()
-        next(each for each in menu.actions() if each.text() == entry).trigger()
-        self.actions += 1
-        self.rest(100)
-
-    def menu(self, *names: str) -> None:
-        """Choose an entry of the window's menus, of which each name begins with one of these."""
-        actions = cast("Any", self.window.menuBar()).actions()
-        for name in names:
-            chosen = next(each for each in actions if each.text().replace("&", "").startswith(name))
-            menu = chosen.menu()
-            if menu is not None:
-                menu.aboutToShow.emit()
-                actions = menu.actions()
-        chosen.trigger()
-        self.actions += 1
-        self.rest(100)
-
-    def type_number(self, name: str, number: int) -> None:
-        """Type into a box for numbers."""
-        box = cast("Any", self.find(QWidget, name))
-        box.setFocus()
-        box.selectAll()
-        TEST.keyClicks(box, str(number))
-        self.actions += 1
-
-    def visit(self, obj: int, frame: int) -> None:
-        """Click on a cell of the review strip; if it is one for several frames, go on to the right one."""
-        strip, review = self.widget.view.review.strip, self.widget.view.shown().review
-        place, count = strip.geometry_now(), review.status.shape[1]
-        column, row = frame * place.columns // count, review.objects.index(obj)
-        at = QPoint(round(place.x_of(column + 0.5)), place.y_of(row) + place.row // 2 + 1)
-        TEST.mouseClick(strip.viewport(), LEFT, PLAIN, at)
-        self.actions += 1
-        self.wait_until_idle()
-        if self.viewer.dims.current_step[-3] != frame:
-            self.go_to(frame)
-
-    def go_to(self, frame: int) -> None:
-        """Move the slider."""
-        self.viewer.dims.set_current_step(self.viewer.dims.ndim - 3, frame)
-        self.actions += 1
-        self.rest(200)
 
 
 class Camera:
@@ -285,12 +133,14 @@ def begin(theme: str) -> Hand:
 def open_stack(hand: Hand, stack: Stack) -> None:
     """Open what is looked at."""
     if stack.images is None:
-        hand.viewer.open_sample("napari-sam2", SAMPLE)
+        hand.menu("File", "Open Sample", "SAM 2", SAMPLE_ENTRY)
     else:
-        hand.viewer.add_image(stack.images, name="stack")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "stack.tif"
+            tifffile.imwrite(path, stack.images)
+            hand.open_file(path)
     hand.wait(hand.widget.view.tools.isEnabled)
     hand.rest(500)
-    hand.viewer.reset_view()
     hand.go_to(stack.start)
     switch_off_live(hand)
     hand.press("Point")
@@ -338,8 +188,7 @@ def propagate(hand: Hand, camera: Camera, stack: Stack) -> None:
 def review(hand: Hand, camera: Camera, stack: Stack) -> None:
     """Go to the most doubtful place; then correct the worst mask of all with a click."""
     view = hand.widget.view
-    for name in ("Image", "Model"):
-        view.sections[name].set_open(False)
+    hand.press("Image, open")
     hand.press("Next doubtful")
     hand.wait_until_idle()
     camera.window(hand, "review")

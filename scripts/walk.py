@@ -1,8 +1,8 @@
 """Walk the whole path with mouse and keys, and read back all that is written.
 
 Open dock and stack by their menus, click, see, propagate, review, correct, undo, redo, save, export in every
-form, show tracks: in the real viewer, on a stack of one's own. Paths are put into the file dialogs. What is
-read from the files must be what the Labels layer shows; anything else ends the run with an error. ::
+form, show tracks: in the real viewer, on a stack of one's own. What is read from the files must be what the
+Labels layer shows; anything else ends the run with an error. ::
 
     xvfb-run -a -s "-screen 0 1600x1200x24" python scripts/walk.py FOLDER --data FILE.npz
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,16 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import zarr
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QAbstractButton, QApplication, QDialogButtonBox, QFileDialog, QLineEdit
-from screenshots import CONTROL, SHIFT, TEST, Camera, Hand, begin, middle, nuclei, switch_off_live
+from hand import CONTROL, SHIFT, Hand
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractButton
+from screenshots import Camera, begin, middle, nuclei, switch_off_live
 
 from napari_sam2 import Session
 from napari_sam2.metrics import Click, correction_click, jaccard
 
 Labels = npt.NDArray[Any]
-NAMES = ("t", "z", "y", "x")
 COUNT = 5
-# How often a dialog is looked at, in milliseconds, and how many times at most.
-READING, PATIENCE = 400, 50
 
 
 class Walk:
@@ -75,11 +72,7 @@ class Walk:
 
     def go_to(self, frame: int) -> None:
         """Move the sliders."""
-        viewer = self.hand.viewer
-        if self.at is not None:
-            viewer.dims.set_current_step(0, self.at)
-        viewer.dims.set_current_step(viewer.dims.ndim - 3, frame)
-        self.hand.actions += 1
+        self.hand.go_to(frame, self.at)
         self.hand.wait_until_idle()
 
     def click(self) -> None:
@@ -90,7 +83,7 @@ class Walk:
         for pixels in self.found:
             self.hand.click(middle(pixels))
             self.hand.wait_until_idle()
-            self.objects.append(self.hand.widget.view.shown().objects.active)
+            self.objects.append(self.hand.widget.view.shown().objects.active or 0)
         self.shot("1-clicked")
 
     def propagate(self) -> None:
@@ -184,50 +177,19 @@ class Writer:
             raise FileExistsError(f"{folder} is there already, and whether to replace files would be asked")
         folder.mkdir(parents=True)
 
-    def answer(self, name: str, ask: Callable[[], None]) -> Path:
-        """Ask for a dialog, put a path into it and press its button until it is gone."""
-        path, turns = self.folder / name, iter(range(PATIENCE))
-        timer = QTimer()
-        timer.timeout.connect(lambda: self._answer(str(path), next(turns, None)))
-        timer.start(READING)
-        ask()
-        timer.stop()
-        if next(turns, None) is None:
-            raise TimeoutError(f"the dialog for {name} did not go")
-        self.hand.wait_until_idle()
-        return path
-
-    def _answer(self, path: str, turn: int | None) -> None:
-        """Answer the dialog that is open, if one is; in the end turn it down rather than wait for ever."""
-        dialog = QApplication.activeModalWidget()
-        if dialog is None:
-            return
-        if turn is None or not isinstance(dialog, QFileDialog):
-            dialog.close()
-            return
-        line = dialog.findChild(QLineEdit, "fileNameEdit")
-        if line.text() != path:
-            # As a paste does it: what is typed brings up a list of proposals that takes the next click.
-            line.setText(path)
-            return
-        box, kind = dialog.findChild(QDialogButtonBox), QDialogButtonBox.StandardButton
-        TEST.mouseClick(box.button(kind.Save) or box.button(kind.Open), Qt.MouseButton.LeftButton)
-
     def export(self, name: str, entry: str) -> Path:
         """Choose an entry of the menu."""
-        return self.answer(name, lambda: self.hand.choose("Export", entry))
+        self.hand.answer(self.folder / name, lambda: self.hand.choose("Export", entry))
+        return self.folder / name
 
-    def save(self, name: str) -> Path:
+    def save(self, name: str) -> None:
         """Press the button."""
-        return self.answer(name, lambda: self.hand.press("Save ..."))
+        self.hand.answer(self.folder / name, lambda: self.hand.press("Save ..."))
 
     def open(self, images: Labels) -> None:
-        """Write a file, and open it by the menu; what names of axes need is added as a script does it."""
-        if images.ndim == 4:
-            self.hand.viewer.add_image(images, name="cells", axis_labels=NAMES)
-            return
+        """Write a file, and open it by the menu."""
         tifffile.imwrite(self.folder / "cells.tif", images)
-        self.answer("cells.tif", lambda: self.hand.menu("File", "Open File(s)"))
+        self.hand.open_file(self.folder / "cells.tif")
 
 
 def unbroken(folder: Path) -> Labels:
@@ -236,17 +198,20 @@ def unbroken(folder: Path) -> Labels:
     root = np.arange(rows[:, 0].max() + 1)
     for label, _, _, parent in rows:
         root[label] = root[parent] if parent else label
-    return root[np.stack([tifffile.imread(each) for each in sorted(folder.glob("mask*.tif"))])]
+    masks = np.stack([tifffile.imread(each) for each in sorted(folder.glob("mask*.tif"))])
+    return np.asarray(root[masks])
 
 
 def check_table(path: Path, labels: Labels) -> None:
     """Compare the areas of a table with those of the labels."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    four = "t" in rows[0]
+    # A column before that of the object is the position along the other axis.
+    other = next(iter(rows[0]))
     total = 0
     for row in rows:
-        at = (int(row["t"]), int(row["frame"])) if four else int(row["frame"])
+        frame = int(row["frame"])
+        at = frame if other == "object" else (int(row[other]), frame)
         area, obj = int(row["area"]), int(row["object"])
         total += area
         if area != np.count_nonzero(labels[at] == obj):
@@ -297,6 +262,7 @@ def walk_all(hand: Hand, camera: Camera, images: Labels, truth: Labels, folder: 
         walk = Walk(hand, camera, truth if at is None else truth[at], at)
         for scene in (walk.click, walk.propagate, walk.review, walk.correct):
             scene()
+    hand.press("Save and export, closed")
     show_tracks(walk)
     labels = np.array(walk.layer.data)
     check_saved(writer, images, labels)
