@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import pytest
 import torch
 
@@ -86,6 +89,22 @@ def test_autocast_lowers_matrix_work_only_where_it_is_asked_for() -> None:
         assert (matrix @ matrix).dtype == torch.float32
     with Runtime(CPU, torch.bfloat16).autocast():
         assert (matrix @ matrix).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "rounded"),
+    [("cuda", torch.float32, False), ("cuda", torch.bfloat16, True), ("cpu", torch.float32, True)],
+)
+def test_float32_on_a_card_is_not_rounded_to_tf32(kind: str, dtype: torch.dtype, rounded: bool) -> None:
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.conv.fp32_precision
+    with warnings.catch_warnings():
+        # Autocast warns where there is no card.
+        warnings.simplefilter("ignore")
+        context = Runtime(torch.device(kind), dtype).autocast()
+    with context:
+        assert cudnn.conv.fp32_precision == ("tf32" if rounded else "ieee")
+    assert cudnn.conv.fp32_precision == before == "tf32"
 
 
 def test_free_memory_is_told_by_cuda_alone(monkeypatch: pytest.MonkeyPatch) -> None:
