@@ -62,6 +62,13 @@ def test_corrections_add_answers(model: Sam2, targets: Targets) -> None:
     assert answers[1].prediction.masks.shape[1] == 1
 
 
+def test_a_tracked_frame_may_be_corrected_more_than_once(model: Sam2, targets: Targets) -> None:
+    plan = Plan(corrected=2, again=2)
+    answers = run_clip(model, encode_clips(model, _images()), targets, plan, _draws())
+    assert [a.frame for a in answers] == [0, 1, 2, 2, 2, 2, 3]
+    assert [a.prediction.masks.shape[1] for a in answers[2:6]] == [3, 3, 1, 1]
+
+
 def test_gradients_reach_all_parts(tiny_config: Sam2Config, targets: Targets) -> None:
     model = Sam2(tiny_config).train()
     initialise(model, 0)
@@ -97,7 +104,8 @@ def test_plans_fit_their_clips() -> None:
     assert all(p.prompt != "mask" and p.corrected is None for p in single)
     clips = [draw_plan(5, 1.0, draws) for _ in range(60)]
     assert {p.prompt for p in clips} == {"click", "box", "mask"}
-    assert {p.corrected for p in clips} <= {None, 1, 2, 3, 4}
+    assert {p.corrected for p in clips} == {None, 1, 2, 3, 4}
+    assert {p.again for p in clips} == {0, 1, 2}
     assert all(p.teacher for p in clips)
 
 

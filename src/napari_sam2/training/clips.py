@@ -33,6 +33,8 @@ class Plan:
         Clicks that follow it on frame 0.
     corrected
         A later frame that gets a corrective click; None for none.
+    again
+        Clicks that follow it on that frame.
     innermost
         Probability that a click is in the innermost point instead of any.
     teacher
@@ -42,6 +44,7 @@ class Plan:
     prompt: PromptKind = "click"
     corrections: int = 0
     corrected: int | None = None
+    again: int = 0
     innermost: float = 0.6
     teacher: bool = False
 
@@ -72,8 +75,22 @@ def draw_plan(frames: int, teacher: float, draws: Draws) -> Plan:
         return Plan(prompt=kind, corrections=_geometric(draws, 0.35, 3))
     kinds: tuple[PromptKind, ...] = ("click", "box", "mask")
     kind = kinds[int(draws.pick((0.65, 0.15, 0.2)))]
-    corrected = int(draws.integers(low=1, high=frames)) if bool(draws.chance(0.3)) else None
-    return Plan(kind, _geometric(draws, 0.2, 2), corrected, teacher=bool(draws.chance(teacher)))
+    corrected = _early(frames, draws) if bool(draws.chance(0.5)) else None
+    return Plan(
+        kind,
+        _geometric(draws, 0.2, 2),
+        corrected,
+        again=_geometric(draws, 0.35, 2),
+        teacher=bool(draws.chance(teacher)),
+    )
+
+
+def _early(frames: int, draws: Draws) -> int:
+    """Draw a frame after the first, rather an early one, where most objects still are.
+
+    Late ones alone would teach that what a negative click hits is gone.
+    """
+    return min(int(draws.integers(low=1, high=frames)) for _ in range(2))
 
 
 def encode_clips(model: Sam2, images: Tensor) -> ImageFeatures:
@@ -172,9 +189,10 @@ def _track(
 ) -> list[Answer]:
     embedding = model.recall(features, recall_memories(memories, frame, model))
     answers = [Answer(frame, _predict(model, embedding, features, None, None))]
-    if frame == plan.corrected:
-        points = _correction(model, answers[0].prediction, truth, plan, draws)
-        answers.append(Answer(frame, _predict(model, embedding, features, points, answers[0].prediction)))
+    points: Points | None = None
+    for _ in range(1 + plan.again if frame == plan.corrected else 0):
+        points = join(points, _correction(model, answers[-1].prediction, truth, plan, draws))
+        answers.append(Answer(frame, _predict(model, embedding, features, points, answers[-1].prediction)))
     return answers
 
 
