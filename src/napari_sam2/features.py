@@ -269,6 +269,11 @@ class FeatureCache:
                 else [features.select(slice(i, i + 1)) for i in range(len(pixels))]
             )
 
+    def shrink(self, budget: int) -> None:
+        """Keep so many bytes from now on; what is beyond goes at once."""
+        self.budget = budget
+        self._shrink()
+
     def _shrink(self) -> None:
         while len(self._kept) > 1 and (self.nbytes > self.budget or self._has_too_many_frames()):
             self._kept.popitem(last=False)

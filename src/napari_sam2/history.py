@@ -56,6 +56,11 @@ class History:
     limit : int
         How many edits can be undone; older ones are forgotten.
 
+    Attributes
+    ----------
+    made : int
+        How many edits were noted so far.
+
     Raises
     ------
     ValueError
@@ -67,6 +72,7 @@ class History:
             raise ValueError(f"the limit is {limit}: give 1 or more edits")
         self._done: deque[_Step] = deque(maxlen=limit)
         self._undone: list[_Step] = []
+        self.made = 0
 
     @property
     def can_undo(self) -> bool:
@@ -106,7 +112,8 @@ class History:
             self._done[-1].edits.append(edit)
         else:
             self._done.append(_Step(run, [edit]))
-        self._undone.clear()
+        self.made += 1
+        self.forget_undone()
 
     def undo(self, read: Callable[[Hashable], object] | None = None) -> Edit | None:
         """Step back and return the edit to apply, already inverted; None if there is none.
@@ -133,7 +140,11 @@ class History:
         self._done.append(step)
         return step.joined()
 
+    def forget_undone(self) -> None:
+        """Forget what could be done again."""
+        self._undone.clear()
+
     def clear(self) -> None:
         """Forget all edits."""
         self._done.clear()
-        self._undone.clear()
+        self.forget_undone()

@@ -9,10 +9,14 @@ from napari_sam2 import object_edits
 from napari_sam2 import session_edits as edits
 from napari_sam2.prompts import check_object_id
 from napari_sam2.session_checks import check_key
+from napari_sam2.session_retelling import Retelling
 from napari_sam2.session_views import SessionViews
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from napari_sam2.lineage import Daughters
+    from napari_sam2.prompts import PromptKey
 
 
 class SessionObjects(SessionViews):
@@ -157,6 +161,33 @@ class SessionObjects(SessionViews):
         with self._state.lock, self._state.grouped("Divide"):
             return object_edits.divide(self._state, key, None if chosen is None else (chosen[0], chosen[1]))
 
+    def say_again(self, source: SessionObjects) -> Iterator[PromptKey]:
+        """Say to this session, an empty one, all that was said to another one, as to see it otherwise.
+
+        Prompts are answered anew. Locked masks and objects stay as they are, and so do the masks of objects
+        that were never prompted; all other tracked masks are left behind. None of it can be undone.
+
+        Parameters
+        ----------
+        source : Session
+            Of frames of the same shape. It may change meanwhile: what is new is said as well.
+
+        Yields
+        ------
+        PromptKey
+            Of the prompt that was answered. Take all: the objects' names, lives and locks come last.
+
+        Raises
+        ------
+        ValueError
+            If the frames have another shape, or something was said to this session already.
+        """
+        if source.volume.shape != self.volume.shape:
+            raise ValueError(f"the frames are {source.volume.shape} there and {self.volume.shape} here")
+        if self.objects:
+            raise ValueError("something was said to this session already: take a new one")
+        return Retelling(source._state, self._state).steps()
+
     def undo(self) -> str | None:
         """Take back the last step and return its name; None if there is none."""
         return self._state.undo()
@@ -164,3 +195,7 @@ class SessionObjects(SessionViews):
     def redo(self) -> str | None:
         """Do the step again that was taken back last, and return its name; None if there is none."""
         return self._state.redo()
+
+    def forget_undone(self) -> None:
+        """Make sure that nothing can be done again, as after a step of which the session knows nothing."""
+        self._state.history.forget_undone()

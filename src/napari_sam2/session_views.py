@@ -103,6 +103,11 @@ class SessionViews:
         """Name of the step that `redo` would do again; None if there is none."""
         return self._state.history.redo_label
 
+    @property
+    def steps_made(self) -> int:
+        """How many steps were made so far; undoing one does not count, nor does doing it again."""
+        return self._state.history.made
+
     def entry(self, obj: int, frame: int) -> Entry | None:
         """Return what is known of an object on a frame: logits, score, presence, where it comes from."""
         return self._state.entry(check_key(obj, frame, self.volume.num_frames))
@@ -141,14 +146,15 @@ class SessionViews:
 
     @property
     def cache_bytes(self) -> int:
-        """How many bytes of image features may be kept; it can be set at any time."""
+        """How many bytes of image features may be kept; what is beyond goes as soon as it is set."""
         return self._tracker.features.budget
 
     @cache_bytes.setter
     def cache_bytes(self, value: int) -> None:
         if value < 0:
             raise ValueError(f"cache_bytes is {value}: give 0 or more")
-        self._tracker.features.budget = value
+        with self._state.lock:
+            self._tracker.features.shrink(value)
 
     def preview(self, obj: int, frame: int, prompts: FramePrompts) -> FrameResult:
         """Return what `set_prompts` would answer, and change nothing.

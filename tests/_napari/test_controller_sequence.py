@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QMessageBox
 
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.many_files import marked
-from tests._napari.dock import COUNT, MIDDLE, Dock, frames
+from tests._napari.dock import MIDDLE, Dock, frames
 from tests.fakes import SHAPE, FakeModel
 
 pytestmark = pytest.mark.gui
@@ -334,67 +334,6 @@ def test_another_axis_for_the_frames(four: Dock) -> None:
     assert four.state.image.other_axis == "z"
     four.prompt(1, 0, 8, 10)
     assert four.labels[0, 2, 8, 10] == 1
-
-
-def test_the_view_is_frozen_at_the_first_prompt(bench: Dock, told: list[str]) -> None:
-    image = bench.controller.space.image
-    assert image is not None
-    assert bench.state.image.seen == ""
-    image.contrast_limits = (20, 200)
-    bench.prompt(1, MIDDLE, 8, 10)
-    assert bench.session.volume.contrast == (20, 200)
-    assert "20-200" in bench.state.image.seen
-    image.contrast_limits = (0, 100)
-    bench.wait()
-    bench.prompt(1, MIDDLE, 8, 11)
-    assert bench.session.volume.contrast == (20, 200)
-    bench.propagate()
-    before = bench.session
-    bench.view.image.use_current_view.emit()
-    bench.wait()
-    assert bench.session.volume.contrast == (0, 100)
-    assert bench.session.prompts == before.prompts
-    (said,) = [each for each in told if "something else" in each]
-    assert "1 prompt is answered anew" in said
-    assert f"{COUNT - 1} tracked masks go" in said
-    assert "Undo brings them back" in said
-    np.testing.assert_array_equal(bench.labels, bench.session.labels)
-    bench.view.progress.undo_requested.emit()
-    bench.wait()
-    assert bench.session is before
-    np.testing.assert_array_equal(bench.labels, before.labels)
-
-
-def test_all_that_was_said_is_said_again(bench: Dock) -> None:
-    bench.prompt(1, MIDDLE, 8, 10)
-    bench.prompt(2, MIDDLE, 16, 10)
-    bench.propagate()
-    bench.show(MIDDLE + 1)
-    for signal in (bench.view.progress.lock_here, bench.view.progress.ends_here):
-        signal.emit()
-    bench.view.objects.object_renamed.emit(1, "first")
-    bench.view.objects.object_locked.emit(2, True)
-    bench.wait()
-    before = bench.session
-    image = bench.controller.space.image
-    assert image is not None
-    image.contrast_limits = (0, 250)
-    bench.view.image.use_current_view.emit()
-    bench.wait()
-    after = bench.session
-    assert after is not before
-    assert (after.names, after.locked_objects, after.life(1)) == ({1: "first"}, {2}, before.life(1))
-    assert after.entry(1, MIDDLE + 1).locked
-
-
-def test_another_network_answers_the_prompts_again(bench: Dock) -> None:
-    bench.prompt(1, MIDDLE, 8, 10)
-    before = bench.session
-    bench.view.model.device_chosen.emit(bench.state.model.devices.index("cpu"))
-    bench.wait()
-    assert [choice.device for choice in bench.loaded] == ["auto", "cpu"]
-    assert bench.session is not before
-    assert bench.session.prompts == before.prompts
 
 
 def test_a_file_of_weights_is_chosen(bench: Dock, tmp_path: Path) -> None:

@@ -187,6 +187,10 @@ class Autosave:
     def forget(self, session: Session) -> None:
         """Delete what was saved of a session as it is now: the user has it in a file."""
         self._settled[session] = session.edition
+        self.withdraw(session)
+
+    def withdraw(self, session: Session) -> None:
+        """Delete what was saved of a session in whose place another one was saved."""
         saved = self._saved.pop(session, None)
         if saved is not None:
             self._delete(saved.folder)

@@ -17,10 +17,11 @@ from napari_sam2._napari.controller_saving import SavingControl
 from napari_sam2._napari.controller_seeds import SeedControl
 from napari_sam2._napari.controller_sequence import SequenceControl
 from napari_sam2._napari.controller_tracking import TrackingControl
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.notices import tell
-from napari_sam2._napari.state import DockState
+from napari_sam2._napari.state import DockState, ProgressState
 from napari_sam2._napari.wiring import Connections, Later
 from napari_sam2._napari.worker import InferenceWorker
 from napari_sam2._napari.workspace import Workspace
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.autosave import Autosave
-    from napari_sam2._napari.desk import Answer, Desk
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.settings import Settings
     from napari_sam2._napari.views.dock_view import DockView
+    from napari_sam2._napari.workspace import Sequence
     from napari_sam2.prompts import PromptKey
 
 # The dock is drawn at most so often, in milliseconds: each time the whole window is put together anew, with
@@ -197,6 +199,7 @@ class Controller:
 
     def _detach(self) -> None:
         self._deleted.cancel()
+        self.sequences.renewals.stop()
         self.seeds.detach()
         self.tracking.stop()
         self.ahead.detach()
@@ -242,11 +245,15 @@ class Controller:
 
     def cancel(self) -> None:
         """End what is going on, and keep what it has done."""
+        self.sequences.renewals.cancel()
         self.seeds.cancel()
         self.tracking.cancel()
 
     def undo(self) -> None:
         """Take back the last step; a click that has spread by itself goes with what it spread."""
+        if self.sequences.renewals.running:
+            self.sequences.renewals.cancel()
+            return
         has_spread, seeding = self.tracking.has_spread, self.seeds.running
 
         def step_back(desk: Desk) -> Answer:
@@ -255,18 +262,39 @@ class Controller:
             return desk.undo_prompt() if has_spread else desk.undo()
 
         self.space.interrupted.emit()
-        self.space.ask(step_back, partial(self._stepped, "Undone"), label="Undoing")
+        self._step("Undone", step_back, Desk.undo_version)
 
     def redo(self) -> None:
         """Do the step again that was taken back last."""
         self.space.interrupted.emit()
-        self.space.ask(lambda desk: desk.redo(), partial(self._stepped, "Done again"), label="Redoing")
+        self._step("Done again", Desk.redo, Desk.redo_version)
 
-    def _stepped(self, verb: str, answer: Answer) -> None:
+    def _step(
+        self, verb: str, step: Callable[[Desk], Answer], elsewhere: Callable[[Desk, object], Answer]
+    ) -> None:
+        """Take a step back or forth; one to another view or network is taken at all positions."""
+        self.space.ask(
+            lambda desk: self.space.model.follow(step(desk)),
+            partial(self._stepped, verb, elsewhere),
+            label="Undoing" if verb == "Undone" else "Redoing",
+        )
+
+    def _stepped(self, verb: str, elsewhere: Callable[[Desk, object], Answer], answer: Answer) -> None:
         """Draw the prompts after a step back or forth, and say in the status bar what it was."""
         self.prompts.show()
+        if answer.replaced is not None:
+            self.models.follow(answer)
+            self.sequences.follow(answer)
+            self._step_elsewhere(lambda desk: elsewhere(desk, answer.value))
         if answer.value:
             self.space.viewer.status = f"{verb}: {answer.value}"
+
+    def _step_elsewhere(self, step: Callable[[Desk], Answer]) -> None:
+        """Take a step to another view or network at all other positions."""
+        for sequence in self.sequences.touched():
+            if sequence is not self.space.sequence:
+                taken = partial(_take_prompts, sequence)
+                self.space.ask(step, taken, sequence=sequence, label="Undoing")
 
     def _answered(self, key: PromptKey) -> None:
         self.ahead.answered(key)
@@ -284,10 +312,14 @@ class Controller:
             model=self.models.state(),
             tools=self.prompts.state(),
             objects=self.objects.state(),
-            progress=self.seeds.shown_in(self.tracking.state(live=self.ahead.live)),
+            progress=self._progress(),
             review=self.review.state(),
             files=self.saving.state(),
         )
+
+    def _progress(self) -> ProgressState:
+        tracking = self.tracking.state(live=self.ahead.live)
+        return self.sequences.renewals.shown_in(self.seeds.shown_in(tracking))
 
     def close(self) -> None:
         """End all work and let viewer and layers go; the labels stay if there are any."""
@@ -304,3 +336,7 @@ class Controller:
         self.models.close()
         self.worker.close(self.saving.last_words())
         self.image.close()
+
+
+def _take_prompts(sequence: Sequence, _answer: Answer) -> None:
+    sequence.take_prompts()

@@ -15,10 +15,11 @@ from napari_sam2.tracks import Tracks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
-    from napari_sam2._napari.desk import Answer, Desk
+    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.session import Session
 
@@ -131,13 +132,13 @@ class FileControl:
 
         self._space.ask(
             read,
-            lambda answer: self._loaded(sequence, name, answer),
+            lambda _: self._loaded(sequence, name),
             label="Loading",
             sequence=sequence,
         )
 
-    def _loaded(self, sequence: Sequence, name: str, answer: Answer) -> None:
-        sequence.take_loaded(answer)
+    def _loaded(self, sequence: Sequence, name: str) -> None:
+        sequence.take_prompts()
         if sequence is self._space.sequence:
             self._prompts.show()
             objects = self._space.picture.objects

@@ -21,7 +21,6 @@ from napari_sam2._napari.wiring import Connections, Later
 
 if TYPE_CHECKING:
     from napari_sam2._napari.controller_sequence import SequenceControl
-    from napari_sam2._napari.image_source import View
     from napari_sam2._napari.workspace import Workspace
 
 # Contrast is looked at again so long after it was last moved, in milliseconds.
@@ -44,7 +43,6 @@ class ImageControl:
         self._sequences = sequences
         self._axes: Axes | None = None
         self._frame_axis: int | None = None
-        self._channel = 0
         self._problem = ""
         self._wires = Connections()
         self._image_wires = Connections()
@@ -81,7 +79,6 @@ class ImageControl:
         self.leave()
         self._problem = why_not(image)
         self._space.image = image
-        self._channel = 0
         self._image_wires.connect(image.events.name, self._say)
         if not self._problem:
             self._axes = read_axes(image, displayed_axes(self._space.viewer, image))
@@ -103,13 +100,20 @@ class ImageControl:
     def choose_channel(self, index: int) -> None:
         """Show the network another channel, or the composite."""
         if index != self._channel:
-            self._channel = index
-            self.use_current_view()
+            self._show_channel(index)
+            self._say()
+
+    @property
+    def _channel(self) -> int:
+        """Index into `channel_choices` of what the network is shown."""
+        sequence = self._space.sequence
+        return 0 if sequence is None else self._sequences.renewals.wanted(sequence).choice
 
     def begin_anew(self) -> None:
         """Begin anew on the same image: the user deleted a layer, or the frames lie along another axis."""
+        channel = self._channel
         self._sequences.end()
-        self._open()
+        self._open(channel)
         self._say()
 
     def leave(self) -> None:
@@ -118,18 +122,20 @@ class ImageControl:
         self._sequences.end()
         self._space.image, self._axes, self._frame_axis = None, None, None
 
-    def _open(self) -> None:
+    def _open(self, channel: int = 0) -> None:
         image, axes = self._space.image, self._axes
         if image is not None and axes is not None:
-            self._sequences.begin(image, axes, self._frame_axis, self._view(image, axes))
-
-    def _view(self, image: Image, axes: Axes) -> View:
-        return freeze(image, axes, self._channel, self.images())
+            view = freeze(image, axes, channel, self.images())
+            self._sequences.begin(image, axes, self._frame_axis, view)
 
     def use_current_view(self) -> None:
         """Let the network see what the viewer shows now."""
-        if self._space.image is not None and self._axes is not None:
-            self._sequences.show_view(self._view(self._space.image, self._axes))
+        self._show_channel(self._channel)
+
+    def _show_channel(self, channel: int) -> None:
+        image, axes = self._space.image, self._axes
+        if image is not None and axes is not None:
+            self._sequences.show_view(freeze(image, axes, channel, self.images()))
 
     def _follow_view(self) -> None:
         """Until something was said of the image, the network sees what the viewer shows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from napari_sam2._napari.download import Download, Fetched
 from napari_sam2._napari.model_choices import DEVICES, OTHER_FILE, ModelChoice, listed, shown_name
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.workspace import Workspace
 
 
@@ -49,6 +51,8 @@ class ModelControl:
         self._space = workspace
         self.choice = choice
         self._loader, self._replaced = loader, replaced
+        # Undo may bring a network back.
+        self._made: WeakKeyDictionary[Sam2, ModelChoice] = WeakKeyDictionary()
         self._loading = False
         self._problem = ""
         self._fetched: Fetched | None = None
@@ -80,7 +84,8 @@ class ModelControl:
         """Load on the inference thread; what waits there behind it finds the network in the box."""
         box = self._space.model
         try:
-            box.model = self._loader(choice)
+            box.model = model = self._loader(choice)
+            self._made[model] = choice
         except Exception as error:
             box.problem = sentence(error) or str(error)
             raise
@@ -94,6 +99,12 @@ class ModelControl:
         self._problem = self._space.model.problem
         show_failure(error)
         self._space.changed.emit()
+
+    def follow(self, answer: Answer) -> None:
+        """Show the network of a session that was put in place of another one."""
+        choice = None if answer.replaced is None else self._made.get(answer.replaced.model)
+        if choice is not None and not self._loading:
+            self.choice, self._problem = choice, ""
 
     def choose(self, index: int) -> None:
         """Take the network that the dock lists at this place."""

@@ -11,8 +11,8 @@ from napari_sam2.summary import ObjectSummary
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.controller_prompts import PromptControl
-    from napari_sam2._napari.desk import Answer
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.workspace import Workspace
     from napari_sam2.lineage import Daughters

@@ -17,7 +17,7 @@ from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id, differ
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from napari_sam2._napari.desk import Answer
+    from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.strokes import Stroke

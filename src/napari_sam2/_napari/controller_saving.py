@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import Notification, NotificationSeverity, notification_manager
 from qtpy.QtCore import QTimer
 
+from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.autosave import About, Autosave
-from napari_sam2._napari.desk import Answer
 from napari_sam2._napari.many_files import proposed_stem
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import FilesState
@@ -73,6 +73,7 @@ class SavingControl:
         if autosave is not None:
             sequences.session_opened = self._has_opened
             sequences.session_closing = self.keep
+            workspace.answered.connect(self._note_replaced)
             workspace.worker.submit(
                 autosave.clean, origin=Origin(self, failed=self._failed), priority=Priority.AHEAD
             )
@@ -88,6 +89,11 @@ class SavingControl:
     def keep(self, sequence: Sequence) -> None:
         """Save a session for the last time: another one takes its place, or its image is left."""
         self._submit(sequence, _keep, Origin(self, failed=self._failed), Priority.EDIT)
+
+    def _note_replaced(self, sequence: Sequence, answer: Answer) -> None:
+        """Save a session that took the place of another one, and that one no longer."""
+        if answer.replaced is not None:
+            self._submit(sequence, _save_open_one, Origin(sequence, failed=self._failed))
 
     def turn_over(self, sequences: Iterable[Sequence]) -> None:
         """Save sessions for the last time; what comes in their place is other work."""
@@ -209,13 +215,13 @@ class SavingControl:
         if autosave is not None:
             self._space.ask(
                 lambda desk: desk.recover(autosave, part, data, model.take()),
-                lambda answer: self._recovered(sequence, answer),
+                lambda _: self._recovered(sequence),
                 label="Loading",
                 sequence=sequence,
             )
 
-    def _recovered(self, sequence: Sequence, answer: Answer) -> None:
-        sequence.take_loaded(answer)
+    def _recovered(self, sequence: Sequence) -> None:
+        sequence.take_prompts()
         if sequence is self._space.sequence:
             self._prompts.show()
             objects = self._space.picture.objects
@@ -238,6 +244,13 @@ class SavingControl:
 def _save(autosave: Autosave, desk: Desk, about: About, *, now: bool = False) -> None:
     if desk.session is not None:
         autosave.save(desk.session, about=replace(about, image=desk.image), now=now)
+
+
+def _save_open_one(autosave: Autosave, desk: Desk, about: About) -> None:
+    if desk.others:
+        _save(autosave, desk, about, now=True)
+    for session in desk.others:
+        autosave.withdraw(session)
 
 
 def _keep(autosave: Autosave, desk: Desk, about: About) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Labels, Points, Shapes
 
-from napari_sam2._napari.desk import Answer
+from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.seeds import read_seeds
 from napari_sam2._napari.state import Activity, ProgressState

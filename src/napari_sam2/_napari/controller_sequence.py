@@ -5,22 +5,22 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_sam2._napari.desk import Desk, Opening
+from napari_sam2._napari.answers import Opening
+from napari_sam2._napari.controller_renewal import OTHER_MODEL, OTHER_VIEW, RenewalControl, what_changes
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import Axes, geometry_of
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.worker import Priority
 from napari_sam2._napari.workspace import Sequence, Workspace
 from napari_sam2.positions import Positions
-from napari_sam2.summary import CellStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from napari.layers import Image
 
+    from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.image_source import View
 
@@ -43,6 +43,8 @@ class SequenceControl:
 
     Attributes
     ----------
+    renewals : RenewalControl
+        Answers prompts anew when the network sees something else.
     loading : bool
         Whether a session is being opened.
     group : str
@@ -65,6 +67,7 @@ class SequenceControl:
         self._cache_bytes = cache_bytes
         self._sequences: dict[Position, Sequence] = {}
         self._axes: Axes | None = None
+        self.renewals = RenewalControl(workspace)
         self.loading = False
         self.group = ""
         self.session_opened: Callable[[Sequence], None] | None = None
@@ -199,7 +202,7 @@ class SequenceControl:
             self._open(sequence)
 
     def _open(self, sequence: Sequence) -> None:
-        opening, model = self._opening(sequence), self._space.model
+        opening, model = self._opening(sequence, sequence.view), self._space.model
         self.loading = sequence.is_open = True
         self._space.ask(
             lambda desk: desk.open(opening, model.take()),
@@ -219,11 +222,11 @@ class SequenceControl:
     def _has_failed(self) -> None:
         self.loading = False
 
-    def _opening(self, sequence: Sequence) -> Opening:
+    def _opening(self, sequence: Sequence, view: View) -> Opening:
         geometry, image = sequence.geometry, self._space.image
         source = None if image is None else image.source.path
         return Opening(
-            sequence.view,
+            view,
             axis=geometry.frame_axis or 0,
             index=_fixed(geometry),
             axes=f"{self._letter(geometry)}yx",
@@ -234,47 +237,43 @@ class SequenceControl:
 
     def show_view(self, view: View) -> None:
         """Show the network something else; prompts are answered again, which can be undone."""
-        for sequence in self._sequences.values():
-            if not view.matches(sequence.view):
-                sequence.view = view
-                self._renew(sequence)
+        if not all(view.matches(self.renewals.wanted(each)) for each in self._sequences.values()):
+            self._space.interrupted.emit()
+            self._renew(lambda _: view, OTHER_VIEW)
 
     def renew(self) -> None:
         """Show another network the same."""
-        for sequence in self._sequences.values():
-            self._renew(sequence)
+        self._space.interrupted.emit()
+        self._renew(self.renewals.wanted, OTHER_MODEL)
 
-    def _renew(self, sequence: Sequence) -> None:
-        if sequence is not self._space.sequence and not sequence.is_touched:
-            sequence.is_open = False
-        elif sequence.is_touched:
-            self._rebuild(sequence)
-        else:
+    def _renew(self, wanted: Callable[[Sequence], View], label: str) -> None:
+        views = {sequence: wanted(sequence) for sequence in self._sequences.values()}
+        changed = [
+            sequence
+            for sequence, view in views.items()
+            if label == OTHER_MODEL or not view.matches(sequence.view)
+        ]
+        touched = [sequence for sequence in changed if sequence.is_touched]
+        if touched:
+            tell(what_changes(touched))
+        for sequence in changed:
+            if sequence in touched:
+                self.renewals.begin(sequence, self._opening(sequence, views[sequence]), label)
+            else:
+                self._open_otherwise(sequence, views[sequence])
+
+    def _open_otherwise(self, sequence: Sequence, view: View) -> None:
+        """Open a sequence of which nothing was said anew: now if it is shown, else when it is."""
+        sequence.view, sequence.is_open = view, False
+        if sequence is self._space.sequence:
             self._open(sequence)
 
-    def _rebuild(self, sequence: Sequence) -> None:
-        opening, model = self._opening(sequence), self._space.model
-        tell(_what_changes(sequence))
-        self._space.interrupted.emit()
-        self._space.ask(
-            lambda desk: desk.rebuild(opening, model.take()),
-            label="Answering all prompts anew",
-            sequence=sequence,
-        )
-
-
-def _what_changes(sequence: Sequence) -> str:
-    """Say what is computed again when the network sees something else."""
-    picture = sequence.picture
-    prompts = sum(1 for each in picture.prompts.values() if not each.says_absent)
-    tracked = int(np.count_nonzero(picture.summary.cells.status == CellStatus.TRACKED))
-    answered = (
-        f"{prompts} prompt{'' if prompts == 1 else 's'} {'is' if prompts == 1 else 'are'} answered anew"
-    )
-    if not tracked:
-        return f"The model sees something else now: {answered}. Undo brings the old masks back."
-    masks = f"{tracked} tracked mask{'' if tracked == 1 else 's'}"
-    return f"The model sees something else now: {answered}, and {masks} go. Undo brings them back."
+    def follow(self, answer: Answer) -> None:
+        """See sequences of which nothing was said as the one that is shown, after a step back or forth."""
+        if answer.replaced is not None:
+            for sequence in self._sequences.values():
+                if not sequence.is_touched and sequence is not self._space.sequence:
+                    self._open_otherwise(sequence, answer.replaced.view)
 
 
 def _fixed(geometry: SequenceGeometry) -> Mapping[int, int]:

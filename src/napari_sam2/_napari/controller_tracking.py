@@ -16,7 +16,8 @@ from napari_sam2._napari.worker import Priority
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_sam2._napari.desk import Answer, Desk
+    from napari_sam2._napari.answers import Answer
+    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.passes import Direction
     from napari_sam2.prompts import PromptKey

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2._napari.replay import replay, say
+from napari_sam2._napari.answers import Answer, Picture, Replaced
+from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
-from napari_sam2.summary import Cells, SessionSummary
 from napari_sam2.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.answers import Opening
     from napari_sam2._napari.autosave import Autosave, Recovery
-    from napari_sam2._napari.image_source import View
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
     from napari_sam2.prompts import FramePrompts, PromptKey
     from napari_sam2.session import Session
 
-REBUILT = "Use current view"
 # Masks are shown before the click where that takes no longer, in seconds.
 PREVIEW_LIMIT = 0.05
 _FIRST_REACH = 4
@@ -34,84 +33,14 @@ _FIRST_REACH = 4
 _PICTURE_EVERY = 0.1
 
 
-def _no_summary() -> SessionSummary:
-    return SessionSummary((), Cells.empty(0, 0))
-
-
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """What the GUI thread knows of a session.
+class _Renewal:
+    """A session that is being opened anew, and the steps that are left until it is."""
 
-    Attributes
-    ----------
-    objects : tuple of int
-        Ids, in order.
-    prompts : mapping of PromptKey to FramePrompts
-        All prompts, painted masks among them.
-    undo_label, redo_label : str
-        What would be undone and redone; empty if nothing.
-    summary : SessionSummary
-        All objects on all frames.
-    """
-
-    objects: tuple[int, ...] = ()
-    prompts: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
-    undo_label: str = ""
-    redo_label: str = ""
-    summary: SessionSummary = field(default_factory=_no_summary)
-
-
-@dataclass(frozen=True, eq=False)
-class Opening:
-    """How a session is opened.
-
-    Attributes
-    ----------
-    view : View
-        What the network sees.
-    axis : int
-        Data axis of the frames.
-    index : mapping of int to int
-        Positions along the other axes, less a channel that is part of the view.
-    axes : str
-        "zyx" or "tyx".
-    scale : (float, float, float)
-        Size of a step along frames, rows and columns.
-    location : str or None
-        The file of the image.
-    cache_bytes : int
-        How much memory image features may take.
-    """
-
-    view: View
-    axis: int = 0
-    index: Mapping[int, int] = field(default_factory=dict)
-    axes: str = "zyx"
-    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    location: str | None = None
-    cache_bytes: int = 512 * 2**20
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What came of a piece of work.
-
-    Attributes
-    ----------
-    changes : tuple of LabelChange
-        Labels that were written.
-    picture : Picture or None
-        The session after it; None if one was made a moment ago.
-    result : FrameResult or None
-        The answer to a prompt, or the frame that was tracked.
-    value : object
-        Whatever else was returned.
-    """
-
-    changes: tuple[LabelChange, ...] = ()
-    picture: Picture | None = None
-    result: FrameResult | None = None
-    value: object = None
+    session: Session
+    opening: Opening
+    label: str
+    steps: Iterator[PromptKey]
 
 
 class Desk:
@@ -119,69 +48,66 @@ class Desk:
 
     Attributes
     ----------
-    session : Session or None
-        None until `open` has run.
     image : str
         A checksum of the image, the same at all positions along other axes.
     """
 
     def __init__(self) -> None:
-        self.session: Session | None = None
+        self._versions: Versions | None = None
+        self._renewal: _Renewal | None = None
         self._pictured = 0.0
-        self._kept: Session | None = None
         self._slowness = 0.0
-        self._place: Mapping[int, int] = {}
         self.image = ""
+
+    @property
+    def session(self) -> Session | None:
+        """The session; None until `open` has run."""
+        return None if self._versions is None else self._versions.open.session
+
+    @property
+    def opened(self) -> Session:
+        """The session; RuntimeError if none could be opened."""
+        return self._known.open.session
+
+    @property
+    def _known(self) -> Versions:
+        if self._versions is None:
+            raise RuntimeError("The image is not open: choose an image layer and a model that can be loaded.")
+        return self._versions
+
+    @property
+    def others(self) -> tuple[Session, ...]:
+        """Sessions that undo or redo would bring back."""
+        return () if self._versions is None else tuple(each.session for each in self._versions.others)
 
     def open(self, opening: Opening, model: Sam2) -> Answer:
         """Open a session, in place of the one that is open."""
-        self.session = session = self._opened(opening, model)
+        session = _opened(opening, model)
+        self._versions = Versions(Version(session, opening))
         self.image = _checksum_at_first(session.volume, opening.index)
-        return self.answer()
-
-    def _opened(self, opening: Opening, model: Sam2) -> Session:
-        from napari_sam2.io import LabelGeometry
-        from napari_sam2.session import Session
-        from napari_sam2.window import WindowRules
-
-        view, scale, self._place = opening.view, opening.scale, opening.index
-        session = Session(
-            view.data,
-            model=model,
-            axis=opening.axis,
-            index={**view.index, **opening.index},
-            channel=view.channel,
-            contrast=view.contrast,
-            view=WindowRules("auto", aspect=scale[1] / scale[2]),
-        )
-        session.geometry = LabelGeometry(opening.axes, scale)
-        session.location = opening.location
-        session.cache_bytes = opening.cache_bytes
-        return session
+        return replace(self.answer(), replaced=self._replaced)
 
     def load(self, path: str, data: object, model: Sam2) -> Answer:
-        """Read a saved session of these images, in place of the one that is open.
-
-        Returns
-        -------
-        Answer
-            Its value is the contrast that the network sees.
-        """
+        """Read a saved session of these images, in place of the one that is open."""
         from napari_sam2.session import Session
 
-        before, loaded = self.opened, Session.load(path, data, model)
+        known, before, loaded = self._known, self.opened, Session.load(path, data, model)
         if loaded.volume.shape != before.volume.shape:
             raise ValueError(
                 f"the saved session has frames {loaded.volume.shape}, the image {before.volume.shape}: "
                 "choose the axis and the image that it was made with"
             )
         self._check_place(loaded)
-        return replace(self._replace(loaded), value=loaded.volume.contrast)
+        opening = known.open.opening
+        view = opening.view.with_contrast(loaded.volume.contrast)
+        self._versions = Versions(Version(loaded, replace(opening, view=view)))
+        loaded.cache_bytes = opening.cache_bytes
+        return self._replace(before)
 
     def _check_place(self, loaded: Session) -> None:
         """Make sure that a session lies where this one does along the other axes."""
         stored = loaded.volume.options()["index"]
-        for axis, position in self._place.items():
+        for axis, position in self._known.open.opening.index.items():
             at = stored.get(str(axis), position)
             if at != position:
                 raise ValueError(
@@ -195,30 +121,61 @@ class Desk:
         autosave.take_over(recovery, self.opened)
         return answer
 
-    def rebuild(self, opening: Opening, model: Sam2) -> Answer:
-        """Open the session anew with another view or model, and answer all its prompts again, undoably."""
-        before, after = self.opened, self._opened(opening, model)
-        replay(before, after, REBUILT)
-        self._kept = before
-        return self._replace(after)
+    # --- another view or network
 
-    def _replace(self, session: Session) -> Answer:
-        """Take another session, and tell of all frames on which one of the two has labels."""
-        before, self.session = self.opened, session
+    def renew(self, opening: Opening, model: Sam2, label: str) -> Answer:
+        """Begin to open the session anew, beside the one that is open; `say_again` goes on with it."""
+        session = _opened(opening, model)
+        self._renewal = _Renewal(session, opening, label, session.say_again(self.opened))
+        return Answer()
+
+    def say_again(self) -> Answer:
+        """Answer one more prompt in the session that is opened anew; nothing is shown of it yet."""
+        if self._renewal is not None:
+            next(self._renewal.steps, None)
+        return Answer()
+
+    def take_new(self) -> Answer:
+        """Say what is left, and take the session that was opened anew, which is a step of undo."""
+        renewal, self._renewal = self._renewal, None
+        if renewal is None:
+            return self.answer()
+        before = self.opened
+        for _ in renewal.steps:
+            pass
+        self._known.add(renewal.session, renewal.opening, renewal.label)
+        return self._replace(before)
+
+    def drop_new(self) -> Answer:
+        """Give up the session that is opened anew."""
+        self._renewal = None
+        return self.answer()
+
+    def _replace(self, before: Session) -> Answer:
+        """Tell of all frames on which the session before or the one in its place has labels."""
+        session = self.opened
         session.take_changes()
         frames = [
             frame
             for frame in range(session.volume.num_frames)
             if np.any(before.labels[frame]) or np.any(session.labels[frame])
         ]
-        return Answer(tuple(self._whole(frame) for frame in frames), self._picture())
+        changes = tuple(self._whole(frame) for frame in frames)
+        return Answer(changes, self._picture(), replaced=self._replaced)
+
+    @property
+    def _replaced(self) -> Replaced:
+        version = self._known.open
+        return Replaced(version.opening.view, version.session.model)
+
+    # --- steps back and forth
 
     def undo(self) -> Answer:
         """Take back the last step, of which opening the session anew may be one."""
-        if self.opened.undo_label == REBUILT and self._kept is not None:
-            kept, self._kept = self._kept, None
-            return replace(self._replace(kept), value=REBUILT)
-        return self.answer(value=self.opened.undo())
+        label, before = self._known.undo_label, self.opened
+        if self._known.step_back():
+            return replace(self._replace(before), value=label)
+        return self.answer(value=before.undo())
 
     def undo_prompt(self) -> Answer:
         """Take back what spread by itself, and the prompt that it spread from."""
@@ -226,29 +183,38 @@ class Desk:
             self.opened.undo()
         return self.undo()
 
+    def undo_version(self, label: object) -> Answer:
+        """Go back to the session before if that is what would be undone, under this name."""
+        before = self.opened
+        is_next = self._known.undo_label == label and self._known.step_back()
+        return self._replace(before) if is_next else self.answer()
+
+    def redo_version(self, label: object) -> Answer:
+        """Go to the next session again if that is what would be done, under this name."""
+        before = self.opened
+        is_next = self._known.redo_label == label and self._known.step_forth()
+        return self._replace(before) if is_next else self.answer()
+
     def redo(self) -> Answer:
         """Do the step again that was taken back last."""
-        return self.answer(value=self.opened.redo())
-
-    @property
-    def opened(self) -> Session:
-        """The session; RuntimeError if none could be opened."""
-        if self.session is None:
-            raise RuntimeError("The image is not open: choose an image layer and a model that can be loaded.")
-        return self.session
+        label, before = self._known.redo_label, self.opened
+        if self._known.step_forth():
+            return replace(self._replace(before), value=label)
+        return self.answer(value=before.redo())
 
     def answer(self, result: FrameResult | None = None, value: object = None) -> Answer:
         """Tell of what has been written, with a new picture."""
         return Answer(self.opened.take_changes(), self._picture(), result, value)
 
     def _picture(self) -> Picture:
-        session = self.opened
+        session, known = self.opened, self._known
+        known.prune()
         self._pictured = time.perf_counter()
         return Picture(
             objects=session.objects,
             prompts=session.prompts,
-            undo_label=session.undo_label or "",
-            redo_label=session.redo_label or "",
+            undo_label=known.undo_label,
+            redo_label=known.redo_label,
             summary=session.summary(),
         )
 
@@ -258,7 +224,7 @@ class Desk:
         is_ready = session.is_ready(key.frame)
         verb = "Remove prompts" if prompts.is_empty else "Prompt"
         with session.grouped(f"{verb} (object {key.obj}, frame {key.frame})"):
-            result = say(session, key, prompts)
+            result = _say(session, key, prompts)
         if is_ready and len(prompts.points) == 1:
             self._note_pace(began)
         return self.answer(result)
@@ -266,7 +232,7 @@ class Desk:
     def seed(self, key: PromptKey, prompts: FramePrompts, run: Hashable) -> Answer:
         """Say one of many things; those of a run that come one after the other are one step of undo."""
         with self.opened.grouped("Seed", run):
-            say(self.opened, key, prompts)
+            _say(self.opened, key, prompts)
         return Answer(self.opened.take_changes(), self._picture() if self._is_due else None)
 
     @property
@@ -377,6 +343,34 @@ class Desk:
             session.apply(replace(result, run=run))
             yield Answer(session.take_changes(), self._picture() if self._is_due else None, result)
         return run
+
+
+def _opened(opening: Opening, model: Sam2) -> Session:
+    from napari_sam2.io import LabelGeometry
+    from napari_sam2.session import Session
+    from napari_sam2.window import WindowRules
+
+    view, scale = opening.view, opening.scale
+    session = Session(
+        view.data,
+        model=model,
+        axis=opening.axis,
+        index={**view.index, **opening.index},
+        channel=view.channel,
+        contrast=view.contrast,
+        view=WindowRules("auto", aspect=scale[1] / scale[2]),
+    )
+    session.geometry = LabelGeometry(opening.axes, scale)
+    session.location = opening.location
+    session.cache_bytes = opening.cache_bytes
+    return session
+
+
+def _say(session: Session, key: PromptKey, prompts: FramePrompts) -> FrameResult:
+    """Say all that is said of an object on a frame; a mask alone is taken pixel by pixel."""
+    if prompts.mask is not None and not prompts.points and prompts.box is None:
+        return session.paint(key.obj, key.frame, prompts.mask)
+    return session.set_prompts(key.obj, key.frame, prompts)
 
 
 def _checksum_at_first(volume: Volume, others: Mapping[int, int]) -> str:

@@ -69,6 +69,8 @@ class View:
         Values that are black and white; None where uint8 values pass as they are.
     text : str
         The same for the user, as in "120-3400, channel 1".
+    choice : int
+        Index into `channel_choices` of what is shown.
     """
 
     data: Any
@@ -76,6 +78,7 @@ class View:
     index: Mapping[int, int] = field(default_factory=dict)
     contrast: tuple[float, float] | None = None
     text: str = ""
+    choice: int = 0
 
     def matches(self, other: View) -> bool:
         """Whether the network would see the same."""
@@ -222,7 +225,7 @@ def freeze(layer: Image, axes: Axes, channel: int, layers: Sequence[Image]) -> V
         parts = composed(layer, layers)
         shown = [coloured(base_level(part), part.contrast_limits, part.colormap) for part in parts]
         text = "composite of " + ", ".join(f"“{part.name}” {_range(part.contrast_limits)}" for part in parts)
-        return View(CompositeFrames(tuple(shown)), channel="rgb", text=text)
+        return View(CompositeFrames(tuple(shown)), channel="rgb", text=text, choice=channel)
     data = base_level(layer)
     if layer.rgb:
         contrast = None if data.dtype == np.uint8 else (0.0, _white(data.dtype))
@@ -231,7 +234,8 @@ def freeze(layer: Image, axes: Axes, channel: int, layers: Sequence[Image]) -> V
     whole = data.dtype == np.uint8 and limits == (0.0, 255.0)
     index = {} if axes.channels is None else {axes.channels: channel}
     text = _range(layer.contrast_limits) + (f", {name.lower()}" if axes.channels is not None else "")
-    return View(data, index=index, contrast=None if whole else limits, text=text)
+    choice = 0 if axes.channels is None else channel
+    return View(data, index=index, contrast=None if whole else limits, text=text, choice=choice)
 
 
 def _white(dtype: np.dtype[Any]) -> float:

@@ -32,6 +32,7 @@ class Activity(Enum):
     IDLE = "idle"
     PREPARING = "preparing"
     SEEDING = "seeding"
+    RENEWING = "renewing"
     ANSWERING = "answering"
     PROPAGATING = "propagating"
     PAUSED = "paused"
@@ -204,7 +205,7 @@ class ProgressState:
     message : str
         One sentence for the user, such as "Looking at frame 12 (a click waits for it)".
     done, total : int
-        Steps of the propagation, or of the seeding.
+        Steps of the propagation, of the seeding, or of answering prompts anew.
     frames_per_second : float or None
         Of the propagation.
     seconds_left : float or None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sam2._napari.desk import Answer, Desk, Picture
+from napari_sam2._napari.answers import Answer, Picture
 from napari_sam2._napari.notices import show_failure
 from napari_sam2._napari.worker import InferenceWorker, Origin, Priority
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.image_source import View
     from napari_sam2._napari.prompt_layers import PromptLayers
@@ -31,6 +32,12 @@ class ModelBox:
 
     model: Sam2 | None = None
     problem: str = ""
+
+    def follow(self, answer: Answer) -> Answer:
+        """Take the network of a session that was put in place of another one; return the answer."""
+        if answer.replaced is not None:
+            self.model, self.problem = answer.replaced.model, ""
+        return answer
 
     def take(self) -> Sam2:
         """Return the network; RuntimeError if none could be loaded."""
@@ -76,10 +83,16 @@ class Sequence:
         """Ids of its objects, those among them of which the session has not heard yet."""
         return {*self.picture.objects, *(key.obj for key in self.declared)}
 
-    def take_loaded(self, answer: Answer) -> None:
-        """Note what was said in a session that was loaded, and what the network sees there."""
+    def take(self, answer: Answer) -> None:
+        """Note what is told of the session, and what another one in its place sees."""
+        if answer.picture is not None:
+            self.picture = answer.picture
+        if answer.replaced is not None:
+            self.view = answer.replaced.view
+
+    def take_prompts(self) -> None:
+        """Note that the session's prompts are those of the layers, as after loading."""
         self.declared = dict(self.picture.prompts)
-        self.view = self.view.with_contrast(cast("tuple[float, float] | None", answer.value))
 
 
 class Workspace:
@@ -224,8 +237,7 @@ class Workspace:
         """Take over what was written, then tell whoever asked."""
         if answer.changes and self.layers is not None:
             self.layers.write(answer.changes, sequence.geometry)
-        if answer.picture is not None:
-            sequence.picture = answer.picture
+        sequence.take(answer)
         self.answered.emit(sequence, answer)
         if done is not None:
             done(answer)

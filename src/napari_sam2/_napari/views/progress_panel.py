@@ -238,7 +238,7 @@ class ProgressPanel(QWidget):
         self._state = state
         running = state.activity in _RUNNING
         paused = state.activity is Activity.PAUSED
-        ends = running or state.activity is Activity.SEEDING
+        ends = running or state.activity in {Activity.SEEDING, Activity.RENEWING}
         self._start.setEnabled(state.can_propagate)
         self._show_bar(state, running=ends)
         self._pause.setEnabled(running)

@@ -1,0 +1,116 @@
+"""What goes between the threads: how a session is opened, and what is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from napari_sam2.summary import Cells, SessionSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.image_source import View
+    from napari_sam2.changes import LabelChange
+    from napari_sam2.frame_result import FrameResult
+    from napari_sam2.prompts import FramePrompts, PromptKey
+
+
+def _no_summary() -> SessionSummary:
+    return SessionSummary((), Cells.empty(0, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What the GUI thread knows of a session.
+
+    Attributes
+    ----------
+    objects : tuple of int
+        Ids, in order.
+    prompts : mapping of PromptKey to FramePrompts
+        All prompts, painted masks among them.
+    undo_label, redo_label : str
+        What would be undone and redone; empty if nothing.
+    summary : SessionSummary
+        All objects on all frames.
+    """
+
+    objects: tuple[int, ...] = ()
+    prompts: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
+    undo_label: str = ""
+    redo_label: str = ""
+    summary: SessionSummary = field(default_factory=_no_summary)
+
+
+@dataclass(frozen=True, eq=False)
+class Opening:
+    """How a session is opened.
+
+    Attributes
+    ----------
+    view : View
+        What the network sees.
+    axis : int
+        Data axis of the frames.
+    index : mapping of int to int
+        Positions along the other axes, less a channel that is part of the view.
+    axes : str
+        "zyx" or "tyx".
+    scale : (float, float, float)
+        Size of a step along frames, rows and columns.
+    location : str or None
+        The file of the image.
+    cache_bytes : int
+        How much memory image features may take.
+    """
+
+    view: View
+    axis: int = 0
+    index: Mapping[int, int] = field(default_factory=dict)
+    axes: str = "zyx"
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    location: str | None = None
+    cache_bytes: int = 512 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Replaced:
+    """What another session, which was put in place of the one before, sees the images with.
+
+    Attributes
+    ----------
+    view : View
+        What its network sees.
+    model : Sam2
+        Its network.
+    """
+
+    view: View
+    model: Sam2
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came of a piece of work.
+
+    Attributes
+    ----------
+    changes : tuple of LabelChange
+        Labels that were written.
+    picture : Picture or None
+        The session after it; None if one was made a moment ago.
+    result : FrameResult or None
+        The answer to a prompt, or the frame that was tracked.
+    value : object
+        Whatever else was returned.
+    replaced : Replaced or None
+        Where another session has taken the place of the one before.
+    """
+
+    changes: tuple[LabelChange, ...] = ()
+    picture: Picture | None = None
+    result: FrameResult | None = None
+    value: object = None
+    replaced: Replaced | None = None

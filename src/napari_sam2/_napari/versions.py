@@ -1,0 +1,105 @@
+"""The sessions that a sequence had, each with a view or a network of its own, and the way back to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_sam2._napari.answers import Opening
+    from napari_sam2.session import Session
+
+# Older ones are forgotten: each has labels of the whole sequence.
+_MOST = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """A session, and where it comes from.
+
+    Attributes
+    ----------
+    session : Session
+        It and its network.
+    opening : Opening
+        How it was opened.
+    label : str
+        The step that led to it; empty for the first one.
+    since : int
+        How many steps the one before it had made by then.
+    """
+
+    session: Session
+    opening: Opening
+    label: str = ""
+    since: int = 0
+
+
+class Versions:
+    """Versions in the order in which they were made, of which one is open.
+
+    Parameters
+    ----------
+    first : Version
+        The one that is open at first.
+    """
+
+    def __init__(self, first: Version) -> None:
+        self.open = first
+        self._past: list[Version] = []
+        self._future: list[Version] = []
+
+    @property
+    def others(self) -> tuple[Version, ...]:
+        """Those that are not open."""
+        return (*self._past, *self._future)
+
+    @property
+    def undo_label(self) -> str:
+        """What would be undone: a step of the open session, else what led to it."""
+        return self.open.session.undo_label or (self.open.label if self._past else "")
+
+    @property
+    def redo_label(self) -> str:
+        """What would be done again: a step of the open session, else what led away from it."""
+        return self.open.session.redo_label or (self._future[-1].label if self._leads_on else "")
+
+    @property
+    def _leads_on(self) -> bool:
+        """Whether nothing was done since the way back from the next version."""
+        return bool(self._future) and self._future[-1].since == self.open.session.steps_made
+
+    def add(self, session: Session, opening: Opening, label: str) -> None:
+        """Open another session in place of the one that is open, as a step that can be undone."""
+        before = self.open.session
+        before.forget_undone()
+        self._past = [*self._past, self.open][-_MOST:]
+        self._future.clear()
+        self._open(Version(session, opening, label, before.steps_made))
+
+    def step_back(self) -> bool:
+        """Open the version before, if no step of the open session comes first."""
+        if self.open.session.undo_label or not self._past:
+            return False
+        self._future.append(self.open)
+        self._open(self._past.pop())
+        return True
+
+    def step_forth(self) -> bool:
+        """Open the next version again, if no step of the open session comes first."""
+        if self.open.session.redo_label or not self._leads_on:
+            return False
+        self._past.append(self.open)
+        self._open(self._future.pop())
+        return True
+
+    def prune(self) -> None:
+        """Forget versions to which no way leads any more."""
+        if not self._leads_on:
+            self._future.clear()
+
+    def _open(self, version: Version) -> None:
+        """Open a version; of the others only what was said and drawn is kept, not what can be computed."""
+        self.open.session.cache_bytes = 0
+        version.session.cache_bytes = version.opening.cache_bytes
+        self.open = version

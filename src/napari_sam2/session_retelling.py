@@ -1,0 +1,91 @@
+"""Saying to an empty session all that was said to another one, prompt by prompt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_sam2 import session_edits as edits
+from napari_sam2.prompts import FramePrompts
+from napari_sam2.session_state import PromptRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_sam2.prompts import PromptKey
+    from napari_sam2.session_state import SessionState
+
+
+class Retelling:
+    """Brings an empty session up to date with what was said to another one.
+
+    Parameters
+    ----------
+    source, target : SessionState
+        Of frames of the same shape. The source may change until the last step.
+    """
+
+    def __init__(self, source: SessionState, target: SessionState) -> None:
+        self._source, self._target = source, target
+        self._said: dict[PromptKey, PromptRecord] = {}
+
+    def steps(self) -> Iterator[PromptKey]:
+        """Answer one prompt at a time; after the last one all else is taken over, and cannot be undone."""
+        while (key := self._next()) is not None:
+            with self._target.lock:
+                self._say(key)
+            yield key
+        with self._source.lock, self._target.lock:
+            for obj in self._source.objects:
+                self._take_over(obj)
+            self._target.history.clear()
+
+    def _next(self) -> PromptKey | None:
+        """Find a place where the two were told different things."""
+        with self._source.lock:
+            records = self._told()
+            gone = self._said.keys() - records.keys()
+            new = (key for key in sorted(records) if self._said.get(key) is not records[key])
+            return min(gone, default=None) or next(new, None)
+
+    def _told(self) -> dict[PromptKey, PromptRecord]:
+        """Return what was said where; a mask that was locked as it was is no prompt."""
+        records = self._source.records
+        return {key: record for key, record in records.items() if record.source != "locked"}
+
+    def _say(self, key: PromptKey) -> None:
+        with self._source.lock:
+            record = self._told().get(key)
+        if record is None:
+            del self._said[key]
+            edits.take_back(self._target, key)
+            return
+        self._said[key] = record
+        edits.confirm(self._target, key, self._own(record.prompts, painted=record.source == "painted"))
+
+    def _own(self, prompts: FramePrompts, *, painted: bool) -> PromptRecord:
+        """Make a record of the target: what the source had tracked there means nothing to it."""
+        revision = self._target.next_revision()
+        return PromptRecord(prompts, revision, source="painted" if painted else "prompts")
+
+    def _take_over(self, obj: int) -> None:
+        """Repeat what was said of an object as a whole, and keep masks that nothing here would bring back."""
+        source, target = self._source, self._target
+        facts, prompted = source.facts_of(obj), any(key.obj == obj for key in self._said)
+        for key in source.keys(obj):
+            entry = source.entry(key)
+            if entry is not None and entry.locked:
+                self._lock(key)
+            elif (facts.locked or not prompted) and key not in target.records:
+                target.put_entry(key, None if entry is None else replace(entry, origin=None))
+        target.put_facts(obj, facts)  # last: a locked object would take no masks
+
+    def _lock(self, key: PromptKey) -> None:
+        """Confirm the very mask that was locked."""
+        mask = FramePrompts(mask=self._source.mask(key))
+        if key in self._said:
+            edits.confirm(self._target, key, self._own(mask, painted=True))
+        else:
+            entry = self._source.entry(key)
+            self._target.put_entry(key, None if entry is None else replace(entry, origin=None))
+        edits.lock(self._target, key)
