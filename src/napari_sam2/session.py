@@ -77,6 +77,9 @@ class Session(SessionObjects):
         Where the images were opened.
     geometry : LabelGeometry
         What their file tells of axes and pixel sizes.
+    made_of : tuple of mapping
+        Where the images are no array of a file but put together: a note, fit for JSON, of what and how. It is
+        stored for whoever opens the session again.
 
     Raises
     ------
@@ -111,6 +114,7 @@ class Session(SessionObjects):
             self.volume = Volume(data, axis=axis, index=index, channel=channel, contrast=contrast)
         self.model = model
         self.location: str | None = None
+        self.made_of: tuple[Mapping[str, Any], ...] = ()
         self.geometry = io.LabelGeometry()
         self.cleanup = cleanup or Cleanup()
         apply = None if self.cleanup.is_idle else self.cleanup.apply
@@ -348,7 +352,9 @@ class Session(SessionObjects):
             return True
 
     def _opening(self) -> dict[str, Any]:
-        return describe_opening(self.model, self.volume, self.cleanup, self.location, self.geometry)
+        return describe_opening(
+            self.model, self.volume, self.cleanup, self.location, self.geometry, self.made_of
+        )
 
     @classmethod
     def load(
@@ -366,8 +372,9 @@ class Session(SessionObjects):
         ----------
         path : str or Path
             What `save` wrote, or the folder of `autosave`.
-        data : array, optional
-            The images; by default those at the stored location. They are checked against the stored checksum.
+        data : array or callable, optional
+            The images, or what makes them, called with `made_of`; by default those at the stored location.
+            They are checked against the stored checksum.
         model : Sam2, optional
             By default the one that the session names.
         recompute : bool
@@ -384,5 +391,6 @@ class Session(SessionObjects):
         volume, chosen = saved.open_volume(data), saved.open_model(model)
         session = cls(volume, model=chosen, **saved.options, **options)
         session.location, session.geometry = saved.location, saved.geometry
+        session.made_of = saved.made_of
         saved.restore(session._state, recompute=recompute)
         return session

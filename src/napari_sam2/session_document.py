@@ -27,7 +27,7 @@ from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -39,7 +39,12 @@ _RECORD_FIELDS = ("obj", "frame", "revision", "source", "base", "seen")
 
 
 def describe_opening(
-    model: Sam2, volume: Volume, cleanup: Cleanup, location: str | None, geometry: io.LabelGeometry
+    model: Sam2,
+    volume: Volume,
+    cleanup: Cleanup,
+    location: str | None,
+    geometry: io.LabelGeometry,
+    made_of: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Describe what a session was opened with, as JSON values; weights and images are read for it."""
     return {
@@ -53,6 +58,7 @@ def describe_opening(
             "scale": geometry.scale,
             "series": geometry.series,
             "level": geometry.level,
+            "made_of": list(made_of),
         },
         "cleanup": asdict(cleanup),
     }
@@ -134,6 +140,11 @@ class SavedSession:
         return location
 
     @property
+    def made_of(self) -> tuple[Mapping[str, Any], ...]:
+        """What the images were put together from."""
+        return tuple(self.document["images"].get("made_of", ()))
+
+    @property
     def geometry(self) -> io.LabelGeometry:
         """What is known of axes and pixel sizes."""
         images = self.document["images"]
@@ -161,15 +172,19 @@ class SavedSession:
         """The options of `Session` that are kept in the file."""
         return {"cleanup": self.cleanup, "view": self.view, "memory": self.memory}
 
-    def open_volume(self, data: Any) -> Volume:  # noqa: ANN401 - numpy, dask, zarr or None
-        """Open the images, given or at the stored location, and check that they are the same ones.
+    def open_volume(self, data: Any) -> Volume:  # noqa: ANN401 - numpy, dask, zarr, callable or None
+        """Open the images, given, made, or at the stored location, and check that they are the same ones.
 
         Raises
         ------
         ValueError
             If no location is stored and none given, or the images are others.
         """
+        if callable(data):
+            data = data(self.made_of)
         if data is None:
+            if self.made_of:
+                raise ValueError("the session's images were put together from several: pass them as data")
             if self.location is None:
                 raise ValueError("the session does not say where its images are: pass them as data")
             geometry = self.geometry

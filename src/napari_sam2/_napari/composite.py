@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
     from napari.utils.colormaps import Colormap
 
 _SHADES = 256
+_DIGITS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,8 @@ class Coloured:
 
     Attributes
     ----------
+    name : str
+        Of the layer.
     data : array
         Values of one channel.
     low, high : float
@@ -30,6 +33,7 @@ class Coloured:
         0 to 255.
     """
 
+    name: str
     data: Any
     low: float
     high: float
@@ -39,6 +43,11 @@ class Coloured:
         """Whether another one shows the same values in the same colours."""
         limits = (self.low, self.high) == (other.low, other.high)
         return self.data is other.data and limits and np.array_equal(self.colours, other.colours)
+
+    def note(self) -> dict[str, Any]:
+        """Return all but the values, fit for JSON."""
+        colours = [[round(float(each), _DIGITS) for each in colour] for colour in self.colours]
+        return {"name": self.name, "low": self.low, "high": self.high, "colours": colours}
 
     def read(self, key: tuple[Any, ...]) -> npt.NDArray[np.float32]:
         """Read a part in colour, (..., 3), 0 to 255."""
@@ -50,11 +59,18 @@ class Coloured:
         return colours
 
 
-def coloured(data: Any, limits: Sequence[float], colormap: Colormap) -> Coloured:  # noqa: ANN401 - any array
+def coloured(
+    name: str,
+    data: Any,  # noqa: ANN401 - any array
+    limits: Sequence[float],
+    colormap: Colormap,
+) -> Coloured:
     """Take the colours of a layer as they are now.
 
     Parameters
     ----------
+    name : str
+        Of the layer.
     data : array
         Values of one channel.
     limits : (float, float)
@@ -63,7 +79,10 @@ def coloured(data: Any, limits: Sequence[float], colormap: Colormap) -> Coloured
         napari's.
     """
     colours = np.asarray(colormap.map(np.linspace(0, 1, _SHADES)))[:, :3] * 255
-    return Coloured(data, float(limits[0]), float(limits[1]), colours.astype(np.float32))
+    # As they are noted, so that what is made of a note is the same.
+    return Coloured(
+        name, data, float(limits[0]), float(limits[1]), np.round(colours, _DIGITS).astype(np.float32)
+    )
 
 
 class CompositeFrames:
@@ -96,3 +115,35 @@ class CompositeFrames:
         rounded = np.clip(np.rint(total), 0, 255).astype(np.uint8)
         chosen: npt.NDArray[np.uint8] = rounded[..., colour]
         return chosen
+
+    def notes(self) -> tuple[dict[str, Any], ...]:
+        """Return how it is made, fit for JSON; `from_notes` makes it again."""
+        return tuple(part.note() for part in self.parts)
+
+    @classmethod
+    def from_notes(cls, notes: Iterable[Mapping[str, Any]], images: Mapping[str, Any]) -> CompositeFrames:
+        """Make it again from `notes` and the images by name.
+
+        Raises
+        ------
+        ValueError
+            If an image is missing.
+        """
+        noted = list(notes)
+        missing = [f"“{each['name']}”" for each in noted if each["name"] not in images]
+        if missing:
+            names = ", ".join(f"“{each['name']}”" for each in noted)
+            raise ValueError(
+                f"the session sees a composite of {names}: open {', '.join(missing)} as well, under this name"
+            )
+        parts = [
+            Coloured(
+                each["name"],
+                images[each["name"]],
+                each["low"],
+                each["high"],
+                np.array(each["colours"], np.float32),
+            )
+            for each in noted
+        ]
+        return cls(tuple(parts))

@@ -123,10 +123,10 @@ class FileControl:
             self._load(sequence, place, name)
 
     def _load(self, sequence: Sequence, path: str, name: str) -> None:
-        data, model, saving = sequence.view.data, self._space.model, self._saving
+        images, model, saving = self._space.arrays(), self._space.model, self._saving
 
         def read(desk: Desk) -> Answer:
-            answer = desk.load(path, data, model.take())
+            answer = desk.load(path, images, model.take())
             saving.note_saved(desk.opened)
             return answer
 

@@ -211,10 +211,10 @@ class SavingControl:
         self._look(shown, lambda: None)
 
     def _recover_part(self, part: Recovery, sequence: Sequence) -> None:
-        autosave, data, model = self._autosave, sequence.view.data, self._space.model
+        autosave, images, model = self._autosave, self._space.arrays(), self._space.model
         if autosave is not None:
             self._space.ask(
-                lambda desk: desk.recover(autosave, part, data, model.take()),
+                lambda desk: desk.recover(autosave, part, images, model.take()),
                 lambda _: self._recovered(sequence),
                 label="Loading",
                 sequence=sequence,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from napari_sam2._napari.answers import Answer, Picture, Replaced
 from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
-from napari_sam2.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
@@ -84,14 +84,18 @@ class Desk:
         """Open a session, in place of the one that is open."""
         session = _opened(opening, model)
         self._versions = Versions(Version(session, opening))
-        self.image = _checksum_at_first(session.volume, opening.index)
+        self.image = opening.view.at_first(opening.axis, opening.index).checksum()
         return replace(self.answer(), replaced=self._replaced)
 
-    def load(self, path: str, data: object, model: Sam2) -> Answer:
-        """Read a saved session of these images, in place of the one that is open."""
+    def load(self, path: str, images: Mapping[str, Any], model: Sam2) -> Answer:
+        """Read a saved session of these images, in place of the one that is open.
+
+        `images` are all that a composite may be made of, by name.
+        """
         from napari_sam2.session import Session
 
-        known, before, loaded = self._known, self.opened, Session.load(path, data, model)
+        known, before = self._known, self.opened
+        loaded = Session.load(path, partial(known.open.opening.view.again, images=images), model)
         if loaded.volume.shape != before.volume.shape:
             raise ValueError(
                 f"the saved session has frames {loaded.volume.shape}, the image {before.volume.shape}: "
@@ -99,7 +103,7 @@ class Desk:
             )
         self._check_place(loaded)
         opening = known.open.opening
-        view = opening.view.with_contrast(loaded.volume.contrast)
+        view = opening.view.of(loaded.volume)
         self._versions = Versions(Version(loaded, replace(opening, view=view)))
         loaded.cache_bytes = opening.cache_bytes
         return self._replace(before)
@@ -115,9 +119,11 @@ class Desk:
                     "move it there and load again"
                 )
 
-    def recover(self, autosave: Autosave, recovery: Recovery, data: object, model: Sam2) -> Answer:
+    def recover(
+        self, autosave: Autosave, recovery: Recovery, images: Mapping[str, Any], model: Sam2
+    ) -> Answer:
         """Bring back what was saved by itself before a crash; nothing is computed."""
-        answer = self.load(str(recovery.folder), data, model)
+        answer = self.load(str(recovery.folder), images, model)
         autosave.take_over(recovery, self.opened)
         return answer
 
@@ -362,6 +368,7 @@ def _opened(opening: Opening, model: Sam2) -> Session:
     )
     session.geometry = LabelGeometry(opening.axes, scale)
     session.location = opening.location
+    session.made_of = view.made_of
     session.cache_bytes = opening.cache_bytes
     return session
 
@@ -371,13 +378,6 @@ def _say(session: Session, key: PromptKey, prompts: FramePrompts) -> FrameResult
     if prompts.mask is not None and not prompts.points and prompts.box is None:
         return session.paint(key.obj, key.frame, prompts.mask)
     return session.set_prompts(key.obj, key.frame, prompts)
-
-
-def _checksum_at_first(volume: Volume, others: Mapping[int, int]) -> str:
-    """Return the checksum of what lies at the first positions along other axes."""
-    options = volume.options()
-    first = {str(axis): 0 for axis in others}
-    return Volume.from_options(volume.data, {**options, "index": {**options["index"], **first}}).checksum()
 
 
 def _painting(strokes: Sequence[Stroke]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_sam2._napari.composite import CompositeFrames, coloured
 from napari_sam2._napari.geometry import SequenceGeometry, spatial_shape
+from napari_sam2.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,8 +60,10 @@ class View:
 
     Attributes
     ----------
+    image : array
+        Pixels of the layer.
     data : array
-        Pixels: of the layer, or a composite that is made when it is read.
+        What is seen of it: the same, or a composite that is made when it is read.
     channel : "rgb" or None
         Whether the last axis is colour.
     index : mapping of int to int
@@ -73,6 +76,7 @@ class View:
         Index into `channel_choices` of what is shown.
     """
 
+    image: Any
     data: Any
     channel: Literal["rgb"] | None = None
     index: Mapping[int, int] = field(default_factory=dict)
@@ -87,12 +91,30 @@ class View:
             same = self.data.same_as(other.data)
         return same and self._said() == other._said()
 
-    def with_contrast(self, contrast: tuple[float, float] | None) -> View:
-        """Return the same with another contrast, as of a session that was loaded."""
-        if self.channel == "rgb" or contrast == self.contrast:
+    def of(self, volume: Volume) -> View:
+        """Return what a session of the same image sees, as one that was loaded."""
+        if isinstance(volume.data, CompositeFrames):
+            return _composite(self.image, volume.data)
+        if self.channel == "rgb" and self.data is self.image:
             return self
-        shown = _range(contrast or (0.0, 255.0))
-        return replace(self, contrast=contrast, text=", ".join([shown, *self.text.split(", ")[1:]]))
+        stored = volume.options()["index"]
+        index = {axis: int(stored.get(str(axis), at)) for axis, at in self.index.items()}
+        return _plain(self.image, index, volume.contrast)
+
+    @property
+    def made_of(self) -> tuple[dict[str, Any], ...]:
+        """Of a composite, how it is made; see `Session.made_of`."""
+        return self.data.notes() if isinstance(self.data, CompositeFrames) else ()
+
+    def again(self, made_of: Sequence[Mapping[str, Any]], images: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """Return the array of a stored session: the image, or a composite of images by name."""
+        return CompositeFrames.from_notes(made_of, images) if made_of else self.image
+
+    def at_first(self, axis: int, index: Mapping[int, int]) -> Volume:
+        """Return the image at the first positions along all other axes, whatever is seen of it."""
+        others = dict.fromkeys([*self.index, *index], 0)
+        colour = self.channel if self.data is self.image else None
+        return Volume(self.image, axis=axis, index=others, channel=colour, contrast=(0, 1))
 
     def _said(self) -> tuple[object, ...]:
         return self.channel, tuple(self.index.items()), self.contrast, self.text
@@ -221,21 +243,33 @@ def freeze(layer: Image, axes: Axes, channel: int, layers: Sequence[Image]) -> V
     """
     choices = channel_choices(layer, axes, layers)
     name = choices[channel] if channel < len(choices) else ""
-    if name == _COMPOSITE:
-        parts = composed(layer, layers)
-        shown = [coloured(base_level(part), part.contrast_limits, part.colormap) for part in parts]
-        text = "composite of " + ", ".join(f"“{part.name}” {_range(part.contrast_limits)}" for part in parts)
-        return View(CompositeFrames(tuple(shown)), channel="rgb", text=text, choice=channel)
     data = base_level(layer)
+    if name == _COMPOSITE:
+        parts = [
+            coloured(part.name, base_level(part), part.contrast_limits, part.colormap)
+            for part in composed(layer, layers)
+        ]
+        return _composite(data, CompositeFrames(tuple(parts)))
     if layer.rgb:
         contrast = None if data.dtype == np.uint8 else (0.0, _white(data.dtype))
-        return View(data, channel="rgb", contrast=contrast, text="colour as it is")
+        return View(data, data, channel="rgb", contrast=contrast, text="colour as it is")
     limits = float(layer.contrast_limits[0]), float(layer.contrast_limits[1])
     whole = data.dtype == np.uint8 and limits == (0.0, 255.0)
     index = {} if axes.channels is None else {axes.channels: channel}
-    text = _range(layer.contrast_limits) + (f", {name.lower()}" if axes.channels is not None else "")
-    choice = 0 if axes.channels is None else channel
-    return View(data, index=index, contrast=None if whole else limits, text=text, choice=choice)
+    return _plain(data, index, None if whole else limits)
+
+
+def _composite(image: Any, data: CompositeFrames) -> View:  # noqa: ANN401 - numpy, dask, zarr
+    parts = ", ".join(f"“{part.name}” {_range((part.low, part.high))}" for part in data.parts)
+    return View(image, data, channel="rgb", text=f"composite of {parts}", choice=1)
+
+
+def _plain(image: Any, index: Mapping[int, int], contrast: tuple[float, float] | None) -> View:  # noqa: ANN401
+    """Return the view of one channel of an image."""
+    text = _range(contrast or (0.0, 255.0))
+    (channel,) = index.values() or (0,)
+    named = f"{text}, channel {channel + 1}" if index else text
+    return View(image, image, index=index, contrast=contrast, text=named, choice=channel)
 
 
 def _white(dtype: np.dtype[Any]) -> float:

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam2._napari.answers import Answer, Picture
+from napari_sam2._napari.image_source import base_level
 from napari_sam2._napari.notices import show_failure
 from napari_sam2._napari.worker import InferenceWorker, Origin, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from napari.layers import Image
     from napari.viewer import Viewer
 
     from napari_sam2._model.sam2 import Sam2
@@ -149,6 +150,10 @@ class Workspace:
     def picture(self) -> Picture:
         """What is known of the session that is shown."""
         return Picture() if self.sequence is None else self.sequence.picture
+
+    def arrays(self) -> dict[str, Any]:
+        """Return the pixels of all image layers, by name."""
+        return {layer.name: base_level(layer) for layer in self.viewer.layers if type(layer) is Image}
 
     def objects_elsewhere(self) -> set[int]:
         """Return the ids of objects at other positions than the one that is shown."""

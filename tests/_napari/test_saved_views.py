@@ -1,0 +1,127 @@
+"""Sessions of a channel or a composite: saved, loaded where something else is seen, found after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_sam2._napari.autosave import Autosave
+from napari_sam2.session import Session
+from tests._napari.dock import MIDDLE, Dock, frames
+from tests.fakes import FakeModel
+
+pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("qapp")]
+
+
+def two_channels(root: Path) -> Dock:
+    """Return a dock over (z, c, y, x) that sees channel 1."""
+    viewer = ViewerModel()
+    both = np.stack((frames(), 255 - frames()), axis=1)
+    viewer.add_image(both, name="both", axis_labels=("z", "c", "y", "x"), contrast_limits=(0, 255))
+    return opened(viewer, root)
+
+
+def two_layers(root: Path) -> Dock:
+    """Return a dock over one of two layers, alone."""
+    viewer = ViewerModel()
+    viewer.add_image(frames(), name="red", colormap="red", contrast_limits=(0, 200))
+    viewer.add_image(255 - frames(), name="green", colormap="green", contrast_limits=(0, 255))
+    return opened(viewer, root)
+
+
+def opened(viewer: ViewerModel, root: Path) -> Dock:
+    dock = Dock(viewer, FakeModel(), Autosave(root / "own", every=0))
+    dock.view.image.image_chosen.emit(0)
+    dock.show(MIDDLE)
+    dock.wait()
+    return dock
+
+
+def work(dock: Dock) -> None:
+    """Choose the second channel, or the composite, and prompt."""
+    dock.view.image.channel_chosen.emit(1)
+    dock.wait()
+    dock.prompt(1, MIDDLE, 8, 10)
+
+
+OPENINGS = [two_channels, two_layers]
+
+
+@pytest.mark.parametrize("open_dock", OPENINGS)
+def test_a_loaded_session_brings_its_view(open_dock: Callable[[Path], Dock], tmp_path: Path) -> None:
+    one = open_dock(tmp_path)
+    work(one)
+    seen, shown = one.state.image.seen, one.session.volume.frame(2)
+    assert "channel 2" in seen or "composite of “red” 0-200, “green” 0-255" in seen
+    one.view.files.save_requested.emit(str(tmp_path / "work"))
+    one.wait()
+    one.end()
+    other = open_dock(tmp_path)
+    for layer in other.viewer.layers:
+        if layer.name in {"red", "green", "both"}:
+            layer.contrast_limits = (0, 150)
+    other.viewer.layers[0].visible = False
+    other.view.files.load_requested.emit(str(tmp_path / "work.sam2.json"))
+    other.wait()
+    assert (other.state.image.channel, other.state.image.seen) == (1, seen)
+    np.testing.assert_array_equal(other.session.volume.frame(2), shown)
+    other.prompt(1, MIDDLE, 8, 11)
+    assert other.state.image.seen == seen
+    other.end()
+
+
+@pytest.mark.parametrize("open_dock", OPENINGS)
+def test_work_is_found_whatever_is_seen(open_dock: Callable[[Path], Dock], tmp_path: Path) -> None:
+    one = open_dock(tmp_path)
+    work(one)
+    seen = one.state.image.seen
+    one.end()
+    other = open_dock(tmp_path)
+    assert len(other.state.files.recent) == 1
+    other.controller.saving.choose_recent(0)
+    other.wait()
+    assert other.session.objects == (1,)
+    assert (other.state.image.channel, other.state.image.seen) == (1, seen)
+    other.end()
+
+
+def test_a_layer_that_is_missing_is_named(tmp_path: Path) -> None:
+    one = two_layers(tmp_path)
+    work(one)
+    one.view.files.save_requested.emit(str(tmp_path / "work"))
+    one.wait()
+    one.end()
+    other = two_layers(tmp_path)
+    other.viewer.layers["green"].name = "blue"
+    other.view.files.load_requested.emit(str(tmp_path / "work.sam2.json"))
+    with pytest.raises(ValueError, match="composite of “red”, “green”: open “green” as well"):
+        other.wait()
+    other.end()
+    with pytest.raises(ValueError, match="put together from several"):
+        Session.load(tmp_path / "work.sam2.json", model=FakeModel().as_model())
+
+
+def test_a_session_that_took_the_place_of_another_one_is_the_one_that_is_saved(tmp_path: Path) -> None:
+    dock = two_channels(tmp_path)
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.controller.saving.save()
+    dock.wait()
+    (first,) = (tmp_path / "own").iterdir()
+    dock.view.image.channel_chosen.emit(1)
+    dock.wait()
+    (second,) = (tmp_path / "own").iterdir()
+    assert second != first
+    dock.view.progress.undo_requested.emit()
+    dock.wait()
+    (third,) = (tmp_path / "own").iterdir()
+    assert third not in {first, second}
+    dock.end()
+    other = two_channels(tmp_path)
+    other.controller.saving.choose_recent(0)
+    other.wait()
+    assert "channel 1" in other.state.image.seen
+    other.end()
