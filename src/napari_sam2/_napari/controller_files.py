@@ -138,6 +138,7 @@ class FileControl:
 
     def _loaded(self, sequence: Sequence, name: str, answer: Answer) -> None:
         sequence.take_loaded(answer)
+        self._space.loaded.emit(sequence)
         if sequence is self._space.sequence:
             self._prompts.show()
             objects = self._space.picture.objects

@@ -216,6 +216,7 @@ class SavingControl:
 
     def _recovered(self, sequence: Sequence, answer: Answer) -> None:
         sequence.take_loaded(answer)
+        self._space.loaded.emit(sequence)
         if sequence is self._space.sequence:
             self._prompts.show()
             objects = self._space.picture.objects

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2._napari.desk import Desk, Opening
+from napari_sam2._napari.desk import Answer, Desk, Opening
 from napari_sam2._napari.image_source import Axes, geometry_of
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.prompt_layers import PromptLayers
@@ -144,6 +146,19 @@ class SequenceControl:
             (geometry.frame_axis == 0) == (self._letter(geometry) == "t")
         )
 
+    @property
+    def letter(self) -> str:
+        """What files call the axis of the frames: "z" or "t"."""
+        shown = self._space.sequence
+        return "z" if shown is None else self._letter(shown.geometry)
+
+    def call_axes(self, axes: Axes) -> None:
+        """Take other names for the axes, and let all that is exported from now on have them."""
+        self._axes = axes
+        for sequence in self._sequences.values():
+            letter = self._letter(sequence.geometry)
+            self._space.ask(partial(_call_frames, letter), label="Naming the axis", sequence=sequence)
+
     def _letter(self, geometry: SequenceGeometry) -> str:
         """Return "t" or "z" for the axis of the frames: its name, else the one that the other leaves over."""
         frames, others = geometry.frame_axis, tuple(_others(geometry))
@@ -275,6 +290,13 @@ def _what_changes(sequence: Sequence) -> str:
         return f"The model sees something else now: {answered}. Undo brings the old masks back."
     masks = f"{tracked} tracked mask{'' if tracked == 1 else 's'}"
     return f"The model sees something else now: {answered}, and {masks} go. Undo brings them back."
+
+
+def _call_frames(letter: str, desk: Desk) -> Answer:
+    """Call the axis of the frames "z" or "t" in files; a session that is opened later is told when it is."""
+    if desk.session is not None:
+        desk.session.geometry = replace(desk.session.geometry, axes=f"{letter}yx")
+    return Answer()
 
 
 def _fixed(geometry: SequenceGeometry) -> Mapping[int, int]:

@@ -52,6 +52,8 @@ class Picture:
         What would be undone and redone; empty if nothing.
     summary : SessionSummary
         All objects on all frames.
+    axes : str
+        What files call the axes, "zyx" or "tyx".
     """
 
     objects: tuple[int, ...] = ()
@@ -59,6 +61,7 @@ class Picture:
     undo_label: str = ""
     redo_label: str = ""
     summary: SessionSummary = field(default_factory=_no_summary)
+    axes: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,6 +220,7 @@ class Desk:
         """Take back the last step, of which opening the session anew may be one."""
         if self.opened.undo_label == REBUILT and self._kept is not None:
             kept, self._kept = self._kept, None
+            kept.geometry = self.opened.geometry
             return replace(self._replace(kept), value=REBUILT)
         return self.answer(value=self.opened.undo())
 
@@ -250,6 +254,7 @@ class Desk:
             undo_label=session.undo_label or "",
             redo_label=session.redo_label or "",
             summary=session.summary(),
+            axes=session.geometry.axes,
         )
 
     def declare(self, key: PromptKey, prompts: FramePrompts) -> Answer:
