@@ -56,7 +56,7 @@ def layer_of(dock: Dock) -> Image:
     "options", [{}, {"axis_labels": ("t", "z", "-3", "y", "x")}, {"metadata": {"axes": "TZQYX"}}]
 )
 def test_three_axes_beside_a_plane_are_refused_with_advice(
-    open_dock: Callable[..., Dock], options: dict[str, Any]
+    open_dock: Callable[..., Dock], options: dict[str, Any], tmp_path: Path
 ) -> None:
     dock = open_dock(five(), **options)
     state = dock.state.image
@@ -68,6 +68,14 @@ def test_three_axes_beside_a_plane_are_refused_with_advice(
     dock.view.image.use_current_view.emit()
     dock.viewer.dims.set_current_step(0, 1)
     dock.wait()
+    dock.controller.propagate()
+    dock.view.files.tracks_layer_requested.emit()
+    dock.view.tools.seed_next_t_requested.emit()
+    for signal in ("export_requested", "save_requested", "load_requested"):
+        getattr(dock.view.files, signal).emit(str(tmp_path / "cells.tif"))
+    assert all("choose" in str(each).lower() for each in dock.failures)
+    dock.failures.clear()
+    assert list(tmp_path.iterdir()) == []
     assert [layer.name for layer in dock.viewer.layers] == ["cells"]
 
 
