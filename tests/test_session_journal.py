@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_sam2.io import LabelGeometry
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
 from tests.fakes import SHAPE, FakeModel, absent, click, noisy_frames, plain_frames, seeing_model
@@ -93,6 +94,16 @@ def test_only_what_changed_is_written(tmp_path: Path) -> None:
     fresh = parts(tmp_path).keys() - before.keys()
     assert sorted(name.split(".")[0] for name in fresh) == ["frame-4", "prompts-2-4"]
     assert len(parts(tmp_path)) == COUNT + 1
+
+
+def test_other_names_of_the_axes_are_written(tmp_path: Path) -> None:
+    session = Session(IMAGES, model=REAL)
+    session.paint(1, 2, square(4))
+    assert session.autosave(tmp_path)
+    session.geometry = LabelGeometry("tyx", (2.0, 1.0, 1.0))
+    assert session.autosave(tmp_path)
+    assert not session.autosave(tmp_path)
+    assert Session.load(tmp_path, IMAGES, REAL).geometry.axes == "tyx"
 
 
 def test_what_was_there_before_the_first_time_is_written(tmp_path: Path) -> None:

@@ -346,6 +346,7 @@ class Session(SessionObjects):
         with self._state.lock:
             if self._journal is None or self._journal.folder != Path(folder):
                 self._journal = SessionJournal(Path(folder), self._state, self._opening())
+            self._journal.call_axes(self.geometry.axes)
             if self._journal.is_current:
                 return False
             self._journal.write(remarks)

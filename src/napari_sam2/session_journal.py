@@ -52,6 +52,13 @@ class SessionJournal:
         """Whether nothing has changed since the last `write`."""
         return self._edition == self._state.edition
 
+    def call_axes(self, axes: str) -> None:
+        """Take other names for the axes, such as "tyx"; the next `write` tells them."""
+        images = self._opening["images"]
+        if images["axes"] != axes:
+            self._opening = {**self._opening, "images": {**images, "axes": axes}}
+            self._edition = -1
+
     def write(self, remarks: Mapping[str, Any]) -> None:
         """Write what has changed, with these remarks, fit for JSON, in the document.
 

@@ -101,6 +101,21 @@ def test_work_comes_back_after_a_crash_with_no_computation(tmp_path: Path, told:
 
 
 @pytest.mark.usefixtures("qapp")
+def test_what_the_frames_were_called_comes_back(tmp_path: Path) -> None:
+    dock = prompted_dock(tmp_path)
+    dock.view.image.letter_chosen.emit(1)
+    dock.wait()
+    save(dock)
+    crash(dock)
+    again = saving_dock(tmp_path)
+    assert again.state.image.letter == 0
+    again.controller.saving.choose_recent(0)
+    again.wait()
+    assert (again.state.image.letter, again.session.geometry.axes) == (1, "tyx")
+    again.end()
+
+
+@pytest.mark.usefixtures("qapp")
 def test_after_a_normal_close_nothing_is_offered_but_listed(tmp_path: Path, told: list[Any]) -> None:
     dock = saving_dock(tmp_path)
     dock.prompt(1, MIDDLE, 8, 10)

@@ -35,6 +35,8 @@ class Picture:
         What would be undone and redone; empty if nothing.
     summary : SessionSummary
         All objects on all frames.
+    axes : str
+        What files call the axes, "zyx" or "tyx".
     """
 
     objects: tuple[int, ...] = ()
@@ -42,6 +44,7 @@ class Picture:
     undo_label: str = ""
     redo_label: str = ""
     summary: SessionSummary = field(default_factory=_no_summary)
+    axes: str = ""
 
 
 @dataclass(frozen=True, eq=False)

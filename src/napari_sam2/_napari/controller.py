@@ -116,6 +116,7 @@ class Controller:
         return (
             (view.image.image_chosen, image.choose_index),
             (view.image.axis_chosen, image.choose_axis),
+            (view.image.letter_chosen, image.choose_letter),
             (view.image.channel_chosen, image.choose_channel),
             (view.image.use_current_view, image.use_current_view),
             (view.model.model_chosen, models.choose),

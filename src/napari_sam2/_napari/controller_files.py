@@ -139,6 +139,7 @@ class FileControl:
 
     def _loaded(self, sequence: Sequence, name: str) -> None:
         sequence.take_prompts()
+        self._space.loaded.emit(sequence)
         if sequence is self._space.sequence:
             self._prompts.show()
             objects = self._space.picture.objects

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
+from napari_sam2._napari.geometry import spatial_shape
 from napari_sam2._napari.image_source import (
     Axes,
     channel_choices,
     displayed_axes,
     freeze,
-    geometry_of,
     read_axes,
     why_not,
 )
@@ -21,7 +21,7 @@ from napari_sam2._napari.wiring import Connections, Later
 
 if TYPE_CHECKING:
     from napari_sam2._napari.controller_sequence import SequenceControl
-    from napari_sam2._napari.workspace import Workspace
+    from napari_sam2._napari.workspace import Sequence, Workspace
 
 # Contrast is looked at again so long after it was last moved, in milliseconds.
 _REST = 300
@@ -42,16 +42,20 @@ class ImageControl:
         self._space = workspace
         self._sequences = sequences
         self._axes: Axes | None = None
+        self._axes_read: Axes | None = None
+        self._shape: tuple[int, ...] = ()
         self._frame_axis: int | None = None
         self._problem = ""
         self._wires = Connections()
         self._image_wires = Connections()
         self._follow = Later(self._follow_layers)
         self._review_view = Later(self._follow_view, _REST, restart=True)
+        self._review_axes = Later(self._follow_axes)
         layers = workspace.viewer.layers
         events = layers.events
         for emitter in (events.inserted, events.removed, events.reordered, layers.selection.events.active):
             self._wires.connect(emitter, self._follow_soon)
+        self._wires.connect(workspace.loaded, self._adopt)
 
     def start(self) -> None:
         """Choose the active image layer, or the topmost one."""
@@ -77,16 +81,26 @@ class ImageControl:
         if image is self._space.image:
             return
         self.leave()
-        self._problem = why_not(image)
+        axes = self._axes_read = self._read_axes(image)
+        self._shape = spatial_shape(image)
+        self._problem = why_not(image, axes)
         self._space.image = image
-        self._image_wires.connect(image.events.name, self._say)
+        self._watch(image)
         if not self._problem:
-            self._axes = read_axes(image, displayed_axes(self._space.viewer, image))
-            self._frame_axis = self._axes.frames
-            for emitter in (image.events.contrast_limits, image.events.colormap, image.events.data):
-                self._image_wires.connect(emitter, self._ask_view)
+            self._axes, self._frame_axis = axes, axes.frames
             self._open()
         self._say()
+
+    def _read_axes(self, image: Image) -> Axes:
+        return read_axes(image, displayed_axes(self._space.viewer, image))
+
+    def _watch(self, image: Image) -> None:
+        events = image.events
+        self._image_wires.connect(events.name, self._say)
+        for emitter in (events.contrast_limits, events.colormap, events.data):
+            self._image_wires.connect(emitter, self._ask_view)
+        for emitter in (events.axis_labels, events.metadata, events.units):
+            self._image_wires.connect(emitter, self._ask_axes)
 
     def choose_axis(self, index: int) -> None:
         """Take another axis for the frames."""
@@ -96,6 +110,22 @@ class ImageControl:
         if axis != self._frame_axis:
             self._frame_axis = axis
             self.begin_anew()
+
+    def choose_letter(self, index: int) -> None:
+        """Call the axis of the frames z or t, where nothing tells; nothing is computed again."""
+        axes, frames = self._axes, self._frame_axis
+        letters = () if axes is None else axes.letters(frames)
+        if axes is not None and frames is not None and 0 <= index < len(letters):
+            self._axes = axes.called(frames, letters[index])
+            self._sequences.call_axes(self._axes)
+            self._say()
+
+    def _adopt(self, sequence: Sequence) -> None:
+        """Call the axis of the frames what a session that was loaded calls it, where nothing else tells."""
+        letter = sequence.picture.axes[:1]
+        letters = () if self._axes is None else self._axes.letters(self._frame_axis)
+        if letter in letters and letter != self._sequences.letter:
+            self.choose_letter(letters.index(letter))
 
     def choose_channel(self, index: int) -> None:
         """Show the network another channel, or the composite."""
@@ -139,15 +169,21 @@ class ImageControl:
 
     def _follow_view(self) -> None:
         """Until something was said of the image, the network sees what the viewer shows."""
-        space = self._space
-        if space.image is not None and space.sequence is not None and self._axes is not None:
-            wanted = geometry_of(space.image, self._axes, self._frame_axis)
-            if wanted.shape != space.sequence.geometry.shape:
-                self._choose_again(space.image)
-                return
+        image = self._space.image
+        if image is not None and spatial_shape(image) != self._shape:
+            self._choose_again(image)
+            return
         if not self._sequences.is_touched:
             self.use_current_view()
         self._say()
+
+    def _follow_axes(self) -> None:
+        """Until something was said of the image, its axes are what they are called now."""
+        image = self._space.image
+        if image is None or self._sequences.is_touched or self._read_axes(image) == self._axes_read:
+            return
+        self.leave()
+        self.choose(image)
 
     def _choose_again(self, image: Image) -> None:
         """Begin anew with data of another shape."""
@@ -164,6 +200,9 @@ class ImageControl:
 
     def _ask_view(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         self._review_view.ask()
+
+    def _ask_axes(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
+        self._review_axes.ask()
 
     def _follow_soon(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         """Follow on the next turn: layers must not be made while napari adds, removes or clears others."""
@@ -201,13 +240,15 @@ class ImageControl:
         if axes is None or sequence is None:
             return ImageState(layers=names, chosen=chosen, problem=self._problem)
         other = axes.other(self._frame_axis)
-        candidates = tuple(axis for axis in axes.candidates)
+        candidates, letters = axes.candidates, axes.letters(self._frame_axis)
         return ImageState(
             layers=names,
             chosen=chosen,
             axes=tuple(axes.names[axis] for axis in candidates),
             frame_axis=candidates.index(self._frame_axis) if self._frame_axis in candidates else None,
             axis_reason=axes.reason,
+            letters=letters,
+            letter=letters.index(self._sequences.letter) if letters else 0,
             channels=channel_choices(image, axes, images),
             channel=self._channel,
             seen=f"model sees {sequence.view.text}" if self._sequences.is_touched else "",
@@ -219,6 +260,7 @@ class ImageControl:
     def close(self) -> None:
         """Take back all connections and give the image up."""
         self._review_view.close()
+        self._review_axes.close()
         self._follow.close()
         self._wires.close()
         self.leave()

@@ -222,6 +222,7 @@ class SavingControl:
 
     def _recovered(self, sequence: Sequence) -> None:
         sequence.take_prompts()
+        self._space.loaded.emit(sequence)
         if sequence is self._space.sequence:
             self._prompts.show()
             objects = self._space.picture.objects

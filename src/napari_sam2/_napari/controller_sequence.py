@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.answers import Opening
@@ -146,6 +147,19 @@ class SequenceControl:
         return (geometry.y_axis, geometry.x_axis) == (2, 3) and (
             (geometry.frame_axis == 0) == (self._letter(geometry) == "t")
         )
+
+    @property
+    def letter(self) -> str:
+        """What files call the axis of the frames: "z" or "t"."""
+        shown = self._space.sequence
+        return "z" if shown is None else self._letter(shown.geometry)
+
+    def call_axes(self, axes: Axes) -> None:
+        """Take other names for the axes, and let all that is exported from now on have them."""
+        self._axes = axes
+        for sequence in self._sequences.values():
+            named = f"{self._letter(sequence.geometry)}yx"
+            self._space.ask(partial(Desk.call_axes, axes=named), label="Naming the axis", sequence=sequence)
 
     def _letter(self, geometry: SequenceGeometry) -> str:
         """Return "t" or "z" for the axis of the frames: its name, else the one that the other leaves over."""

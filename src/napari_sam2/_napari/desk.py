@@ -87,6 +87,13 @@ class Desk:
         self.image = opening.view.at_first(opening.axis, opening.index).checksum()
         return replace(self.answer(), replaced=self._replaced)
 
+    def call_axes(self, axes: str) -> Answer:
+        """Call the axes "zyx" or "tyx" in files; a session that is opened later is told when it is."""
+        for session in (self.session, *self.others):
+            if session is not None:
+                session.geometry = replace(session.geometry, axes=axes)
+        return Answer()
+
     def load(self, path: str, images: Mapping[str, Any], model: Sam2) -> Answer:
         """Read a saved session of these images, in place of the one that is open.
 
@@ -222,6 +229,7 @@ class Desk:
             undo_label=known.undo_label,
             redo_label=known.redo_label,
             summary=session.summary(),
+            axes=session.geometry.axes,
         )
 
     def declare(self, key: PromptKey, prompts: FramePrompts) -> Answer:

@@ -122,9 +122,7 @@ def read_layers(
     ValueError
         If the image cannot be used, or no prompt lies in it.
     """
-    if problem := why_not(image):
-        raise ValueError(problem)
-    axes = read_axes(image)
+    axes = _usable_axes(image)
     frames = axes.frames if axis is None else _checked_axis(image, axis)
     geometry = geometry_of(image, axes, frames)
     geometry = geometry.at({**geometry.index, **(index or {})})
@@ -135,6 +133,14 @@ def read_layers(
         )
     kwargs = {"name": f"{image.name} tracked", **geometry.layer_kwargs(image)}
     return Request(geometry, freeze(image, axes, 0, [image]), prompts, kwargs)
+
+
+def _usable_axes(image: Image) -> Axes:
+    """Return the axes of an image; ValueError if it cannot be used."""
+    axes = read_axes(image)
+    if problem := why_not(image, axes):
+        raise ValueError(problem)
+    return axes
 
 
 def _checked_axis(image: Image, axis: int) -> int:
@@ -253,7 +259,7 @@ def propagate_widget(
 
     Layers without the axis of the frames count on the frame that is shown.
     """
-    axes = read_axes(image)
+    axes = _usable_axes(image)
     frames = axes.frames if axis == _AUTOMATIC else axis
     geometry = geometry_of(image, axes, frames)
     shown = geometry.frame_of(viewer.dims, image)

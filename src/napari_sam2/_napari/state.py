@@ -54,6 +54,10 @@ class ImageState:
         Index into `axes`.
     axis_reason : str
         Why this axis was taken, as a sentence.
+    letters : tuple of str
+        "z" and "t" where nothing tells which of them the axis of the frames is; else empty.
+    letter : int
+        Index into `letters`: what it is called in files.
     channels : tuple of str
         What the network may see: channels, "RGB", "composite of visible layers"; empty without a choice.
     channel : int
@@ -75,6 +79,8 @@ class ImageState:
     axes: tuple[str, ...] = ()
     frame_axis: int | None = None
     axis_reason: str = ""
+    letters: tuple[str, ...] = ()
+    letter: int = 0
     channels: tuple[str, ...] = ()
     channel: int = 0
     seen: str = ""

@@ -128,11 +128,14 @@ class Workspace:
         A sequence got an `Answer`.
     interrupted : SignalInstance
         What a propagation is at is about to change under it: it has to end.
+    loaded : SignalInstance
+        A session that was saved has taken the place of a sequence's own.
     """
 
     changed = Signal()
     answered = Signal(Sequence, Answer)
     interrupted = Signal()
+    loaded = Signal(Sequence)
 
     def __init__(self, viewer: Viewer, worker: InferenceWorker) -> None:
         self.viewer = viewer

@@ -77,6 +77,18 @@ def test_choices_are_told_by_index(image: ImagePanel, qtbot: QtBot) -> None:
         qtbot.mouseClick(image._view, Qt.MouseButton.LeftButton)
 
 
+def test_whether_frames_are_z_or_t_is_asked_where_nothing_tells(image: ImagePanel, qtbot: QtBot) -> None:
+    image.show_state(IMAGE)
+    assert not image._letter.isVisible()
+    with qtbot.assertNotEmitted(image.letter_chosen):
+        image.show_state(replace(IMAGE, axes=("axis 0",), letters=("z", "t"), letter=1))
+    assert image._letter.isVisible()
+    assert image._letter.currentText() == "t, of a movie"
+    with qtbot.waitSignal(image.letter_chosen) as told:
+        qtbot.keyClick(image._letter, Qt.Key.Key_Up)
+    assert told.args == [0]
+
+
 def test_problem_and_loading_are_said(image: ImagePanel) -> None:
     image.show_state(replace(IMAGE, problem="Only one frame."))
     assert image._problem.text() == "Only one frame."

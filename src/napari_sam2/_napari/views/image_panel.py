@@ -10,6 +10,8 @@ from napari_sam2._napari.views.buttons import GlyphButton
 from napari_sam2._napari.views.forms import WARNING, ChoiceBox, Note, form
 from napari_sam2._napari.views.tips import capitalised
 
+_KINDS = {"z": "z, of a stack", "t": "t, of a movie"}
+
 
 class ImagePanel(QWidget):
     """Choice of the image layer, of the frame axis and of the channel.
@@ -19,6 +21,7 @@ class ImagePanel(QWidget):
 
     image_chosen = Signal(int)
     axis_chosen = Signal(int)
+    letter_chosen = Signal(int)
     channel_chosen = Signal(int)
     use_current_view = Signal()
 
@@ -29,6 +32,12 @@ class ImagePanel(QWidget):
         )
         self._axis = ChoiceBox(
             "Frames", "The axis along which objects are followed: z of a stack, t of a movie.", "-"
+        )
+        self._letter = ChoiceBox(
+            "What the frames are",
+            "The image does not say whether its frames are the z of a stack or the t of a movie. "
+            "Exported files call the axis what is chosen here.",
+            "-",
         )
         self._channel = ChoiceBox("Channel", "What of the image the model sees.", "-")
         self._seen = Note("eye")
@@ -43,6 +52,7 @@ class ImagePanel(QWidget):
         self._lay_out()
         self._layer.activated.connect(self.image_chosen)
         self._axis.activated.connect(self.axis_chosen)
+        self._letter.activated.connect(self.letter_chosen)
         self._channel.activated.connect(self.channel_chosen)
         self._view.clicked.connect(self.use_current_view)
         self.show_state(ImageState())
@@ -53,6 +63,7 @@ class ImagePanel(QWidget):
         self._form = form(fields)
         self._form.addRow("&Image", self._layer)
         self._form.addRow("&Frames", self._axis)
+        self._form.addRow("&Along", self._letter)
         self._form.addRow("C&hannel", self._channel)
         column.addWidget(fields)
         for each in (self._problem, self._reason, self._seen):
@@ -64,9 +75,12 @@ class ImagePanel(QWidget):
         """Draw a snapshot."""
         self._layer.show_choices(state.layers, state.chosen)
         self._axis.show_choices(state.axes, state.frame_axis)
+        letters = tuple(_KINDS.get(letter, letter) for letter in state.letters)
+        self._letter.show_choices(letters, state.letter if letters else None)
         self._channel.show_choices(state.channels, state.channel if state.channels else None)
         self._form.setRowVisible(self._channel, bool(state.channels))
         self._form.setRowVisible(self._axis, bool(state.axes))
+        self._form.setRowVisible(self._letter, bool(letters))
         self._problem.say("" if state.loading else state.problem)
         self._reason.say("Opening the image ..." if state.loading else capitalised(state.axis_reason))
         self._seen.say(capitalised(state.seen))
