@@ -95,7 +95,7 @@ def test_an_image_that_was_refused_is_taken_once_its_axes_have_names(open_dock: 
     dock.wait()
     state = dock.state.image
     assert (state.problem, state.axes, state.frame_axis, state.other_axis) == ("", ("t", "z"), 1, "t")
-    assert state.channels == ("Channel 1", "Channel 2")
+    assert state.channels == ("Channel 1", "Channel 2", "All channels, in colour")
     dock.prompt(1, 2, 8, 10)
     assert dock.labels.shape == (TIMES, 1, SLICES, *frames().shape[1:])
 

@@ -13,17 +13,8 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from napari.layers._source import layer_source
 
-from napari_sam2._napari.image_source import (
-    base_level,
-    channel_choices,
-    composed,
-    displayed_axes,
-    freeze,
-    geometry_of,
-    read_axes,
-    why_not,
-)
-from napari_sam2.volume import Volume
+from napari_sam2._napari.image_source import base_level, displayed_axes, geometry_of, read_axes, why_not
+from napari_sam2._napari.network_view import freeze
 
 
 def image(*shape: int, **options: Any) -> Image:
@@ -146,62 +137,6 @@ def test_geometry() -> None:
     geometry = geometry_of(layer, axes, axes.frames, position=2)
     assert geometry.shape == (3, 1, 5, 6, 7)
     assert (geometry.frame_axis, dict(geometry.index), geometry.num_frames) == (2, {0: 2, 1: 0}, 5)
-
-
-def test_the_view_is_the_contrast_of_the_layer() -> None:
-    layer = image(5, 6, 7, contrast_limits=(10, 150))
-    view = freeze(layer, read_axes(layer), 0, [layer])
-    assert (view.contrast, view.text, view.channel, dict(view.index)) == ((10, 150), "10-150", None, {})
-    same = freeze(layer, read_axes(layer), 0, [layer])
-    assert view.matches(same)
-    layer.contrast_limits = (10, 151)
-    assert not view.matches(freeze(layer, read_axes(layer), 0, [layer]))
-
-
-def test_plain_bytes_pass_as_they_are() -> None:
-    layer = Image(np.zeros((3, 6, 7), np.uint8), contrast_limits=(0, 255))
-    assert freeze(layer, read_axes(layer), 0, [layer]).contrast is None
-
-
-def test_channels() -> None:
-    layer = image(4, 3, 6, 7, axis_labels=("t", "c", "y", "x"))
-    axes = read_axes(layer)
-    assert channel_choices(layer, axes, [layer]) == ("Channel 1", "Channel 2", "Channel 3")
-    view = freeze(layer, axes, 2, [layer])
-    assert dict(view.index) == {1: 2}
-    assert "channel 3" in view.text
-    volume = Volume(view.data, axis=0, index=view.index, contrast=view.contrast)
-    assert volume.shape == (4, 6, 7)
-    np.testing.assert_array_equal(volume._read(1), layer.data[1, 2])
-
-
-def test_colour() -> None:
-    layer = Image(np.zeros((4, 6, 7, 3), np.uint8), rgb=True)
-    axes = read_axes(layer)
-    view = freeze(layer, axes, 0, [layer])
-    assert (view.channel, view.contrast, channel_choices(layer, axes, [layer])) == ("rgb", None, ())
-    assert Volume(view.data, axis=0, channel=view.channel).channels == 3
-    deep = Image(np.zeros((4, 6, 7, 3), np.uint16), rgb=True)
-    assert freeze(deep, read_axes(deep), 0, [deep]).contrast == (0, 65535)
-
-
-def test_a_composite_adds_the_visible_layers_in_their_colours() -> None:
-    red = Image(np.full((4, 6, 7), 50, np.uint16), colormap="red", contrast_limits=(0, 100), name="a")
-    green = Image(np.full((4, 6, 7), 100, np.uint16), colormap="green", contrast_limits=(0, 100), name="b")
-    hidden = Image(np.full((4, 6, 7), 100, np.uint16), visible=False)
-    elsewhere = Image(np.full((4, 6, 7), 100, np.uint16), translate=(0, 5, 0))
-    layers = [red, green, hidden, elsewhere]
-    assert composed(red, layers) == (red, green)
-    choices = channel_choices(red, read_axes(red), layers)
-    assert choices == ("“a” alone", "Composite of the visible layers")
-    view = freeze(red, read_axes(red), 1, layers)
-    frame = Volume(view.data, axis=0, channel=view.channel).frame(2)
-    assert frame.shape == (6, 7, 3)
-    assert frame[0, 0].tolist() == [128, 255, 0]
-    assert view.matches(freeze(red, read_axes(red), 1, layers))
-    red.contrast_limits = (0, 50)
-    assert not view.matches(freeze(red, read_axes(red), 1, layers))
-    np.testing.assert_array_equal(Volume(view.data, axis=0, channel="rgb").frame(2), frame)
 
 
 def test_multiscale_and_dask_are_read_lazily() -> None:

@@ -41,22 +41,24 @@ def opened(viewer: ViewerModel, root: Path) -> Dock:
     return dock
 
 
-def work(dock: Dock) -> None:
-    """Choose the second channel, or the composite, and prompt."""
-    dock.view.image.channel_chosen.emit(1)
+def work(dock: Dock, choice: int = 1) -> None:
+    """Choose the second channel, or a composite, and prompt."""
+    dock.view.image.channel_chosen.emit(choice)
     dock.wait()
     dock.prompt(1, MIDDLE, 8, 10)
 
 
-OPENINGS = [two_channels, two_layers]
+CHOICES = [(two_channels, 1, "channel 2"), (two_channels, 2, "channels 1+2"), (two_layers, 1, "composite")]
 
 
-@pytest.mark.parametrize("open_dock", OPENINGS)
-def test_a_loaded_session_brings_its_view(open_dock: Callable[[Path], Dock], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("open_dock", "choice", "text"), CHOICES)
+def test_a_loaded_session_brings_its_view(
+    open_dock: Callable[[Path], Dock], choice: int, text: str, tmp_path: Path
+) -> None:
     one = open_dock(tmp_path)
-    work(one)
+    work(one, choice)
     seen, shown = one.state.image.seen, one.session.volume.frame(2)
-    assert "channel 2" in seen or "composite of “red” 0-200, “green” 0-255" in seen
+    assert text in seen
     one.view.files.save_requested.emit(str(tmp_path / "work"))
     one.wait()
     one.end()
@@ -67,17 +69,20 @@ def test_a_loaded_session_brings_its_view(open_dock: Callable[[Path], Dock], tmp
     other.viewer.layers[0].visible = False
     other.view.files.load_requested.emit(str(tmp_path / "work.sam2.json"))
     other.wait()
-    assert (other.state.image.channel, other.state.image.seen) == (1, seen)
+    assert (other.state.image.channel, other.state.image.seen) == (choice, seen)
     np.testing.assert_array_equal(other.session.volume.frame(2), shown)
     other.prompt(1, MIDDLE, 8, 11)
     assert other.state.image.seen == seen
     other.end()
 
 
-@pytest.mark.parametrize("open_dock", OPENINGS)
-def test_work_is_found_whatever_is_seen(open_dock: Callable[[Path], Dock], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("open_dock", "choice", "text"), CHOICES)
+def test_work_is_found_whatever_is_seen(
+    open_dock: Callable[[Path], Dock], choice: int, text: str, tmp_path: Path
+) -> None:
     one = open_dock(tmp_path)
-    work(one)
+    work(one, choice)
+    assert text in one.state.image.seen
     seen = one.state.image.seen
     one.end()
     other = open_dock(tmp_path)
@@ -85,7 +90,7 @@ def test_work_is_found_whatever_is_seen(open_dock: Callable[[Path], Dock], tmp_p
     other.controller.saving.choose_recent(0)
     other.wait()
     assert other.session.objects == (1,)
-    assert (other.state.image.channel, other.state.image.seen) == (1, seen)
+    assert (other.state.image.channel, other.state.image.seen) == (choice, seen)
     other.end()
 
 

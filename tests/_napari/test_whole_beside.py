@@ -74,7 +74,7 @@ def test_layers_of_the_user_keep_their_state_undo_and_tools(viewer: napari.Viewe
 def test_a_channel_is_chosen(viewer: napari.Viewer, docked: Docked) -> None:
     image = channels(viewer)
     with docked(viewer) as dock:
-        assert dock.state.image.channels == ("Channel 1", "Channel 2")
+        assert dock.state.image.channels == ("Channel 1", "Channel 2", "All channels, in colour")
         dock.view.image.channel_chosen.emit(1)
         dock.wait()
         assert dock.session.volume.frame(MIDDLE).max() == 0, "the second channel is black"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2._napari.image_source import View
+    from napari_sam2._napari.network_view import View
     from napari_sam2.changes import LabelChange
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.prompts import FramePrompts, PromptKey

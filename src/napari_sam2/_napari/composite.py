@@ -31,6 +31,8 @@ class Coloured:
         Values of the first and the last colour.
     colours : array (256, 3) of float32
         0 to 255.
+    channel : (int, int) or None
+        Axis and position of a channel of an array that has several.
     """
 
     name: str
@@ -38,19 +40,30 @@ class Coloured:
     low: float
     high: float
     colours: npt.NDArray[np.float32]
+    channel: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array, 1 along the axis of channels."""
+        axis = None if self.channel is None else self.channel[0]
+        return tuple(1 if each == axis else int(size) for each, size in enumerate(self.data.shape))
 
     def same_as(self, other: Coloured) -> bool:
         """Whether another one shows the same values in the same colours."""
-        limits = (self.low, self.high) == (other.low, other.high)
-        return self.data is other.data and limits and np.array_equal(self.colours, other.colours)
+        same = (self.low, self.high, self.channel) == (other.low, other.high, other.channel)
+        return self.data is other.data and same and np.array_equal(self.colours, other.colours)
 
     def note(self) -> dict[str, Any]:
         """Return all but the values, fit for JSON."""
         colours = [[round(float(each), _DIGITS) for each in colour] for colour in self.colours]
-        return {"name": self.name, "low": self.low, "high": self.high, "colours": colours}
+        limits = {"low": self.low, "high": self.high}
+        return {"name": self.name, **limits, "colours": colours, "channel": self.channel}
 
     def read(self, key: tuple[Any, ...]) -> npt.NDArray[np.float32]:
         """Read a part in colour, (..., 3), 0 to 255."""
+        if self.channel is not None:
+            axis, position = self.channel
+            key = (*key[:axis], position, *key[axis + 1 :])
         values = np.asarray(self.data[key]).astype(np.float32)
         shades = (np.nan_to_num(values) - self.low) * ((_SHADES - 1) / (self.high - self.low))
         colours: npt.NDArray[np.float32] = self.colours[
@@ -64,6 +77,7 @@ def coloured(
     data: Any,  # noqa: ANN401 - any array
     limits: Sequence[float],
     colormap: Colormap,
+    channel: tuple[int, int] | None = None,
 ) -> Coloured:
     """Take the colours of a layer as they are now.
 
@@ -77,12 +91,13 @@ def coloured(
         Contrast limits.
     colormap : Colormap
         napari's.
+    channel : (int, int), optional
+        Axis and position of the channel, of an array that has several.
     """
     colours = np.asarray(colormap.map(np.linspace(0, 1, _SHADES)))[:, :3] * 255
     # As they are noted, so that what is made of a note is the same.
-    return Coloured(
-        name, data, float(limits[0]), float(limits[1]), np.round(colours, _DIGITS).astype(np.float32)
-    )
+    rounded = np.round(colours, _DIGITS).astype(np.float32)
+    return Coloured(name, data, float(limits[0]), float(limits[1]), rounded, channel)
 
 
 class CompositeFrames:
@@ -96,7 +111,7 @@ class CompositeFrames:
 
     def __init__(self, parts: tuple[Coloured, ...]) -> None:
         self.parts = parts
-        self.shape = (*parts[0].data.shape, 3)
+        self.shape = (*parts[0].shape, 3)
         self.ndim = len(self.shape)
         self.dtype = np.dtype(np.uint8)
 
@@ -143,6 +158,7 @@ class CompositeFrames:
                 each["low"],
                 each["high"],
                 np.array(each["colours"], np.float32),
+                None if each.get("channel") is None else tuple(each["channel"]),
             )
             for each in noted
         ]

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_sam2._napari.geometry import spatial_shape
-from napari_sam2._napari.image_source import (
-    Axes,
-    channel_choices,
-    displayed_axes,
-    freeze,
-    read_axes,
-    why_not,
-)
+from napari_sam2._napari.image_source import Axes, displayed_axes, read_axes, why_not
+from napari_sam2._napari.network_view import channel_choices, freeze
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import ImageState
 from napari_sam2._napari.wiring import Connections, Later

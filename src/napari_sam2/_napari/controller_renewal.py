@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._napari.answers import Opening
     from napari_sam2._napari.desk import Desk
-    from napari_sam2._napari.image_source import View
+    from napari_sam2._napari.network_view import View
     from napari_sam2._napari.workspace import ModelBox, Sequence, Workspace
 
 OTHER_VIEW, OTHER_MODEL = "Use current view", "Change model"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.geometry import SequenceGeometry
-    from napari_sam2._napari.image_source import View
+    from napari_sam2._napari.network_view import View
 
     Position = tuple[tuple[int, int], ...]
 

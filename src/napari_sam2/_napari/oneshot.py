@@ -16,8 +16,9 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from qtpy.QtCore import QTimer
 
 from napari_sam2._model.registry import RELEASED
-from napari_sam2._napari.image_source import Axes, View, freeze, geometry_of, read_axes, why_not
+from napari_sam2._napari.image_source import Axes, geometry_of, read_axes, why_not
 from napari_sam2._napari.model_choices import EMBEDDED
+from napari_sam2._napari.network_view import View, freeze
 from napari_sam2._napari.seeds import ID_COLUMNS, read_seeds
 from napari_sam2.labels import blank_labels
 from napari_sam2.passes import DIRECTIONS, Direction

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.geometry import SequenceGeometry
-    from napari_sam2._napari.image_source import View
+    from napari_sam2._napari.network_view import View
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2.prompts import FramePrompts, PromptKey
 
