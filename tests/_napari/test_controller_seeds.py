@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.views.hints import hint
+from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import PromptKey
 from tests._napari.dock import MIDDLE, Dock, pause
 
@@ -150,10 +152,15 @@ def test_one_seeding_at_a_time(bench: Dock, held: Held, monkeypatch: pytest.Monk
     assert bench.session.objects == tuple(range(1, 9))
 
 
-def test_seeds_end_with_their_image(bench: Dock, held: Held) -> None:
+@pytest.mark.parametrize("layer", ["cells", "cells labels"])
+def test_seeds_end_with_their_layers_at_once(bench: Dock, held: Held, layer: str) -> None:
     held.begin(bench)
-    bench.viewer.layers.remove("cells")
+    bench.viewer.layers.remove(layer)
     held.gate.set()
+    worker = bench.controller.worker
+    while worker.waits(Priority.EDIT) or worker.running:  # the event loop does not turn meanwhile
+        time.sleep(0.001)
+    assert held.order == [1, 2, 3]
     bench.wait()
     assert bench.activity == "idle"
     assert held.order == [1, 2, 3]

@@ -193,6 +193,7 @@ class Controller:
         layers.commanded.connect(self._command)
         layers.blocked_changed.connect(lambda _: self.space.changed.emit())
         layers.colours_changed.connect(self.space.changed.emit)
+        layers.removed.connect(self.space.interrupted.emit)  # at once: the other thread would go on
         layers.removed.connect(self._deleted.ask)
 
     def _detach(self) -> None:
