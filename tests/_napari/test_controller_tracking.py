@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QProgressBar, QWidget
 
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.views.hints import hint
+from napari_sam2.prompts import FramePrompts
 from tests._napari.dock import COUNT, MIDDLE, Dock, pause, until
 from tests.fakes import click
 
@@ -72,6 +73,54 @@ def test_the_total_is_what_is_to_be_computed(
     bench.wait()
     assert {of for _, of in shown[1:]} == {total}
     assert shown[-1] == (total, total)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what the user is told."""
+    notes: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller.tell", notes.append)
+    return notes
+
+
+def test_an_object_without_prompts_gets_advice(bench: Dock, told: list[str]) -> None:
+    bench.view.progress.propagate_active_requested.emit()
+    assert told.pop().startswith("Object 1 has no prompt to set out from: click on it")
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.tools.new_object.emit()
+    bench.view.progress.propagate_active_requested.emit()
+    assert told.pop().startswith("Object 2 has no prompt to set out from: click on it")
+    bench.set(2, MIDDLE, FramePrompts(mask=np.zeros(bench.labels.shape[1:], bool)))
+    bench.view.progress.propagate_active_requested.emit()
+    assert told.pop().startswith("Object 2 has no prompt to set out from: click on it")
+    bench.wait()
+    assert bench.activity == "idle"
+    assert bench.on == [MIDDLE]
+
+
+def test_a_locked_object_gets_advice(bench: Dock, told: list[str]) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.controller.objects.lock(1, True)
+    bench.wait()
+    bench.view.objects.propagate_object_requested.emit(1)
+    assert told == ["Object 1 is locked: unlock it in the table, then it can be propagated."]
+
+
+def test_an_object_with_a_locked_mask_alone_is_propagated(bench: Dock, told: list[str]) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    bench.show(MIDDLE + 1)
+    bench.controller.objects.split(1)
+    bench.wait()
+    assert bench.state.objects.active == 2
+    bench.view.progress.propagate_active_requested.emit()
+    assert "lock a mask" in told.pop()
+    bench.view.progress.lock_here.emit()
+    bench.wait()
+    bench.view.progress.propagate_active_requested.emit()
+    bench.wait()
+    assert told == []
+    assert (bench.labels[0] == 2).any()
 
 
 def test_what_spreads_counts_what_is_out_of_date(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:

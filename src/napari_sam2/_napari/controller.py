@@ -234,8 +234,11 @@ class Controller:
         self.tracking.start(frames=range(first, last + 1))
 
     def propagate_object(self, obj: int) -> None:
-        """Propagate one object."""
-        self.tracking.start(objects=(obj,))
+        """Propagate one object, or say what it lacks."""
+        if advice := self.tracking.advice(obj):
+            tell(advice)
+        else:
+            self.tracking.start(objects=(obj,))
 
     def propagate_active(self) -> None:
         """Propagate the active object."""

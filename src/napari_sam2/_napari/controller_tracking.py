@@ -14,6 +14,7 @@ from napari_sam2._napari.desk import Answer
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2._napari.worker import Priority
 from napari_sam2.passes import Step
+from napari_sam2.summary import CellStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,6 +114,22 @@ class TrackingControl:
         self._begin(steps)
         # How much there is to do is not known yet. Without a file it would print to the terminal as well.
         self._bar = progress(total=0, desc="SAM 2: propagating", file=io.StringIO())
+
+    def advice(self, obj: int) -> str:
+        """Say what to do before an object can be propagated; empty if it can be."""
+        summary, sequence = self._space.picture.summary, self._space.sequence
+        row = summary.objects.index(obj) if obj in summary.objects else None
+        if row is not None and summary.rows[row].locked:
+            return f"Object {obj} is locked: unlock it in the table, then it can be propagated."
+        if row is not None and (summary.cells.status[row] == CellStatus.LOCKED).any():
+            return ""
+        said = {} if sequence is None else sequence.declared
+        if any(key.obj == obj and not each.says_absent for key, each in said.items()):
+            return ""
+        return (
+            f"Object {obj} has no prompt to set out from: click on it, or lock a mask of it that is right; "
+            "then it can be propagated."
+        )
 
     def spread(self, key: PromptKey) -> None:
         """Propagate outward from a prompt, in the background."""
