@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sam2._napari.finding import frame_of, look_at, middle_of
+from napari_sam2._napari.geometry import Place
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import ObjectRow, ObjectsState
 from napari_sam2.summary import ObjectSummary
@@ -81,11 +83,21 @@ class ObjectControl:
         self.edit(lambda session: session.remove_object(obj))
 
     def visit(self, obj: int) -> None:
-        """Make an object active and show its first prompted frame."""
+        """Make an object active, show a frame on which it is, and centre it."""
         self._prompts.activate(obj)
-        frames = sorted(key.frame for key in self._space.picture.prompts if key.obj == obj)
-        if frames and self._space.frame not in frames:
-            self._space.go_to(frames[0])
+        space = self._space
+        prompted = [key.frame for key in space.picture.prompts if key.obj == obj]
+        frame = frame_of(space.picture.summary, obj, prompted, space.frame)
+        if frame is not None:
+            space.go_to(frame)
+            self._centre(obj, frame)
+
+    def _centre(self, obj: int, frame: int) -> None:
+        """Turn the camera to an object, if it has pixels on the frame."""
+        middle = middle_of(self._space.picture.summary, obj, frame)
+        layers, sequence = self._space.layers, self._space.sequence
+        if middle is not None and layers is not None and sequence is not None:
+            look_at(self._space.viewer, layers.labels, sequence.geometry, Place(frame, *middle))
 
     # --- on the frame that is shown
 

@@ -8,6 +8,8 @@ import numpy as np
 from napari.layers import Shapes
 from skimage.measure import find_contours
 
+from napari_sam2._napari.finding import camera_of
+
 if TYPE_CHECKING:
     import numpy.typing as npt
     from napari.components import ViewerModel
@@ -81,5 +83,4 @@ class Outline:
 
 def _width(viewer: ViewerModel) -> float:
     """Return the width of a line of two pixels on the screen."""
-    scene = getattr(viewer, "scene", viewer)  # where the camera is from napari 0.9 on
-    return float(2 / max(scene.camera.zoom, 1e-6))
+    return float(2 / max(camera_of(viewer).zoom, 1e-6))
