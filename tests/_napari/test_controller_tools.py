@@ -261,10 +261,35 @@ def test_objects_are_renamed_hidden_locked_merged_split_and_deleted(bench: Dock)
     bench.wait()
     assert bench.session.objects == (1, 2)
     assert bench.state.objects.active == 2
-    view.objects.object_deleted.emit(1)
+    view.objects.objects_deleted.emit((1,))
     bench.wait()
     assert bench.session.objects == (2,)
     assert 1 not in bench.labels
+
+
+def test_several_objects_are_deleted_in_one_step_of_undo(bench: Dock) -> None:
+    for obj, y in ((1, 4), (2, 12), (3, 20)):
+        bench.prompt(obj, MIDDLE, y, 10)
+    before = bench.labels.copy()
+    bench.view.objects.objects_deleted.emit((1, 3, 9))
+    bench.wait()
+    assert bench.session.objects == (2,)
+    assert bench.state.progress.undo_label == "Remove 2 objects"
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    assert bench.session.objects == (1, 2, 3)
+    assert len(bench.layers.points.data) == 3
+    np.testing.assert_array_equal(bench.labels, before)
+
+
+def test_of_several_objects_one_that_is_locked_keeps_all(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE, 16, 10)
+    bench.view.objects.object_locked.emit(2, True)
+    bench.view.objects.objects_deleted.emit((1, 2))
+    with pytest.raises(ValueError, match="object 2 is locked: unlock it first"):
+        bench.wait()
+    assert bench.session.objects == (1, 2)
 
 
 def test_visiting_an_object_shows_its_prompt(bench: Dock) -> None:

@@ -61,7 +61,7 @@ def test_the_total_is_what_is_to_be_computed(
 ) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     if objects is None:
-        bench.controller.objects.delete(1)
+        bench.controller.objects.delete((1,))
         bench.prompt(2, 0, 16, 10)
         bench.prompt(3, COUNT - 1, 8, 10)
     shown: list[tuple[int, int]] = []

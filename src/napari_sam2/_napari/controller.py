@@ -129,7 +129,7 @@ class Controller:
             (view.objects.object_shown, objects.show),
             (view.objects.object_solo, objects.solo),
             (view.objects.object_locked, objects.lock),
-            (view.objects.object_deleted, objects.delete),
+            (view.objects.objects_deleted, objects.delete),
             (view.objects.object_visited, objects.visit),
             (view.objects.merge_requested, objects.merge),
             (view.objects.split_requested, objects.split),

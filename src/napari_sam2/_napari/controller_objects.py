@@ -76,12 +76,6 @@ class ObjectControl:
         """Lock an object as a whole, or release it."""
         self.edit(lambda session: session.lock_object(obj) if locked else session.unlock_object(obj))
 
-    def delete(self, obj: int) -> None:
-        """Delete an object with its prompts."""
-        if obj not in self._space.picture.objects:
-            return
-        self.edit(lambda session: session.remove_object(obj))
-
     def visit(self, obj: int) -> None:
         """Make an object active, show a frame on which it is, and centre it."""
         self._prompts.activate(obj)
@@ -144,7 +138,7 @@ class ObjectControl:
         if obj is not None:
             self.edit(lambda session: _toggle_lock(session, obj, frame))
 
-    # --- several objects
+    # --- several objects, in one step of undo
 
     def merge(self, objects: tuple[int, ...]) -> None:
         """Make several objects one, the first of them."""
@@ -158,6 +152,19 @@ class ObjectControl:
                     session.merge(first, other)
 
         self.edit(join, lambda _: self._prompts.activate(first))
+
+    def delete(self, objects: tuple[int, ...]) -> None:
+        """Delete objects with their prompts, all of them or, where one is locked, none."""
+        known = [obj for obj in objects if obj in self._space.picture.objects]
+        if not known:
+            return
+
+        def remove(session: Session) -> None:
+            with session.grouped("Remove object" if len(known) == 1 else f"Remove {len(known)} objects"):
+                for obj in known:
+                    session.remove_object(obj)
+
+        self.edit(remove)
 
     def split(self, obj: int) -> None:
         """Give what an object has from the frame that is shown on to a new one."""
