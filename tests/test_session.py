@@ -214,6 +214,29 @@ def test_propagating_twice_computes_nothing_again(fake_model: FakeModel) -> None
     assert computed(fake_model) == []
 
 
+@pytest.mark.parametrize("direction", ["both", "forward", "backward"])
+@pytest.mark.parametrize("frames", [None, range(3, 9)])
+def test_what_is_ahead_is_what_is_computed(direction: Direction, frames: range | None) -> None:
+    session = new_session()
+    session.set_prompts(1, 5, click(10, 8))
+    session.set_prompts(2, 8, click(20, 15))
+    ahead = session.steps_ahead(frames, None, direction)
+    results = list(session.track(frames, None, direction))
+    ways = {(r.frame, origin.reverse) for r in results for origin in r.origins if origin is not None}
+    assert ahead == ways
+
+
+def test_what_is_done_is_not_ahead() -> None:
+    session = new_session()
+    session.set_prompts(1, 5, click(10, 8))
+    ahead = session.steps_ahead()
+    steps = session.propagate()
+    done = {next(steps).frame for _ in range(4)} - {5}
+    assert session.steps_ahead() == {step for step in ahead if step.frame not in done}
+    assert list(steps)
+    assert session.steps_ahead() == frozenset()
+
+
 def test_forward_tracks_everything_again(fake_model: FakeModel) -> None:
     session = fake_session(fake_model)
     session.set_prompts(1, 5, click(10, 8))

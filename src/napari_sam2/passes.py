@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 Direction = Literal["both", "forward", "backward"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+
+
+class Step(NamedTuple):
+    """A frame that is computed on the way in one direction."""
+
+    frame: int
+    reverse: bool
 
 
 @dataclass(frozen=True, order=True)

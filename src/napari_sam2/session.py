@@ -10,10 +10,9 @@ from napari_sam2 import session_edits as edits
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.keeping import Keeping
 from napari_sam2.labels import LabelVolume
-from napari_sam2.passes import DIRECTIONS, Direction
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.selection import PLAIN, SelectionRules
-from napari_sam2.session_checks import check_key, check_objects, check_range
+from napari_sam2.session_checks import check_key
 from napari_sam2.session_document import describe_opening, read_session, write_session
 from napari_sam2.session_journal import SessionJournal
 from napari_sam2.session_objects import SessionObjects
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.frame_result import FrameResult
+    from napari_sam2.passes import Direction
     from napari_sam2.volume import Channel
 
 
@@ -297,14 +297,7 @@ class Session(SessionObjects):
         With `beats` it yields None after every encode and every group of objects, so that a frame of many
         objects keeps nobody waiting: prompts may be given between any two steps, as between two frames.
         """
-        if direction not in DIRECTIONS:
-            raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {direction!r}")
-        limits = check_range(frames, self.volume.num_frames)
-        with self._state.lock:
-            chosen = check_objects(objects, self._tracker.objects)
-            jobs = edits.plan(self._state, chosen, direction, limits)
-            if direction == "both":
-                jobs = edits.what_is_left(self._state, jobs)
+        jobs = self._plan(frames, objects, direction)
         run = self._state.next_revision()
         steps = edits.locked_steps(self._state, self._tracker.track_in_beats(jobs), run=run)
         return steps if beats else (step for step in steps if step is not None)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2 import io, object_edits
 from napari_sam2 import session_edits as edits
 from napari_sam2.changes import read_changes
-from napari_sam2.session_checks import check_key
+from napari_sam2.passes import DIRECTIONS
+from napari_sam2.session_checks import check_key, check_objects, check_range
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.labels import Entry
     from napari_sam2.lineage import Life
+    from napari_sam2.passes import Direction, Step
     from napari_sam2.prompts import FramePrompts, PromptKey
     from napari_sam2.session_state import SessionState
     from napari_sam2.summary import SessionSummary
     from napari_sam2.tracker import Tracker
+    from napari_sam2.tracker_state import Job
     from napari_sam2.tracks import Tracks
     from napari_sam2.volume import Volume
 
@@ -169,6 +172,33 @@ class SessionViews:
         with self._state.lock:
             edits.check_open(self._state, key)
             return edits.preview(self._state, key, prompts)
+
+    def steps_ahead(
+        self,
+        frames: range | None = None,
+        objects: Sequence[int] | None = None,
+        direction: Direction = "both",
+    ) -> frozenset[Step]:
+        """Return what `Session.track` would compute: frames, each once per direction; empty if up to date.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `Session.track`.
+        """
+        return frozenset().union(*(job.steps for job in self._plan(frames, objects, direction)))
+
+    def _plan(
+        self, frames: range | None, objects: Sequence[int] | None, direction: Direction
+    ) -> tuple[Job, ...]:
+        """Plan a propagation; both ways, what is up to date is left out."""
+        if direction not in DIRECTIONS:
+            raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {direction!r}")
+        limits = check_range(frames, self.volume.num_frames)
+        with self._state.lock:
+            chosen = check_objects(objects, self._tracker.objects)
+            jobs = edits.plan(self._state, chosen, direction, limits)
+            return edits.what_is_left(self._state, jobs) if direction == "both" else jobs
 
     def prepare(self, frame: int) -> None:
         """Compute the frame's image features ahead, so that the next prompt on it is answered at once."""

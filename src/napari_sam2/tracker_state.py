@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from napari_sam2.passes import Step
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -49,6 +51,13 @@ class Job:
     obj: int
     planned: Pass
     begin: int | None = None
+
+    @property
+    def steps(self) -> frozenset[Step]:
+        """What it computes."""
+        frames = self.planned.frames
+        left = frames if self.begin is None else frames[frames.index(self.begin) :]
+        return frozenset(Step(frame, self.planned.reverse) for frame in left)
 
 
 @dataclass(eq=False)

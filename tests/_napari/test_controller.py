@@ -137,7 +137,7 @@ def test_cancelling_keeps_what_is_done(bench: Dock, monkeypatch: pytest.MonkeyPa
     bench.widget.propagate()
     until(lambda: len(bench.on) == 3)
     assert bench.activity == "propagating"
-    assert (bench.state.progress.done, bench.state.progress.total) == (3, COUNT)
+    assert (bench.state.progress.done, bench.state.progress.total) == (2, COUNT - 1)
     bench.view.progress.cancel_requested.emit()
     gate.release(20)
     bench.wait()

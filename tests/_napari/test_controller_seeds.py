@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.views.hints import hint
+from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import MIDDLE, Dock, pause
+from tests._napari.dock import MIDDLE, Dock, pause, until
+from tests._napari.hand import CONTROL, NO_KEY, Hand
 
 pytestmark = pytest.mark.gui
 
@@ -150,10 +154,15 @@ def test_one_seeding_at_a_time(bench: Dock, held: Held, monkeypatch: pytest.Monk
     assert bench.session.objects == tuple(range(1, 9))
 
 
-def test_seeds_end_with_their_image(bench: Dock, held: Held) -> None:
+@pytest.mark.parametrize("layer", ["cells", "cells labels"])
+def test_seeds_end_with_their_layers_at_once(bench: Dock, held: Held, layer: str) -> None:
     held.begin(bench)
-    bench.viewer.layers.remove("cells")
+    bench.viewer.layers.remove(layer)
     held.gate.set()
+    worker = bench.controller.worker
+    while worker.waits(Priority.EDIT) or worker.running:  # the event loop does not turn meanwhile
+        time.sleep(0.001)
+    assert held.order == [1, 2, 3]
     bench.wait()
     assert bench.activity == "idle"
     assert held.order == [1, 2, 3]
@@ -179,6 +188,38 @@ def test_seeds_from_labels_keep_their_ids(bench: Dock) -> None:
     bench.view.tools.seed_requested.emit()
     bench.wait()
     np.testing.assert_array_equal(bench.labels, seeds)
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_the_preview_is_no_layer_to_take_seeds_from(bench: Dock, chosen: bool) -> None:
+    nuclei = bench.viewer.add_points([[MIDDLE, 8, 10]], name="nuclei")
+    until(lambda: bench.session.is_ready(MIDDLE))
+    bench.layers.hovered.emit(MIDDLE, 16, 10)
+    bench.wait()
+    preview = bench.viewer.layers["cells preview"]
+    bench.viewer.layers.selection = {preview, nuclei} if chosen else {preview}
+    bench.view.tools.seed_requested.emit()
+    bench.wait()
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].points == ((8, 10),)
+
+
+def test_keys_do_nothing_to_the_preview(dock: Dock, hand: Hand) -> None:
+    until(lambda: dock.session.is_ready(MIDDLE))
+    dock.layers.hovered.emit(MIDDLE, 16, 10)
+    dock.wait()
+    preview = dock.viewer.layers["cells preview"]
+    before = [line.copy() for line in preview.data]
+    assert before
+    dock.viewer.layers.selection.active = preview
+    for key, held in ((Qt.Key.Key_A, NO_KEY), (Qt.Key.Key_C, CONTROL), (Qt.Key.Key_V, CONTROL)):
+        hand.key(key, held)
+    for key in (Qt.Key.Key_A, Qt.Key.Key_Backspace, Qt.Key.Key_R, Qt.Key.Key_N, Qt.Key.Key_G):
+        hand.key(key)
+    assert len(preview.data) == len(before)
+    assert not preview.selected_data
+    assert str(preview.mode) == "pan_zoom"
+    assert not dock.session.objects
+    assert dock.state.objects.active == 1
 
 
 def test_without_a_layer_there_are_no_seeds(bench: Dock) -> None:

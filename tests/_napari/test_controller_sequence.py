@@ -16,8 +16,9 @@ from qtpy.QtWidgets import QMessageBox
 
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.many_files import marked
+from napari_sam2.prompts import PromptKey
 from tests._napari.dock import MIDDLE, Dock, frames
-from tests.fakes import SHAPE, FakeModel
+from tests.fakes import SHAPE, FakeModel, click
 
 pytestmark = pytest.mark.gui
 TIMES, SLICES = 3, 5
@@ -115,6 +116,40 @@ def test_an_object_goes_on_at_another_position_unless_each_click_is_a_new_one(
     four.controller.prompts.activate(5)
     assert gestures._is_new() is True
     assert four.controller.prompts.object_of_click(2, 8, 10) == 5
+
+
+def test_candidates_of_one_t_are_not_those_of_another(four: Dock) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.view.tools.next_candidate.emit()
+    four.wait()
+    tools = four.state.tools
+    assert tools.candidates == 3
+    four.viewer.dims.set_current_step(0, 2)
+    four.wait()
+    assert four.state.tools.candidates == 0
+    four.view.tools.next_candidate.emit()
+    four.prompt(1, 2, 16, 10)
+    assert four.state.tools.candidate != tools.candidate
+    four.set(1, 2, click(16, 10, (17, 10, True)))
+    assert four.state.tools.candidates == 0, "two clicks are not ambiguous"
+    four.viewer.dims.set_current_step(0, 1)
+    four.wait()
+    assert four.state.tools == tools
+    four.view.tools.next_candidate.emit()
+    four.wait()
+    assert four.session.prompts[PromptKey(1, 2)].candidate == four.state.tools.candidate != tools.candidate
+
+
+def test_an_answer_that_comes_after_the_slider_belongs_to_its_own_t(four: Dock) -> None:
+    four.view.progress.live_toggled.emit(True)
+    four.widget.set_prompts(1, 2, click(8, 10))
+    four.viewer.dims.set_current_step(0, 2)
+    four.wait()
+    assert four.state.tools.candidates == 0
+    assert not four.labels[2].any()
+    four.viewer.dims.set_current_step(0, 1)
+    four.wait()
+    assert four.state.tools.candidates == 3
 
 
 def test_what_is_tracked_goes_on_behind_the_slider(four: Dock) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 
 from napari_sam2._napari.desk import PREVIEW_LIMIT
+from napari_sam2._napari.finding import camera_of
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.state import Tool
 from napari_sam2.prompts import FramePrompts, PromptKey
-from tests._napari.dock import COUNT, MIDDLE, Dock, pause, until
-from tests.fakes import click
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, pause, until
+from tests.fakes import FakeModel, absent, click
 
 pytestmark = pytest.mark.gui
 ALL = list(range(COUNT))
@@ -259,10 +261,35 @@ def test_objects_are_renamed_hidden_locked_merged_split_and_deleted(bench: Dock)
     bench.wait()
     assert bench.session.objects == (1, 2)
     assert bench.state.objects.active == 2
-    view.objects.object_deleted.emit(1)
+    view.objects.objects_deleted.emit((1,))
     bench.wait()
     assert bench.session.objects == (2,)
     assert 1 not in bench.labels
+
+
+def test_several_objects_are_deleted_in_one_step_of_undo(bench: Dock) -> None:
+    for obj, y in ((1, 4), (2, 12), (3, 20)):
+        bench.prompt(obj, MIDDLE, y, 10)
+    before = bench.labels.copy()
+    bench.view.objects.objects_deleted.emit((1, 3, 9))
+    bench.wait()
+    assert bench.session.objects == (2,)
+    assert bench.state.progress.undo_label == "Remove 2 objects"
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    assert bench.session.objects == (1, 2, 3)
+    assert len(bench.layers.points.data) == 3
+    np.testing.assert_array_equal(bench.labels, before)
+
+
+def test_of_several_objects_one_that_is_locked_keeps_all(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE, 16, 10)
+    bench.view.objects.object_locked.emit(2, True)
+    bench.view.objects.objects_deleted.emit((1, 2))
+    with pytest.raises(ValueError, match="object 2 is locked: unlock it first"):
+        bench.wait()
+    assert bench.session.objects == (1, 2)
 
 
 def test_visiting_an_object_shows_its_prompt(bench: Dock) -> None:
@@ -270,6 +297,51 @@ def test_visiting_an_object_shows_its_prompt(bench: Dock) -> None:
     bench.prompt(2, 0, 16, 10)
     bench.view.objects.object_visited.emit(2)
     assert (bench.controller.space.frame, bench.state.objects.active) == (0, 2)
+
+
+def test_visiting_an_object_without_prompts_shows_its_best_mask(bench: Dock) -> None:
+    bench.prompt(1, 0, 8, 10)
+    bench.propagate()
+    bench.show(MIDDLE)
+    bench.view.objects.split_requested.emit(1)
+    bench.wait()
+    assert all(key.obj != 2 for key in bench.session.prompts)
+    scores = {frame: bench.session.entry(2, frame).score for frame in range(MIDDLE, COUNT)}
+    best = max(scores, key=lambda frame: (scores[frame], -frame))
+    bench.show(1)
+    bench.view.objects.object_visited.emit(2)
+    assert bench.controller.space.frame == best
+    bench.show(best + 1)
+    bench.view.objects.object_visited.emit(2)
+    assert bench.controller.space.frame == best + 1, "it is there to be seen"
+
+
+def test_a_frame_with_a_mask_goes_before_one_without(bench: Dock) -> None:
+    bench.set(1, 0, absent())
+    bench.view.objects.object_visited.emit(1)
+    assert bench.controller.space.frame == 0, "there is nothing else"
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.show(2)
+    bench.view.objects.object_visited.emit(1)
+    assert bench.controller.space.frame == MIDDLE
+
+
+@pytest.mark.parametrize("shown", [2, 3])
+def test_visiting_an_object_turns_the_camera_to_it(
+    model: ViewerModel, fake_model: FakeModel, shown: int
+) -> None:
+    add_frames(model, scale=(5, 2, 3), translate=(0, 100, -50))
+    bench = Dock(model, fake_model)
+    bench.wait()
+    bench.prompt(1, MIDDLE, 8, 10)
+    model.dims.ndisplay = shown
+    camera = camera_of(model)
+    zoom = camera.zoom
+    bench.view.objects.object_visited.emit(1)
+    middle = np.argwhere(bench.labels == 1).mean(axis=0) * (5, 2, 3) + (0, 100, -50)
+    np.testing.assert_allclose(camera.center[-shown:], middle[-shown:], atol=0.01)
+    assert camera.zoom == zoom
+    bench.end()
 
 
 def test_what_needs_an_object_does_nothing_without(bench: Dock) -> None:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QProgressBar, QWidget
 
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.views.hints import hint
+from napari_sam2.prompts import FramePrompts
 from tests._napari.dock import COUNT, MIDDLE, Dock, pause, until
 from tests.fakes import click
 
@@ -46,6 +47,94 @@ def test_speed_and_time_left_are_shown(bench: Dock, monkeypatch: pytest.MonkeyPa
     assert bench.state.progress.frames_per_second is None
 
 
+@pytest.mark.parametrize(
+    ("frames", "objects", "direction", "total"),
+    [
+        (None, (1,), "both", COUNT - 1),
+        (None, None, "both", 2 * (COUNT - 1)),  # one object comes from the first frame, one from the last
+        (None, None, "forward", COUNT),
+        (range(MIDDLE, MIDDLE + 3), (1,), "both", 2),
+    ],
+)
+def test_the_total_is_what_is_to_be_computed(
+    bench: Dock, frames: range | None, objects: tuple[int, ...] | None, direction: str, total: int
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    if objects is None:
+        bench.controller.objects.delete((1,))
+        bench.prompt(2, 0, 16, 10)
+        bench.prompt(3, COUNT - 1, 8, 10)
+    shown: list[tuple[int, int]] = []
+    bench.controller.space.answered.connect(
+        lambda *_: shown.append((bench.state.progress.done, bench.state.progress.total))
+    )
+    bench.controller.tracking.start(direction, frames, objects)
+    assert bench.state.progress.total == 0, "not known before the passes are planned"
+    bench.wait()
+    assert {of for _, of in shown[1:]} == {total}
+    assert shown[-1] == (total, total)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what the user is told."""
+    notes: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller.tell", notes.append)
+    return notes
+
+
+def test_an_object_without_prompts_gets_advice(bench: Dock, told: list[str]) -> None:
+    bench.view.progress.propagate_active_requested.emit()
+    assert told.pop().startswith("Object 1 has no prompt to set out from: click on it")
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.tools.new_object.emit()
+    bench.view.progress.propagate_active_requested.emit()
+    assert told.pop().startswith("Object 2 has no prompt to set out from: click on it")
+    bench.set(2, MIDDLE, FramePrompts(mask=np.zeros(bench.labels.shape[1:], bool)))
+    bench.view.progress.propagate_active_requested.emit()
+    assert told.pop().startswith("Object 2 has no prompt to set out from: click on it")
+    bench.wait()
+    assert bench.activity == "idle"
+    assert bench.on == [MIDDLE]
+
+
+def test_a_locked_object_gets_advice(bench: Dock, told: list[str]) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.controller.objects.lock(1, True)
+    bench.wait()
+    bench.view.objects.propagate_object_requested.emit(1)
+    assert told == ["Object 1 is locked: unlock it in the table, then it can be propagated."]
+
+
+def test_an_object_with_a_locked_mask_alone_is_propagated(bench: Dock, told: list[str]) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    bench.show(MIDDLE + 1)
+    bench.controller.objects.split(1)
+    bench.wait()
+    assert bench.state.objects.active == 2
+    bench.view.progress.propagate_active_requested.emit()
+    assert "lock a mask" in told.pop()
+    bench.view.progress.lock_here.emit()
+    bench.wait()
+    bench.view.progress.propagate_active_requested.emit()
+    bench.wait()
+    assert told == []
+    assert (bench.labels[0] == 2).any()
+
+
+def test_what_spreads_counts_what_is_out_of_date(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    bench.view.progress.live_toggled.emit(True)
+    gate = bench.hold_steps(monkeypatch, 1)
+    bench.widget.set_prompts(1, COUNT - 1, click(8, 10))
+    until(lambda: bench.state.progress.done == 1)
+    assert bench.state.progress.total == COUNT - 2 - MIDDLE
+    gate.release(1000)
+    bench.wait()
+
+
 def bars(viewer: napari.Viewer) -> list[QProgressBar]:
     """Progress bars outside of the dock: those of napari's activity dock."""
     (window,) = [each for each in [viewer.window._qt_window] if isinstance(each, QWidget)]
@@ -63,8 +152,8 @@ def test_napari_shows_the_progress_too(dock: Dock, monkeypatch: pytest.MonkeyPat
     dock.widget.propagate()
     until(lambda: len(bars(dock.viewer)) == 1)
     (bar,) = bars(dock.viewer)
-    assert bar.maximum() == COUNT
-    until(lambda: bar.value() == 4)
+    until(lambda: bar.value() == 3)
+    assert bar.maximum() == COUNT - 1, "the prompted frame is not computed"
     gate.release(1000)
     dock.wait()
     until(lambda: bars(dock.viewer) == [])

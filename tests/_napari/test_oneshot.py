@@ -10,7 +10,11 @@ import pytest
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_sam2._model import weights
+from napari_sam2._napari.geometry import SequenceGeometry
 from napari_sam2._napari.oneshot import axis_choices, propagate_prompts, propagate_widget, read_layers
+from napari_sam2._napari.outline import Outline
+from napari_sam2.frame_result import PlacedMask
+from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 from tests._napari.dock import until
 from tests.fakes import SHAPE, FakeModel, plain_frames
@@ -152,6 +156,22 @@ def test_the_button_adds_a_layer(
     assert labels.data[3, 10, 8] == 1
     assert labels.data.any(axis=(1, 2)).all()
     np.testing.assert_allclose(labels.scale, (1, 0.5, 0.5))
+
+
+@pytest.mark.gui
+def test_shapes_are_listed_as_they_come_and_go_less_the_preview(open_viewer: Callable[[], Any]) -> None:
+    viewer = open_viewer()
+    cells = viewer.add_layer(image())
+    widget = propagate_widget()
+    viewer.window.add_dock_widget(widget, name="Propagate prompts")
+    assert list(widget.boxes.choices) == [None]
+    mask = PlacedMask(Box(2, 2, 6, 6), np.ones((4, 4), bool))
+    Outline(viewer, cells).show(2, mask, SequenceGeometry.of(cells, frame_axis=0), (1, 0, 0, 1))
+    assert "cells preview" in viewer.layers
+    boxes = viewer.add_shapes(ndim=3, name="boxes")
+    assert list(widget.boxes.choices) == [None, boxes]
+    viewer.layers.remove(boxes)
+    assert list(widget.boxes.choices) == [None]
 
 
 def test_axes_are_listed_without_an_image(qapp: object) -> None:

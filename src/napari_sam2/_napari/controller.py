@@ -132,7 +132,7 @@ class Controller:
             (view.objects.object_shown, objects.show),
             (view.objects.object_solo, objects.solo),
             (view.objects.object_locked, objects.lock),
-            (view.objects.object_deleted, objects.delete),
+            (view.objects.objects_deleted, objects.delete),
             (view.objects.object_visited, objects.visit),
             (view.objects.merge_requested, objects.merge),
             (view.objects.split_requested, objects.split),
@@ -196,6 +196,7 @@ class Controller:
         layers.commanded.connect(self._command)
         layers.blocked_changed.connect(lambda _: self.space.changed.emit())
         layers.colours_changed.connect(self.space.changed.emit)
+        layers.removed.connect(self.space.interrupted.emit)  # at once: the other thread would go on
         layers.removed.connect(self._deleted.ask)
 
     def _detach(self) -> None:
@@ -237,8 +238,11 @@ class Controller:
         self.tracking.start(frames=range(first, last + 1))
 
     def propagate_object(self, obj: int) -> None:
-        """Propagate one object."""
-        self.tracking.start(objects=(obj,))
+        """Propagate one object, or say what it lacks."""
+        if advice := self.tracking.advice(obj):
+            tell(advice)
+        else:
+            self.tracking.start(objects=(obj,))
 
     def propagate_active(self) -> None:
         """Propagate the active object."""

@@ -47,6 +47,7 @@ class ImageControl:
         self._review_axes = Later(self._follow_axes)
         layers = workspace.viewer.layers
         events = layers.events
+        self._wires.connect(events.removed, self._on_removed)
         for emitter in (events.inserted, events.removed, events.reordered, layers.selection.events.active):
             self._wires.connect(emitter, self._follow_soon)
         self._wires.connect(workspace.loaded, self._adopt)
@@ -197,6 +198,11 @@ class ImageControl:
 
     def _ask_axes(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         self._review_axes.ask()
+
+    def _on_removed(self, event: Any) -> None:  # noqa: ANN401 - napari's events
+        """End what goes on by itself with its image: on the next turn the other thread is further on."""
+        if event.value is not None and event.value is self._space.image:
+            self._space.interrupted.emit()
 
     def _follow_soon(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         """Follow on the next turn: layers must not be made while napari adds, removes or clears others."""

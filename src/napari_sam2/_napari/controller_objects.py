@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sam2._napari.finding import frame_of, look_at, middle_of
+from napari_sam2._napari.geometry import Place
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import ObjectRow, ObjectsState
 from napari_sam2.summary import ObjectSummary
@@ -74,18 +76,22 @@ class ObjectControl:
         """Lock an object as a whole, or release it."""
         self.edit(lambda session: session.lock_object(obj) if locked else session.unlock_object(obj))
 
-    def delete(self, obj: int) -> None:
-        """Delete an object with its prompts."""
-        if obj not in self._space.picture.objects:
-            return
-        self.edit(lambda session: session.remove_object(obj))
-
     def visit(self, obj: int) -> None:
-        """Make an object active and show its first prompted frame."""
+        """Make an object active, show a frame on which it is, and centre it."""
         self._prompts.activate(obj)
-        frames = sorted(key.frame for key in self._space.picture.prompts if key.obj == obj)
-        if frames and self._space.frame not in frames:
-            self._space.go_to(frames[0])
+        space = self._space
+        prompted = [key.frame for key in space.picture.prompts if key.obj == obj]
+        frame = frame_of(space.picture.summary, obj, prompted, space.frame)
+        if frame is not None:
+            space.go_to(frame)
+            self._centre(obj, frame)
+
+    def _centre(self, obj: int, frame: int) -> None:
+        """Turn the camera to an object, if it has pixels on the frame."""
+        middle = middle_of(self._space.picture.summary, obj, frame)
+        layers, sequence = self._space.layers, self._space.sequence
+        if middle is not None and layers is not None and sequence is not None:
+            look_at(self._space.viewer, layers.labels, sequence.geometry, Place(frame, *middle))
 
     # --- on the frame that is shown
 
@@ -132,7 +138,7 @@ class ObjectControl:
         if obj is not None:
             self.edit(lambda session: _toggle_lock(session, obj, frame))
 
-    # --- several objects
+    # --- several objects, in one step of undo
 
     def merge(self, objects: tuple[int, ...]) -> None:
         """Make several objects one, the first of them."""
@@ -146,6 +152,19 @@ class ObjectControl:
                     session.merge(first, other)
 
         self.edit(join, lambda _: self._prompts.activate(first))
+
+    def delete(self, objects: tuple[int, ...]) -> None:
+        """Delete objects with their prompts, all of them or, where one is locked, none."""
+        known = [obj for obj in objects if obj in self._space.picture.objects]
+        if not known:
+            return
+
+        def remove(session: Session) -> None:
+            with session.grouped("Remove object" if len(known) == 1 else f"Remove {len(known)} objects"):
+                for obj in known:
+                    session.remove_object(obj)
+
+        self.edit(remove)
 
     def split(self, obj: int) -> None:
         """Give what an object has from the frame that is shown on to a new one."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.strokes import Stroke
-    from napari_sam2._napari.workspace import Workspace
+    from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.frame_result import FrameResult
 
 
@@ -61,7 +61,8 @@ class PromptControl:
         self._tool = Tool.POINT
         self._positive = True
         self._each_click_new = False
-        self._choices: dict[PromptKey, Choice] = {}
+        # At each position of the other axes an object has frames of its own.
+        self._choices: dict[tuple[Sequence, PromptKey], Choice] = {}
 
     def attach(self, layers: PromptLayers) -> None:
         """Listen to new prompt layers, with Point at hand so that the first click works."""
@@ -89,9 +90,9 @@ class PromptControl:
         self._before()
         sequence.declared = dict(declared)
         for key in wanted.removed:
-            self._send_one(key, FramePrompts())
+            self._send_one(sequence, key, FramePrompts())
         for key, prompts in wanted.changed.items():
-            self._send_one(key, prompts)
+            self._send_one(sequence, key, prompts)
 
     def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> None:
         """Say all that is said of an object on a frame, as a script does."""
@@ -109,29 +110,31 @@ class PromptControl:
         """Freeze what the network sees, before anything is said."""
         self._before()
 
-    def _send_one(self, key: PromptKey, prompts: FramePrompts) -> None:
+    def _send_one(self, sequence: Sequence, key: PromptKey, prompts: FramePrompts) -> None:
         self._space.ask(
             lambda desk: desk.declare(key, prompts),
-            partial(self._take, key),
+            partial(self._take, sequence, key),
             priority=Priority.CLICK,
             key=key,
             label=f"Looking at frame {key.frame}",
             failed=lambda _: self.show(),
+            sequence=sequence,
         )
 
-    def _take(self, key: PromptKey, answer: Answer) -> None:
+    def _take(self, sequence: Sequence, key: PromptKey, answer: Answer) -> None:
         if self._space.layers is not None:
             self._space.layers.set_next_object(self._next_object())
-        self._choices.pop(key, None)
+        self._choices.pop((sequence, key), None)
         if answer.result is not None and len(answer.result.candidates) > 1:
-            self._choices[key] = choice_of(answer.result)
-        self._tell_of_nothing(key, answer)
-        if not self._space.worker.waits(Priority.CLICK):
+            self._choices[sequence, key] = choice_of(answer.result)
+        self._tell_of_nothing(sequence, key, answer)
+        # What spreads is what is shown; the slider may have gone on since the click.
+        if sequence is self._space.sequence and not self._space.worker.waits(Priority.CLICK):
             self._answered(key)
 
-    def _tell_of_nothing(self, key: PromptKey, answer: Answer) -> None:
+    def _tell_of_nothing(self, sequence: Sequence, key: PromptKey, answer: Answer) -> None:
         """Say what follows where a correction leaves nothing of an object that is seen on other frames."""
-        prompts, result = self._space.picture.prompts, answer.result
+        prompts, result = sequence.picture.prompts, answer.result
         said = prompts.get(key)
         if said is None or said.says_absent or result is None or any(p.pixel_box() for p in result.placed):
             return
@@ -170,7 +173,11 @@ class PromptControl:
         sequence.declared = dict(sequence.picture.prompts)
         layers.show_prompts(sequence.declared)
         layers.set_next_object(self._next_object())
-        self._choices = {key: each for key, each in self._choices.items() if key in sequence.declared}
+        self._choices = {
+            (place, key): each
+            for (place, key), each in self._choices.items()
+            if place is not sequence or key in sequence.declared
+        }
 
     # --- tool, sign, object
 
@@ -252,17 +259,23 @@ class PromptControl:
 
     def next_candidate(self) -> None:
         """Take the next mask of those that an ambiguous click may mean."""
-        key = PromptKey(self._space.active, self._space.frame)
-        sequence, choice = self._space.sequence, self._choices.get(key)
+        key, choice, sequence = self._shown_key(), self._shown_choice(), self._space.sequence
         prompts = None if sequence is None else sequence.declared.get(key)
-        if prompts is not None and choice is not None:
+        if prompts is not None and choice.count:
             chosen = with_candidate(prompts, (choice.shown + 1) % choice.count)
             self.set_prompts(key.obj, key.frame, chosen)
 
+    def _shown_key(self) -> PromptKey:
+        return PromptKey(self._space.active, self._space.frame)
+
+    def _shown_choice(self) -> Choice:
+        """Return the choice that the active object has on the frame and at the position that are shown."""
+        sequence = self._space.sequence
+        return Choice() if sequence is None else self._choices.get((sequence, self._shown_key()), Choice())
+
     def state(self) -> ToolState:
         """Return what the dock shows of the tools."""
-        layers = self._space.layers
-        choice = self._choices.get(PromptKey(self._space.active, self._space.frame), Choice())
+        layers, choice = self._space.layers, self._shown_choice()
         return ToolState(
             tool=self._tool,
             positive=self._positive,

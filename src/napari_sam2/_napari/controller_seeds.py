@@ -11,6 +11,7 @@ from napari.layers import Labels, Points, Shapes
 
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.notices import tell
+from napari_sam2._napari.outline import is_preview
 from napari_sam2._napari.seeds import read_seeds
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2.prompts import FramePrompts, PromptKey
@@ -112,7 +113,11 @@ class SeedControl:
         viewer, layers = self._space.viewer, self._space.layers
         own = () if layers is None else (layers.points, layers.shapes, layers.labels)
         kinds = (Points, Shapes, Labels)
-        fit = [each for each in viewer.layers if isinstance(each, kinds) and each not in own]
+        fit = [
+            each
+            for each in viewer.layers
+            if isinstance(each, kinds) and each not in own and not is_preview(each)
+        ]
         selected = [each for each in fit if each in viewer.layers.selection]
         if len(selected) == 1:
             return selected[0]

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, cast
 from napari.utils import progress
 from qtpy.QtCore import QTimer
 
+from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2._napari.worker import Priority
+from napari_sam2.passes import Step
+from napari_sam2.summary import CellStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.passes import Direction
@@ -68,9 +70,9 @@ class TrackingControl:
     def __init__(self, workspace: Workspace) -> None:
         self._space = workspace
         self.running = self.has_spread = False
-        self._done, self._total = 0, 0
+        self._planned: frozenset[Step] = frozenset()
+        self._done: set[Step] = set()
         self._sequence: Sequence | None = None
-        self._seen: set[int] = set()
         self._pace = Pace()
         self._beats = 0
         self._bar: progress | None = None
@@ -101,36 +103,63 @@ class TrackingControl:
         objects : tuple of int, optional
             Which objects.
         """
-        sequence = self._space.sequence
-        if sequence is None:
+        if self._space.sequence is None:
             return
-        total = sequence.geometry.num_frames if frames is None else len(frames)
         chosen = cast("Direction", direction)
-        self._begin(lambda desk: desk.steps(frames, objects, chosen), total)
-        # It would print to the terminal as well.
-        self._bar = progress(total=total, desc="SAM 2: propagating", file=io.StringIO())
+
+        def steps(desk: Desk) -> Iterator[Answer | None]:
+            yield Answer(value=desk.opened.steps_ahead(frames, objects, chosen))
+            yield from desk.steps(frames, objects, chosen)
+
+        self._begin(steps)
+        # How much there is to do is not known yet. Without a file it would print to the terminal as well.
+        self._bar = progress(total=0, desc="SAM 2: propagating", file=io.StringIO())
+
+    def advice(self, obj: int) -> str:
+        """Say what to do before an object can be propagated; empty if it can be."""
+        summary, sequence = self._space.picture.summary, self._space.sequence
+        row = summary.objects.index(obj) if obj in summary.objects else None
+        if row is not None and summary.rows[row].locked:
+            return f"Object {obj} is locked: unlock it in the table, then it can be propagated."
+        if row is not None and (summary.cells.status[row] == CellStatus.LOCKED).any():
+            return ""
+        said = {} if sequence is None else sequence.declared
+        if any(key.obj == obj and not each.says_absent for key, each in said.items()):
+            return ""
+        return (
+            f"Object {obj} has no prompt to set out from: click on it, or lock a mask of it that is right; "
+            "then it can be propagated."
+        )
 
     def spread(self, key: PromptKey) -> None:
         """Propagate outward from a prompt, in the background."""
-        sequence = self._space.sequence
-        if sequence is not None:
-            self._begin(lambda desk: desk.spread(key), sequence.geometry.num_frames)
+
+        def steps(desk: Desk) -> Iterator[Answer | None]:
+            yield Answer(value=desk.opened.steps_ahead())
+            yield from desk.spread(key)
+
+        if self._space.sequence is not None:
+            self._begin(steps)
             self.has_spread = True
 
-    def _begin(self, steps: Callable[[Desk], Iterator[Answer | None]], total: int) -> None:
+    def _begin(self, steps: Callable[[Desk], Iterator[Answer | None]]) -> None:
         self.stop()
         self._space.worker.paused = False
         self.running, self.has_spread, self._sequence = True, False, self._space.sequence
-        self._done, self._total = 0, total
-        self._seen, self._pace = set(), Pace()
+        self._planned, self._done, self._pace = frozenset(), set(), Pace()
         self._space.track(steps, self._count, self._end, lambda _: self._end())
         self._timer.start()
         self._space.changed.emit()
 
     def _count(self, answer: Answer) -> None:
-        if answer.result is not None:
-            self._seen.add(answer.result.frame)
-            self._done = min(len(self._seen), self._total)
+        if isinstance(answer.value, frozenset):
+            self._planned = answer.value
+        if answer.result is None:
+            return
+        # What the user has confirmed is told, not computed.
+        ways = {origin.reverse for origin in answer.result.origins if origin is not None}
+        self._done |= {Step(answer.result.frame, reverse) for reverse in ways} & self._planned
+        if ways:
             self._pace.count(time.perf_counter())
 
     def _end(self) -> None:
@@ -167,8 +196,9 @@ class TrackingControl:
         """Show the progress; napari's bar runs the event loop, so never where answers are taken."""
         self._beats += 1
         bar = self._bar
-        if bar is not None and self._done > bar.n and self._beats % (_BAR_BEAT // _BEAT) == 0:
-            bar.update(self._done - bar.n)
+        if bar is not None and self._beats % (_BAR_BEAT // _BEAT) == 0:
+            bar.total = len(self._planned)
+            bar.update(len(self._done) - bar.n)
         self._space.changed.emit()
 
     @property
@@ -185,13 +215,14 @@ class TrackingControl:
         """Return what the dock shows of what is going on."""
         picture, worker = self._space.picture, self._space.worker
         speed = self._pace.per_second() if self.running and not worker.paused else None
-        left = None if not speed else (self._total - self._done) / speed
+        done, total = len(self._done), len(self._planned)
+        left = None if not speed else (total - done) / speed
         waits = worker.waits(Priority.CLICK)
         return ProgressState(
             activity=self.activity,
             message=self._message(worker.running, waits=waits),
-            done=self._done if self.running else 0,
-            total=self._total if self.running else 0,
+            done=done if self.running else 0,
+            total=total if self.running else 0,
             frames_per_second=speed,
             seconds_left=left,
             can_propagate=any(not each.says_absent for each in picture.prompts.values()),

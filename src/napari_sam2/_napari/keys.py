@@ -101,6 +101,18 @@ def unbind_keys(layer: Layer) -> None:
         layer.bind_key(binding, None)
 
 
+def block_keys(layer: Layer) -> None:
+    """Keep napari's own keys for such layers from doing anything to one that is only to be looked at."""
+    for kind in type(layer).__mro__:
+        for binding in getattr(kind, "class_keymap", {}):
+            # napari's `...` would block the key too, but fails when it asks which keys may be repeated.
+            layer.bind_key(binding, _nothing, overwrite=True)
+
+
+def _nothing(_layer: Any) -> None:  # noqa: ANN401 - the layer that napari passes
+    """Do nothing."""
+
+
 def _teller(command: Command, asked: Callable[[Command], None]) -> Callable[[Any], None]:
     def tell(_layer: Any) -> None:  # noqa: ANN401 - the layer that napari passes
         asked(command)

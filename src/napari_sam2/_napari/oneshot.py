@@ -19,6 +19,7 @@ from napari_sam2._model.registry import RELEASED
 from napari_sam2._napari.image_source import Axes, geometry_of, read_axes, why_not
 from napari_sam2._napari.model_choices import EMBEDDED
 from napari_sam2._napari.network_view import View, freeze
+from napari_sam2._napari.outline import is_preview
 from napari_sam2._napari.seeds import ID_COLUMNS, read_seeds
 from napari_sam2.labels import blank_labels
 from napari_sam2.passes import DIRECTIONS, Direction
@@ -228,8 +229,16 @@ def axis_choices(gui: Any) -> list[tuple[str, int]]:  # noqa: ANN401 - a widget 
     return [("as the image says", _AUTOMATIC), *named]
 
 
+def shape_choices(gui: Any) -> list[Shapes]:  # noqa: ANN401 - a widget of magicgui
+    """List the layers of shapes that the user can have drawn."""
+    viewer = getattr(getattr(gui, "parent", None), "viewer", None)
+    layers = () if viewer is None or viewer.value is None else viewer.value.layers
+    return [each for each in layers if isinstance(each, Shapes) and not is_preview(each)]
+
+
 def _follow_image(gui: Any) -> None:  # noqa: ANN401 - its fields are made from the function below
-    """List the axes of the image that is chosen."""
+    """List the axes of the image that is chosen, and the layers that may hold boxes."""
+    gui.boxes.choices = shape_choices  # those of the annotation would go before an option
     gui.image.changed.connect(lambda _: gui.axis.reset_choices())
     gui.axis.reset_choices()
 

@@ -8,14 +8,25 @@ import numpy as np
 from napari.layers import Shapes
 from skimage.measure import find_contours
 
+from napari_sam2._napari.finding import camera_of
+from napari_sam2._napari.keys import block_keys
+
 if TYPE_CHECKING:
     import numpy.typing as npt
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.state import Colour
     from napari_sam2.frame_result import PlacedMask
+
+
+_MARK = "napari-sam2 preview"
+
+
+def is_preview(layer: Layer) -> bool:
+    """Whether a layer shows what a click would give, so that nothing is to be read from it."""
+    return _MARK in layer.metadata
 
 
 def contours(placed: PlacedMask) -> list[npt.NDArray[np.float64]]:
@@ -61,7 +72,9 @@ class Outline:
         if self._layer is None or self._layer not in self._viewer.layers:
             active = self._viewer.layers.selection.active
             options = geometry.layer_kwargs(self._image)
-            self._layer = Shapes(ndim=geometry.ndim, name=f"{self._image.name} preview", **options)
+            name, mark = f"{self._image.name} preview", {_MARK: True}
+            self._layer = Shapes(ndim=geometry.ndim, name=name, metadata=mark, **options)
+            block_keys(self._layer)
             self._viewer.layers.insert(len(self._viewer.layers), self._layer)
             self._layer.editable = False
             self._viewer.layers.selection.active = active
@@ -81,5 +94,4 @@ class Outline:
 
 def _width(viewer: ViewerModel) -> float:
     """Return the width of a line of two pixels on the screen."""
-    scene = getattr(viewer, "scene", viewer)  # where the camera is from napari 0.9 on
-    return float(2 / max(scene.camera.zoom, 1e-6))
+    return float(2 / max(camera_of(viewer).zoom, 1e-6))

@@ -166,7 +166,7 @@ def test_a_click_activates(table: ObjectsTable, qtbot: QtBot) -> None:
         (Column.SHOWN, "object_shown", [2, False]),
         (Column.SOLO, "object_solo", [2]),
         (Column.LOCKED, "object_locked", [2, True]),
-        (Column.DELETE, "object_deleted", [2]),
+        (Column.DELETE, "objects_deleted", [(2,)]),
     ],
 )
 def test_icons_toggle_by_mouse_and_by_keyboard(
@@ -211,11 +211,11 @@ def test_keys_visit_and_delete(table: ObjectsTable, qtbot: QtBot) -> None:
     with qtbot.waitSignal(table.object_visited) as told:
         qtbot.keyClick(table, Qt.Key.Key_Return)
     assert told.args == [2]
-    deleted: list[int] = []
-    table.object_deleted.connect(deleted.append)
+    deleted: list[tuple[int, ...]] = []
+    table.objects_deleted.connect(deleted.append)
     select(table, 1, 3)
     qtbot.keyClick(table, Qt.Key.Key_Delete)
-    assert deleted == [1, 3]
+    assert deleted == [(1, 3)], "in one go, so that one undo brings them back"
 
 
 def test_the_menu_of_one_object(table: ObjectsTable, qtbot: QtBot) -> None:
@@ -225,7 +225,7 @@ def test_the_menu_of_one_object(table: ObjectsTable, qtbot: QtBot) -> None:
         ("Lock", table.object_locked, [2, True]),
         ("Split here", table.split_requested, [2]),
         ("Divide here", table.divide_requested, [2]),
-        ("Delete", table.object_deleted, [2]),
+        ("Delete", table.objects_deleted, [(2,)]),
     ):
         with qtbot.waitSignal(signal) as told:
             menu_entry(table, text)

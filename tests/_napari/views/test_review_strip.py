@@ -14,7 +14,7 @@ from qtpy.QtGui import QColor, QImage, QKeyEvent, QWheelEvent
 from napari_sam2._napari.state import ReviewState
 from napari_sam2._napari.views.review_cells import score_colour
 from napari_sam2._napari.views.review_marks import Mark
-from napari_sam2._napari.views.review_panel import READABLE, ReviewPanel
+from napari_sam2._napari.views.review_panel import READABLE, ReviewPanel, _Sample
 from napari_sam2._napari.views.review_strip import ReviewStrip
 from napari_sam2.summary import CellStatus
 from tests._napari.views.snapshots import review
@@ -258,7 +258,10 @@ def test_the_panel_explains_marks_and_scores(qtbot: QtBot) -> None:
         for each in panel._legend.children()
         if hasattr(each, "accessibleName")
     }
-    assert {mark.value for mark in Mark} <= said
+    filled = {status.name.lower() for status in CellStatus} - {"nothing"}
+    assert filled | {mark.value for mark in Mark} <= said
+    sample = panel._legend.findChildren(_Sample)[0].grab().toImage()
+    assert sample.pixelColor(7, 7) == QColor(*score_colour(0.9)), "a tracked cell has no mark"
     with qtbot.waitSignal(panel.next_doubtful):
         qtbot.mouseClick(panel._next, LEFT)
     assert panel._next.toolTip().endswith("(J)")

@@ -54,7 +54,7 @@ class ObjectsTable(QTableView):
     object_shown = Signal(int, bool)
     object_solo = Signal(object)
     object_locked = Signal(int, bool)
-    object_deleted = Signal(int)
+    objects_deleted = Signal(object)
     object_visited = Signal(int)
     merge_requested = Signal(object)
     split_requested = Signal(int)
@@ -201,7 +201,7 @@ class ObjectsTable(QTableView):
             case Column.LOCKED:
                 self.object_locked.emit(row.obj, not row.locked)
             case _:
-                self.object_deleted.emit(row.obj)
+                self.objects_deleted.emit((row.obj,))
 
     def keyPressEvent(self, e: QKeyEvent | None) -> None:  # noqa: N802
         """Toggle with Space, go there with Return, delete with Delete."""
@@ -212,8 +212,7 @@ class ObjectsTable(QTableView):
         elif e.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.object_visited.emit(self._row(self.currentIndex()).obj)
         elif e.key() == Qt.Key.Key_Delete:
-            for obj in self.selected_objects():
-                self.object_deleted.emit(obj)
+            self.objects_deleted.emit(self.selected_objects())
         else:
             super().keyPressEvent(e)
 
@@ -243,7 +242,8 @@ class ObjectsTable(QTableView):
             ("Divide here", "It ends before this frame, two daughters begin on it.",
              lambda: self.divide_requested.emit(obj), one),
             ("", "", None, True),
-            ("Delete", "Remove what is selected; this can be undone.", lambda: self._delete(chosen), True),
+            ("Delete", "Remove what is selected; this can be undone.",
+             lambda: self.objects_deleted.emit(chosen), True),
         )  # fmt: skip
         for text, tip, act, usable in entries:
             if act is None:
@@ -251,10 +251,6 @@ class ObjectsTable(QTableView):
                 continue
             add_entry(menu, text, tip, act).setEnabled(usable)
         return menu
-
-    def _delete(self, objects: tuple[int, ...]) -> None:
-        for obj in objects:
-            self.object_deleted.emit(obj)
 
     def _edit_name(self) -> None:
         self.edit(self._sorted.index(self.currentIndex().row(), Column.NAME))

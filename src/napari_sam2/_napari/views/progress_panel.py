@@ -254,7 +254,7 @@ class ProgressPanel(QWidget):
     def _show_bar(self, state: ProgressState, *, running: bool) -> None:
         self._bar.setRange(0, max(state.total, 1) if running or not state.total else state.total)
         self._bar.setValue(state.done if running else 0)
-        self._bar.setFormat(f"{state.done} of {state.total}" if running else "")
+        self._bar.setFormat(f"{state.done} of {state.total}" if running and state.total else "")
         self._bar.setEnabled(running)
         self._pace.setText("Paused" if state.activity is Activity.PAUSED else pace(state))
         self._pace.setVisible(state.activity in _RUNNING)

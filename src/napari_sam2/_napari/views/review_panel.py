@@ -18,6 +18,7 @@ from napari_sam2._napari.views.tips import with_key
 from napari_sam2._napari.views.tool_row import NO_KEYS
 
 READABLE = 12.0
+_TRACKED = "The model has followed it to this frame; the colour is the score."
 _TIPS = {
     Mark.PROMPTED: "You clicked or boxed the object on this frame.",
     Mark.PAINTED: "You painted or outlined its mask on this frame.",
@@ -28,10 +29,10 @@ _TIPS = {
 }
 
 
-class _MarkSample(QWidget):
-    """A mark on a cell, as in the strip."""
+class _Sample(QWidget):
+    """A cell with a mark, or without one, as in the strip."""
 
-    def __init__(self, mark: Mark, parent: QWidget | None = None) -> None:
+    def __init__(self, mark: Mark | None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._mark = mark
         self.setFixedSize(QSize(14, 14))
@@ -43,7 +44,8 @@ class _MarkSample(QWidget):
         area = QRectF(1, 1, 12, 12)
         if self._mark not in (Mark.ABSENT, Mark.LOST):
             painter.fillRect(area, QColor(*score_colour(0.9)))
-        draw_mark(painter, self._mark, area, text_colour(self))
+        if self._mark is not None:
+            draw_mark(painter, self._mark, area, text_colour(self))
         painter.end()
 
 
@@ -68,15 +70,15 @@ class _ScoreBar(QWidget):
         painter.end()
 
 
-def _entry(mark: Mark) -> QWidget:
+def _entry(mark: Mark | None, word: str, tip: str) -> QWidget:
     entry = QWidget()
     row = QHBoxLayout(entry)
     row.setContentsMargins(0, 0, 6, 0)
     row.setSpacing(3)
-    row.addWidget(_MarkSample(mark))
-    row.addWidget(QLabel(mark.value))
-    entry.setToolTip(_TIPS[mark])
-    entry.setAccessibleName(f"{mark.value}: {_TIPS[mark]}")
+    row.addWidget(_Sample(mark))
+    row.addWidget(QLabel(word))
+    entry.setToolTip(tip)
+    entry.setAccessibleName(f"{word}: {tip}")
     return entry
 
 
@@ -131,8 +133,9 @@ class ReviewPanel(QWidget):
         marks.setContentsMargins(0, 0, 0, 0)
         marks.setHorizontalSpacing(2)
         marks.setVerticalSpacing(1)
+        marks.addWidget(_entry(None, "tracked", _TRACKED))
         for mark in Mark:
-            marks.addWidget(_entry(mark))
+            marks.addWidget(_entry(mark, mark.value, _TIPS[mark]))
         legend.addLayout(marks)
         column = QVBoxLayout(self)
         column.setSpacing(4)
