@@ -14,6 +14,7 @@ import pytest
 
 import napari_sam2
 from napari_sam2._napari import sample_data
+from napari_sam2._napari.notices import sentence
 
 npe2 = pytest.importorskip("npe2")
 MANIFEST = Path(napari_sam2.__file__).with_name("napari.yaml")
@@ -77,12 +78,30 @@ def test_real_nuclei_are_those_of_scikit_image(monkeypatch: pytest.MonkeyPatch) 
     np.testing.assert_array_equal(image, stored[:, 1])
     assert (kind, options["axis_labels"]) == ("image", ("z", "y", "x"))
 
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionError("Tried to download a scikit-image dataset"),
+        OSError("HTTPSConnectionPool"),
+        ModuleNotFoundError("requires the installation of an optional dependency, pooch"),
+        ValueError("SHA256 hash of downloaded file does not match the known hash"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_where_real_nuclei_cannot_be_fetched_it_is_said_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    from skimage import data
+
     def offline() -> None:
-        raise ConnectionError
+        raise error
 
     monkeypatch.setattr(data, "cells3d", offline)
-    with pytest.raises(RuntimeError, match="could not fetch it: connect to the network"):
+    with pytest.raises(RuntimeError, match="connect to the network and try again, or take one of") as told:
         sample_data.real_nuclei()
+    assert sentence(told.value) == str(told.value).replace("scikit", "Scikit", 1), "no traceback is shown"
+    assert told.value.__cause__ is error
 
 
 class TestViewer:

