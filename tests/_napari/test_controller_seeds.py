@@ -12,10 +12,11 @@ from qtpy.QtCore import Qt
 
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.keys import Command
+from napari_sam2._napari.seeds import LabelSeeds
 from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import MIDDLE, Dock, pause, until
+from tests._napari.dock import COUNT, MIDDLE, Dock, pause, until
 from tests._napari.hand import CONTROL, NO_KEY, Hand
 
 pytestmark = pytest.mark.gui
@@ -220,6 +221,88 @@ def test_keys_do_nothing_to_the_preview(dock: Dock, hand: Hand) -> None:
     assert str(preview.mode) == "pan_zoom"
     assert not dock.session.objects
     assert dock.state.objects.active == 1
+
+
+class Reading:
+    """A layer of labels with an object on each of three frames, of which the second waits for the test."""
+
+    def __init__(self, bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.threads: list[str] = []
+        self.entered, self.gate = threading.Event(), threading.Event()
+        look = LabelSeeds.look
+
+        def looking(masks: LabelSeeds, frame: int) -> tuple[int, ...]:
+            self.threads.append(threading.current_thread().name)
+            if frame == 1:
+                self.entered.set()
+                assert self.gate.wait(60)
+            return look(masks, frame)
+
+        monkeypatch.setattr(LabelSeeds, "look", looking)
+        labels = np.zeros(bench.labels.shape, np.uint8)
+        labels[0, 5:9, 5:9], labels[2, 10:14, 5:9], labels[2, 2:4, 5:9] = 3, 5, 3
+        bench.viewer.add_labels(labels, name="cells of old")
+
+    def begin(self, bench: Dock) -> None:
+        bench.view.tools.seed_requested.emit()
+        assert self.entered.wait(20)
+
+
+@pytest.fixture
+def reading(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> Reading:
+    return Reading(bench, monkeypatch)
+
+
+def test_labels_are_read_a_frame_at_a_time_beside_the_viewer(bench: Dock, reading: Reading) -> None:
+    reading.begin(bench)
+    progress = bench.state.progress
+    assert (progress.activity.value, progress.done, progress.total) == ("seeding", 1, COUNT)
+    bench.layers.points.add([MIDDLE, 20, 12])
+    pause(1)
+    reading.gate.set()
+    bench.wait()
+    assert set(reading.threads) == {"napari-sam2-inference"}
+    assert len(reading.threads) == COUNT
+    assert bench.session.objects == (1, 3, 5)
+    assert [key for key in bench.session.prompts if key.obj != 1] == [
+        PromptKey(3, 0),
+        PromptKey(3, 2),
+        PromptKey(5, 2),
+    ]
+    assert len(bench.layers.points.data) == 1
+
+
+@pytest.mark.parametrize("by", ["undo", "cancel"])
+def test_reading_is_ended(bench: Dock, reading: Reading, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_seeds.tell", told.append)
+    bench.prompt(1, MIDDLE, 8, 10)
+    reading.begin(bench)
+    progress = bench.view.progress
+    (progress.undo_requested if by == "undo" else progress.cancel_requested).emit()
+    reading.gate.set()
+    bench.wait()
+    assert bench.session.objects == (1,)
+    assert bench.activity == "idle"
+    assert told == ([] if by == "undo" else ["Seeding was ended before anything was said."])
+    bench.view.tools.seed_requested.emit()
+    bench.wait()
+    assert bench.session.objects == (1, 3, 5)
+
+
+def test_labels_that_cannot_be_read_are_told_of_once(
+    bench: Dock, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any) -> Any:
+        raise OSError("gone")
+
+    monkeypatch.setattr(LabelSeeds, "look", fail)
+    bench.view.tools.seed_requested.emit()
+    with pytest.raises(OSError, match="gone"):
+        bench.wait()
+    assert bench.failures == []
+    assert bench.activity == "idle"
+    assert bench.controller.seeds.running is None
 
 
 def test_without_a_layer_there_are_no_seeds(bench: Dock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,59 +13,80 @@ from napari.layers import Labels, Points, Shapes
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.outline import is_preview
-from napari_sam2._napari.seeds import read_seeds
+from napari_sam2._napari.seeds import LabelSeeds, read_seeds
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from napari.layers import Layer
 
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.workspace import Workspace
 
+    _Wanted = Mapping[PromptKey, Callable[[], FramePrompts]]
+
 
 class Seeding:
-    """Many things to say, of which the first that fails ends all.
+    """Many things to read and to say, of which the first that fails ends all.
 
     Parameters
     ----------
-    objects, total : int
-        How many objects, and how many prompts of them.
     source : str
         Where they come from, for the user.
 
     Attributes
     ----------
+    looks, looked : int
+        How many frames have to be looked at before, and how many were.
+    objects, total : int
+        How many objects, and how many prompts of them; 0 until all frames were looked at.
     said : int
         How many of them were said.
     ended : bool
         Whether no more is said.
     """
 
-    def __init__(self, objects: int, total: int, source: str) -> None:
-        self.objects, self.total, self.source = objects, total, source
-        self.said = 0
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.looks = self.looked = self.objects = self.total = self.said = 0
         self.ended = False
 
     @property
     def outcome(self) -> str:
         """What came of it, as a sentence."""
+        if not self.total:
+            return "Seeding was ended before anything was said."
         if self.said == self.total:
             return f"{self.objects} object{'' if self.objects == 1 else 's'} from {self.source}."
         return f"Seeding was ended after {self.said} of {self.total}; undo takes these back."
 
-    def say(self, key: PromptKey, prompts: FramePrompts, desk: Desk) -> Answer:
-        """Say one of them, on the inference thread."""
+    def look(self, masks: LabelSeeds, frame: int, _desk: Desk) -> Answer:
+        """Find out what is on a frame, on the inference thread."""
+        if not self.ended:
+            with self._to_the_end():
+                masks.look(frame)
+            self.looked += 1
+        return Answer()
+
+    def say(self, key: PromptKey, prompts: Callable[[], FramePrompts], desk: Desk) -> Answer:
+        """Say one of them there."""
         if self.ended:
             return Answer()
+        with self._to_the_end():
+            answer = desk.seed(key, prompts(), self)
+        self.said += 1
+        return answer
+
+    @contextmanager
+    def _to_the_end(self) -> Iterator[None]:
         try:
-            answer = desk.seed(key, prompts, self)
+            yield
         except Exception:
             self.ended = True
             raise
-        self.said += 1
-        return answer
 
 
 class SeedControl:
@@ -99,14 +121,45 @@ class SeedControl:
         if chosen is None:
             tell("Select the layer of points, shapes or labels to take the prompts from.")
             return
+        if self._is_busy():
+            return
+        run = Seeding(f"“{chosen.name}”")
+        if isinstance(chosen, Labels):
+            self._look(run, LabelSeeds(chosen, layers.labels, sequence.geometry, space.frame))
+            return
         seeds = read_seeds(chosen, layers.labels, sequence.geometry, space.frame)
-        shift = self._shift(set(seeds))
-        wanted = {
-            PromptKey(obj + shift, frame): prompts
+        found = {
+            PromptKey(obj, frame): partial(_ready, prompts)
             for obj, frames in seeds.items()
             for frame, prompts in frames.items()
         }
-        self._say(wanted, f"“{chosen.name}”")
+        self._say(run, self._free(found))
+
+    def _is_busy(self) -> bool:
+        """Whether seeding is under way, and say so."""
+        if self.running is not None:
+            tell(f"Seeding from {self.running.source} is under way: wait for it, or cancel it.")
+        return self.running is not None
+
+    def _look(self, run: Seeding, masks: LabelSeeds) -> None:
+        """Find out what is in a layer of labels, a frame at a time, then say it."""
+        self._prompts.freeze()
+        self.running, run.looks = run, len(masks.frames)
+        for frame in masks.frames:
+            self._space.ask(partial(run.look, masks, frame), label=f"Reading {run.source}")
+        self._space.ask(lambda desk: desk.answer(), lambda _: self._looked(run, masks), label="Seeding")
+
+    def _looked(self, run: Seeding, masks: LabelSeeds) -> None:
+        if self.running is run:
+            self.running = None
+        if run.ended:
+            return
+        found = {
+            PromptKey(obj, frame): partial(masks.prompts, obj, frame)
+            for frame, objects in masks.found.items()
+            for obj in objects
+        }
+        self._say(run, self._free(found))
 
     def _chosen(self) -> Layer | None:
         """Return the layer to read: one of the selected ones, else the only one."""
@@ -123,26 +176,25 @@ class SeedControl:
             return selected[0]
         return fit[0] if len(fit) == 1 else None
 
-    def _shift(self, wanted: set[int]) -> int:
-        """Return what to add to ids so that they are free."""
+    def _free(self, found: _Wanted) -> _Wanted:
+        """Give all of them higher ids if one of them is taken."""
         sequence = self._space.sequence
         declared = {} if sequence is None else sequence.declared
         used = {*self._space.picture.objects, *(key.obj for key in declared)}
-        return max(used) if used & wanted else 0
+        shift = max(used) if used & {key.obj for key in found} else 0
+        return {PromptKey(key.obj + shift, key.frame): each for key, each in found.items()}
 
-    def _say(self, wanted: dict[PromptKey, FramePrompts], source: str) -> None:
+    def _say(self, run: Seeding, wanted: _Wanted) -> None:
         """Say all of it, each in a job of its own, so that clicks go between."""
         if not wanted:
-            tell(f"There is nothing in {source} that lies on a frame of this image.")
-            return
-        if self.running is not None:
-            tell(f"Seeding from {self.running.source} is under way: wait for it, or cancel it.")
+            tell(f"There is nothing in {run.source} that lies on a frame of this image.")
             return
         self._prompts.freeze()
-        run = self.running = Seeding(len({key.obj for key in wanted}), len(wanted), source)
+        self.running = run
+        run.objects, run.total = len({key.obj for key in wanted}), len(wanted)
         self._space.reserved = max(key.obj for key in wanted)
         for key, prompts in wanted.items():
-            self._space.ask(partial(run.say, key, prompts), label=f"Seeding from {source}")
+            self._space.ask(partial(run.say, key, prompts), label=f"Seeding from {run.source}")
         self._space.ask(lambda desk: desk.answer(), lambda _: self._said(run), label="Seeding")
 
     def _said(self, run: Seeding) -> None:
@@ -180,8 +232,8 @@ class SeedControl:
             activity=Activity.SEEDING,
             message=progress.message
             or f"Seeding from {run.source}. Clicks go first; undo or cancel ends it.",
-            done=run.said,
-            total=run.total,
+            done=run.said if run.total else run.looked,
+            total=run.total or run.looks,
             can_undo=True,
             undo_label="Seed",
         )
@@ -190,7 +242,7 @@ class SeedControl:
         """Give the masks of this index as prompts to the next one along the other axis."""
         space = self._space
         layers, sequence = space.layers, space.sequence
-        if layers is None or sequence is None:
+        if layers is None or sequence is None or self._is_busy():
             return
         axis = next(
             (axis for axis in sequence.geometry.index if axis != sequence.geometry.channel_axis), None
@@ -203,7 +255,7 @@ class SeedControl:
         place = layers.labels.data_to_world(step.to_layer(space.frame, 0, 0))
         offset = space.viewer.dims.ndim - step.ndim
         space.viewer.dims.set_point(offset + axis, float(place[axis]))
-        self._say(wanted, "the index before")
+        self._say(Seeding("the index before"), {key: partial(_ready, each) for key, each in wanted.items()})
 
     def _masks(self) -> dict[PromptKey, FramePrompts]:
         """Return the masks of all objects on the frames that they were prompted on, else on the shown one."""
@@ -219,3 +271,7 @@ class SeedControl:
                 if mask.any():
                     masks[PromptKey(obj, frame)] = FramePrompts(mask=mask)
         return masks
+
+
+def _ready(prompts: FramePrompts) -> FramePrompts:
+    return prompts

@@ -13,8 +13,6 @@ from napari_sam2._napari.shapes_layer import CLOSED, mask_of
 from napari_sam2.prompts import FramePrompts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
     from napari.layers import Layer
 
@@ -146,40 +144,69 @@ def _is_upright(yx: Floats) -> bool:
 
 
 def _from_labels(layer: Labels, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
-    has_frames = geometry.frame_axis is not None and layer.ndim >= target.ndim - geometry.frame_axis
-    frames = range(geometry.num_frames) if has_frames else range(frame, frame + 1)
-    seeds: Seeds = {}
-    for at, values in _resampled(layer, target, geometry, frames):
-        for obj in np.unique(values[values > 0]).tolist():
-            seeds.setdefault(obj, {})[at] = FramePrompts(mask=values == obj)
+    masks, seeds = LabelSeeds(layer, target, geometry, frame), dict[int, dict[int, FramePrompts]]()
+    for at in masks.frames:
+        for obj in masks.look(at):
+            seeds.setdefault(obj, {})[at] = masks.prompts(obj, at)
     return dict(sorted(seeds.items()))
 
 
-def _resampled(
-    layer: Labels, target: Layer, geometry: SequenceGeometry, frames: range
-) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """Yield frames of the sequence with the labels (H, W) that lie at their pixels."""
-    data = layer.data[0] if layer.multiscale else layer.data
-    shape = np.array(spatial_shape(layer))
-    for at in frames:
-        origin, down, right = (
-            _in_layer(layer, target, geometry.to_layer(at, *yx))
-            for yx in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+class LabelSeeds:
+    """Masks in a layer of labels, of which pixels are read a frame at a time, on any thread.
+
+    Parameters
+    ----------
+    layer, target, geometry, frame
+        As for `read_seeds`.
+
+    Attributes
+    ----------
+    frames : range
+        Frames of the sequence on which the layer counts.
+    found : dict of int to tuple of int
+        Objects on the frames that were looked at.
+    """
+
+    def __init__(self, layer: Labels, target: Layer, geometry: SequenceGeometry, frame: int) -> None:
+        has_frames = geometry.frame_axis is not None and layer.ndim >= target.ndim - geometry.frame_axis
+        self.frames = range(geometry.num_frames) if has_frames else range(frame, frame + 1)
+        self.found: dict[int, tuple[int, ...]] = {}
+        self._data = layer.data[0] if layer.multiscale else layer.data
+        self._shape, self._frame_shape = np.array(spatial_shape(layer)), geometry.frame_shape
+        # Layers are asked where they lie now: they belong to the GUI thread.
+        origin, ahead, down, right = (
+            np.asarray(layer.world_to_data(np.asarray(target.data_to_world(geometry.to_layer(*place)))))
+            for place in ((0, 0.0, 0.0), (1, 0.0, 0.0), (0, 1.0, 0.0), (0, 0.0, 1.0))
         )
-        rows, columns = (np.arange(size) for size in geometry.frame_shape)
-        index = np.rint(
-            origin + rows[:, None, None] * (down - origin) + columns[None, :, None] * (right - origin)
-        ).astype(np.intp)
-        inside = ((index >= 0) & (index < shape)).all(axis=-1)
-        values = np.zeros(geometry.frame_shape, np.int64)
+        self._origin = origin
+        self._ahead, self._down, self._right = ahead - origin, down - origin, right - origin
+        self._read: tuple[int, npt.NDArray[Any]] | None = None
+
+    def look(self, frame: int) -> tuple[int, ...]:
+        """Find the objects on a frame."""
+        values = self._values(frame)
+        self.found[frame] = tuple(np.unique(values[values > 0]).tolist())
+        return self.found[frame]
+
+    def prompts(self, obj: int, frame: int) -> FramePrompts:
+        """Return the mask of an object on a frame."""
+        return FramePrompts(mask=self._values(frame) == obj)
+
+    def _values(self, frame: int) -> npt.NDArray[Any]:
+        """Return the labels (H, W) that lie at the pixels of a frame; the last ones are kept."""
+        if self._read is None or self._read[0] != frame:
+            self._read = frame, self._resampled(frame)
+        return self._read[1]
+
+    def _resampled(self, frame: int) -> npt.NDArray[Any]:
+        rows, columns = (np.arange(size)[:, None] for size in self._frame_shape)
+        place = self._origin + frame * self._ahead + rows[:, None] * self._down + columns[None] * self._right
+        index = np.rint(place).astype(np.intp)
+        inside = ((index >= 0) & (index < self._shape)).all(axis=-1)
+        values = np.zeros(self._frame_shape, np.int64)
         if inside.any():
             picked = index[inside]
             low, high = picked.min(axis=0), picked.max(axis=0) + 1
-            part = np.asarray(data[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
+            part = np.asarray(self._data[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
             values[inside] = part[tuple((picked - low).T)]
-        yield at, values
-
-
-def _in_layer(layer: Layer, target: Layer, coords: Floats) -> Floats:
-    """Convert data coordinates of the target to those of a layer; both share the last axes."""
-    return np.asarray(layer.world_to_data(np.asarray(target.data_to_world(coords))), float)
+        return values
