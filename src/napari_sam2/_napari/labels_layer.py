@@ -167,7 +167,10 @@ class LabelsView:
                 self.layer.data = self.layer.data.astype(np.uint32)
 
     def _note_objects(self, values: npt.NDArray[Any]) -> None:
-        self._highest = max(self._highest, int(values.max(initial=0)))
+        highest = int(values.max(initial=0))
+        if not highest:  # at once, where finding out which they are takes long
+            return
+        self._highest = max(self._highest, highest)
         found = set(np.unique(values).tolist()) - {0}
         if not found <= self._objects:
             self.note_objects(found)
