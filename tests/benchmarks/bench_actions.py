@@ -2,13 +2,15 @@
 
     xvfb-run -a -s "-screen 0 1600x1200x24" python -m tests.benchmarks.bench_actions
     ... --nuclei 20 --model sam2.1-tiny
+    ... --data STACK.npz
 
-The dock is driven in the real viewer, with mouse and keys, on a made-up stack with truth. Each of these is an
-action: a click on the image, a move of the slider, a key, a button, a click in the review strip (it goes to
-a frame and makes its object the active one), a scroll of the strip. Objects are clicked on few slices, one
-after the other; the next click comes as soon as the one before is answered. Then the worst frame of each
-object that is not good enough is corrected by a click, again and again. With *Live*, which is on with nano,
-frames are tracked by themselves; without, *Propagate* is pressed.
+The dock is driven in the real viewer, with mouse and keys, on a made-up stack with truth, or on a real one
+in an .npz file with the arrays `images` and `labels`. Each of these is an action: a click on the image, a move
+of the slider, a key, a button, a click in the review strip (it goes to a frame and makes its object the active
+one), a scroll of the strip. Objects are clicked on few slices, one after the other; the next click comes as
+soon as the one before is answered. Then the worst frame of each object that is not good enough is corrected by
+a click, again and again. With *Live*, which is on with nano, frames are tracked by themselves; without,
+*Propagate* is pressed.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import napari
@@ -249,6 +252,16 @@ def tell(values: list[float], person: Person, seconds: float) -> None:
     print(f"  mean J {np.mean(values):.3f}; {person.done}; {seconds:.0f} s", flush=True)  # noqa: T201
 
 
+def read_stack(path: Path) -> SampleSequence:
+    """Read a stack with truth; objects that are on fewer than three slices are left out of the truth."""
+    with np.load(path) as arrays:
+        images, labels = arrays["images"], arrays["labels"].astype(np.uint16)
+    objects, frames = np.unique(labels[labels > 0]), labels.reshape(len(labels), -1)
+    rare = [obj for obj in objects if (frames == obj).any(axis=1).sum() < 3]
+    labels[np.isin(labels, rare)] = 0
+    return SampleSequence(path.stem, images, labels, "z")
+
+
 def main() -> None:
     """Print the counts."""
     parser = argparse.ArgumentParser(
@@ -259,8 +272,12 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="nano")
+    parser.add_argument("--data", type=Path)
     chosen = parser.parse_args()
-    stack = nuclei_stack(chosen.slices, (chosen.side, chosen.side), chosen.nuclei, chosen.seed)
+    if chosen.data is None:
+        stack = nuclei_stack(chosen.slices, (chosen.side, chosen.side), chosen.nuclei, chosen.seed)
+    else:
+        stack = read_stack(chosen.data)
     objects = np.unique(stack.labels[stack.labels > 0]).tolist()
     person, start = Person(stack, chosen.model), time.monotonic()
     begin(person, stack.labels)

@@ -11,6 +11,7 @@ import numpy as np
 from napari_sam2._napari.next_prompts import with_candidate
 from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.state import Tool, ToolState
+from napari_sam2._napari.strokes import label_of
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id, difference
 
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from napari_sam2._napari.answers import Answer
+    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.frame_result import FrameResult
+
+# So many strokes are taken at a time.
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,35 @@ def choice_of(result: FrameResult) -> Choice:
     shown, candidates = result.placed[0].logits, result.candidates
     same = [index for index, each in enumerate(candidates) if np.array_equal(each, shown)]
     return Choice(len(candidates), same[0] if same else 0)
+
+
+class Painting:
+    """Strokes of one movement, or of one action of a script.
+
+    Parameters
+    ----------
+    strokes : tuple of Stroke
+        At least one.
+
+    Attributes
+    ----------
+    last : PromptKey
+        Where the last one is.
+    refused : set of int
+        Objects that are locked and stayed as they were.
+    """
+
+    def __init__(self, strokes: tuple[Stroke, ...]) -> None:
+        self.last = PromptKey(strokes[-1].obj, strokes[-1].frame)
+        self.refused: set[int] = set()
+        self._label = label_of(strokes)
+
+    def take(self, part: tuple[Stroke, ...], desk: Desk) -> Answer:
+        """Take some of them, on the inference thread."""
+        answer = desk.paint(part, self._label, self)
+        if isinstance(answer.value, tuple):
+            self.refused |= set(answer.value)
+        return answer
 
 
 class PromptControl:
@@ -111,17 +145,23 @@ class PromptControl:
         self._before()
 
     def _send_one(self, sequence: Sequence, key: PromptKey, prompts: FramePrompts) -> None:
+        heard = partial(sequence.heard, key, sequence.wait_for(key))
         self._space.ask(
             lambda desk: desk.declare(key, prompts),
-            partial(self._take, sequence, key),
+            partial(self._take, sequence, key, heard),
             priority=Priority.CLICK,
             key=key,
             label=f"Looking at frame {key.frame}",
-            failed=lambda _: self.show(),
+            failed=lambda _: self._refuse(heard),
             sequence=sequence,
         )
 
-    def _take(self, sequence: Sequence, key: PromptKey, answer: Answer) -> None:
+    def _refuse(self, heard: Callable[[], None]) -> None:
+        heard()
+        self.show()
+
+    def _take(self, sequence: Sequence, key: PromptKey, heard: Callable[[], None], answer: Answer) -> None:
+        heard()
         if self._space.layers is not None:
             self._space.layers.set_next_object(self._next_object())
         self._choices.pop((sequence, key), None)
@@ -145,32 +185,36 @@ class PromptControl:
             )
 
     def paint(self, strokes: tuple[Stroke, ...]) -> None:
-        """Take what was painted into the Labels layer as masks, in one step of undo."""
-        self._before()
-        last = PromptKey(strokes[-1].obj, strokes[-1].frame)
-        self._space.ask(
-            lambda desk: desk.paint(strokes),
-            partial(self._painted, last),
-            priority=Priority.CLICK,
-            label="Taking the stroke",
-            failed=lambda _: self.show(),
-        )
+        """Take what was painted into the Labels layer as masks, in one step of undo.
 
-    def _painted(self, key: PromptKey, answer: Answer) -> None:
+        Of very many strokes, as a brush in 3-D makes them, a few are taken at a time, and clicks go between.
+        """
+        self._before()
+        painting = Painting(strokes)
+        parts = [strokes[first : first + _AT_ONCE] for first in range(0, len(strokes), _AT_ONCE)]
+        for number, part in enumerate(parts):
+            self._space.ask(
+                partial(painting.take, part),
+                partial(self._painted, painting) if part is parts[-1] else None,
+                priority=Priority.EDIT if number else Priority.CLICK,
+                label="Taking the stroke",
+                failed=lambda _: self.show(),
+            )
+
+    def _painted(self, painting: Painting, _answer: Answer) -> None:
         self.show()
-        refused = answer.value if isinstance(answer.value, tuple) else ()
-        if refused:
-            objects = ", ".join(str(obj) for obj in refused)
+        if painting.refused:
+            objects = ", ".join(str(obj) for obj in sorted(painting.refused))
             warn(f"Object {objects} is locked here, the stroke was put back: unlock it to change it.")
-        if key.obj not in refused:
-            self._answered(key)
+        if painting.last.obj not in painting.refused:
+            self._answered(painting.last)
 
     def show(self) -> None:
         """Draw the prompts that the session has: after undo, loading, or an error."""
         sequence, layers = self._space.sequence, self._space.layers
         if sequence is None or layers is None:
             return
-        sequence.declared = dict(sequence.picture.prompts)
+        sequence.take_prompts()
         layers.show_prompts(sequence.declared)
         layers.set_next_object(self._next_object())
         self._choices = {

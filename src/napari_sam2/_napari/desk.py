@@ -254,8 +254,8 @@ class Desk:
         """Whether the last picture is old enough for another one while much goes on."""
         return time.perf_counter() - self._pictured > _PICTURE_EVERY
 
-    def paint(self, strokes: Sequence[Stroke]) -> Answer:
-        """Take what was painted as masks, all in one step of undo, and put back what is locked.
+    def paint(self, strokes: Sequence[Stroke], label: str, run: Hashable) -> Answer:
+        """Take what was painted as masks, and put back what is locked; a run is one step of undo.
 
         Returns
         -------
@@ -264,7 +264,7 @@ class Desk:
         """
         session = self.opened
         refused = {stroke.obj for stroke in strokes if self._is_locked(stroke.obj, stroke.frame)}
-        with session.grouped(_painting(strokes)):
+        with session.grouped(label, run):
             for stroke in strokes:
                 if stroke.obj not in refused and self._is_told(stroke):
                     session.paint(stroke.obj, stroke.frame, stroke.mask)
@@ -386,11 +386,3 @@ def _say(session: Session, key: PromptKey, prompts: FramePrompts) -> FrameResult
     if prompts.mask is not None and not prompts.points and prompts.box is None:
         return session.paint(key.obj, key.frame, prompts.mask)
     return session.set_prompts(key.obj, key.frame, prompts)
-
-
-def _painting(strokes: Sequence[Stroke]) -> str:
-    """Name what was painted, for undo."""
-    objects = {stroke.obj for stroke in strokes}
-    frames = {stroke.frame for stroke in strokes}
-    what = f"object {objects.pop()}" if len(objects) == 1 else f"{len(objects)} objects"
-    return f"Paint ({what}, " + (f"frame {frames.pop()})" if len(frames) == 1 else f"{len(frames)} frames)")

@@ -41,6 +41,14 @@ class Stroke:
     overpainted: bool = False
 
 
+def label_of(strokes: Sequence[Stroke]) -> str:
+    """Name what was painted, for undo."""
+    objects = {stroke.obj for stroke in strokes}
+    frames = {stroke.frame for stroke in strokes}
+    what = f"object {objects.pop()}" if len(objects) == 1 else f"{len(objects)} objects"
+    return f"Paint ({what}, " + (f"frame {frames.pop()})" if len(frames) == 1 else f"{len(frames)} frames)")
+
+
 class LabelRecord:
     """What was written into the Labels layer, one sequence of frames.
 

@@ -65,6 +65,8 @@ class Sequence:
         Prompts of the layers that were sent.
     is_open : bool
         Whether its session was asked for.
+    waiting : dict
+        Prompts that were sent and not answered yet, each with a token of its own.
     """
 
     geometry: SequenceGeometry
@@ -73,6 +75,7 @@ class Sequence:
     picture: Picture = field(default_factory=Picture)
     declared: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
     is_open: bool = False
+    waiting: dict[PromptKey, object] = field(default_factory=dict)
 
     @property
     def is_touched(self) -> bool:
@@ -92,8 +95,19 @@ class Sequence:
             self.view = answer.replaced.view
 
     def take_prompts(self) -> None:
-        """Note that the session's prompts are those of the layers, as after loading."""
-        self.declared = dict(self.picture.prompts)
+        """Note that the layers show the session's prompts, beside those of which it has not heard yet."""
+        heard = {key: each for key, each in self.picture.prompts.items() if key not in self.waiting}
+        self.declared = heard | {key: each for key, each in self.declared.items() if key in self.waiting}
+
+    def wait_for(self, key: PromptKey) -> object:
+        """Note that prompts are sent, and return the token for `heard`."""
+        token = self.waiting[key] = object()
+        return token
+
+    def heard(self, key: PromptKey, token: object) -> None:
+        """Note that prompts were answered, or refused, unless others were sent since."""
+        if self.waiting.get(key) is token:
+            del self.waiting[key]
 
 
 class Workspace:
