@@ -5,12 +5,12 @@
     ... --data STACK.npz
 
 The dock is driven in the real viewer, with mouse and keys, on a made-up stack with truth, or on a real one
-in an .npz file with the arrays `images` and `labels`. Each of these is an action: a click on the image, a move
-of the slider, a key, a button, a click in the review strip (it goes to a frame and makes its object the active
-one), a scroll of the strip. Objects are clicked on few slices, one after the other; the next click comes as
-soon as the one before is answered. Then the worst frame of each object that is not good enough is corrected by
-a click, again and again. With *Live*, which is on with nano, frames are tracked by themselves; without,
-*Propagate* is pressed.
+in an .npz file with the arrays `images` and `labels`. Each of these is an action: a click on the image, a
+move of the slider, a key, a button, a click in the review strip (it goes to a frame and makes its object
+the active one), a scroll of the strip. Objects are clicked on few slices, one after the other; the next
+click comes as soon as the one before is answered. Then the worst frame of each object that is not good
+enough is corrected by a click, again and again. With *Live*, which is on with nano, frames are tracked by
+themselves; without, *Propagate* is pressed.
 """
 
 from __future__ import annotations
