@@ -163,7 +163,7 @@ class Person:
         self.widget.wait()
 
     def visit(self, obj: int, frame: int) -> None:
-        """Click on a cell of the review strip."""
+        """Click on a cell of the review strip; if it is one for several frames, go on to the right one."""
         strip = self.widget.view.review.strip
         settle()
         at = self._place(obj, frame)
@@ -178,15 +178,17 @@ class Person:
             at = self._place(obj, frame)
         TEST.mouseClick(seen, Qt.MouseButton.LeftButton, NO_KEY, at)
         settle()
-        if (self.frame, self._space.active) != (frame, self.ids[obj]):
-            raise RuntimeError(f"the strip led to frame {self.frame} of object {self._space.active}")
         self.done.visits += 1
+        if self._space.active != self.ids[obj]:
+            raise RuntimeError(f"the strip led to object {self._space.active}")
+        self.go_to(frame)
 
     def _place(self, obj: int, frame: int) -> QPoint:
         """Return where the cell of an object and a frame is on the review strip."""
         place = self.widget.view.review.strip.geometry_now()
         row = self._space.picture.objects.index(self.ids[obj])
-        return QPoint(round(place.x_of(frame + 0.5)), place.y_of(row) + place.row // 2 + 1)
+        column = frame // -(-len(self.labels) // place.columns)
+        return QPoint(round(place.x_of(column + 0.5)), place.y_of(row) + place.row // 2 + 1)
 
     def correct(self, obj: int, click: Click) -> None:
         """Click on what is missing or too much."""
