@@ -10,7 +10,7 @@ import pytest
 
 from napari_sam2._napari.desk import Desk
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import COUNT, MIDDLE, Dock, pause
+from tests._napari.dock import COUNT, MIDDLE, Dock, pause, until
 
 pytestmark = pytest.mark.gui
 
@@ -33,7 +33,7 @@ class Held:
 
     def until_entered(self) -> None:
         pause(1)
-        assert self.entered.wait(20)
+        until(self.entered.is_set)
 
 
 def paint_all(bench: Dock) -> None:

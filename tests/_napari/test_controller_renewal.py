@@ -13,7 +13,7 @@ from napari.components import ViewerModel
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import COUNT, MIDDLE, Dock, frames, pause
+from tests._napari.dock import COUNT, MIDDLE, Dock, frames, pause, until
 from tests.fakes import SHAPE, FakeModel
 
 pytestmark = pytest.mark.gui
@@ -320,7 +320,7 @@ class Held:
         assert image is not None
         image.contrast_limits = (0, 200)
         self.bench.view.image.use_current_view.emit()
-        assert self.entered.wait(20)
+        until(self.entered.is_set)
 
     def end(self) -> None:
         self.gate.set()

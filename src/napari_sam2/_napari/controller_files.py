@@ -138,10 +138,9 @@ class FileControl:
         )
 
     def _loaded(self, sequence: Sequence, name: str) -> None:
-        sequence.take_prompts()
+        self._prompts.show(sequence)
         self._space.loaded.emit(sequence)
         if sequence is self._space.sequence:
-            self._prompts.show()
             objects = self._space.picture.objects
             self._prompts.activate(objects[0] if objects else 1)
             tell(f"Loaded {name}: {len(objects)} object{'' if len(objects) == 1 else 's'} here.")

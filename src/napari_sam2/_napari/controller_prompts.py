@@ -152,13 +152,13 @@ class PromptControl:
             priority=Priority.CLICK,
             key=key,
             label=f"Looking at frame {key.frame}",
-            failed=lambda _: self._refuse(heard),
+            failed=lambda _: self._refuse(sequence, heard),
             sequence=sequence,
         )
 
-    def _refuse(self, heard: Callable[[], None]) -> None:
+    def _refuse(self, sequence: Sequence, heard: Callable[[], None]) -> None:
         heard()
-        self.show()
+        self.show(sequence)
 
     def _take(self, sequence: Sequence, key: PromptKey, heard: Callable[[], None], answer: Answer) -> None:
         heard()
@@ -189,32 +189,39 @@ class PromptControl:
 
         Of very many strokes, as a brush in 3-D makes them, a few are taken at a time, and clicks go between.
         """
+        sequence = self._space.sequence
+        if sequence is None:
+            return
         self._before()
         painting = Painting(strokes)
         parts = [strokes[first : first + _AT_ONCE] for first in range(0, len(strokes), _AT_ONCE)]
         for number, part in enumerate(parts):
             self._space.ask(
                 partial(painting.take, part),
-                partial(self._painted, painting) if part is parts[-1] else None,
+                partial(self._painted, sequence, painting) if part is parts[-1] else None,
                 priority=Priority.EDIT if number else Priority.CLICK,
                 label="Taking the stroke",
-                failed=lambda _: self.show(),
+                failed=lambda _: self.show(sequence),
+                sequence=sequence,
             )
 
-    def _painted(self, painting: Painting, _answer: Answer) -> None:
-        self.show()
+    def _painted(self, sequence: Sequence, painting: Painting, _answer: Answer) -> None:
+        self.show(sequence)
         if painting.refused:
             objects = ", ".join(str(obj) for obj in sorted(painting.refused))
             warn(f"Object {objects} is locked here, the stroke was put back: unlock it to change it.")
-        if painting.last.obj not in painting.refused:
+        if painting.last.obj not in painting.refused and sequence is self._space.sequence:
             self._answered(painting.last)
 
-    def show(self) -> None:
-        """Draw the prompts that the session has: after undo, loading, or an error."""
-        sequence, layers = self._space.sequence, self._space.layers
-        if sequence is None or layers is None:
-            return
+    def show(self, sequence: Sequence) -> None:
+        """Draw the prompts that a session has: after undo, loading, or an error.
+
+        If the slider has gone on to another position meanwhile, they are drawn when it comes back.
+        """
+        layers = self._space.layers
         sequence.take_prompts()
+        if sequence is not self._space.sequence or layers is None:
+            return
         layers.show_prompts(sequence.declared)
         layers.set_next_object(self._next_object())
         self._choices = {

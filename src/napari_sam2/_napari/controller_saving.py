@@ -221,10 +221,9 @@ class SavingControl:
             )
 
     def _recovered(self, sequence: Sequence) -> None:
-        sequence.take_prompts()
+        self._prompts.show(sequence)
         self._space.loaded.emit(sequence)
         if sequence is self._space.sequence:
-            self._prompts.show()
             objects = self._space.picture.objects
             self._prompts.activate(objects[0] if objects else 1)
             tell("Your work is back.")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.answers import Opening
     from napari_sam2._napari.autosave import Autosave, Recovery
     from napari_sam2._napari.strokes import Stroke
+    from napari_sam2._napari.versions import ViewStep
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
     from napari_sam2.prompts import FramePrompts, PromptKey
@@ -39,7 +40,6 @@ class _Renewal:
 
     session: Session
     opening: Opening
-    label: str
     steps: Iterator[PromptKey]
 
 
@@ -85,7 +85,12 @@ class Desk:
         session = _opened(opening, model)
         self._versions = Versions(Version(session, opening))
         self.image = opening.view.at_first(opening.axis, opening.index).checksum()
-        return replace(self.answer(), replaced=self._replaced)
+        return replace(self.answer(), replaced=self._replaced())
+
+    def close(self) -> Answer:
+        """Give the session up, of which nothing was said."""
+        self._versions = None
+        return Answer()
 
     def call_axes(self, axes: str) -> Answer:
         """Call the axes "zyx" or "tyx" in files; a session that is opened later is told when it is."""
@@ -136,35 +141,40 @@ class Desk:
 
     # --- another view or network
 
-    def renew(self, opening: Opening, model: Sam2, label: str) -> Answer:
+    def renew(self, opening: Opening, model: Sam2) -> Answer:
         """Begin to open the session anew, beside the one that is open; `say_again` goes on with it."""
         session = _opened(opening, model)
-        self._renewal = _Renewal(session, opening, label, session.say_again(self.opened))
+        self._renewal = _Renewal(session, opening, session.say_again(self.opened))
         return Answer()
 
     def say_again(self) -> Answer:
-        """Answer one more prompt in the session that is opened anew; nothing is shown of it yet."""
-        if self._renewal is not None:
-            next(self._renewal.steps, None)
-        return Answer()
+        """Answer one more prompt in the session that is opened anew; nothing is shown of it yet.
 
-    def take_new(self) -> Answer:
-        """Say what is left, and take the session that was opened anew, which is a step of undo."""
+        Returns
+        -------
+        Answer
+            Its value is whether there was one.
+        """
+        renewal = self._renewal
+        return Answer(value=renewal is not None and next(renewal.steps, None) is not None)
+
+    def take_new(self, step: ViewStep) -> Answer:
+        """Take the session that was opened anew, as a step of undo; what was said meanwhile is said too."""
         renewal, self._renewal = self._renewal, None
         if renewal is None:
             return self.answer()
         before = self.opened
         for _ in renewal.steps:
             pass
-        self._known.add(renewal.session, renewal.opening, renewal.label)
-        return self._replace(before)
+        self._known.add(renewal.session, renewal.opening, step)
+        return self._replace(before, step)
 
     def drop_new(self) -> Answer:
         """Give up the session that is opened anew."""
         self._renewal = None
-        return self.answer()
+        return Answer()
 
-    def _replace(self, before: Session) -> Answer:
+    def _replace(self, before: Session, step: ViewStep | None = None) -> Answer:
         """Tell of all frames on which the session before or the one in its place has labels."""
         session = self.opened
         session.take_changes()
@@ -174,21 +184,20 @@ class Desk:
             if np.any(before.labels[frame]) or np.any(session.labels[frame])
         ]
         changes = tuple(self._whole(frame) for frame in frames)
-        return Answer(changes, self._picture(), replaced=self._replaced)
+        value = "" if step is None else step.label
+        return Answer(changes, self._picture(), value=value, replaced=self._replaced(step))
 
-    @property
-    def _replaced(self) -> Replaced:
+    def _replaced(self, step: ViewStep | None = None) -> Replaced:
         version = self._known.open
-        return Replaced(version.opening.view, version.session.model)
+        return Replaced(version.opening.view, version.session.model, step)
 
     # --- steps back and forth
 
     def undo(self) -> Answer:
         """Take back the last step, of which opening the session anew may be one."""
-        label, before = self._known.undo_label, self.opened
-        if self._known.step_back():
-            return replace(self._replace(before), value=label)
-        return self.answer(value=before.undo())
+        before = self.opened
+        step = self._known.step_back()
+        return self.answer(value=before.undo()) if step is None else self._replace(before, step)
 
     def undo_prompt(self) -> Answer:
         """Take back what spread by itself, and the prompt that it spread from."""
@@ -196,24 +205,23 @@ class Desk:
             self.opened.undo()
         return self.undo()
 
-    def undo_version(self, label: object) -> Answer:
-        """Go back to the session before if that is what would be undone, under this name."""
+    def undo_step(self, step: ViewStep) -> Answer:
+        """Take back a step to another view or network, if it is the last one here."""
         before = self.opened
-        is_next = self._known.undo_label == label and self._known.step_back()
-        return self._replace(before) if is_next else self.answer()
+        is_next = self._known.back is step and self._known.step_back()
+        return self._replace(before, step) if is_next else self.answer()
 
-    def redo_version(self, label: object) -> Answer:
-        """Go to the next session again if that is what would be done, under this name."""
+    def redo_step(self, step: ViewStep) -> Answer:
+        """Take a step to another view or network again, if it is the next one here."""
         before = self.opened
-        is_next = self._known.redo_label == label and self._known.step_forth()
-        return self._replace(before) if is_next else self.answer()
+        is_next = self._known.forth is step and self._known.step_forth()
+        return self._replace(before, step) if is_next else self.answer()
 
     def redo(self) -> Answer:
         """Do the step again that was taken back last."""
-        label, before = self._known.redo_label, self.opened
-        if self._known.step_forth():
-            return replace(self._replace(before), value=label)
-        return self.answer(value=before.redo())
+        before = self.opened
+        step = self._known.step_forth()
+        return self.answer(value=before.redo()) if step is None else self._replace(before, step)
 
     def answer(self, result: FrameResult | None = None, value: object = None) -> Answer:
         """Tell of what has been written, with a new picture."""

@@ -297,6 +297,11 @@ class PromptLayers:
         if not self._gone:
             self._labels.write(changes, geometry)
 
+    def finish(self) -> None:
+        """Tell of all changes now, as before another position is turned to."""
+        self.flush()
+        self._labels.finish()
+
     def set_geometry(self, geometry: SequenceGeometry, prompts: Mapping[PromptKey, FramePrompts]) -> None:
         """Turn to another position along the other axes, for which these prompts were given."""
         self.flush()

@@ -172,9 +172,10 @@ class Workspace:
         """Return the pixels of all image layers, by name."""
         return {layer.name: base_level(layer) for layer in self.viewer.layers if type(layer) is Image}
 
-    def objects_elsewhere(self) -> set[int]:
-        """Return the ids of objects at other positions than the one that is shown."""
-        return {obj for each in self.touched() if each is not self.sequence for obj in each.objects}
+    def objects_elsewhere(self, sequence: Sequence | None = None) -> set[int]:
+        """Return the ids of objects at other positions than that of a sequence, by default the shown one."""
+        here = sequence or self.sequence
+        return {obj for each in self.touched() if each is not here for obj in each.objects}
 
     @property
     def frame(self) -> int:
