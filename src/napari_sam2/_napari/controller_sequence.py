@@ -293,22 +293,30 @@ class SequenceControl:
 
     def _renewed(self, run: Renewal) -> None:
         """Let sequences that were not part of it see the same: those that were opened meanwhile, too."""
-        shown = self._space.sequence
-        if shown is not None:
-            self._view = run.views.get(shown, self._view)
+        first, *others = run.views.values()
+        if all(each.matches(first) for each in others):
+            self._view = first
         late: dict[Sequence, View] = {}
         for sequence in self._sequences.values():
             view = run.views.get(sequence, self._view or sequence.view)
             if sequence in run.positions:
                 continue
             if sequence.is_touched:
-                late[sequence] = view
+                if not self._sees(sequence, view, run.model):
+                    late[sequence] = view
             else:
                 self._open_otherwise(sequence, view)
         if late:
             self.renewals.begin(
                 Renewal(run.step, {each: self._position(each, late[each]) for each in late}, late, run.model)
             )
+
+    @staticmethod
+    def _sees(sequence: Sequence, view: View, model: Sam2 | None) -> bool:
+        """Whether a sequence has this view, and this network if it matters."""
+        session = sequence.desk.session
+        same = model is None or session is None or session.model is model
+        return same and view.matches(sequence.view)
 
     def _open_otherwise(self, sequence: Sequence, view: View) -> None:
         """Open a sequence of which nothing was said anew: now if it is shown, else when it is."""
