@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
-from napari.components import ViewerModel
 
 from napari_sam2._napari.desk import Desk
-from tests._napari.dock import Dock, frames, pause, until
+from tests._napari.dock import Dock, pause, until
 from tests._napari.renewing import Gate, redo, see, seen, undo
-from tests.fakes import SHAPE, FakeModel
 
 pytestmark = pytest.mark.gui
-
-TIMES, SLICES = 3, 4
 
 
 @pytest.fixture
@@ -26,18 +20,6 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for module in ("controller_sequence", "controller_renewal"):
         monkeypatch.setattr(f"napari_sam2._napari.{module}.tell", notes.append)
     return notes
-
-
-@pytest.fixture
-def four(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
-    """Return a dock over (t, z, y, x), at t = 1, z = 2."""
-    movie = np.zeros((TIMES, SLICES, *SHAPE), np.uint8) + frames(SLICES)
-    model.add_image(movie, name="movie", axis_labels=("t", "z", "y", "x"), contrast_limits=(0, 255))
-    dock = Dock(model, fake_model)
-    model.dims.set_current_step((0, 1), (1, 2))
-    dock.wait()
-    yield dock
-    dock.end()
 
 
 def test_all_positions_are_seen_otherwise_and_led_back(four: Dock, told: list[str]) -> None:
