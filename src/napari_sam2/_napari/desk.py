@@ -268,9 +268,10 @@ class Desk:
             for stroke in strokes:
                 if stroke.obj not in refused and self._is_told(stroke):
                     session.paint(stroke.obj, stroke.frame, stroke.mask)
-        session.take_changes()
         frames = sorted({stroke.frame for stroke in strokes})
-        changes = tuple(self._whole(frame) for frame in frames)
+        # What was tracked elsewhere goes as well where nothing is left that it could set out from.
+        beyond = [change for change in session.take_changes() if change.frame not in frames]
+        changes = (*beyond, *(self._whole(frame) for frame in frames))
         return Answer(changes, self._picture(), value=tuple(sorted(refused)))
 
     def _is_locked(self, obj: int, frame: int) -> bool:
