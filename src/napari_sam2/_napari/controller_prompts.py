@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2._napari.next_prompts import with_candidate
-from napari_sam2._napari.notices import tell, warn
+from napari_sam2._napari.notices import sentence, tell, warn
+from napari_sam2._napari.painting import Painting
 from napari_sam2._napari.state import Tool, ToolState
-from napari_sam2._napari.strokes import label_of
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id, difference
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from napari_sam2._napari.answers import Answer
-    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.strokes import Stroke
@@ -43,35 +42,6 @@ def choice_of(result: FrameResult) -> Choice:
     shown, candidates = result.placed[0].logits, result.candidates
     same = [index for index, each in enumerate(candidates) if np.array_equal(each, shown)]
     return Choice(len(candidates), same[0] if same else 0)
-
-
-class Painting:
-    """Strokes of one movement, or of one action of a script.
-
-    Parameters
-    ----------
-    strokes : tuple of Stroke
-        At least one.
-
-    Attributes
-    ----------
-    last : PromptKey
-        Where the last one is.
-    refused : set of int
-        Objects that are locked and stayed as they were.
-    """
-
-    def __init__(self, strokes: tuple[Stroke, ...]) -> None:
-        self.last = PromptKey(strokes[-1].obj, strokes[-1].frame)
-        self.refused: set[int] = set()
-        self._label = label_of(strokes)
-
-    def take(self, part: tuple[Stroke, ...], desk: Desk) -> Answer:
-        """Take some of them, on the inference thread."""
-        answer = desk.paint(part, self._label, self)
-        if isinstance(answer.value, tuple):
-            self.refused |= set(answer.value)
-        return answer
 
 
 class PromptControl:
@@ -203,11 +173,20 @@ class PromptControl:
 
     def _painted(self, painting: Painting, _answer: Answer) -> None:
         self.show()
-        if painting.refused:
-            objects = ", ".join(str(obj) for obj in sorted(painting.refused))
-            warn(f"Object {objects} is locked here, the stroke was put back: unlock it to change it.")
-        if painting.last.obj not in painting.refused:
+        self._tell_of_refusals(painting)
+        if not painting.is_refused(painting.last.obj):
             self._answered(painting.last)
+
+    def _tell_of_refusals(self, painting: Painting) -> None:
+        """Say why strokes were put back; errors that nobody foresaw are told as those of any other work."""
+        if painting.locked:
+            objects = ", ".join(str(obj) for obj in painting.locked)
+            warn(f"Object {objects} is locked here, the stroke was put back: unlock it to change it.")
+        for error in painting.errors:
+            if isinstance(error, ValueError):
+                warn(f"{sentence(error)}. The stroke was put back.")
+            else:
+                self._space.fail(error)
 
     def show(self) -> None:
         """Draw the prompts that the session has: after undo, loading, or an error."""

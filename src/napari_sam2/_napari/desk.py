@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2._napari.answers import Answer, Picture, Replaced
+from napari_sam2._napari.painting import is_locked, put_back, take_strokes
 from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 # Masks are shown before the click where that takes no longer, in seconds.
 PREVIEW_LIMIT = 0.05
 _FIRST_REACH = 4
+_NOT_OPEN = "The image is not open: choose an image layer and a model that can be loaded."
 # While frames are tracked, a picture is made so often at most, in seconds.
 _PICTURE_EVERY = 0.1
 
@@ -72,7 +74,7 @@ class Desk:
     @property
     def _known(self) -> Versions:
         if self._versions is None:
-            raise RuntimeError("The image is not open: choose an image layer and a model that can be loaded.")
+            raise RuntimeError(_NOT_OPEN)
         return self._versions
 
     @property
@@ -255,33 +257,22 @@ class Desk:
         return time.perf_counter() - self._pictured > _PICTURE_EVERY
 
     def paint(self, strokes: Sequence[Stroke], label: str, run: Hashable) -> Answer:
-        """Take what was painted as masks, and put back what is locked; a run is one step of undo.
+        """Take what was painted as masks, and put back what is refused; a run is one step of undo.
 
         Returns
         -------
         Answer
-            Its value is the tuple of objects that are locked and stayed as they were.
+            Its value is a tuple of `Refusal`.
         """
-        session = self.opened
-        refused = {stroke.obj for stroke in strokes if self._is_locked(stroke.obj, stroke.frame)}
-        with session.grouped(label, run):
-            for stroke in strokes:
-                if stroke.obj not in refused and self._is_told(stroke):
-                    session.paint(stroke.obj, stroke.frame, stroke.mask)
+        session = self.session
+        if session is None:
+            return put_back(strokes, RuntimeError(_NOT_OPEN))
+        refusals = take_strokes(session, strokes, label, run)
         frames = sorted({stroke.frame for stroke in strokes})
         # What was tracked elsewhere goes as well where nothing is left that it could set out from.
         beyond = [change for change in session.take_changes() if change.frame not in frames]
         changes = (*beyond, *(self._whole(frame) for frame in frames))
-        return Answer(changes, self._picture(), value=tuple(sorted(refused)))
-
-    def _is_locked(self, obj: int, frame: int) -> bool:
-        entry = self.opened.entry(obj, frame)
-        return obj in self.opened.locked_objects or (entry is not None and entry.locked)
-
-    def _is_told(self, stroke: Stroke) -> bool:
-        """Whether a mask has to be set: one that only lost pixels to others was painted by hand before."""
-        entry = self.opened.entry(stroke.obj, stroke.frame)
-        return not stroke.overpainted or (entry is not None and entry.provenance == "painted")
+        return Answer(changes, self._picture(), value=refusals)
 
     def _whole(self, frame: int) -> LabelChange:
         """Return the labels of a whole frame: a stroke may have gone anywhere."""
@@ -304,7 +295,7 @@ class Desk:
         session = self.session
         if session is None or not session.is_ready(frame) or self._slowness > PREVIEW_LIMIT:
             return Answer()
-        if self._is_locked(obj, frame):
+        if is_locked(session, obj, frame):
             return Answer()
         began = time.perf_counter()
         result = session.preview(obj, frame, prompts)
