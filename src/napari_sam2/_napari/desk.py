@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2._napari.answers import Answer, Picture, Replaced
-from napari_sam2._napari.painting import is_locked, put_back, take_strokes
+from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
 from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
@@ -256,23 +256,20 @@ class Desk:
         """Whether the last picture is old enough for another one while much goes on."""
         return time.perf_counter() - self._pictured > _PICTURE_EVERY
 
-    def paint(self, strokes: Sequence[Stroke], label: str, run: Hashable) -> Answer:
-        """Take what was painted as masks, and put back what is refused; a run is one step of undo.
+    def paint(self, strokes: Sequence[Stroke], label: str, run: Hashable) -> tuple[Refusal, ...]:
+        """Take what was painted as masks; a run is one step of undo. `repaint` tells what came of it."""
+        if self.session is None:
+            return tuple(Refusal(stroke.obj, RuntimeError(_NOT_OPEN)) for stroke in strokes)
+        return take_strokes(self.session, strokes, label, run)
 
-        Returns
-        -------
-        Answer
-            Its value is a tuple of `Refusal`.
+    def repaint(self, frame: int, *, last: bool) -> Answer:
+        """Tell of a whole frame that was painted on; a picture is made now and then, and with the last one.
+
+        Elsewhere is erased what cannot be tracked any more, where an object was painted away.
         """
-        session = self.session
-        if session is None:
-            return put_back(strokes, RuntimeError(_NOT_OPEN))
-        refusals = take_strokes(session, strokes, label, run)
-        frames = sorted({stroke.frame for stroke in strokes})
-        # What was tracked elsewhere goes as well where nothing is left that it could set out from.
-        beyond = [change for change in session.take_changes() if change.frame not in frames]
-        changes = (*beyond, *(self._whole(frame) for frame in frames))
-        return Answer(changes, self._picture(), value=refusals)
+        elsewhere = [change for change in self.opened.take_changes() if change.frame != frame]
+        picture = self._picture() if last or self._is_due else None
+        return Answer((*elsewhere, self._whole(frame)), picture)
 
     def _whole(self, frame: int) -> LabelChange:
         """Return the labels of a whole frame: a stroke may have gone anywhere."""

@@ -11,10 +11,12 @@ from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.strokes import label_of
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
-from napari_sam2.prompts import PromptKey
+from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    import numpy.typing as npt
 
     from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.strokes import Stroke
@@ -38,32 +40,51 @@ class Refusal:
 
 
 class Painting:
-    """Strokes of one movement, or of one action of a script.
+    """Strokes of one movement, or of one action of a script, taken a frame at a time.
 
     Parameters
     ----------
     strokes : tuple of Stroke
         At least one.
+    said : mapping of PromptKey to FramePrompts
+        What the layers say.
 
     Attributes
     ----------
     last : PromptKey
         Where the last one is.
+    known : dict of PromptKey to FramePrompts
+        What was said where it was painted; of the masks that take its place the layers hear at the end.
+    frames : tuple of int
+        Where it was painted, in order.
+    shape : (int, int)
+        Of a frame.
     refusals : list of Refusal
         Strokes that were not taken.
+    ended : bool
+        Whether the layers have heard of all of it.
     """
 
-    def __init__(self, strokes: tuple[Stroke, ...]) -> None:
-        self.last = PromptKey(strokes[-1].obj, strokes[-1].frame)
+    def __init__(self, strokes: tuple[Stroke, ...], said: Mapping[PromptKey, FramePrompts]) -> None:
+        keys = [PromptKey(stroke.obj, stroke.frame) for stroke in strokes]
+        self.last, self.ended = keys[-1], False
+        self.known = {key: said.get(key, FramePrompts()) for key in keys}
         self.refusals: list[Refusal] = []
         self._label = label_of(strokes)
+        self._waiting: dict[int, list[Stroke]] = {}
+        for stroke in strokes:
+            self._waiting.setdefault(stroke.frame, []).append(stroke)
+        self.frames, self.shape = tuple(self._waiting), strokes[0].mask.shape
 
-    def take(self, part: tuple[Stroke, ...], desk: Desk) -> Answer:
-        """Take some of them, on the inference thread."""
-        answer = desk.paint(part, self._label, self)
-        if isinstance(answer.value, tuple):
-            self.refusals += answer.value
-        return answer
+    def take(self, frame: int, desk: Desk) -> None:
+        """Take the strokes of a frame, if they wait still; on the inference thread."""
+        if strokes := self._waiting.pop(frame, []):
+            self.refusals += desk.paint(strokes, self._label, self)
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether none of its strokes waits."""
+        return not self._waiting
 
     @property
     def locked(self) -> list[int]:
@@ -117,10 +138,52 @@ def _is_told(session: Session, stroke: Stroke) -> bool:
     return not stroke.overpainted or (entry is not None and entry.provenance == "painted")
 
 
-def put_back(strokes: Sequence[Stroke], error: Exception) -> Answer:
-    """Answer strokes where there is no session: nothing can be seen there but what was painted."""
-    shapes = {stroke.frame: stroke.mask.shape for stroke in strokes}
-    changes = tuple(
-        LabelChange(frame, Box(0, 0, *shape), np.zeros(shape, np.uint16)) for frame, shape in shapes.items()
-    )
-    return Answer(changes, value=tuple(Refusal(stroke.obj, error) for stroke in strokes))
+def take_frame(paintings: Sequence[Painting], frame: int, desk: Desk) -> Answer:
+    """Take what was painted on a frame, the earliest first, and tell what came of it."""
+    for painting in paintings:
+        painting.take(frame, desk)
+    if desk.session is None:  # nothing can be seen there but what was painted
+        shape = paintings[-1].shape
+        return Answer((LabelChange(frame, Box(0, 0, *shape), np.zeros(shape, np.uint16)),))
+    return desk.repaint(frame, last=paintings[-1].is_taken)
+
+
+def declare(
+    paintings: Sequence[Painting],
+    known: FramePrompts | None,
+    key: PromptKey,
+    prompts: FramePrompts,
+    desk: Desk,
+) -> Answer:
+    """Declare prompts after the strokes of their frame; `known` is what the layers said before these."""
+    for painting in paintings:
+        painting.take(key.frame, desk)
+    if known is not None and desk.session is not None:
+        prompts = refine(prompts, known, desk.session.prompts.get(key, FramePrompts()))
+    return desk.declare(key, prompts)
+
+
+def refine(said: FramePrompts, known: FramePrompts, there: FramePrompts) -> FramePrompts:
+    """Add what is said to a mask that was painted a moment ago, where it was said without knowing the mask.
+
+    Parameters
+    ----------
+    said : FramePrompts
+        What the layers say.
+    known : FramePrompts
+        What they said when it was painted; of this holds only what the session has kept.
+    there : FramePrompts
+        What the session has.
+    """
+    if there.mask is None or _is_same(there.mask, known.mask) or not _is_same(said.mask, known.mask):
+        return said
+    given_up = {*zip(known.points, known.positive, strict=True)} - {
+        *zip(there.points, there.positive, strict=True)
+    }
+    points = [each for each in zip(said.points, said.positive, strict=True) if each not in given_up]
+    box = None if said.box == known.box else said.box
+    return FramePrompts([at for at, _ in points], [positive for _, positive in points], box, there.mask)
+
+
+def _is_same(a: npt.NDArray[np.bool_] | None, b: npt.NDArray[np.bool_] | None) -> bool:
+    return a is b or (a is not None and b is not None and np.array_equal(a, b))
