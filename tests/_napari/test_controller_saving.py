@@ -16,6 +16,7 @@ from napari.utils.notifications import Notification, notification_manager
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.views.hints import hint
+from napari_sam2._napari.worker import Priority
 from tests._napari.dock import MIDDLE, Dock, add_frames
 from tests.fakes import FakeModel
 
@@ -171,6 +172,20 @@ def test_an_image_that_was_left_is_found_with_its_work(tmp_path: Path) -> None:
     dock.wait()
     assert dock.session.objects == (1,)
     dock.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_what_was_left_right_before_the_dock_closes_is_saved(tmp_path: Path) -> None:
+    dock = saving_dock(tmp_path)
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.viewer.add_image(np.full((4, 30, 26), 60, np.uint8), name="other", contrast_limits=(0, 255))
+    dock.wait()
+    gate = threading.Event()
+    dock.controller.worker.submit(lambda: gate.wait(60), priority=Priority.CLICK)
+    dock.view.image.image_chosen.emit(1)
+    threading.Timer(0.1, gate.set).start()
+    dock.end()
+    assert len(Autosave(tmp_path).work()) == 1
 
 
 @pytest.mark.usefixtures("qapp")

@@ -235,6 +235,38 @@ def test_closing_in_the_middle_of_work_ends_the_thread_and_tells_nobody(qtbot: A
     worker.close()
 
 
+def test_what_lasts_is_done_and_told_although_its_owner_is_forgotten(
+    worker: InferenceWorker, qtbot: Any
+) -> None:
+    done: list[str] = []
+    told: list[str] = []
+    gate = Gate(worker)
+    lasting = Origin("session", failed=lambda error: told.append(str(error)), lasting=True)
+    worker.submit(note(done, "click"), origin=Origin("session"), priority=Priority.CLICK)
+    worker.submit(note(done, "save"), lambda _: told.append("saved"), lasting)
+    worker.submit(fail, origin=lasting)
+    worker.forget("session")
+    gate.open()
+    qtbot.waitUntil(lambda: worker.is_idle, timeout=20000)
+    assert (done, told) == (["save"], ["saved", "the frame cannot be read"])
+
+
+def test_what_lasts_is_done_before_the_end_and_only_its_errors_are_told(qtbot: Any) -> None:
+    worker = InferenceWorker()
+    done: list[str] = []
+    told: list[str] = []
+    lasting = Origin("session", failed=lambda error: told.append(str(error)), lasting=True)
+    gate = Gate(worker)
+    worker.submit(note(done, "click"), priority=Priority.CLICK)
+    worker.submit(fail, origin=lasting)
+    worker.submit(note(done, "save"), lambda _: told.append("saved"), lasting)
+    worker.submit(fail, origin=Origin(failed=lambda error: told.append("of something else")))
+    threading.Timer(0.1, gate.open).start()
+    worker.close(note(done, "last words"))
+    assert done == ["save", "last words"]
+    assert told == ["the frame cannot be read"]
+
+
 def test_many_answers_leave_the_event_loop_its_turn(worker: InferenceWorker, qtbot: Any) -> None:
     from qtpy.QtCore import QTimer
 

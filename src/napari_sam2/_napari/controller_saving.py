@@ -88,7 +88,7 @@ class SavingControl:
 
     def keep(self, sequence: Sequence) -> None:
         """Save a session for the last time: another one takes its place, or its image is left."""
-        self._submit(sequence, _keep, Origin(self, failed=self._failed), Priority.EDIT)
+        self._submit(sequence, _keep, Origin(self, failed=self._failed, lasting=True), Priority.EDIT)
 
     def _note_replaced(self, sequence: Sequence, answer: Answer) -> None:
         """Save a session that took the place of another one, and that one no longer."""

@@ -42,11 +42,18 @@ class Origin:
         What is being done, for the user.
     failed : callable, optional
         Called on the GUI thread with the error; without it the error is raised there.
+    lasting : bool
+        Whether it is done and told although its owner is forgotten, and done although the thread is ended.
     """
 
     owner: Hashable = None
     label: str = ""
     failed: Callable[[Exception], None] | None = None
+    lasting: bool = False
+
+    def ends_with(self, owner: Hashable) -> bool:
+        """Tell whether nobody wants it any more when an owner is forgotten."""
+        return self.owner == owner and not self.lasting
 
 
 NOBODY = Origin()
@@ -79,7 +86,7 @@ class _Letter:
     """A call for the GUI thread, dropped if its owner is forgotten before it is made."""
 
     call: Callable[[], None]
-    owner: Hashable
+    origin: Origin
 
 
 @dataclass
@@ -206,11 +213,11 @@ class InferenceWorker(QObject):
             self._condition.notify()
 
     def forget(self, owner: Hashable) -> None:
-        """Drop all that waits for an owner, streams and answers under way included."""
+        """Drop all that waits for an owner, streams and answers under way included, less what is lasting."""
         with self._condition:
-            self._orphaned = self._orphaned or self._current.owner == owner
-            self._mail = deque(letter for letter in self._mail if letter.owner != owner)
-            self._queue.tasks = [task for task in self._queue.tasks if task.origin.owner != owner]
+            self._orphaned = self._orphaned or self._current.ends_with(owner)
+            self._mail = deque(letter for letter in self._mail if not letter.origin.ends_with(owner))
+            self._queue.tasks = [task for task in self._queue.tasks if not task.origin.ends_with(owner)]
             self._drop_streams(owner)
             self._condition.notify()
 
@@ -254,7 +261,7 @@ class InferenceWorker(QObject):
             return self._queue.is_empty and not self._busy and not self._mail
 
     def close(self, last: Callable[[], object] | None = None) -> None:
-        """End the thread after the step that it is at, and drop all else.
+        """End the thread after the step that it is at and what is lasting, and drop all else.
 
         Parameters
         ----------
@@ -264,12 +271,14 @@ class InferenceWorker(QObject):
         with self._condition:
             self._last = last
             self._queue.closed = True
-            self._queue.tasks.clear()
+            self._queue.tasks = [task for task in self._queue.tasks if task.origin.lasting]
             self._queue.dead.extend(self._queue.streams)
             self._queue.streams.clear()
+            self._mail.clear()
             self._condition.notify()
         self._thread.join()
-        self._mail.clear()
+        while self._mail:  # what has failed since
+            self._mail.popleft().call()
 
     def _run(self) -> None:
         while self._close_dead():
@@ -296,15 +305,15 @@ class InferenceWorker(QObject):
         """Close streams that were dropped; False if the thread has to end."""
         with self._condition:
             dead, self._queue.dead = self._queue.dead, []
-            closed = self._queue.closed
+            ends = self._queue.closed and not self._queue.tasks
         for stream in dead:
             close = getattr(stream.steps, "close", None)
             if close is not None:
                 close()
-        if closed and self._last is not None:
+        if ends and self._last is not None:
             with suppress(Exception):
                 self._last()
-        return not closed
+        return not ends
 
     def _do(self, task: _Task) -> None:
         try:
@@ -312,7 +321,7 @@ class InferenceWorker(QObject):
         except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
             self._tell_failure(error)
             return
-        if task.done is not None:
+        if task.done is not None and not self._queue.closed:
             done = task.done
             self._post(lambda: done(value))
 
@@ -350,9 +359,9 @@ class InferenceWorker(QObject):
     def _post(self, call: Callable[[], None]) -> None:
         """Leave a letter for the GUI thread, unless nobody wants it; only the first of many rings."""
         with self._condition:
-            if self._orphaned:
+            if self._orphaned or (self._queue.closed and not self._current.lasting):
                 return
-            self._mail.append(_Letter(call, self._current.owner))
+            self._mail.append(_Letter(call, self._current))
             rings, self._rung = not self._rung and not self._queue.closed, True
         if rings:
             self._arrived.emit()

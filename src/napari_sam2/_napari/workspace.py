@@ -215,6 +215,7 @@ class Workspace:
         label: str = "",
         failed: Callable[[Exception], None] | None = None,
         sequence: Sequence | None = None,
+        lasting: bool = False,
     ) -> None:
         """Do something to a session, on the inference thread.
 
@@ -232,6 +233,8 @@ class Workspace:
             Gets the error, after the user was told.
         sequence : Sequence, optional
             Whose session; by default the one that is shown.
+        lasting : bool
+            Whether it is done although its image is left, or the dock closed; it must change nothing then.
         """
         sequence = sequence or self.sequence
         if sequence is None:
@@ -240,7 +243,7 @@ class Workspace:
         self.worker.submit(
             partial(work, sequence.desk),
             partial(self._take, sequence, done),
-            Origin(sequence, label, partial(self._failed, failed)),
+            Origin(sequence, label, partial(self._failed, failed), lasting),
             priority=priority,
             key=key,
         )
