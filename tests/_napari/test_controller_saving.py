@@ -247,6 +247,42 @@ def test_it_is_saved_off_this_thread(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("qapp")
+def test_it_is_saved_while_much_waits_to_be_done(tmp_path: Path) -> None:
+    dock = saving_dock(tmp_path)
+    dock.prompt(1, MIDDLE, 8, 10)
+    saved, gate = list[int](), threading.Event()
+    space = dock.controller.space
+    dock.controller.worker.submit(lambda: gate.wait(60), priority=Priority.CLICK)
+    for _ in range(5):
+        space.ask(lambda desk: desk.edit(lambda _: saved.append(len(list(tmp_path.iterdir())))))
+    dock.controller.saving.save()
+    gate.set()
+    dock.wait()
+    assert saved == [1] * 5
+    dock.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_what_gives_way_to_recent_work_is_not_saved_as_that(tmp_path: Path) -> None:
+    prompted_dock(tmp_path).end()
+    dock = saving_dock(tmp_path)
+    dock.prompt(2, 0, 16, 10)
+    gate = threading.Event()
+    dock.controller.worker.submit(lambda: gate.wait(60), priority=Priority.CLICK)
+    dock.view.files.recent_requested.emit(0)
+    dock.controller.saving.save()
+    gate.set()
+    dock.wait()
+    save(dock)
+    assert len(list(tmp_path.iterdir())) == 2
+    (left,) = Autosave(tmp_path).work()
+    assert (left.parts[0].frames, left.parts[0].objects) == (1, 1)
+    assert left.parts[0].group != dock.controller.sequences.group
+    assert not dock.controller.saving._turning
+    dock.end()
+
+
+@pytest.mark.usefixtures("qapp")
 def test_what_the_user_has_saved_is_not_kept_twice(tmp_path: Path, told: list[Any]) -> None:
     dock = prompted_dock(tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir())

@@ -12,12 +12,16 @@ if TYPE_CHECKING:
 
 
 class Priority(IntEnum):
-    """What goes first."""
+    """What goes first.
+
+    What has to be done every so often goes before edits: of these, thousands may wait.
+    """
 
     CLICK = 0
-    EDIT = 1
-    AHEAD = 2
-    STEP = 3
+    REGULAR = 1
+    EDIT = 2
+    AHEAD = 3
+    STEP = 4
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,8 +35,8 @@ class _Letter:
 class InferenceWorker(QObject):
     """The thread on which every call of a session runs.
 
-    Tasks are done one after the other, clicks before edits before work ahead; streams (propagations) take
-    a step whenever no task waits. Callbacks run on the GUI thread, in the order of the work.
+    Tasks are done one after the other, in the order of their `Priority`; streams (propagations) take a step
+    whenever no task waits. Callbacks run on the GUI thread, in the order of the work.
 
     Attributes
     ----------
