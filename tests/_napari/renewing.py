@@ -38,22 +38,6 @@ def seen(dock: Dock) -> float:
     return 255 if high is None else float(high[1])
 
 
-class Gate:
-    """A method of the desk, held at its first call until the test lets it go."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        self.entered, self.gate = threading.Event(), threading.Event()
-        method = getattr(Desk, name)
-
-        def held(desk: Desk, *args: Any) -> Any:
-            if not self.entered.is_set():
-                self.entered.set()
-                assert self.gate.wait(60)
-            return method(desk, *args)
-
-        monkeypatch.setattr(Desk, name, held)
-
-
 class Held:
     """Three prompts that are answered anew, held before the second of them."""
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from napari_sam2._napari.desk import Desk
-from tests._napari.dock import Dock, pause, until
-from tests._napari.renewing import Gate, redo, see, seen, undo
+from tests._napari.dock import Dock, Held, pause
+from tests._napari.renewing import redo, see, seen, undo
 
 pytestmark = pytest.mark.gui
 
@@ -123,12 +123,12 @@ def test_a_position_that_is_first_seen_meanwhile_comes_along(
     four: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     four.prompt(1, 2, 8, 10)
-    held = Gate(monkeypatch, "say_again")
+    held = Held(monkeypatch, "say_again")
     image = four.controller.space.image
     assert image is not None
     image.contrast_limits = (0, 200)
     four.view.image.use_current_view.emit()
-    until(held.entered.is_set)
+    held.until_entered()
     at(four, 2)
     four.layers.points.add([2, 2, 8, 10])
     pause(1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2._napari.answers import Answer, Picture, Replaced
+from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
 from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # Masks are shown before the click where that takes no longer, in seconds.
 PREVIEW_LIMIT = 0.05
 _FIRST_REACH = 4
+_NOT_OPEN = "The image is not open: choose an image layer and a model that can be loaded."
 # While frames are tracked, a picture is made so often at most, in seconds.
 _PICTURE_EVERY = 0.1
 
@@ -72,7 +74,7 @@ class Desk:
     @property
     def _known(self) -> Versions:
         if self._versions is None:
-            raise RuntimeError("The image is not open: choose an image layer and a model that can be loaded.")
+            raise RuntimeError(_NOT_OPEN)
         return self._versions
 
     @property
@@ -262,33 +264,20 @@ class Desk:
         """Whether the last picture is old enough for another one while much goes on."""
         return time.perf_counter() - self._pictured > _PICTURE_EVERY
 
-    def paint(self, strokes: Sequence[Stroke], label: str, run: Hashable) -> Answer:
-        """Take what was painted as masks, and put back what is locked; a run is one step of undo.
+    def paint(self, strokes: Sequence[Stroke], label: str, run: Hashable) -> tuple[Refusal, ...]:
+        """Take what was painted as masks; a run is one step of undo. `repaint` tells what came of it."""
+        if self.session is None:
+            return tuple(Refusal(stroke.obj, RuntimeError(_NOT_OPEN)) for stroke in strokes)
+        return take_strokes(self.session, strokes, label, run)
 
-        Returns
-        -------
-        Answer
-            Its value is the tuple of objects that are locked and stayed as they were.
+    def repaint(self, frame: int, *, last: bool) -> Answer:
+        """Tell of a whole frame that was painted on; a picture is made now and then, and with the last one.
+
+        Elsewhere is erased what cannot be tracked any more, where an object was painted away.
         """
-        session = self.opened
-        refused = {stroke.obj for stroke in strokes if self._is_locked(stroke.obj, stroke.frame)}
-        with session.grouped(label, run):
-            for stroke in strokes:
-                if stroke.obj not in refused and self._is_told(stroke):
-                    session.paint(stroke.obj, stroke.frame, stroke.mask)
-        session.take_changes()
-        frames = sorted({stroke.frame for stroke in strokes})
-        changes = tuple(self._whole(frame) for frame in frames)
-        return Answer(changes, self._picture(), value=tuple(sorted(refused)))
-
-    def _is_locked(self, obj: int, frame: int) -> bool:
-        entry = self.opened.entry(obj, frame)
-        return obj in self.opened.locked_objects or (entry is not None and entry.locked)
-
-    def _is_told(self, stroke: Stroke) -> bool:
-        """Whether a mask has to be set: one that only lost pixels to others was painted by hand before."""
-        entry = self.opened.entry(stroke.obj, stroke.frame)
-        return not stroke.overpainted or (entry is not None and entry.provenance == "painted")
+        elsewhere = [change for change in self.opened.take_changes() if change.frame != frame]
+        picture = self._picture() if last or self._is_due else None
+        return Answer((*elsewhere, self._whole(frame)), picture)
 
     def _whole(self, frame: int) -> LabelChange:
         """Return the labels of a whole frame: a stroke may have gone anywhere."""
@@ -311,7 +300,7 @@ class Desk:
         session = self.session
         if session is None or not session.is_ready(frame) or self._slowness > PREVIEW_LIMIT:
             return Answer()
-        if self._is_locked(obj, frame):
+        if is_locked(session, obj, frame):
             return Answer()
         began = time.perf_counter()
         result = session.preview(obj, frame, prompts)
