@@ -218,6 +218,20 @@ def test_what_is_not_wanted_is_deleted(tmp_path: Path, told: list[Any]) -> None:
 
 
 @pytest.mark.usefixtures("qapp")
+def test_work_of_which_nothing_is_left_is_not_offered(tmp_path: Path, told: list[Any]) -> None:
+    dock = prompted_dock(tmp_path)
+    dock.view.objects.objects_deleted.emit((1,))
+    dock.wait()
+    save(dock)
+    crash(dock)
+    told.clear()
+    again = saving_dock(tmp_path)
+    assert not [each for each in told if each.actions]
+    assert again.state.files.recent == ()
+    again.end()
+
+
+@pytest.mark.usefixtures("qapp")
 def test_it_is_saved_off_this_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: set[str] = set()
     save = Autosave.save

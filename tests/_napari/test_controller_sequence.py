@@ -270,6 +270,33 @@ def test_all_that_was_prompted_is_saved_and_loaded(four: Dock, tmp_path: Path, f
         assert {key.obj for key in four.layers.prompts} == {obj}
 
 
+def test_a_position_of_which_nothing_is_left_is_saved_only_over_what_it_was(
+    four: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    for t in (0, 1):
+        four.viewer.dims.set_current_step(0, t)
+        four.prompt(t + 1, 2, 8, 10)
+    four.view.objects.objects_deleted.emit((2,))
+    four.wait()
+    four.view.files.save_requested.emit(str(tmp_path / "one.sam2.json"))
+    four.view.files.export_requested.emit(str(tmp_path / "one.tif"))
+    four.wait()
+    assert [each.name for each in tmp_path.glob("*.sam2.json")] == ["one.sam2.json"]
+    assert np.unique(tifffile.imread(tmp_path / "one.tif")).tolist() == [0, 1]
+    four.view.progress.undo_requested.emit()
+    four.wait()
+    four.view.files.save_requested.emit(str(tmp_path / "two.sam2.json"))
+    four.wait()
+    four.view.objects.objects_deleted.emit((2,))
+    four.wait()
+    four.view.files.save_requested.emit(str(tmp_path / "two.sam2.json"))
+    four.wait()
+    four.view.files.load_requested.emit(str(tmp_path / "two_t0001.sam2.json"))
+    four.wait()
+    assert four.session.objects == ()
+
+
 @pytest.mark.parametrize("name", ["labels.ome.zarr", "labels_RES", "cells.sam2.json"])
 @pytest.mark.parametrize("yes", [False, True])
 def test_files_that_the_dialog_did_not_name_are_not_replaced_unasked(

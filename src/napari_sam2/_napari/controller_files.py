@@ -61,11 +61,17 @@ class FileControl:
         The dialog has asked about the very file that was chosen; of others it knows nothing.
         """
         target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
-        sequences = self._sequences.touched() or (self._space.sequence,)
+        sequences = self._to_save(target) or (self._space.sequence,)
         marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
         jobs = [(each, marked(target, mark)) for each, mark in zip(sequences, marks, strict=True)]
         if self._may_write([place for _, place in jobs], path):
             self._save_next(jobs, 0)
+
+    def _to_save(self, target: str) -> tuple[Sequence, ...]:
+        """Return sequences with objects, and those that have lost theirs since they were saved here."""
+        control = self._sequences
+        there = {each for each in control.touched() if Path(marked(target, control.mark(each))).exists()}
+        return tuple(each for each in control.touched() if each.objects or each in there)
 
     def _save_next(self, jobs: list[tuple[Sequence | None, str]], number: int) -> None:
         """Save one after the other; the first that fails ends it."""

@@ -181,7 +181,7 @@ class SequenceControl:
     def end(self) -> None:
         """Give the layers and sessions up; labels that hold something stay in the viewer."""
         space = self._space
-        touched = self.is_touched
+        holds_objects = any(sequence.objects for sequence in self._sequences.values())
         for sequence in self._sequences.values():
             if self.session_closing is not None:
                 self.session_closing(sequence)
@@ -189,7 +189,7 @@ class SequenceControl:
         self._sequences = {}
         if space.layers is not None:
             self._closing()
-            space.layers.close(remove_layers=not touched)
+            space.layers.close(remove_layers=not holds_objects)
         space.layers, space.sequence = None, None
 
     def follow_sliders(self) -> None:
@@ -268,7 +268,7 @@ class SequenceControl:
             if label == OTHER_MODEL or not view.matches(sequence.view)
         ]
         touched = [sequence for sequence in changed if sequence.is_touched]
-        if touched:
+        if any(sequence.objects for sequence in touched):
             tell(what_changes(touched))
         for sequence in changed:
             if sequence in touched:
