@@ -110,6 +110,19 @@ def test_a_layer_that_is_missing_is_named(tmp_path: Path) -> None:
         Session.load(tmp_path / "work.sam2.json", model=FakeModel().as_model())
 
 
+def test_another_name_is_not_another_view(tmp_path: Path) -> None:
+    dock = two_layers(tmp_path)
+    work(dock)
+    dock.propagate()
+    on = dock.on
+    dock.viewer.layers["green"].name = "blue"
+    dock.view.image.use_current_view.emit()
+    dock.wait()
+    assert (dock.on, dock.state.progress.undo_label) == (on, "Propagate")
+    assert "“red” 0-200, “blue” 0-255" in dock.state.image.seen
+    dock.end()
+
+
 def test_a_session_that_took_the_place_of_another_one_is_the_one_that_is_saved(tmp_path: Path) -> None:
     dock = two_channels(tmp_path)
     dock.prompt(1, MIDDLE, 8, 10)

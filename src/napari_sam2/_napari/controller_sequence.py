@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -251,9 +252,17 @@ class SequenceControl:
 
     def show_view(self, view: View) -> None:
         """Show the network something else; prompts are answered again, which can be undone."""
-        if not all(view.matches(self.renewals.wanted(each)) for each in self._sequences.values()):
+        if all(view.matches(self.renewals.wanted(each)) for each in self._sequences.values()):
+            self._call(view.text)
+        else:
             self._space.interrupted.emit()
             self._renew(lambda _: view, OTHER_VIEW)
+
+    def _call(self, text: str) -> None:
+        """Say of what is seen what it is called now: names of layers may have changed."""
+        if not self.renewals.running:
+            for sequence in self._sequences.values():
+                sequence.view = replace(sequence.view, text=text)
 
     def renew(self) -> None:
         """Show another network the same."""

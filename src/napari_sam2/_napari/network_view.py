@@ -89,7 +89,8 @@ class View:
         return Volume(self.image, axis=axis, index=others, channel=colour, contrast=(0, 1))
 
     def _said(self) -> tuple[object, ...]:
-        return self.channel, tuple(self.index.items()), self.contrast, self.text
+        # Without the text: it has names of layers, which change what is said and not what is seen.
+        return self.channel, tuple(self.index.items()), self.contrast
 
 
 def channel_choices(layer: Image, axes: Axes, layers: Sequence[Image]) -> tuple[str, ...]:
