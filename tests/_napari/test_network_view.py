@@ -89,7 +89,7 @@ def test_all_channels_of_a_layer_in_colour() -> None:
     frame = volume.frame(1)
     assert (frame[0, 0].tolist(), frame[5, 0].tolist()) == ([128, 0, 128], [128, 255, 128])
     np.testing.assert_array_equal(volume.crop(1, (2, 0, 4, 7)), frame[2:4])
-    again = CompositeFrames.from_notes(json.loads(json.dumps(view.made_of)), {"two": layer.data})
+    again = CompositeFrames.from_notes(json.loads(json.dumps(view.made_of)), [("two", layer.data)])
     assert again.same_as(view.data)
 
 

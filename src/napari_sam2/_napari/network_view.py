@@ -79,8 +79,13 @@ class View:
         return self.data.notes() if isinstance(self.data, CompositeFrames) else ()
 
     def again(self, made_of: Sequence[Mapping[str, Any]], images: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        """Return the array of a stored session: the image, or a composite of images by name."""
-        return CompositeFrames.from_notes(made_of, images) if made_of else self.image
+        """Return the array of a stored session: the image, or a composite of images by name or values."""
+        if not made_of:
+            return self.image
+        # Layers of what is seen now may have been taken out of the viewer since.
+        own = self.data.parts if isinstance(self.data, CompositeFrames) else ()
+        known = [*images.items(), *((part.name, part.data) for part in own)]
+        return CompositeFrames.from_notes(made_of, known, self.image)
 
     def at_first(self, axis: int, index: Mapping[int, int]) -> Volume:
         """Return the image at the first positions along all other axes, whatever is seen of it."""
