@@ -379,6 +379,64 @@ def test_work_at_all_positions_comes_back(
     again.end()
 
 
+def shorter(count: int, root: Path) -> Dock:
+    """Return a dock over the first positions of the same movie."""
+    viewer = ViewerModel()
+    viewer.add_image(movie()[:count], axis_labels=("t", "z", "y", "x"), contrast_limits=(0, 255))
+    dock = Dock(viewer, FakeModel(), Autosave(root))
+    dock.wait()
+    return dock
+
+
+def test_sessions_beyond_the_end_of_the_image_are_left_out(
+    four: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_files.tell", told.append)
+    for t in (0, 2):
+        four.viewer.dims.set_current_step(0, t)
+        four.prompt(t + 1, 2, 8, 10)
+    four.view.files.save_requested.emit(str(tmp_path / "movie"))
+    four.wait()
+    told.clear()
+    dock = shorter(2, tmp_path / "own")
+    dock.view.files.load_requested.emit(str(tmp_path / "movie_t0002.sam2.json"))
+    dock.wait()
+    assert "movie_t0002.sam2.json: left out" in told[0]
+    dock.viewer.dims.set_current_step(0, 0)
+    dock.wait()
+    assert dock.session.objects == (1,)
+    (tmp_path / "movie_t0000.sam2.json").unlink()
+    dock.view.files.load_requested.emit(str(tmp_path / "movie_t0002.sam2.json"))
+    with pytest.raises(ValueError, match="the image ends before"):
+        dock.wait()
+    dock.view.files.load_requested.emit(str(tmp_path / "nowhere" / "movie_t0002.sam2.json"))
+    with pytest.raises(FileNotFoundError):
+        dock.wait()
+    dock.end()
+
+
+def test_recent_work_beyond_the_end_of_the_image_is_left_out(
+    four: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_saving.tell", told.append)
+    dock = Dock(four.viewer, FakeModel(), Autosave(tmp_path, every=0))
+    for t in (0, 2):
+        four.viewer.dims.set_current_step(0, t)
+        dock.prompt(t + 1, 2, 8, 10)
+    dock.end()
+    again = shorter(2, tmp_path)
+    again.view.files.recent_requested.emit(0)
+    again.wait()
+    assert "left out" in told[0]
+    again.viewer.dims.set_current_step(0, 0)
+    again.wait()
+    assert again.session.objects == (1,)
+    assert len(again.state.files.recent) == 1
+    again.end()
+
+
 def test_a_session_of_another_position_is_refused(four: Dock, tmp_path: Path) -> None:
     four.prompt(1, 2, 8, 10)
     four.view.files.save_requested.emit(str(tmp_path / "one"))

@@ -114,19 +114,34 @@ class FileControl:
 
     def load(self, path: str) -> None:
         """Load a session, with those of other positions beside it; nothing is computed again."""
+        try:
+            self._load_all(path)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
+            self._space.fail(error)
+
+    def _load_all(self, path: str) -> None:
         shown = self._space.sequence
         if shown is None:
-            self._space.fail(RuntimeError("Choose the image layer that the session belongs to first."))
-            return
+            raise RuntimeError("Choose the image layer that the session belongs to first.")
+        others = self._beside(path, self._sequences.mark(shown))
         self._space.interrupted.emit()
         self._sequences.ensure_open()
-        mark = self._sequences.mark(shown)
-        others = siblings(path, mark) if mark else {}
         places = {self._sequences.at(position): place for position, place in others.items()} or {shown: path}
         self._saving.turn_over(tuple(places))
         name = _listed(tuple(others.values())) if others else Path(path).name
         for sequence, place in places.items():
             self._load(sequence, place, name)
+
+    def _beside(self, path: str, mark: str) -> dict[int, str]:
+        """Return the sessions of this image's positions that lie beside one, and say which lie beyond it."""
+        others = siblings(path, mark) if mark else {}
+        within = {at: place for at, place in others.items() if self._sequences.reaches(at)}
+        beyond = tuple(place for at, place in others.items() if at not in within)
+        if beyond and not within:
+            raise ValueError(f"the image ends before {_listed(beyond)}: choose the one that it belongs to")
+        if beyond:
+            tell(f"The image ends before {_listed(beyond)}: left out.")
+        return within
 
     def _load(self, sequence: Sequence, path: str, name: str) -> None:
         images, model, saving = self._space.arrays(), self._space.model, self._saving

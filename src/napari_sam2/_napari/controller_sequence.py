@@ -113,6 +113,19 @@ class SequenceControl:
         (axis,) = _others(shown.geometry)
         return self.at_index({axis: position})
 
+    def reaches(self, position: int) -> bool:
+        """Whether the other axis has this position."""
+        shown = self._space.sequence
+        return shown is not None and self.has(dict.fromkeys(_others(shown.geometry), position))
+
+    def has(self, index: Mapping[int, int]) -> bool:
+        """Whether the other axes have these positions."""
+        shown = self._space.sequence
+        lengths = (
+            {} if shown is None else {axis: shown.geometry.shape[axis] for axis in _others(shown.geometry)}
+        )
+        return all(index.get(axis, 0) < length for axis, length in lengths.items())
+
     def at_index(self, index: Mapping[int, int]) -> Sequence:
         """Return the sequence at positions of the other axes, with its session asked for."""
         shown = self._space.sequence
