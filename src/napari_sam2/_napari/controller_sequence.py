@@ -11,7 +11,7 @@ from napari_sam2._napari.answers import Opening
 from napari_sam2._napari.controller_renewal import OTHER_MODEL, OTHER_VIEW, RenewalControl, what_changes
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import Axes, geometry_of
-from napari_sam2._napari.notices import tell
+from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.worker import Priority
 from napari_sam2._napari.workspace import Sequence, Workspace
@@ -70,6 +70,7 @@ class SequenceControl:
         self._sequences: dict[Position, Sequence] = {}
         self._axes: Axes | None = None
         self.renewals = RenewalControl(workspace)
+        self._problem: object = ""
         self.loading = False
         self.group = ""
         self.session_opened: Callable[[Sequence], None] | None = None
@@ -84,7 +85,7 @@ class SequenceControl:
         """Make prompt layers for an image and open the sequence that is shown."""
         geometry = geometry_of(image, axes, frame_axis)
         geometry = geometry.at(geometry.index_of(self._space.viewer.dims, image))
-        self._axes = axes
+        self._axes, self._problem = axes, ""
         self.begin_group()
         self._space.layers = PromptLayers(self._space.viewer, image, geometry)
         self._space.sequence = self._sequence(geometry, view)
@@ -234,7 +235,7 @@ class SequenceControl:
         self.loading = sequence.is_open = True
         self._space.ask(
             lambda desk: desk.open(opening, model.take()),
-            lambda _: self._has_opened(sequence),
+            lambda answer: self._has_opened(sequence, answer),
             priority=Priority.CLICK,
             key="open",
             sequence=sequence,
@@ -242,8 +243,11 @@ class SequenceControl:
             failed=lambda _: self._has_failed(),
         )
 
-    def _has_opened(self, sequence: Sequence) -> None:
+    def _has_opened(self, sequence: Sequence, answer: Answer) -> None:
         self.loading = False
+        if answer.value and answer.value != self._problem:
+            self._problem = answer.value
+            warn(f"Not all of this image can be read: {self._problem}. The rest can be worked on.")
         if self.session_opened is not None:
             self.session_opened(sequence)
 
