@@ -456,6 +456,36 @@ def test_another_axis_for_the_frames(four: Dock) -> None:
     assert four.labels[0, 2, 8, 10] == 1
 
 
+def test_work_along_another_axis_is_kept_and_comes_back(
+    four: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_image.tell", told.append)
+    four.view.image.axis_chosen.emit(0)
+    four.view.image.axis_chosen.emit(1)
+    four.wait()
+    assert told == [], "nothing was lost"
+    dock = Dock(four.viewer, FakeModel(), Autosave(tmp_path, every=0))
+    dock.wait()
+    dock.prompt(1, 2, 8, 10)
+    labels = dock.labels.copy()
+    dock.view.image.axis_chosen.emit(0)
+    dock.wait()
+    kept = "movie labels [1] (frames along z)"
+    assert told == [
+        f"Work along z has ended; its labels stay as “{kept}”. Choose z again and it is under Recent."
+    ]
+    np.testing.assert_array_equal(four.viewer.layers[kept].data, labels)
+    assert not dock.labels.any()
+    dock.view.image.axis_chosen.emit(1)
+    dock.wait()
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    np.testing.assert_array_equal(dock.labels, labels)
+    assert len(told) == 1
+    dock.end()
+
+
 def test_a_file_of_weights_is_chosen(bench: Dock, tmp_path: Path) -> None:
     path = tmp_path / "cells.safetensors"
     bench.view.model.model_file_chosen.emit(str(path))

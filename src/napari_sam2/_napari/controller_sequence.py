@@ -81,6 +81,11 @@ class SequenceControl:
         """Whether anything was said of any sequence."""
         return any(sequence.is_touched for sequence in self._sequences.values())
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether any sequence has an object."""
+        return any(sequence.objects for sequence in self._sequences.values())
+
     def begin(self, image: Image, axes: Axes, frame_axis: int | None, view: View) -> None:
         """Make prompt layers for an image and open the sequence that is shown."""
         geometry = geometry_of(image, axes, frame_axis)
@@ -196,7 +201,7 @@ class SequenceControl:
     def end(self) -> None:
         """Give the layers and sessions up; labels that hold something stay in the viewer."""
         space = self._space
-        holds_objects = any(sequence.objects for sequence in self._sequences.values())
+        has_objects = self.has_objects
         for sequence in self._sequences.values():
             if self.session_closing is not None:
                 self.session_closing(sequence)
@@ -204,7 +209,7 @@ class SequenceControl:
         self._sequences = {}
         if space.layers is not None:
             self._closing()
-            space.layers.close(remove_layers=not holds_objects)
+            space.layers.close(remove_layers=not has_objects)
         space.layers, space.sequence = None, None
 
     def follow_sliders(self) -> None:
