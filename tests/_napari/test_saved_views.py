@@ -157,7 +157,7 @@ def test_a_layer_that_is_gone_is_still_seen(tmp_path: Path) -> None:
 def test_channels_of_an_image_have_one_name(tmp_path: Path) -> None:
     data = np.stack((frames(), 255 - frames()), axis=1)
     parts = tuple(
-        coloured("both", data, (0, 255), ensure_colormap("red"), (1, channel)) for channel in (0, 1)
+        coloured("both", data, (0, 255), ensure_colormap("red"), channel=(1, channel)) for channel in (0, 1)
     )
     with pytest.raises(ValueError, match="composite of “both”: open “both” as well"):
         CompositeFrames.from_notes(CompositeFrames(parts).notes(), [])

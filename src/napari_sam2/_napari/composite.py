@@ -96,6 +96,7 @@ def coloured(
     data: Any,  # noqa: ANN401 - any array
     limits: Sequence[float],
     colormap: Colormap,
+    gamma: float = 1.0,
     channel: tuple[int, int] | None = None,
 ) -> Coloured:
     """Take the colours of a layer as they are now.
@@ -110,10 +111,12 @@ def coloured(
         Contrast limits.
     colormap : Colormap
         napari's.
+    gamma : float
+        Power of the values between the limits, before they get their colours.
     channel : (int, int), optional
         Axis and position of the channel, of an array that has several.
     """
-    colours = np.asarray(colormap.map(np.linspace(0, 1, _SHADES)))[:, :3] * 255
+    colours = np.asarray(colormap.map(np.linspace(0, 1, _SHADES) ** gamma))[:, :3] * 255
     # As they are noted, so that what is made of a note is the same.
     rounded = np.round(colours, _DIGITS).astype(np.float32)
     return Coloured(name, data, float(limits[0]), float(limits[1]), rounded, channel)

@@ -92,7 +92,7 @@ class ImageControl:
     def _watch(self, image: Image) -> None:
         events = image.events
         self._image_wires.connect(events.name, self._say)
-        for emitter in (events.contrast_limits, events.colormap, events.data):
+        for emitter in (events.contrast_limits, events.gamma, events.colormap, events.data):
             self._image_wires.connect(emitter, self._ask_view)
         for emitter in (events.axis_labels, events.metadata, events.units):
             self._image_wires.connect(emitter, self._ask_axes)

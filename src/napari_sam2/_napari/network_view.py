@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -153,7 +154,7 @@ def freeze(layer: Image, axes: Axes, channel: int, layers: Sequence[Image]) -> V
     data = base_level(layer)
     if name == _COMPOSITE:
         parts = [
-            coloured(part.name, base_level(part), part.contrast_limits, part.colormap)
+            coloured(part.name, base_level(part), part.contrast_limits, part.colormap, part.gamma)
             for part in composed(layer, layers)
         ]
         return _composite(data, CompositeFrames(tuple(parts)))
@@ -172,8 +173,9 @@ def _all_channels(layer: Image, axis: int) -> CompositeFrames:
     """Add the channels of one layer up, in the colours that napari gives to layers made of them."""
     count, data = spatial_shape(layer)[axis], base_level(layer)
     colours = MAGENTA_GREEN if count == 2 else CYMRGB
+    look = partial(coloured, layer.name, data, layer.contrast_limits, gamma=layer.gamma)
     parts = [
-        coloured(layer.name, data, layer.contrast_limits, ensure_colormap(colour), (axis, position))
+        look(ensure_colormap(colour), channel=(axis, position))
         for position, colour in enumerate(colours[:count])
     ]
     return CompositeFrames(tuple(parts))
