@@ -87,13 +87,31 @@ def test_what_was_said_of_whole_objects() -> None:
     assert target.locked_objects == {2}
 
 
-def test_a_locked_object_keeps_its_masks() -> None:
-    source, target = saying(), session()
+def test_a_locked_object_keeps_its_masks_and_prompts() -> None:
+    source, target = saying(real_session((0, 255))), real_session((0, 100))
+    source.lock(2, 5)
     source.lock_object(2)
-    retold(source, target)
-    for frame in set(range(COUNT)) - {3}:
-        np.testing.assert_array_equal(target.mask(2, frame), source.mask(2, frame))
+    before = [source.mask(2, frame) for frame in range(COUNT)]
+    assert all(key.obj != 2 for key in retold(source, target))
+    for frame in range(COUNT):
+        np.testing.assert_array_equal(target.mask(2, frame), before[frame])
     assert not target.mask(1, 5).any()
+    assert target.prompts == source.prompts
+    target.unlock_object(2)
+    run(target)
+    np.testing.assert_array_equal(target.mask(2, 5), before[5])
+    assert any((target.mask(2, frame) != before[frame]).any() for frame in range(COUNT))
+
+
+def test_an_object_that_is_locked_meanwhile_keeps_its_masks() -> None:
+    source, target = saying(real_session((0, 255))), real_session((0, 100))
+    steps = target.say_again(source)
+    while next(steps) != PromptKey(2, 3):
+        pass
+    source.lock_object(2)
+    list(steps)
+    for frame in range(COUNT):
+        np.testing.assert_array_equal(target.mask(2, frame), source.mask(2, frame))
 
 
 def test_an_object_without_prompts_keeps_its_masks() -> None:

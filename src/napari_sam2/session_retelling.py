@@ -49,9 +49,12 @@ class Retelling:
             return min(gone, default=None) or next(new, None)
 
     def _told(self) -> dict[PromptKey, PromptRecord]:
-        """Return what was said where; a mask that was locked as it was is no prompt."""
-        records = self._source.records
-        return {key: record for key, record in records.items() if record.source != "locked"}
+        """Return what is to be answered anew: not what is locked, frame by frame or as a whole."""
+        return {
+            key: record
+            for key, record in self._source.records.items()
+            if record.source != "locked" and not self._source.facts_of(key.obj).locked
+        }
 
     def _say(self, key: PromptKey) -> None:
         with self._source.lock:
@@ -70,22 +73,28 @@ class Retelling:
 
     def _take_over(self, obj: int) -> None:
         """Repeat what was said of an object as a whole, and keep masks that nothing here would bring back."""
-        source, target = self._source, self._target
-        facts, prompted = source.facts_of(obj), any(key.obj == obj for key in self._said)
-        for key in source.keys(obj):
-            entry = source.entry(key)
-            if entry is not None and entry.locked:
+        facts, prompted = self._source.facts_of(obj), any(key.obj == obj for key in self._said)
+        for key in self._source.keys(obj):
+            entry = self._source.entry(key)
+            if entry is not None and entry.locked and not facts.locked:
                 self._lock(key)
-            elif (facts.locked or not prompted) and key not in target.records:
-                target.put_entry(key, None if entry is None else replace(entry, origin=None))
-        target.put_facts(obj, facts)  # last: a locked object would take no masks
+            elif facts.locked or not prompted:
+                self._keep(key)
+        self._target.put_facts(obj, facts)  # last: a locked object would take no masks
+
+    def _keep(self, key: PromptKey) -> None:
+        """Take what was said and what is shown as they are."""
+        record, entry = self._source.records.get(key), self._source.entry(key)
+        if record is not None:
+            revision = self._target.next_revision()
+            self._target.put_record(key, replace(record, revision=revision, base=None))
+        self._target.put_entry(key, None if entry is None else replace(entry, origin=None))
 
     def _lock(self, key: PromptKey) -> None:
         """Confirm the very mask that was locked."""
-        mask = FramePrompts(mask=self._source.mask(key))
         if key in self._said:
+            mask = FramePrompts(mask=self._source.mask(key))
             edits.confirm(self._target, key, self._own(mask, painted=True))
+            edits.lock(self._target, key)
         else:
-            entry = self._source.entry(key)
-            self._target.put_entry(key, None if entry is None else replace(entry, origin=None))
-        edits.lock(self._target, key)
+            self._keep(key)

@@ -12,6 +12,7 @@ from qtpy.QtCore import QEvent, QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2._napari.autosave import Autosave
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.settings import Settings
@@ -46,6 +47,27 @@ def until(condition: Any, seconds: float = 20.0) -> None:
             return
         pause(5)
     raise AssertionError("it did not happen in time")
+
+
+class Held:
+    """A method of the desk, held at one of its calls until the test lets it go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, call: int = 1) -> None:
+        self.entered, self.gate = threading.Event(), threading.Event()
+        method, calls = getattr(Desk, name), list[int]()
+
+        def held(desk: Desk, *args: Any, **options: Any) -> Any:
+            calls.append(1)
+            if len(calls) == call:
+                self.entered.set()
+                assert self.gate.wait(60)
+            return method(desk, *args, **options)
+
+        monkeypatch.setattr(Desk, name, held)
+
+    def until_entered(self) -> None:
+        pause(1)
+        until(self.entered.is_set)
 
 
 class Dock:

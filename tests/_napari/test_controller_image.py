@@ -271,6 +271,6 @@ def test_the_choice_is_told_to_a_session_that_opens_later(
     bench.controller.space.sequence.desk._versions = None  # type: ignore[union-attr]
     bench.view.image.letter_chosen.emit(1)
     bench.wait()
-    bench.controller.sequences.renew()
+    bench.controller.sequences.renew(bench.controller.space.model.take())
     bench.wait()
     assert bench.session.geometry.axes == "tyx"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2.prompts import PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, frames, pause
-from tests.fakes import SHAPE, FakeModel
+from tests._napari.renewing import Held, redo, see, seen, undo
+from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.gui
 
@@ -32,18 +31,6 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def four(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
-    """Return a dock over (t, z, y, x), at t = 1, z = 2."""
-    movie = np.zeros((TIMES, SLICES, *SHAPE), np.uint8) + frames(SLICES)
-    model.add_image(movie, name="movie", axis_labels=("t", "z", "y", "x"), contrast_limits=(0, 255))
-    dock = Dock(model, fake_model)
-    model.dims.set_current_step((0, 1), (1, 2))
-    dock.wait()
-    yield dock
-    dock.end()
-
-
-@pytest.fixture
 def two(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
     """Return a dock over (z, c, y, x)."""
     both = np.stack((frames(), 255 - frames()), axis=1)
@@ -53,33 +40,6 @@ def two(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
     dock.wait()
     yield dock
     dock.end()
-
-
-def see(dock: Dock, high: float) -> None:
-    """Let the network see another contrast."""
-    image = dock.controller.space.image
-    assert image is not None
-    image.contrast_limits = (0, high)
-    dock.view.image.use_current_view.emit()
-    dock.wait()
-
-
-def undo(dock: Dock) -> None:
-    dock.view.progress.undo_requested.emit()
-    dock.wait()
-
-
-def redo(dock: Dock) -> None:
-    dock.view.progress.redo_requested.emit()
-    dock.wait()
-
-
-def seen(dock: Dock) -> float:
-    """Return the white value that session and dock agree on."""
-    high = dock.session.volume.contrast
-    text = "0-255" if high is None else f"0-{high[1]:.0f}"
-    assert dock.state.image.seen.startswith(f"model sees {text}")
-    return 255 if high is None else float(high[1])
 
 
 def test_the_view_is_frozen_at_the_first_prompt(bench: Dock, told: list[str]) -> None:
@@ -250,81 +210,7 @@ def test_the_channel_follows(two: Dock) -> None:
     assert (two.state.image.channel, two.session.volume.frame(0)[0, 0, 0]) == (1, 195)
 
 
-# ------------------------------------------------------------------ all positions
-
-
-def test_all_positions_are_seen_otherwise_and_led_back(four: Dock, told: list[str]) -> None:
-    four.prompt(1, 2, 8, 10)
-    four.viewer.dims.set_current_step(0, 2)
-    four.prompt(2, 2, 8, 10)
-    see(four, 200)
-    (said,) = [each for each in told if "something else" in each]
-    assert "2 prompts are answered anew" in said
-    assert [_seen_at(four, at) for at in (0, 1, 2)] == [200] * 3
-    undo(four)
-    assert [_seen_at(four, at) for at in (0, 1, 2)] == [255] * 3
-    redo(four)
-    four.viewer.dims.set_current_step(0, 1)
-    assert (seen(four), four.session.objects) == (200, (1,))
-
-
-def _seen_at(four: Dock, position: int) -> float:
-    four.viewer.dims.set_current_step(0, position)
-    four.controller.sequences.ensure_open()
-    four.wait()
-    return seen(four)
-
-
-def test_a_position_with_work_since_stays(four: Dock) -> None:
-    four.prompt(1, 2, 8, 10)
-    four.viewer.dims.set_current_step(0, 2)
-    four.prompt(2, 2, 8, 10)
-    see(four, 200)
-    four.prompt(2, 2, 8, 11)
-    four.viewer.dims.set_current_step(0, 1)
-    undo(four)
-    assert seen(four) == 255
-    four.viewer.dims.set_current_step(0, 2)
-    assert seen(four) == 200
-
-
 # ---------------------------------------------------------------- between clicks
-
-
-class Held:
-    """Three prompts that are answered anew, held before the second of them."""
-
-    def __init__(self, bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.bench, self.order = bench, list[str]()
-        self.entered, self.gate = threading.Event(), threading.Event()
-        say_again, declare = Desk.say_again, Desk.declare
-        for obj in (1, 2, 3):
-            bench.prompt(obj, MIDDLE, 6 * obj, 10)
-
-        def saying(desk: Desk) -> Any:
-            self.order.append("again")
-            if len(self.order) == 2:
-                self.entered.set()
-                assert self.gate.wait(60)
-            return say_again(desk)
-
-        def declaring(desk: Desk, *args: Any) -> Any:
-            self.order.append("click")
-            return declare(desk, *args)
-
-        monkeypatch.setattr(Desk, "say_again", saying)
-        monkeypatch.setattr(Desk, "declare", declaring)
-
-    def begin(self) -> None:
-        image = self.bench.controller.space.image
-        assert image is not None
-        image.contrast_limits = (0, 200)
-        self.bench.view.image.use_current_view.emit()
-        assert self.entered.wait(20)
-
-    def end(self) -> None:
-        self.gate.set()
-        self.bench.wait()
 
 
 @pytest.fixture
@@ -408,3 +294,25 @@ def test_what_fails_leaves_all_as_it_was(bench: Dock, monkeypatch: pytest.Monkey
     assert bench.session is before
     assert seen(bench) == 255
     assert bench.activity == "idle"
+
+
+def test_other_edits_go_between_as_well(bench: Dock, held: Held) -> None:
+    held.begin()
+    bench.view.objects.objects_deleted.emit((2,))
+    held.end()
+    assert bench.session.objects == (1, 3)
+    assert seen(bench) == 200
+    assert bench.state.progress.undo_label == WORK
+
+
+def test_what_is_locked_is_not_counted(bench: Dock, told: list[str]) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE, 16, 10)
+    bench.propagate()
+    bench.view.objects.object_locked.emit(2, True)
+    bench.wait()
+    before = bench.session.labels == 2
+    see(bench, 200)
+    assert "1 prompt is answered anew" in told[-1]
+    assert f"{COUNT - 1} tracked masks go" in told[-1]
+    np.testing.assert_array_equal(bench.session.labels == 2, before)

@@ -16,6 +16,7 @@ from napari.utils.notifications import Notification, notification_manager
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.views.hints import hint
+from napari_sam2._napari.worker import Priority
 from tests._napari.dock import MIDDLE, Dock, add_frames, frames
 from tests.fakes import FakeModel
 
@@ -174,6 +175,20 @@ def test_an_image_that_was_left_is_found_with_its_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("qapp")
+def test_what_was_left_right_before_the_dock_closes_is_saved(tmp_path: Path) -> None:
+    dock = saving_dock(tmp_path)
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.viewer.add_image(np.full((4, 30, 26), 60, np.uint8), name="other", contrast_limits=(0, 255))
+    dock.wait()
+    gate = threading.Event()
+    dock.controller.worker.submit(lambda: gate.wait(60), priority=Priority.CLICK)
+    dock.view.image.image_chosen.emit(1)
+    threading.Timer(0.1, gate.set).start()
+    dock.end()
+    assert len(Autosave(tmp_path).work()) == 1
+
+
+@pytest.mark.usefixtures("qapp")
 def test_what_a_file_takes_the_place_of_is_recent_then(tmp_path: Path) -> None:
     dock = saving_dock(tmp_path / "cache")
     dock.prompt(1, MIDDLE, 8, 10)
@@ -289,6 +304,42 @@ def test_it_is_saved_off_this_thread(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Autosave, "save", noting)
     prompted_dock(tmp_path).end()
     assert names == {"napari-sam2-inference"}
+
+
+@pytest.mark.usefixtures("qapp")
+def test_it_is_saved_while_much_waits_to_be_done(tmp_path: Path) -> None:
+    dock = saving_dock(tmp_path)
+    dock.prompt(1, MIDDLE, 8, 10)
+    saved, gate = list[int](), threading.Event()
+    space = dock.controller.space
+    dock.controller.worker.submit(lambda: gate.wait(60), priority=Priority.CLICK)
+    for _ in range(5):
+        space.ask(lambda desk: desk.edit(lambda _: saved.append(len(list(tmp_path.iterdir())))))
+    dock.controller.saving.save()
+    gate.set()
+    dock.wait()
+    assert saved == [1] * 5
+    dock.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_what_gives_way_to_recent_work_is_not_saved_as_that(tmp_path: Path) -> None:
+    prompted_dock(tmp_path).end()
+    dock = saving_dock(tmp_path)
+    dock.prompt(2, 0, 16, 10)
+    gate = threading.Event()
+    dock.controller.worker.submit(lambda: gate.wait(60), priority=Priority.CLICK)
+    dock.view.files.recent_requested.emit(0)
+    dock.controller.saving.save()
+    gate.set()
+    dock.wait()
+    save(dock)
+    assert len(list(tmp_path.iterdir())) == 2
+    (left,) = Autosave(tmp_path).work()
+    assert (left.parts[0].frames, left.parts[0].objects) == (1, 1)
+    assert left.parts[0].group != dock.controller.sequences.group
+    assert not dock.controller.saving._turning
+    dock.end()
 
 
 @pytest.mark.usefixtures("qapp")

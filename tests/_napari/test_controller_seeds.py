@@ -47,7 +47,7 @@ class Held:
 
     def begin(self, bench: Dock) -> None:
         bench.view.tools.seed_requested.emit()
-        assert self.entered.wait(20)
+        until(self.entered.is_set)
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ class Reading:
 
     def begin(self, bench: Dock) -> None:
         bench.view.tools.seed_requested.emit()
-        assert self.entered.wait(20)
+        until(self.entered.is_set)
 
 
 @pytest.fixture

@@ -87,6 +87,32 @@ def test_of_the_same_key_the_latest_wins(worker: InferenceWorker, qtbot: Any) ->
     assert order == ["third", "of another owner"]
 
 
+def test_the_latest_goes_where_it_belongs(worker: InferenceWorker, qtbot: Any) -> None:
+    order: list[str] = []
+    gate = Gate(worker)
+    worker.submit(note(order, "early"), priority=Priority.AHEAD, key="place")
+    worker.submit(note(order, "other"), priority=Priority.EDIT)
+    worker.submit(note(order, "late"), priority=Priority.CLICK, key="place")
+    worker.submit(note(order, "first"), priority=Priority.CLICK)
+    worker.submit(note(order, "latest"), priority=Priority.CLICK, key="place")
+    gate.open()
+    qtbot.waitUntil(lambda: worker.is_idle, timeout=20000)
+    assert order == ["first", "latest", "other"]
+
+
+def test_tens_of_thousands_of_tasks_wait_at_no_cost(worker: InferenceWorker, qtbot: Any) -> None:
+    gate, count, done = Gate(worker), 40_000, list[str]()
+    began = time.perf_counter()
+    for number in range(count):
+        worker.submit(lambda: None, origin=Origin("session"), key=number if number % 2 else None)
+        assert not worker.waits(Priority.CLICK)
+    worker.submit(note(done, "last"))
+    gate.open()
+    qtbot.waitUntil(lambda: bool(done), timeout=60000)
+    # A list that is searched for each of them takes minutes.
+    assert time.perf_counter() - began < 10
+
+
 def test_a_click_goes_between_two_steps_and_the_stream_resumes(worker: InferenceWorker, qtbot: Any) -> None:
     order: list[str] = []
 
@@ -233,6 +259,38 @@ def test_closing_in_the_middle_of_work_ends_the_thread_and_tells_nobody(qtbot: A
     qtbot.wait(20)
     assert len(told) == count
     worker.close()
+
+
+def test_what_lasts_is_done_and_told_although_its_owner_is_forgotten(
+    worker: InferenceWorker, qtbot: Any
+) -> None:
+    done: list[str] = []
+    told: list[str] = []
+    gate = Gate(worker)
+    lasting = Origin("session", failed=lambda error: told.append(str(error)), lasting=True)
+    worker.submit(note(done, "click"), origin=Origin("session"), priority=Priority.CLICK)
+    worker.submit(note(done, "save"), lambda _: told.append("saved"), lasting)
+    worker.submit(fail, origin=lasting)
+    worker.forget("session")
+    gate.open()
+    qtbot.waitUntil(lambda: worker.is_idle, timeout=20000)
+    assert (done, told) == (["save"], ["saved", "the frame cannot be read"])
+
+
+def test_what_lasts_is_done_before_the_end_and_only_its_errors_are_told(qtbot: Any) -> None:
+    worker = InferenceWorker()
+    done: list[str] = []
+    told: list[str] = []
+    lasting = Origin("session", failed=lambda error: told.append(str(error)), lasting=True)
+    gate = Gate(worker)
+    worker.submit(note(done, "click"), priority=Priority.CLICK)
+    worker.submit(fail, origin=lasting)
+    worker.submit(note(done, "save"), lambda _: told.append("saved"), lasting)
+    worker.submit(fail, origin=Origin(failed=lambda error: told.append("of something else")))
+    threading.Timer(0.1, gate.open).start()
+    worker.close(note(done, "last words"))
+    assert done == ["save", "last words"]
+    assert told == ["the frame cannot be read"]
 
 
 def test_many_answers_leave_the_event_loop_its_turn(worker: InferenceWorker, qtbot: Any) -> None:

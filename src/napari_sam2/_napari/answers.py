@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.network_view import View
+    from napari_sam2._napari.versions import ViewStep
     from napari_sam2.changes import LabelChange
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.prompts import FramePrompts, PromptKey
@@ -88,10 +89,13 @@ class Replaced:
         What its network sees.
     model : Sam2
         Its network.
+    step : ViewStep or None
+        The step that was taken or taken back, if it was one.
     """
 
     view: View
     model: Sam2
+    step: ViewStep | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.autosave import Autosave
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.settings import Settings
+    from napari_sam2._napari.versions import ViewStep
     from napari_sam2._napari.views.dock_view import DockView
     from napari_sam2._napari.workspace import Sequence
     from napari_sam2.prompts import PromptKey
@@ -79,7 +80,10 @@ class Controller:
         )
         self.image = ImageControl(space, self.sequences)
         choice = ModelChoice(device=settings.device, precision=settings.precision)
-        self.models = ModelControl(space, choice, loader, self.sequences.renew)
+        self.models = ModelControl(
+            space, choice, loader, self.sequences.renew, lambda: self.sequences.model_in_use
+        )
+        self.sequences.renewals.given_up = self.models.stay
         self.prompts = PromptControl(space, self.image.freeze, self._answered)
         self.objects = ObjectControl(space, self.prompts)
         self.tracking = TrackingControl(space)
@@ -266,40 +270,48 @@ class Controller:
                 return desk.answer(value="Seed")
             return desk.undo_prompt() if has_spread else desk.undo()
 
-        self.space.interrupted.emit()
-        self._step("Undone", step_back, Desk.undo_version)
+        self._step("Undone", step_back, Desk.undo_step)
 
     def redo(self) -> None:
         """Do the step again that was taken back last."""
-        self.space.interrupted.emit()
-        self._step("Done again", Desk.redo, Desk.redo_version)
+        self._step("Done again", Desk.redo, Desk.redo_step)
 
     def _step(
-        self, verb: str, step: Callable[[Desk], Answer], elsewhere: Callable[[Desk, object], Answer]
+        self, verb: str, step: Callable[[Desk], Answer], elsewhere: Callable[[Desk, ViewStep], Answer]
     ) -> None:
         """Take a step back or forth; one to another view or network is taken at all positions."""
+        sequence = self.space.sequence
+        self.space.interrupted.emit()
         self.space.ask(
             lambda desk: self.space.model.follow(step(desk)),
-            partial(self._stepped, verb, elsewhere),
+            lambda answer: self._stepped(sequence, verb, elsewhere, answer),
             label="Undoing" if verb == "Undone" else "Redoing",
+            sequence=sequence,
         )
 
-    def _stepped(self, verb: str, elsewhere: Callable[[Desk, object], Answer], answer: Answer) -> None:
+    def _stepped(
+        self,
+        sequence: Sequence | None,
+        verb: str,
+        elsewhere: Callable[[Desk, ViewStep], Answer],
+        answer: Answer,
+    ) -> None:
         """Draw the prompts after a step back or forth, and say in the status bar what it was."""
-        self.prompts.show()
-        if answer.replaced is not None:
-            self.models.follow(answer)
-            self.sequences.follow(answer)
-            self._step_elsewhere(lambda desk: elsewhere(desk, answer.value))
+        if sequence is None:
+            return
+        self.prompts.show(sequence)
+        step = None if answer.replaced is None else answer.replaced.step
+        if step is not None:
+            self._step_elsewhere(sequence, lambda desk: elsewhere(desk, step))
         if answer.value:
             self.space.viewer.status = f"{verb}: {answer.value}"
 
-    def _step_elsewhere(self, step: Callable[[Desk], Answer]) -> None:
+    def _step_elsewhere(self, sequence: Sequence, step: Callable[[Desk], Answer]) -> None:
         """Take a step to another view or network at all other positions."""
-        for sequence in self.sequences.touched():
-            if sequence is not self.space.sequence:
-                taken = partial(_take_prompts, sequence)
-                self.space.ask(step, taken, sequence=sequence, label="Undoing")
+        for each in self.sequences.touched():
+            if each is not sequence:
+                shown = partial(_show, self.prompts, each)
+                self.space.ask(step, shown, sequence=each, label="Undoing")
 
     def _answered(self, key: PromptKey) -> None:
         self.ahead.answered(key)
@@ -343,5 +355,5 @@ class Controller:
         self.image.close()
 
 
-def _take_prompts(sequence: Sequence, _answer: Answer) -> None:
-    sequence.take_prompts()
+def _show(prompts: PromptControl, sequence: Sequence, _answer: Answer) -> None:
+    prompts.show(sequence)

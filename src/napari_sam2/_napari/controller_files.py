@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Layer
 
+from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.exports import tracks_layer
 from napari_sam2._napari.many_files import marked, siblings
 from napari_sam2._napari.notices import tell
@@ -15,7 +17,6 @@ from napari_sam2.tracks import Tracks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
@@ -24,6 +25,40 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session
 
 SUFFIX = ".sam2.json"
+
+
+class _Saving:
+    """Sessions that are saved one after the other, of which the first that fails ends all.
+
+    Parameters
+    ----------
+    saved : callable
+        Told of each session on the inference thread.
+    places : tuple of str
+        The files.
+    """
+
+    def __init__(self, saved: Callable[[Session], None], places: tuple[str, ...]) -> None:
+        self._saved, self._places = saved, places
+        self._left = len(places)
+        self._failed = False
+
+    def save(self, place: str, desk: Desk) -> Answer:
+        """Save one of them, on the inference thread."""
+        if not self._failed:
+            try:
+                desk.opened.save(place)
+            except Exception:
+                self._failed = True
+                raise
+            self._saved(desk.opened)
+        return Answer()
+
+    def tell(self, _answer: Answer) -> None:
+        """Tell that they are saved, after the last; one that has failed is never counted."""
+        self._left -= 1
+        if not self._left:
+            tell(f"Saved as {_listed(self._places)}.")
 
 
 class FileControl:
@@ -65,7 +100,7 @@ class FileControl:
         marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
         jobs = [(each, marked(target, mark)) for each, mark in zip(sequences, marks, strict=True)]
         if self._may_write([place for _, place in jobs], path):
-            self._save_next(jobs, 0)
+            self._save(jobs)
 
     def _to_save(self, target: str) -> tuple[Sequence, ...]:
         """Return sequences with objects, and those that have lost theirs since they were saved here."""
@@ -73,23 +108,13 @@ class FileControl:
         there = {each for each in control.touched() if Path(marked(target, control.mark(each))).exists()}
         return tuple(each for each in control.touched() if each.objects or each in there)
 
-    def _save_next(self, jobs: list[tuple[Sequence | None, str]], number: int) -> None:
+    def _save(self, jobs: list[tuple[Sequence | None, str]]) -> None:
         """Save one after the other; the first that fails ends it."""
-        if number == len(jobs):
-            tell(f"Saved as {_listed(tuple(place for _, place in jobs))}.")
-            return
-        sequence, place = jobs[number]
-
-        def write(session: Session) -> None:
-            session.save(place)
-            self._saving.note_saved(session)
-
-        self._space.ask(
-            lambda desk: desk.edit(write),
-            lambda _: self._save_next(jobs, number + 1),
-            label="Saving",
-            sequence=sequence,
-        )
+        run = _Saving(self._saving.note_saved, tuple(place for _, place in jobs))
+        for sequence, place in jobs:
+            self._space.ask(
+                partial(run.save, place), run.tell, label="Saving", sequence=sequence, lasting=True
+            )
 
     def _may_write(self, places: list[str], chosen: str) -> bool:
         there = tuple(place for place in places if _is_there(Path(place), Path(chosen)))
@@ -100,11 +125,17 @@ class FileControl:
         if not self._may_write([path], path):
             return
         whole = self._sequences.whole()
+
+        def write(desk: Desk) -> Answer:
+            (desk.opened if whole is None else whole()).export(path)
+            return Answer()
+
         self._space.ask(
-            lambda desk: desk.edit(lambda session: (session if whole is None else whole()).export(path)),
+            write,
             lambda _: tell(f"Exported to {path}."),
             label="Exporting",
             sequence=self._with_work(),
+            lasting=True,
         )
 
     def _with_work(self) -> Sequence | None:
@@ -159,10 +190,9 @@ class FileControl:
         )
 
     def _loaded(self, sequence: Sequence, name: str) -> None:
-        sequence.take_prompts()
+        self._prompts.show(sequence)
         self._space.loaded.emit(sequence)
         if sequence is self._space.sequence:
-            self._prompts.show()
             objects = self._space.picture.objects
             self._prompts.activate(objects[0] if objects else 1)
             tell(f"Loaded {name}: {len(objects)} object{'' if len(objects) == 1 else 's'} here.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.answers import Answer
-    from napari_sam2._napari.workspace import Workspace
+    from napari_sam2._napari.workspace import Sequence, Workspace
 
 
 def load(choice: ModelChoice) -> Sam2:
@@ -38,7 +39,9 @@ class ModelControl:
     loader : callable
         Loads a choice; called on the inference thread.
     replaced : callable
-        Called when another network was chosen, so that an open session is opened anew with it.
+        Called with another network that was chosen and loaded, so that sessions are opened anew with it.
+    in_use : callable
+        Returns the network of what was said so far; None if nothing was.
     """
 
     def __init__(
@@ -46,20 +49,22 @@ class ModelControl:
         workspace: Workspace,
         choice: ModelChoice,
         loader: Callable[[ModelChoice], Sam2],
-        replaced: Callable[[], None],
+        replaced: Callable[[Sam2], None],
+        in_use: Callable[[], Sam2 | None],
     ) -> None:
         self._space = workspace
         self.choice = choice
-        self._loader, self._replaced = loader, replaced
+        self._loader, self._replaced, self._in_use = loader, replaced, in_use
         # Undo may bring a network back.
         self._made: WeakKeyDictionary[Sam2, ModelChoice] = WeakKeyDictionary()
         self._loading = False
         self._problem = ""
         self._fetched: Fetched | None = None
         self._download: Download | None = None
+        workspace.answered.connect(self._follow)
 
-    def start(self) -> None:
-        """Load what was chosen, if it is on this computer."""
+    def start(self, *, another: bool = False) -> None:
+        """Load what was chosen, if it is on this computer; `another` takes the place of one that was used."""
         box = self._space.model
         box.model, box.problem = None, ""
         self._problem = ""
@@ -73,14 +78,14 @@ class ModelControl:
         choice = self.choice
         self._space.worker.submit(
             lambda: self._load(choice),
-            lambda _: self._loaded(),
+            partial(self._loaded, another=another),
             Origin(self, f"Loading {shown_name(choice.name)}", self._failed),
             priority=Priority.CLICK,
             key="model",
         )
         self._space.changed.emit()
 
-    def _load(self, choice: ModelChoice) -> None:
+    def _load(self, choice: ModelChoice) -> Sam2:
         """Load on the inference thread; what waits there behind it finds the network in the box."""
         box = self._space.model
         try:
@@ -89,21 +94,33 @@ class ModelControl:
         except Exception as error:
             box.problem = sentence(error) or str(error)
             raise
+        return model
 
-    def _loaded(self) -> None:
+    def _loaded(self, model: Sam2, *, another: bool) -> None:
         self._loading = False
+        if another:
+            self._replaced(model)
         self._space.changed.emit()
 
     def _failed(self, error: Exception) -> None:
         self._loading = False
         self._problem = self._space.model.problem
         show_failure(error)
+        self.stay()
         self._space.changed.emit()
 
-    def follow(self, answer: Answer) -> None:
-        """Show the network of a session that was put in place of another one."""
-        choice = None if answer.replaced is None else self._made.get(answer.replaced.model)
+    def stay(self) -> None:
+        """Return to the network of what was said so far: another one cannot be had, or was given up."""
+        model = self._in_use()
+        choice = None if model is None else self._made.get(model)
         if choice is not None and not self._loading:
+            self.choice, self._space.model.model = choice, model
+
+    def _follow(self, _sequence: Sequence, answer: Answer) -> None:
+        """Show the network of a session that took another one's place, or of the one that came back."""
+        replaced = answer.replaced
+        choice = None if replaced is None or replaced.step is None else self._made.get(replaced.model)
+        if choice is not None and not self._loading and self.choice.is_here:
             self.choice, self._problem = choice, ""
 
     def choose(self, index: int) -> None:
@@ -124,9 +141,7 @@ class ModelControl:
         if choice == self.choice:
             return
         self.choice = choice
-        self.start()
-        if choice.is_here:
-            self._replaced()
+        self.start(another=True)
 
     def download(self) -> None:
         """Fetch the network that is chosen; what breaks off is fetched from the beginning."""
@@ -162,8 +177,7 @@ class ModelControl:
             self._problem = sentence(error) or str(error)
             show_failure(error)
         elif self.choice.is_here:
-            self.start()
-            self._replaced()
+            self.start(another=True)
         self._space.changed.emit()
 
     def state(self) -> ModelState:

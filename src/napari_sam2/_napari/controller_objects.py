@@ -45,9 +45,11 @@ class ObjectControl:
 
     def edit(self, call: Callable[[Session], object], done: Callable[[Answer], None] | None = None) -> None:
         """Do something to the session, then draw its prompts."""
+        sequence = self._space.sequence
 
         def after(answer: Answer) -> None:
-            self._prompts.show()
+            if sequence is not None:
+                self._prompts.show(sequence)
             if done is not None:
                 done(answer)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2._napari.next_prompts import with_candidate
-from napari_sam2._napari.notices import tell, warn
+from napari_sam2._napari.notices import sentence, tell, warn
+from napari_sam2._napari.painting import Painting, declare, take_frame
 from napari_sam2._napari.state import Tool, ToolState
-from napari_sam2._napari.strokes import label_of
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id, difference
 
@@ -19,15 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from napari_sam2._napari.answers import Answer
-    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.frame_result import FrameResult
-
-# So many strokes are taken at a time.
-_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -48,35 +44,6 @@ def choice_of(result: FrameResult) -> Choice:
     shown, candidates = result.placed[0].logits, result.candidates
     same = [index for index, each in enumerate(candidates) if np.array_equal(each, shown)]
     return Choice(len(candidates), same[0] if same else 0)
-
-
-class Painting:
-    """Strokes of one movement, or of one action of a script.
-
-    Parameters
-    ----------
-    strokes : tuple of Stroke
-        At least one.
-
-    Attributes
-    ----------
-    last : PromptKey
-        Where the last one is.
-    refused : set of int
-        Objects that are locked and stayed as they were.
-    """
-
-    def __init__(self, strokes: tuple[Stroke, ...]) -> None:
-        self.last = PromptKey(strokes[-1].obj, strokes[-1].frame)
-        self.refused: set[int] = set()
-        self._label = label_of(strokes)
-
-    def take(self, part: tuple[Stroke, ...], desk: Desk) -> Answer:
-        """Take some of them, on the inference thread."""
-        answer = desk.paint(part, self._label, self)
-        if isinstance(answer.value, tuple):
-            self.refused |= set(answer.value)
-        return answer
 
 
 class PromptControl:
@@ -139,6 +106,8 @@ class PromptControl:
         if sequence is None or layers is None:
             raise RuntimeError("There is no image to work on: choose an image layer first.")
         key = _checked(obj, frame, prompts, sequence.geometry)
+        for painting in sequence.paintings:  # it knows what it says
+            painting.known.pop(key, None)
         declared = {other: each for other, each in sequence.declared.items() if other != key}
         if not prompts.is_empty:
             declared[key] = prompts
@@ -152,18 +121,18 @@ class PromptControl:
     def _send_one(self, sequence: Sequence, key: PromptKey, prompts: FramePrompts) -> None:
         heard = partial(sequence.heard, key, sequence.wait_for(key))
         self._space.ask(
-            lambda desk: desk.declare(key, prompts),
+            partial(declare, tuple(sequence.paintings), sequence.known_before(key), key, prompts),
             partial(self._take, sequence, key, heard),
             priority=Priority.CLICK,
             key=key,
             label=f"Looking at frame {key.frame}",
-            failed=lambda _: self._refuse(heard),
+            failed=lambda _: self._refuse(sequence, heard),
             sequence=sequence,
         )
 
-    def _refuse(self, heard: Callable[[], None]) -> None:
+    def _refuse(self, sequence: Sequence, heard: Callable[[], None]) -> None:
         heard()
-        self.show()
+        self._show_painted(sequence)
 
     def _take(self, sequence: Sequence, key: PromptKey, heard: Callable[[], None], answer: Answer) -> None:
         heard()
@@ -175,6 +144,8 @@ class PromptControl:
             chosen = said is not None and said.candidate is not None
             self._choices[sequence, key] = before if before and chosen else choice_of(answer.result)
         self._tell_of_nothing(sequence, key, answer)
+        if sequence.known_before(key) is not None:
+            self._show_painted(sequence)
         # What spreads is what is shown; the slider may have gone on since the click.
         if sequence is self._space.sequence and not self._space.worker.waits(Priority.CLICK):
             self._answered(key)
@@ -194,34 +165,62 @@ class PromptControl:
     def paint(self, strokes: tuple[Stroke, ...]) -> None:
         """Take what was painted into the Labels layer as masks, in one step of undo.
 
-        Of very many strokes, as a brush in 3-D makes them, a few are taken at a time, and clicks go between.
+        Of many frames, as a brush in 3-D paints them, one is taken at a time, and clicks go between.
         """
+        sequence = self._space.sequence
+        if sequence is None:
+            return
         self._before()
-        painting = Painting(strokes)
-        parts = [strokes[first : first + _AT_ONCE] for first in range(0, len(strokes), _AT_ONCE)]
-        for number, part in enumerate(parts):
+        painting = Painting(strokes, sequence.declared)
+        sequence.paintings.append(painting)
+        paintings, end = tuple(sequence.paintings), partial(self._painted, sequence, painting)
+        for frame in painting.frames:
+            last = frame == painting.frames[-1]
             self._space.ask(
-                partial(painting.take, part),
-                partial(self._painted, painting) if part is parts[-1] else None,
-                priority=Priority.EDIT if number else Priority.CLICK,
+                partial(take_frame, paintings, frame),
+                end if last else None,
+                priority=Priority.EDIT if frame != painting.frames[0] else Priority.CLICK,
                 label="Taking the stroke",
-                failed=lambda _: self.show(),
+                failed=end if last else None,
+                sequence=sequence,
             )
 
-    def _painted(self, painting: Painting, _answer: Answer) -> None:
-        self.show()
-        if painting.refused:
-            objects = ", ".join(str(obj) for obj in sorted(painting.refused))
-            warn(f"Object {objects} is locked here, the stroke was put back: unlock it to change it.")
-        if painting.last.obj not in painting.refused:
+    def _painted(self, sequence: Sequence, painting: Painting, _: object) -> None:
+        painting.ended = True
+        self._show_painted(sequence)
+        self._tell_of_refusals(painting)
+        if sequence is self._space.sequence and not painting.is_refused(painting.last.obj):
             self._answered(painting.last)
 
-    def show(self) -> None:
-        """Draw the prompts that the session has: after undo, loading, or an error."""
-        sequence, layers = self._space.sequence, self._space.layers
-        if sequence is None or layers is None:
-            return
+    def _show_painted(self, sequence: Sequence) -> None:
+        """Let the layers know the masks that the session has; a painting is done when they do."""
+        self.show(sequence)
+        sequence.paintings = [
+            each
+            for each in sequence.paintings
+            if not each.ended or not each.known.keys().isdisjoint(sequence.waiting)
+        ]
+
+    def _tell_of_refusals(self, painting: Painting) -> None:
+        """Say why strokes were put back; errors that nobody foresaw are told as those of any other work."""
+        if painting.locked:
+            objects = ", ".join(str(obj) for obj in painting.locked)
+            warn(f"Object {objects} is locked here, the stroke was put back: unlock it to change it.")
+        for error in painting.errors:
+            if isinstance(error, ValueError):
+                warn(f"{sentence(error)}. The stroke was put back.")
+            else:
+                self._space.fail(error)
+
+    def show(self, sequence: Sequence) -> None:
+        """Draw the prompts that a session has: after undo, loading, or an error.
+
+        If the slider has gone on to another position meanwhile, they are drawn when it comes back.
+        """
+        layers = self._space.layers
         sequence.take_prompts()
+        if sequence is not self._space.sequence or layers is None:
+            return
         layers.show_prompts(sequence.declared)
         layers.set_next_object(self._next_object())
         self._choices = {

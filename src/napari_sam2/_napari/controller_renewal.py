@@ -2,172 +2,262 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2.summary import CellStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from collections.abc import Sequence as Many
 
+    import numpy.typing as npt
+
+    from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.answers import Opening
-    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.network_view import View
+    from napari_sam2._napari.versions import ViewStep
     from napari_sam2._napari.workspace import ModelBox, Sequence, Workspace
+    from napari_sam2.summary import SessionSummary
 
 OTHER_VIEW, OTHER_MODEL = "Use current view", "Change model"
 """Names of the steps, for undo."""
 
 
-class Renewal:
-    """One sequence whose prompts are answered anew.
-
-    Parameters
-    ----------
-    opening : Opening
-        How its session is opened.
-    label : str
-        Name of the step.
-    total : int
-        How many prompts there are.
+@dataclass(eq=False)
+class Position:
+    """One of the sequences whose prompts are answered anew.
 
     Attributes
     ----------
-    said : int
-        How many of them were answered.
+    opening : Opening
+        How its session is opened.
+    total, said : int
+        How many prompts there are, and how many of them were answered.
+    ready : bool
+        Whether all were.
+    taken : bool
+        Whether the new session has taken the place of the one before.
+    """
+
+    opening: Opening
+    total: int
+    said: int = 0
+    ready: bool = False
+    taken: bool = False
+
+
+class Renewal:
+    """A step to another view or network, taken at all positions together or at none.
+
+    Parameters
+    ----------
+    step : ViewStep
+        The step.
+    positions : dict of Sequence to Position
+        Those of which something was said.
+    views : dict of Sequence to View
+        What is seen then of these and of all others.
+    model : Sam2, optional
+        The network; by default the one in the box.
+
+    Attributes
+    ----------
     ended : bool
         Whether it was given up.
     """
 
-    def __init__(self, opening: Opening, label: str, total: int) -> None:
-        self.opening, self.label, self.total = opening, label, total
-        self.said = 0
+    def __init__(
+        self,
+        step: ViewStep,
+        positions: Mapping[Sequence, Position],
+        views: Mapping[Sequence, View],
+        model: Sam2 | None = None,
+    ) -> None:
+        self.step, self.positions, self.views, self.model = step, positions, views, model
         self.ended = False
 
-    def begin(self, box: ModelBox, desk: Desk) -> Answer:
-        """Begin, on the inference thread."""
-        return self._unless_ended(lambda: desk.renew(self.opening, box.take(), self.label))
+    @property
+    def is_ready(self) -> bool:
+        """Whether all prompts were answered everywhere; from then on it cannot be given up."""
+        return all(position.ready for position in self.positions.values())
 
-    def say(self, desk: Desk) -> Answer:
-        """Answer one prompt there."""
-        answer = self._unless_ended(desk.say_again)
-        self.said += not self.ended
+    @property
+    def is_done(self) -> bool:
+        """Whether the new sessions are in place."""
+        return all(position.taken for position in self.positions.values())
+
+    def begin(self, position: Position, box: ModelBox, desk: Desk) -> Answer:
+        """Begin at a position, on the inference thread; the answer's value says that there is more to do."""
+        desk.renew(position.opening, self.model or box.take())
+        return Answer(value=True)
+
+    def say(self, position: Position, desk: Desk) -> Answer:
+        """Answer one prompt there; the value is whether there was one."""
+        answer = desk.say_again()
+        position.said += bool(answer.value)
         return answer
 
-    def finish(self, desk: Desk) -> Answer:
-        """Show what came of it."""
-        return desk.drop_new() if self.ended else desk.take_new()
-
-    def _unless_ended(self, work: Callable[[], Answer]) -> Answer:
+    def unless_ended(self, work: Callable[[Desk], Answer], desk: Desk) -> Answer:
         """Do a part of it; the first that fails ends it."""
         if self.ended:
             return Answer()
         try:
-            return work()
+            return work(desk)
         except Exception:
             self.ended = True
             raise
 
 
 class RenewalControl:
-    """Answers prompts anew.
+    """Answers prompts anew: the next one when the one before is answered, so that all else goes between.
 
     Parameters
     ----------
     workspace : Workspace
         Whose sessions.
+
+    Attributes
+    ----------
+    done : callable or None
+        Called with a renewal when its sessions are in place.
+    given_up : callable or None
+        Called when all stays as it was.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self._space = workspace
-        self._running: dict[Sequence, Renewal] = {}
+        self._run: Renewal | None = None
+        self.done: Callable[[Renewal], None] | None = None
+        self.given_up: Callable[[], None] | None = None
         workspace.interrupted.connect(self.stop)
 
     @property
     def running(self) -> bool:
-        """Whether prompts are being answered anew."""
-        return bool(self._running)
+        """Whether prompts are being answered anew, which can be given up."""
+        return self._run is not None and not self._run.is_ready
 
     def wanted(self, sequence: Sequence) -> View:
         """Return what the network sees of a sequence, or will see when its prompts were answered."""
-        run = self._running.get(sequence)
-        return sequence.view if run is None else run.opening.view
+        return sequence.view if self._run is None else self._run.views.get(sequence, sequence.view)
 
-    def begin(self, sequence: Sequence, opening: Opening, label: str) -> None:
-        """Answer all prompts of a sequence anew, each in a job of its own, so that clicks go between."""
-        run = self._running[sequence] = Renewal(opening, label, len(sequence.picture.prompts))
-        ask = partial(
-            self._space.ask,
+    def begin(self, run: Renewal) -> None:
+        """Answer all prompts anew."""
+        self._run = run
+        for sequence, position in run.positions.items():
+            begun = partial(run.begin, position, self._space.model)
+            self._ask(run, sequence, begun, partial(self._next, run, sequence))
+
+    def _ask(
+        self,
+        run: Renewal,
+        sequence: Sequence,
+        work: Callable[[Desk], Answer],
+        done: Callable[[Answer], None],
+    ) -> None:
+        self._space.ask(
+            partial(run.unless_ended, work),
+            done,
             label="Answering all prompts anew",
             sequence=sequence,
-            failed=lambda _: self._forget(sequence, run),
+            failed=lambda _: self._give_up(run),
         )
-        ask(partial(run.begin, self._space.model))
-        for _ in range(run.total):
-            ask(run.say)
-        ask(run.finish, lambda answer: self._taken(sequence, run, answer))
 
-    def _taken(self, sequence: Sequence, run: Renewal, answer: Answer) -> None:
-        self._forget(sequence, run)
-        if answer.replaced is not None:
-            self._show_locked(sequence)
+    def _next(self, run: Renewal, sequence: Sequence, answer: Answer) -> None:
+        """Answer the next prompt, or take what came of all."""
+        position = run.positions[sequence]
+        if run.ended:
+            return
+        position.ready = not answer.value
+        if not position.ready:
+            self._ask(run, sequence, partial(run.say, position), partial(self._next, run, sequence))
+        elif run.is_ready:
+            for each in run.positions:
+                self._ask(run, each, partial(self._take, run), partial(self._taken, run, each))
 
-    def _forget(self, sequence: Sequence, run: Renewal) -> None:
-        if self._running.get(sequence) is run:
-            del self._running[sequence]
+    def _take(self, run: Renewal, desk: Desk) -> Answer:
+        return self._space.model.follow(desk.take_new(run.step))
+
+    def _taken(self, run: Renewal, sequence: Sequence, _answer: Answer) -> None:
+        run.positions[sequence].taken = True
+        self._show_locked(sequence)
+        if run.is_done:
+            self._run = None
+            if self.done is not None:
+                self.done(run)
 
     def _show_locked(self, sequence: Sequence) -> None:
         """Draw prompts that have become masks because they were locked; clicks under way stay."""
-        said = sequence.picture.prompts.items()
-        masks = {key: each for key, each in said if each.mask is not None and key in sequence.declared}
-        sequence.declared = {**sequence.declared, **masks}
-        if masks and sequence is self._space.sequence and self._space.layers is not None:
+        sequence.take_prompts()
+        if sequence is self._space.sequence and self._space.layers is not None:
             self._space.layers.show_prompts(sequence.declared)
 
-    def stop(self) -> None:
-        """Give it up without a word."""
-        for run in self._running.values():
+    def supersede(self) -> None:
+        """Give it up for another one."""
+        run, self._run = self._run, None
+        if run is not None:
             run.ended = True
-        self._running.clear()
+            for sequence, position in run.positions.items():
+                back = partial(Desk.undo_step, step=run.step) if position.taken else Desk.drop_new
+                self._space.ask(back, sequence=sequence)
+
+    def stop(self) -> None:
+        """Give it up without a word, unless it is as good as done."""
+        if self._run is not None:
+            self._give_up(self._run)
+
+    def _give_up(self, run: Renewal) -> None:
+        if self._run is run and not (run.is_ready and not run.ended):
+            self.supersede()
+            if self.given_up is not None:
+                self.given_up()
 
     def cancel(self) -> None:
         """Give it up, and say what stays."""
-        if self._running:
+        if self.running:
             self.stop()
             tell("The model sees what it saw before: nothing was changed.")
             self._space.changed.emit()
 
     def shown_in(self, progress: ProgressState) -> ProgressState:
         """Return what the dock shows of what is going on, with how far it has come."""
-        if not self._running:
+        run = self._run
+        if run is None:
             return progress
-        runs = self._running.values()
-        label = next(iter(runs)).label
+        positions = run.positions.values()
         return replace(
             progress,
             activity=Activity.RENEWING,
             message="Answering all prompts anew. Clicks go first; undo or cancel ends it.",
-            done=sum(run.said for run in runs),
-            total=sum(run.total for run in runs),
+            done=sum(position.said for position in positions),
+            total=sum(position.total for position in positions),
             can_undo=True,
-            undo_label=label,
+            undo_label=run.step.label,
         )
+
+
+def _are_kept(summary: SessionSummary) -> npt.NDArray[np.bool_]:
+    """Tell which objects stay as they are: those that are locked, or were never prompted."""
+    return np.array([row.locked or not row.prompts for row in summary.rows], bool)
 
 
 def what_changes(sequences: Many[Sequence]) -> str:
     """Say what is computed again when the network sees something else."""
     pictures = [sequence.picture for sequence in sequences]
-    prompts = sum(not each.says_absent for picture in pictures for each in picture.prompts.values())
-    tracked = sum(
-        int(np.count_nonzero(picture.summary.cells.status == CellStatus.TRACKED)) for picture in pictures
-    )
+    prompts = tracked = 0
+    for picture in pictures:
+        summary = picture.summary
+        gone = ~_are_kept(summary)
+        free = {row.obj for row, goes in zip(summary.rows, gone, strict=True) if goes}
+        prompts += sum(not said.says_absent for key, said in picture.prompts.items() if key.obj in free)
+        tracked += int(np.count_nonzero(summary.cells.status[gone] == CellStatus.TRACKED))
     answered = (
         f"{prompts} prompt{'' if prompts == 1 else 's'} {'is' if prompts == 1 else 'are'} answered anew"
     )

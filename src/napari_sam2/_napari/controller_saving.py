@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from napari.utils.notifications import Notification, NotificationSeverity, notification_manager
 from qtpy.QtCore import QTimer
@@ -67,6 +68,8 @@ class SavingControl:
         self._autosave = autosave
         self.recent: tuple[Work, ...] = ()
         self._told = False
+        # What comes next is other work, and must not be saved before it has come, after all that waits.
+        self._turning: WeakSet[Sequence] = WeakSet()
         self._timer = QTimer()
         self._timer.setInterval(_LOOK_EVERY)
         self._timer.timeout.connect(self.save)
@@ -82,13 +85,21 @@ class SavingControl:
     def save(self) -> None:
         """Save what has changed, if the last time was long enough ago."""
         for sequence in self._sequences.touched():
-            self._submit(sequence, _save, Origin(sequence, failed=self._failed), key="autosave")
+            origin = Origin(sequence, failed=self._failed)
+            if sequence in self._turning:
+                turned = partial(self._turned, sequence)
+                self._submit(sequence, _save, origin, Priority.AHEAD, "autosave", turned)
+            else:
+                self._submit(sequence, _save, origin, Priority.REGULAR, "autosave")
         if self._autosave is not None:
             self._autosave.beat()
 
+    def _turned(self, sequence: Sequence, _: object) -> None:
+        self._turning.discard(sequence)
+
     def keep(self, sequence: Sequence) -> None:
         """Save a session for the last time: another one takes its place, or its image is left."""
-        self._submit(sequence, _keep, Origin(self, failed=self._failed), Priority.EDIT)
+        self._submit(sequence, _keep, Origin(self, failed=self._failed, lasting=True), Priority.EDIT)
 
     def _note_replaced(self, sequence: Sequence, answer: Answer) -> None:
         """Save a session that took the place of another one, and that one no longer."""
@@ -99,6 +110,7 @@ class SavingControl:
         """Save sessions for the last time; what comes in their place is other work."""
         for sequence in sequences:
             self.keep(sequence)
+            self._turning.add(sequence)
         self._sequences.begin_group()
 
     def _submit(
@@ -108,11 +120,12 @@ class SavingControl:
         origin: Origin,
         priority: Priority = Priority.AHEAD,
         key: str | None = None,
+        done: Callable[[object], None] | None = None,
     ) -> None:
         autosave = self._autosave
         if autosave is not None and sequence.is_touched:
             call = partial(work, autosave, sequence.desk, self._about)
-            self._space.worker.submit(call, origin=origin, priority=priority, key=key)
+            self._space.worker.submit(call, done, origin, priority=priority, key=key)
 
     @property
     def _about(self) -> About:
@@ -224,10 +237,9 @@ class SavingControl:
             )
 
     def _recovered(self, sequence: Sequence) -> None:
-        sequence.take_prompts()
+        self._prompts.show(sequence)
         self._space.loaded.emit(sequence)
         if sequence is self._space.sequence:
-            self._prompts.show()
             objects = self._space.picture.objects
             self._prompts.activate(objects[0] if objects else 1)
             tell("Your work is back.")

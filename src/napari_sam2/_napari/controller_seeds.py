@@ -13,7 +13,7 @@ from napari.layers import Labels, Points, Shapes
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.outline import is_preview
-from napari_sam2._napari.seeds import LabelSeeds, read_seeds
+from napari_sam2._napari.seeds import LabelSeeds, given_ids, read_seeds
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2.prompts import FramePrompts, PromptKey
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.desk import Desk
-    from napari_sam2._napari.workspace import Workspace
+    from napari_sam2._napari.workspace import Sequence, Workspace
 
     _Wanted = Mapping[PromptKey, Callable[[], FramePrompts]]
 
@@ -36,6 +36,8 @@ class Seeding:
     ----------
     source : str
         Where they come from, for the user.
+    sequence : Sequence
+        Whose session is told.
 
     Attributes
     ----------
@@ -49,8 +51,8 @@ class Seeding:
         Whether no more is said.
     """
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    def __init__(self, source: str, sequence: Sequence) -> None:
+        self.source, self.sequence = source, sequence
         self.looks = self.looked = self.objects = self.total = self.said = 0
         self.ended = False
 
@@ -123,7 +125,7 @@ class SeedControl:
             return
         if self._is_busy():
             return
-        run = Seeding(f"“{chosen.name}”")
+        run = Seeding(f"“{chosen.name}”", sequence)
         if isinstance(chosen, Labels):
             self._look(run, LabelSeeds(chosen, layers.labels, sequence.geometry, space.frame))
             return
@@ -133,7 +135,7 @@ class SeedControl:
             for obj, frames in seeds.items()
             for frame, prompts in frames.items()
         }
-        self._say(run, self._free(found))
+        self._say(run, self._free(run, found, counted=given_ids(chosen) is None))
 
     def _is_busy(self) -> bool:
         """Whether seeding is under way, and say so."""
@@ -145,13 +147,24 @@ class SeedControl:
         """Find out what is in a layer of labels, a frame at a time, then say it."""
         self._prompts.freeze()
         self.running, run.looks = run, len(masks.frames)
-        for frame in masks.frames:
-            self._space.ask(partial(run.look, masks, frame), label=f"Reading {run.source}")
-        self._space.ask(lambda desk: desk.answer(), lambda _: self._looked(run, masks), label="Seeding")
+        self._look_on(run, masks, iter(masks.frames))
+
+    def _look_on(self, run: Seeding, masks: LabelSeeds, left: Iterator[int]) -> None:
+        """Look at the next frame when the one before was looked at, so that all else goes between."""
+        frame = None if run.ended else next(left, None)
+        if frame is None:
+            self._looked(run, masks)
+            return
+        self._space.ask(
+            partial(run.look, masks, frame),
+            lambda _: self._look_on(run, masks, left),
+            label=f"Reading {run.source}",
+            failed=lambda _: self._end(run),
+            sequence=run.sequence,
+        )
 
     def _looked(self, run: Seeding, masks: LabelSeeds) -> None:
-        if self.running is run:
-            self.running = None
+        self._end(run)
         if run.ended:
             return
         found = {
@@ -159,7 +172,7 @@ class SeedControl:
             for frame, objects in masks.found.items()
             for obj in objects
         }
-        self._say(run, self._free(found))
+        self._say(run, self._free(run, found))
 
     def _chosen(self) -> Layer | None:
         """Return the layer to read: one of the selected ones, else the only one."""
@@ -176,16 +189,15 @@ class SeedControl:
             return selected[0]
         return fit[0] if len(fit) == 1 else None
 
-    def _free(self, found: _Wanted) -> _Wanted:
-        """Give all of them higher ids if one of them is taken."""
-        sequence = self._space.sequence
-        declared = {} if sequence is None else sequence.declared
-        used = {*self._space.picture.objects, *(key.obj for key in declared)}
-        shift = max(used) if used & {key.obj for key in found} else 0
+    def _free(self, run: Seeding, found: _Wanted, *, counted: bool = False) -> _Wanted:
+        """Give all of them higher ids if one of them is taken; ids that were only counted, anywhere."""
+        elsewhere = self._space.objects_elsewhere(run.sequence)
+        used = {*run.sequence.objects, *(elsewhere if counted else ())}
+        shift = max({*used, *elsewhere}) if used & {key.obj for key in found} else 0
         return {PromptKey(key.obj + shift, key.frame): each for key, each in found.items()}
 
     def _say(self, run: Seeding, wanted: _Wanted) -> None:
-        """Say all of it, each in a job of its own, so that clicks go between."""
+        """Say all of it, each in a job of its own."""
         if not wanted:
             tell(f"There is nothing in {run.source} that lies on a frame of this image.")
             return
@@ -193,14 +205,34 @@ class SeedControl:
         self.running = run
         run.objects, run.total = len({key.obj for key in wanted}), len(wanted)
         self._space.reserved = max(key.obj for key in wanted)
-        for key, prompts in wanted.items():
-            self._space.ask(partial(run.say, key, prompts), label=f"Seeding from {run.source}")
-        self._space.ask(lambda desk: desk.answer(), lambda _: self._said(run), label="Seeding")
+        self._say_on(run, iter(wanted.items()))
+
+    def _say_on(self, run: Seeding, left: Iterator[tuple[PromptKey, Callable[[], FramePrompts]]]) -> None:
+        """Say the next one when the one before was said, so that all else goes between."""
+        item = None if run.ended else next(left, None)
+        if item is None:
+            self._space.ask(
+                lambda desk: desk.answer(),
+                lambda _: self._said(run),
+                label="Seeding",
+                sequence=run.sequence,
+            )
+            return
+        self._space.ask(
+            partial(run.say, *item),
+            lambda _: self._say_on(run, left),
+            label=f"Seeding from {run.source}",
+            failed=lambda _: self._said(run),
+            sequence=run.sequence,
+        )
 
     def _said(self, run: Seeding) -> None:
-        self._prompts.show()
+        self._prompts.show(run.sequence)
         if not run.ended:
             tell(run.outcome)
+        self._end(run)
+
+    def _end(self, run: Seeding) -> None:
         if self.running in {run, None}:
             self.running, self._space.reserved = None, 0
 
@@ -250,27 +282,28 @@ class SeedControl:
         if axis is None or sequence.geometry.index[axis] + 1 >= sequence.geometry.shape[axis]:
             tell("There is no next index along another axis.")
             return
-        wanted = self._masks()
+        wanted = self._masks(sequence)
         step = sequence.geometry.at({axis: sequence.geometry.index[axis] + 1})
         place = layers.labels.data_to_world(step.to_layer(space.frame, 0, 0))
         offset = space.viewer.dims.ndim - step.ndim
         space.viewer.dims.set_point(offset + axis, float(place[axis]))
-        self._say(Seeding("the index before"), {key: partial(_ready, each) for key, each in wanted.items()})
+        if space.sequence is not None:
+            self._say(Seeding("the index before", space.sequence), wanted)
 
-    def _masks(self) -> dict[PromptKey, FramePrompts]:
+    def _masks(self, sequence: Sequence) -> _Wanted:
         """Return the masks of all objects on the frames that they were prompted on, else on the shown one."""
-        layers, sequence, picture = self._space.layers, self._space.sequence, self._space.picture
-        if layers is None or sequence is None:
-            return {}
-        frames = sequence.geometry.frames_of(layers.labels.data)
-        masks: dict[PromptKey, FramePrompts] = {}
-        for obj in picture.objects:
+        picture, masks = sequence.picture, dict[PromptKey, "Callable[[], FramePrompts]"]()
+        for obj, areas in zip(picture.summary.objects, picture.summary.cells.area, strict=True):
             prompted = [key.frame for key in picture.prompts if key.obj == obj] or [self._space.frame]
             for frame in prompted:
-                mask = np.asarray(frames[frame] == obj)
-                if mask.any():
-                    masks[PromptKey(obj, frame)] = FramePrompts(mask=mask)
+                if areas[frame]:
+                    masks[PromptKey(obj, frame)] = partial(_mask, sequence.desk, obj, frame)
         return masks
+
+
+def _mask(desk: Desk, obj: int, frame: int) -> FramePrompts:
+    """Return what is shown of an object, on the inference thread."""
+    return FramePrompts(mask=np.asarray(desk.opened.labels[frame]) == obj)
 
 
 def _ready(prompts: FramePrompts) -> FramePrompts:

@@ -8,11 +8,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.answers import Opening
-from napari_sam2._napari.controller_renewal import OTHER_MODEL, OTHER_VIEW, RenewalControl, what_changes
+from napari_sam2._napari.controller_renewal import (
+    OTHER_MODEL,
+    OTHER_VIEW,
+    Position,
+    Renewal,
+    RenewalControl,
+    what_changes,
+)
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import Axes, geometry_of
 from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.prompt_layers import PromptLayers
+from napari_sam2._napari.versions import ViewStep
 from napari_sam2._napari.worker import Priority
 from napari_sam2._napari.workspace import Sequence, Workspace
 from napari_sam2.positions import Positions
@@ -22,11 +30,12 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
+    from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.network_view import View
 
-    Position = tuple[tuple[int, int], ...]
+    Place = tuple[tuple[int, int], ...]
 
 
 class SequenceControl:
@@ -67,10 +76,13 @@ class SequenceControl:
         workspace.touched = self.touched
         self._opened, self._closing = opened, closing
         self._cache_bytes = cache_bytes
-        self._sequences: dict[Position, Sequence] = {}
+        self._sequences: dict[Place, Sequence] = {}
         self._axes: Axes | None = None
+        self._view: View | None = None
         self.renewals = RenewalControl(workspace)
         self._problem: object = ""
+        self.renewals.done = self._renewed
+        workspace.answered.connect(self._follow)
         self.loading = False
         self.group = ""
         self.session_opened: Callable[[Sequence], None] | None = None
@@ -104,7 +116,7 @@ class SequenceControl:
     def _sequence(self, geometry: SequenceGeometry, view: View) -> Sequence:
         position = tuple(sorted(geometry.index.items()))
         if position not in self._sequences:
-            self._sequences[position] = Sequence(geometry, Desk(), view)
+            self._sequences[position] = Sequence(geometry, Desk(), self._view or view)
         return self._sequences[position]
 
     def touched(self) -> tuple[Sequence, ...]:
@@ -206,7 +218,7 @@ class SequenceControl:
             if self.session_closing is not None:
                 self.session_closing(sequence)
             space.worker.forget(sequence)
-        self._sequences = {}
+        self._sequences, self._view = {}, None
         if space.layers is not None:
             self._closing()
             space.layers.close(remove_layers=not has_objects)
@@ -222,7 +234,7 @@ class SequenceControl:
             return
         wanted = self._sequence(geometry, shown.view)
         # What was said last still belongs to the sequence that was shown.
-        space.layers.flush()
+        space.layers.finish()
         space.sequence = wanted
         space.layers.set_geometry(geometry, wanted.declared)
         space.changed.emit()
@@ -274,51 +286,97 @@ class SequenceControl:
 
     def show_view(self, view: View) -> None:
         """Show the network something else; prompts are answered again, which can be undone."""
-        if all(view.matches(self.renewals.wanted(each)) for each in self._sequences.values()):
+        sequences = tuple(self._sequences.values())
+        if all(view.matches(self.renewals.wanted(each)) for each in sequences):
             self._call(view.text)
         else:
-            self._space.interrupted.emit()
-            self._renew(lambda _: view, OTHER_VIEW)
+            self._renew(dict.fromkeys(sequences, view), ViewStep(OTHER_VIEW))
 
     def _call(self, text: str) -> None:
         """Say of what is seen what it is called now: names of layers may have changed."""
-        if not self.renewals.running:
-            for sequence in self._sequences.values():
-                sequence.view = replace(sequence.view, text=text)
+        if self.renewals.running:
+            return
+        if self._view is not None:
+            self._view = replace(self._view, text=text)
+        for sequence in self._sequences.values():
+            sequence.view = replace(sequence.view, text=text)
 
-    def renew(self) -> None:
+    def renew(self, model: Sam2) -> None:
         """Show another network the same."""
-        self._space.interrupted.emit()
-        self._renew(self.renewals.wanted, OTHER_MODEL)
+        views = {sequence: self.renewals.wanted(sequence) for sequence in self._sequences.values()}
+        self._renew(views, ViewStep(OTHER_MODEL), model)
 
-    def _renew(self, wanted: Callable[[Sequence], View], label: str) -> None:
-        views = {sequence: wanted(sequence) for sequence in self._sequences.values()}
+    def _renew(self, views: Mapping[Sequence, View], step: ViewStep, model: Sam2 | None = None) -> None:
+        self.renewals.supersede()
+        self._space.interrupted.emit()
         changed = [
             sequence
             for sequence, view in views.items()
-            if label == OTHER_MODEL or not view.matches(sequence.view)
+            if step.label == OTHER_MODEL or not view.matches(sequence.view)
         ]
         touched = [sequence for sequence in changed if sequence.is_touched]
+        run = Renewal(step, {each: self._position(each, views[each]) for each in touched}, views, model)
         if any(sequence.objects for sequence in touched):
             tell(what_changes(touched))
-        for sequence in changed:
-            if sequence in touched:
-                self.renewals.begin(sequence, self._opening(sequence, views[sequence]), label)
+        if touched:
+            self.renewals.begin(run)
+        else:
+            self._renewed(run)
+
+    def _position(self, sequence: Sequence, view: View) -> Position:
+        return Position(self._opening(sequence, view), len(sequence.picture.prompts))
+
+    def _renewed(self, run: Renewal) -> None:
+        """Let sequences that were not part of it see the same: those that were opened meanwhile, too."""
+        first, *others = run.views.values()
+        if all(each.matches(first) for each in others):
+            self._view = first
+        late: dict[Sequence, View] = {}
+        for sequence in self._sequences.values():
+            view = run.views.get(sequence, self._view or sequence.view)
+            if sequence in run.positions:
+                continue
+            if sequence.is_touched:
+                if not self._sees(sequence, view, run.model):
+                    late[sequence] = view
             else:
-                self._open_otherwise(sequence, views[sequence])
+                self._open_otherwise(sequence, view)
+        if late:
+            self.renewals.begin(
+                Renewal(run.step, {each: self._position(each, late[each]) for each in late}, late, run.model)
+            )
+
+    @staticmethod
+    def _sees(sequence: Sequence, view: View, model: Sam2 | None) -> bool:
+        """Whether a sequence has this view, and this network if it matters."""
+        session = sequence.desk.session
+        same = model is None or session is None or session.model is model
+        return same and view.matches(sequence.view)
 
     def _open_otherwise(self, sequence: Sequence, view: View) -> None:
         """Open a sequence of which nothing was said anew: now if it is shown, else when it is."""
         sequence.view, sequence.is_open = view, False
         if sequence is self._space.sequence:
             self._open(sequence)
+        else:
+            self._space.ask(Desk.close, sequence=sequence)
 
-    def follow(self, answer: Answer) -> None:
-        """See sequences of which nothing was said as the one that is shown, after a step back or forth."""
-        if answer.replaced is not None:
-            for sequence in self._sequences.values():
-                if not sequence.is_touched and sequence is not self._space.sequence:
-                    self._open_otherwise(sequence, answer.replaced.view)
+    def _follow(self, sequence: Sequence, answer: Answer) -> None:
+        """Let sequences of which nothing was said see what the shown one does after a step back or forth."""
+        replaced = answer.replaced
+        if replaced is None or sequence is not self._space.sequence:
+            return
+        self._view = replaced.view
+        if replaced.step is not None and not self.renewals.running:
+            for each in self._sequences.values():
+                if not each.is_touched and each is not sequence:
+                    self._open_otherwise(each, replaced.view)
+
+    @property
+    def model_in_use(self) -> Sam2 | None:
+        """The network of what was said so far; None if nothing was."""
+        sessions = [sequence.desk.session for sequence in self.touched()]
+        return next((session.model for session in sessions if session is not None), None)
 
 
 def _fixed(geometry: SequenceGeometry) -> Mapping[int, int]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2._napari.answers import Answer, Picture, Replaced
 from napari_sam2._napari.identity import identify
+from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
 from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.answers import Opening
     from napari_sam2._napari.autosave import Autosave, Recovery
     from napari_sam2._napari.strokes import Stroke
+    from napari_sam2._napari.versions import ViewStep
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
     from napari_sam2.prompts import FramePrompts, PromptKey
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 # Masks are shown before the click where that takes no longer, in seconds.
 PREVIEW_LIMIT = 0.05
 _FIRST_REACH = 4
+_NOT_OPEN = "The image is not open: choose an image layer and a model that can be loaded."
 # While frames are tracked, a picture is made so often at most, in seconds.
 _PICTURE_EVERY = 0.1
 
@@ -40,7 +43,6 @@ class _Renewal:
 
     session: Session
     opening: Opening
-    label: str
     steps: Iterator[PromptKey]
 
 
@@ -73,7 +75,7 @@ class Desk:
     @property
     def _known(self) -> Versions:
         if self._versions is None:
-            raise RuntimeError("The image is not open: choose an image layer and a model that can be loaded.")
+            raise RuntimeError(_NOT_OPEN)
         return self._versions
 
     @property
@@ -86,7 +88,12 @@ class Desk:
         session = _opened(opening, model)
         self._versions = Versions(Version(session, opening))
         self.image, problem = identify(opening.view.at_first(opening.axis, opening.index))
-        return replace(self.answer(value=problem), replaced=self._replaced)
+        return replace(self.answer(value=problem), replaced=self._replaced())
+
+    def close(self) -> Answer:
+        """Give the session up, of which nothing was said."""
+        self._versions = None
+        return Answer()
 
     def call_axes(self, axes: str) -> Answer:
         """Call the axes "zyx" or "tyx" in files; a session that is opened later is told when it is."""
@@ -137,35 +144,40 @@ class Desk:
 
     # --- another view or network
 
-    def renew(self, opening: Opening, model: Sam2, label: str) -> Answer:
+    def renew(self, opening: Opening, model: Sam2) -> Answer:
         """Begin to open the session anew, beside the one that is open; `say_again` goes on with it."""
         session = _opened(opening, model)
-        self._renewal = _Renewal(session, opening, label, session.say_again(self.opened))
+        self._renewal = _Renewal(session, opening, session.say_again(self.opened))
         return Answer()
 
     def say_again(self) -> Answer:
-        """Answer one more prompt in the session that is opened anew; nothing is shown of it yet."""
-        if self._renewal is not None:
-            next(self._renewal.steps, None)
-        return Answer()
+        """Answer one more prompt in the session that is opened anew; nothing is shown of it yet.
 
-    def take_new(self) -> Answer:
-        """Say what is left, and take the session that was opened anew, which is a step of undo."""
+        Returns
+        -------
+        Answer
+            Its value is whether there was one.
+        """
+        renewal = self._renewal
+        return Answer(value=renewal is not None and next(renewal.steps, None) is not None)
+
+    def take_new(self, step: ViewStep) -> Answer:
+        """Take the session that was opened anew, as a step of undo; what was said meanwhile is said too."""
         renewal, self._renewal = self._renewal, None
         if renewal is None:
             return self.answer()
         before = self.opened
         for _ in renewal.steps:
             pass
-        self._known.add(renewal.session, renewal.opening, renewal.label)
-        return self._replace(before)
+        self._known.add(renewal.session, renewal.opening, step)
+        return self._replace(before, step)
 
     def drop_new(self) -> Answer:
         """Give up the session that is opened anew."""
         self._renewal = None
-        return self.answer()
+        return Answer()
 
-    def _replace(self, before: Session) -> Answer:
+    def _replace(self, before: Session, step: ViewStep | None = None) -> Answer:
         """Tell of all frames on which the session before or the one in its place has labels."""
         session = self.opened
         session.take_changes()
@@ -175,21 +187,20 @@ class Desk:
             if np.any(before.labels[frame]) or np.any(session.labels[frame])
         ]
         changes = tuple(self._whole(frame) for frame in frames)
-        return Answer(changes, self._picture(), replaced=self._replaced)
+        value = "" if step is None else step.label
+        return Answer(changes, self._picture(), value=value, replaced=self._replaced(step))
 
-    @property
-    def _replaced(self) -> Replaced:
+    def _replaced(self, step: ViewStep | None = None) -> Replaced:
         version = self._known.open
-        return Replaced(version.opening.view, version.session.model)
+        return Replaced(version.opening.view, version.session.model, step)
 
     # --- steps back and forth
 
     def undo(self) -> Answer:
         """Take back the last step, of which opening the session anew may be one."""
-        label, before = self._known.undo_label, self.opened
-        if self._known.step_back():
-            return replace(self._replace(before), value=label)
-        return self.answer(value=before.undo())
+        before = self.opened
+        step = self._known.step_back()
+        return self.answer(value=before.undo()) if step is None else self._replace(before, step)
 
     def undo_prompt(self) -> Answer:
         """Take back what spread by itself, and the prompt that it spread from."""
@@ -197,24 +208,23 @@ class Desk:
             self.opened.undo()
         return self.undo()
 
-    def undo_version(self, label: object) -> Answer:
-        """Go back to the session before if that is what would be undone, under this name."""
+    def undo_step(self, step: ViewStep) -> Answer:
+        """Take back a step to another view or network, if it is the last one here."""
         before = self.opened
-        is_next = self._known.undo_label == label and self._known.step_back()
-        return self._replace(before) if is_next else self.answer()
+        is_next = self._known.back is step and self._known.step_back()
+        return self._replace(before, step) if is_next else self.answer()
 
-    def redo_version(self, label: object) -> Answer:
-        """Go to the next session again if that is what would be done, under this name."""
+    def redo_step(self, step: ViewStep) -> Answer:
+        """Take a step to another view or network again, if it is the next one here."""
         before = self.opened
-        is_next = self._known.redo_label == label and self._known.step_forth()
-        return self._replace(before) if is_next else self.answer()
+        is_next = self._known.forth is step and self._known.step_forth()
+        return self._replace(before, step) if is_next else self.answer()
 
     def redo(self) -> Answer:
         """Do the step again that was taken back last."""
-        label, before = self._known.redo_label, self.opened
-        if self._known.step_forth():
-            return replace(self._replace(before), value=label)
-        return self.answer(value=before.redo())
+        before = self.opened
+        step = self._known.step_forth()
+        return self.answer(value=before.redo()) if step is None else self._replace(before, step)
 
     def answer(self, result: FrameResult | None = None, value: object = None) -> Answer:
         """Tell of what has been written, with a new picture."""
@@ -255,33 +265,20 @@ class Desk:
         """Whether the last picture is old enough for another one while much goes on."""
         return time.perf_counter() - self._pictured > _PICTURE_EVERY
 
-    def paint(self, strokes: Sequence[Stroke], label: str, run: Hashable) -> Answer:
-        """Take what was painted as masks, and put back what is locked; a run is one step of undo.
+    def paint(self, strokes: Sequence[Stroke], label: str, run: Hashable) -> tuple[Refusal, ...]:
+        """Take what was painted as masks; a run is one step of undo. `repaint` tells what came of it."""
+        if self.session is None:
+            return tuple(Refusal(stroke.obj, RuntimeError(_NOT_OPEN)) for stroke in strokes)
+        return take_strokes(self.session, strokes, label, run)
 
-        Returns
-        -------
-        Answer
-            Its value is the tuple of objects that are locked and stayed as they were.
+    def repaint(self, frame: int, *, last: bool) -> Answer:
+        """Tell of a whole frame that was painted on; a picture is made now and then, and with the last one.
+
+        Elsewhere is erased what cannot be tracked any more, where an object was painted away.
         """
-        session = self.opened
-        refused = {stroke.obj for stroke in strokes if self._is_locked(stroke.obj, stroke.frame)}
-        with session.grouped(label, run):
-            for stroke in strokes:
-                if stroke.obj not in refused and self._is_told(stroke):
-                    session.paint(stroke.obj, stroke.frame, stroke.mask)
-        session.take_changes()
-        frames = sorted({stroke.frame for stroke in strokes})
-        changes = tuple(self._whole(frame) for frame in frames)
-        return Answer(changes, self._picture(), value=tuple(sorted(refused)))
-
-    def _is_locked(self, obj: int, frame: int) -> bool:
-        entry = self.opened.entry(obj, frame)
-        return obj in self.opened.locked_objects or (entry is not None and entry.locked)
-
-    def _is_told(self, stroke: Stroke) -> bool:
-        """Whether a mask has to be set: one that only lost pixels to others was painted by hand before."""
-        entry = self.opened.entry(stroke.obj, stroke.frame)
-        return not stroke.overpainted or (entry is not None and entry.provenance == "painted")
+        elsewhere = [change for change in self.opened.take_changes() if change.frame != frame]
+        picture = self._picture() if last or self._is_due else None
+        return Answer((*elsewhere, self._whole(frame)), picture)
 
     def _whole(self, frame: int) -> LabelChange:
         """Return the labels of a whole frame: a stroke may have gone anywhere."""
@@ -304,7 +301,7 @@ class Desk:
         session = self.session
         if session is None or not session.is_ready(frame) or self._slowness > PREVIEW_LIMIT:
             return Answer()
-        if self._is_locked(obj, frame):
+        if is_locked(session, obj, frame):
             return Answer()
         began = time.perf_counter()
         result = session.preview(obj, frame, prompts)

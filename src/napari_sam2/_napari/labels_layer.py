@@ -103,7 +103,7 @@ class LabelsView:
 
     def set_geometry(self, geometry: SequenceGeometry) -> None:
         """Turn to another position along the axes that are neither frames, rows nor columns."""
-        self._compare_now()
+        self.finish()
         self._geometry = geometry
         self._record()
 
@@ -292,6 +292,13 @@ class LabelsView:
             self._turn.cancel()
             self._compare()
 
+    def finish(self) -> None:
+        """Tell of all strokes now, those that are still being looked for among them."""
+        self._compare_now()
+        self._sweeping.cancel()
+        if self._sweep is not None:
+            self._sweep_on(float("inf"))
+
     def _compare(self) -> None:
         """Find strokes on the frame that is shown at once, on others in the background."""
         if self._pressed or self._encircling:
@@ -316,12 +323,12 @@ class LabelsView:
             self._sweep = Sweep(self._record(), shown)
             self._sweeping.ask()
 
-    def _sweep_on(self) -> None:
+    def _sweep_on(self, seconds: float = _SWEEP_SECONDS) -> None:
         """Compare some frames more; strokes of one brush are told together."""
         sweep = self._sweep
         if sweep is None or self._pressed or self.layer.data.shape != self._geometry.shape:
             return
-        if sweep.step(lambda frame: self._frames()[frame], _SWEEP_SECONDS):
+        if sweep.step(lambda frame: self._frames()[frame], seconds):
             self._sweep = None
             self._emit(tuple(sweep.found()))
         else:

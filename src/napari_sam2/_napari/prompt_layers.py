@@ -297,9 +297,14 @@ class PromptLayers:
         if not self._gone:
             self._labels.write(changes, geometry)
 
+    def finish(self) -> None:
+        """Tell of all changes now, as before another position is turned to."""
+        self.flush()
+        self._labels.finish()
+
     def set_geometry(self, geometry: SequenceGeometry, prompts: Mapping[PromptKey, FramePrompts]) -> None:
         """Turn to another position along the other axes, for which these prompts were given."""
-        self.flush()
+        self.finish()
         self._geometry = self._tools.geometry = geometry
         self._points.geometry = self._shapes.geometry = geometry
         self._labels.set_geometry(geometry)
@@ -382,13 +387,7 @@ class PromptLayers:
         self._restore_next()
 
     def close(self, *, remove_layers: bool) -> None:
-        """Let viewer and layers go.
-
-        Parameters
-        ----------
-        remove_layers : bool
-            Whether to take the layers out of the viewer; else they stay as layers like any other.
-        """
+        """Let viewer and layers go; layers that are not removed stay in the viewer as any other."""
         self._gone = True
         for part in (self._turn, self._gestures, self._tools, self._points, self._shapes, self._labels):
             part.close()

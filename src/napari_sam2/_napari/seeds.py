@@ -80,14 +80,20 @@ def _base(target: Layer, geometry: SequenceGeometry, frame: int) -> Floats:
     return np.asarray(target.data_to_world(geometry.to_layer(frame, 0.0, 0.0)), float)
 
 
-def _ids(layer: Points | Shapes, count: int) -> npt.NDArray[np.int64]:
-    """Whose each point or shape is."""
+def given_ids(layer: Points | Shapes) -> npt.NDArray[np.int64] | None:
+    """Return whose each point or shape is, as a column of the features says; None if none does."""
     for name in ID_COLUMNS:
         if name in layer.features:
             values = layer.features[name].to_numpy()
             if values.dtype.kind in "iu" and (values >= 1).all():
                 return np.asarray(values, np.int64)
-    return np.arange(1, count + 1)
+    return None
+
+
+def _ids(layer: Points | Shapes, count: int) -> npt.NDArray[np.int64]:
+    """Whose each point or shape is: as the features say, else an object each."""
+    given = given_ids(layer)
+    return np.arange(1, count + 1) if given is None else given
 
 
 def _from_points(layer: Points, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:

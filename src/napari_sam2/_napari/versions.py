@@ -14,6 +14,19 @@ _MOST = 3
 
 
 @dataclass(frozen=True, eq=False)
+class ViewStep:
+    """A step of the user to another view or network; one and the same at all positions.
+
+    Attributes
+    ----------
+    label : str
+        Its name, for undo.
+    """
+
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
 class Version:
     """A session, and where it comes from.
 
@@ -23,15 +36,15 @@ class Version:
         It and its network.
     opening : Opening
         How it was opened.
-    label : str
-        The step that led to it; empty for the first one.
+    step : ViewStep or None
+        What led to it; None for the first one.
     since : int
         How many steps the one before it had made by then.
     """
 
     session: Session
     opening: Opening
-    label: str = ""
+    step: ViewStep | None = None
     since: int = 0
 
 
@@ -57,41 +70,53 @@ class Versions:
     @property
     def undo_label(self) -> str:
         """What would be undone: a step of the open session, else what led to it."""
-        return self.open.session.undo_label or (self.open.label if self._past else "")
+        back = self.back
+        return self.open.session.undo_label or ("" if back is None else back.label)
 
     @property
     def redo_label(self) -> str:
         """What would be done again: a step of the open session, else what led away from it."""
-        return self.open.session.redo_label or (self._future[-1].label if self._leads_on else "")
+        forth = self.forth
+        return self.open.session.redo_label or ("" if forth is None else forth.label)
+
+    @property
+    def back(self) -> ViewStep | None:
+        """The step that is undone next, unless one of the open session is."""
+        return self.open.step if self._past and not self.open.session.undo_label else None
+
+    @property
+    def forth(self) -> ViewStep | None:
+        """The step that is done again next, unless one of the open session is."""
+        return self._future[-1].step if self._leads_on and not self.open.session.redo_label else None
 
     @property
     def _leads_on(self) -> bool:
         """Whether nothing was done since the way back from the next version."""
         return bool(self._future) and self._future[-1].since == self.open.session.steps_made
 
-    def add(self, session: Session, opening: Opening, label: str) -> None:
+    def add(self, session: Session, opening: Opening, step: ViewStep) -> None:
         """Open another session in place of the one that is open, as a step that can be undone."""
         before = self.open.session
         before.forget_undone()
         self._past = [*self._past, self.open][-_MOST:]
         self._future.clear()
-        self._open(Version(session, opening, label, before.steps_made))
+        self._open(Version(session, opening, step, before.steps_made))
 
-    def step_back(self) -> bool:
-        """Open the version before, if no step of the open session comes first."""
-        if self.open.session.undo_label or not self._past:
-            return False
-        self._future.append(self.open)
-        self._open(self._past.pop())
-        return True
+    def step_back(self) -> ViewStep | None:
+        """Open the version before, if no step of the open session comes first; return the step."""
+        step = self.back
+        if step is not None:
+            self._future.append(self.open)
+            self._open(self._past.pop())
+        return step
 
-    def step_forth(self) -> bool:
-        """Open the next version again, if no step of the open session comes first."""
-        if self.open.session.redo_label or not self._leads_on:
-            return False
-        self._past.append(self.open)
-        self._open(self._future.pop())
-        return True
+    def step_forth(self) -> ViewStep | None:
+        """Open the next version again, if no step of the open session comes first; return the step."""
+        step = self.forth
+        if step is not None:
+            self._past.append(self.open)
+            self._open(self._future.pop())
+        return step
 
     def prune(self) -> None:
         """Forget versions to which no way leads any more."""

@@ -6,14 +6,17 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal
 
+from napari_sam2._napari.work_queue import NOBODY, Origin, Priority, Queue, Stream, Task
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
+
+__all__ = ["NOBODY", "InferenceWorker", "Origin", "Priority"]
 
 T = TypeVar("T")
 
@@ -21,105 +24,19 @@ T = TypeVar("T")
 _SLICE = 0.012
 
 
-class Priority(IntEnum):
-    """What goes first."""
-
-    CLICK = 0
-    EDIT = 1
-    AHEAD = 2
-    STEP = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Origin:
-    """Where work comes from.
-
-    Attributes
-    ----------
-    owner : hashable
-        For `InferenceWorker.forget`.
-    label : str
-        What is being done, for the user.
-    failed : callable, optional
-        Called on the GUI thread with the error; without it the error is raised there.
-    """
-
-    owner: Hashable = None
-    label: str = ""
-    failed: Callable[[Exception], None] | None = None
-
-
-NOBODY = Origin()
-"""Of work that nobody forgets and of which the user is not told."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """Something to do on the thread, and who is told of its end on the GUI thread."""
-
-    work: Callable[[], Any]
-    done: Callable[[Any], None] | None
-    origin: Origin
-    priority: Priority
-    key: Hashable
-
-
-@dataclass(frozen=True, eq=False)
-class _Stream:
-    """Steps that are done one at a time, whenever nothing more urgent waits."""
-
-    steps: Iterator[Any]
-    item: Callable[[Any], None]
-    ended: Callable[[], None]
-    origin: Origin
-
-
 @dataclass(frozen=True, eq=False)
 class _Letter:
     """A call for the GUI thread, dropped if its owner is forgotten before it is made."""
 
     call: Callable[[], None]
-    owner: Hashable
-
-
-@dataclass
-class _Queue:
-    """What waits, guarded by the worker's condition."""
-
-    tasks: list[_Task] = field(default_factory=list)
-    streams: list[_Stream] = field(default_factory=list)
-    dead: list[_Stream] = field(default_factory=list)
-    paused: bool = False
-    closed: bool = False
-
-    def put(self, task: _Task) -> None:
-        """Add a task; one that waits under the same key gives way to it."""
-        if task.key is not None:
-            self.tasks = [
-                other
-                for other in self.tasks
-                if (other.origin.owner, other.key) != (task.origin.owner, task.key)
-            ]
-        self.tasks.append(task)
-
-    def take(self) -> _Task | _Stream | None:
-        """Take the first of the most urgent tasks, else name the oldest stream."""
-        if self.tasks:
-            first = min(self.tasks, key=lambda task: task.priority)
-            self.tasks.remove(first)
-            return first
-        return None if self.paused or not self.streams else self.streams[0]
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.tasks or self.dead or (self.streams and not self.paused))
+    origin: Origin
 
 
 class InferenceWorker(QObject):
     """The thread on which every call of a session runs.
 
-    Tasks are done one after the other, clicks before edits before work ahead; streams (propagations) take
-    a step whenever no task waits. Callbacks run on the GUI thread, in the order of the work.
+    Tasks are done one after the other, in the order of their `Priority`; streams (propagations) take a step
+    whenever no task waits. Callbacks run on the GUI thread, in the order of the work.
 
     Attributes
     ----------
@@ -133,7 +50,7 @@ class InferenceWorker(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._condition = threading.Condition(threading.RLock())
-        self._queue = _Queue()
+        self._queue = Queue()
         self._mail: deque[_Letter] = deque()
         self._rung = False
         self._last: Callable[[], object] | None = None
@@ -168,7 +85,7 @@ class InferenceWorker(QObject):
         key : hashable, optional
             A task of the same key and owner that still waits is dropped: the latest wins.
         """
-        self._add(lambda queue: queue.put(_Task(work, done, origin, priority, key)))
+        self._add(lambda queue: queue.put(Task(work, done, origin, priority, key)))
 
     def stream(
         self,
@@ -190,9 +107,9 @@ class InferenceWorker(QObject):
         origin : Origin
             Where it comes from; after an error the stream has ended.
         """
-        self._add(lambda queue: queue.streams.append(_Stream(steps, item, ended, origin)))
+        self._add(lambda queue: queue.streams.append(Stream(steps, item, ended, origin)))
 
-    def _add(self, put: Callable[[_Queue], None]) -> None:
+    def _add(self, put: Callable[[Queue], None]) -> None:
         """Put something into the queue, unless the thread has been ended."""
         with self._condition:
             if not self._queue.closed:
@@ -206,11 +123,11 @@ class InferenceWorker(QObject):
             self._condition.notify()
 
     def forget(self, owner: Hashable) -> None:
-        """Drop all that waits for an owner, streams and answers under way included."""
+        """Drop all that waits for an owner, streams and answers under way included, less what is lasting."""
         with self._condition:
-            self._orphaned = self._orphaned or self._current.owner == owner
-            self._mail = deque(letter for letter in self._mail if letter.owner != owner)
-            self._queue.tasks = [task for task in self._queue.tasks if task.origin.owner != owner]
+            self._orphaned = self._orphaned or self._current.ends_with(owner)
+            self._mail = deque(letter for letter in self._mail if not letter.origin.ends_with(owner))
+            self._queue.drop(lambda origin: origin.ends_with(owner))
             self._drop_streams(owner)
             self._condition.notify()
 
@@ -245,7 +162,7 @@ class InferenceWorker(QObject):
     def waits(self, priority: Priority) -> bool:
         """Whether a task of this priority waits."""
         with self._condition:
-            return any(task.priority == priority for task in self._queue.tasks)
+            return bool(self._queue.tasks[priority])
 
     @property
     def is_idle(self) -> bool:
@@ -254,7 +171,7 @@ class InferenceWorker(QObject):
             return self._queue.is_empty and not self._busy and not self._mail
 
     def close(self, last: Callable[[], object] | None = None) -> None:
-        """End the thread after the step that it is at, and drop all else.
+        """End the thread after the step that it is at and what is lasting, and drop all else.
 
         Parameters
         ----------
@@ -264,24 +181,26 @@ class InferenceWorker(QObject):
         with self._condition:
             self._last = last
             self._queue.closed = True
-            self._queue.tasks.clear()
+            self._queue.drop(lambda origin: not origin.lasting)
             self._queue.dead.extend(self._queue.streams)
             self._queue.streams.clear()
+            self._mail.clear()
             self._condition.notify()
         self._thread.join()
-        self._mail.clear()
+        while self._mail:  # what has failed since
+            self._mail.popleft().call()
 
     def _run(self) -> None:
         while self._close_dead():
             self._work(self._take())  # without a name, so that nothing is held while the thread waits
 
-    def _work(self, chosen: _Task | _Stream | None) -> None:
-        if isinstance(chosen, _Task):
+    def _work(self, chosen: Task | Stream | None) -> None:
+        if isinstance(chosen, Task):
             self._do(chosen)
         elif chosen is not None:
             self._step(chosen)
 
-    def _take(self) -> _Task | _Stream | None:
+    def _take(self) -> Task | Stream | None:
         """Take what is next, or wait until there may be something."""
         with self._condition:
             chosen = self._queue.take()
@@ -296,27 +215,27 @@ class InferenceWorker(QObject):
         """Close streams that were dropped; False if the thread has to end."""
         with self._condition:
             dead, self._queue.dead = self._queue.dead, []
-            closed = self._queue.closed
+            ends = self._queue.closed and not self._queue.has_tasks
         for stream in dead:
             close = getattr(stream.steps, "close", None)
             if close is not None:
                 close()
-        if closed and self._last is not None:
+        if ends and self._last is not None:
             with suppress(Exception):
                 self._last()
-        return not closed
+        return not ends
 
-    def _do(self, task: _Task) -> None:
+    def _do(self, task: Task) -> None:
         try:
             value = task.work()
         except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
             self._tell_failure(error)
             return
-        if task.done is not None:
+        if task.done is not None and not self._queue.closed:
             done = task.done
             self._post(lambda: done(value))
 
-    def _step(self, stream: _Stream) -> None:
+    def _step(self, stream: Stream) -> None:
         try:
             value = next(stream.steps)
         except StopIteration:
@@ -330,7 +249,7 @@ class InferenceWorker(QObject):
         if value is not None:
             self._post(lambda: stream.item(value))
 
-    def _end(self, stream: _Stream) -> bool:
+    def _end(self, stream: Stream) -> bool:
         """Take a stream out; False if it was cancelled in the meantime."""
         with self._condition:
             was_there = stream in self._queue.streams
@@ -350,9 +269,9 @@ class InferenceWorker(QObject):
     def _post(self, call: Callable[[], None]) -> None:
         """Leave a letter for the GUI thread, unless nobody wants it; only the first of many rings."""
         with self._condition:
-            if self._orphaned:
+            if self._orphaned or (self._queue.closed and not self._current.lasting):
                 return
-            self._mail.append(_Letter(call, self._current.owner))
+            self._mail.append(_Letter(call, self._current))
             rings, self._rung = not self._rung and not self._queue.closed, True
         if rings:
             self._arrived.emit()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.network_view import View
+    from napari_sam2._napari.painting import Painting
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2.prompts import FramePrompts, PromptKey
 
@@ -67,6 +68,8 @@ class Sequence:
         Whether its session was asked for.
     waiting : dict
         Prompts that were sent and not answered yet, each with a token of its own.
+    paintings : list of Painting
+        What was painted and the layers do not know as prompts yet, in order.
     """
 
     geometry: SequenceGeometry
@@ -76,6 +79,7 @@ class Sequence:
     declared: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
     is_open: bool = False
     waiting: dict[PromptKey, object] = field(default_factory=dict)
+    paintings: list[Painting] = field(default_factory=list)
 
     @property
     def is_touched(self) -> bool:
@@ -99,6 +103,11 @@ class Sequence:
         """Note that the layers show the session's prompts, beside those of which it has not heard yet."""
         heard = {key: each for key, each in self.picture.prompts.items() if key not in self.waiting}
         self.declared = heard | {key: each for key, each in self.declared.items() if key in self.waiting}
+
+    def known_before(self, key: PromptKey) -> FramePrompts | None:
+        """Return what was said where a mask was painted of which the layers do not know yet; else None."""
+        known = [painting.known[key] for painting in self.paintings if key in painting.known]
+        return known[-1] if known else None
 
     def wait_for(self, key: PromptKey) -> object:
         """Note that prompts are sent, and return the token for `heard`."""
@@ -173,9 +182,10 @@ class Workspace:
         """Return the pixels of all image layers, by name."""
         return {layer.name: base_level(layer) for layer in self.viewer.layers if type(layer) is Image}
 
-    def objects_elsewhere(self) -> set[int]:
-        """Return the ids of objects at other positions than the one that is shown."""
-        return {obj for each in self.touched() if each is not self.sequence for obj in each.objects}
+    def objects_elsewhere(self, sequence: Sequence | None = None) -> set[int]:
+        """Return the ids of objects at other positions than that of a sequence, by default the shown one."""
+        here = sequence or self.sequence
+        return {obj for each in self.touched() if each is not here for obj in each.objects}
 
     @property
     def frame(self) -> int:
@@ -207,6 +217,7 @@ class Workspace:
         label: str = "",
         failed: Callable[[Exception], None] | None = None,
         sequence: Sequence | None = None,
+        lasting: bool = False,
     ) -> None:
         """Do something to a session, on the inference thread.
 
@@ -224,6 +235,8 @@ class Workspace:
             Gets the error, after the user was told.
         sequence : Sequence, optional
             Whose session; by default the one that is shown.
+        lasting : bool
+            Whether it is done although its image is left, or the dock closed; it must change nothing then.
         """
         sequence = sequence or self.sequence
         if sequence is None:
@@ -232,7 +245,7 @@ class Workspace:
         self.worker.submit(
             partial(work, sequence.desk),
             partial(self._take, sequence, done),
-            Origin(sequence, label, partial(self._failed, failed)),
+            Origin(sequence, label, partial(self._failed, failed), lasting),
             priority=priority,
             key=key,
         )

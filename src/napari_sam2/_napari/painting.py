@@ -1,0 +1,189 @@
+"""What was painted, as it goes to the session, and what the session refuses of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.strokes import label_of
+from napari_sam2.changes import LabelChange
+from napari_sam2.placement import Box
+from napari_sam2.prompts import FramePrompts, PromptKey
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from napari_sam2._napari.desk import Desk
+    from napari_sam2._napari.strokes import Stroke
+    from napari_sam2.session import Session
+
+
+@dataclass(frozen=True, eq=False)
+class Refusal:
+    """A stroke that was not taken.
+
+    Attributes
+    ----------
+    obj : int
+        Whose stroke.
+    error : Exception or None
+        What the session says; None where the object is locked.
+    """
+
+    obj: int
+    error: Exception | None = None
+
+
+class Painting:
+    """Strokes of one movement, or of one action of a script, taken a frame at a time.
+
+    Parameters
+    ----------
+    strokes : tuple of Stroke
+        At least one.
+    said : mapping of PromptKey to FramePrompts
+        What the layers say.
+
+    Attributes
+    ----------
+    last : PromptKey
+        Where the last one is.
+    known : dict of PromptKey to FramePrompts
+        What was said where it was painted; of the masks that take its place the layers hear at the end.
+    frames : tuple of int
+        Where it was painted, in order.
+    shape : (int, int)
+        Of a frame.
+    refusals : list of Refusal
+        Strokes that were not taken.
+    ended : bool
+        Whether the layers have heard of all of it.
+    """
+
+    def __init__(self, strokes: tuple[Stroke, ...], said: Mapping[PromptKey, FramePrompts]) -> None:
+        keys = [PromptKey(stroke.obj, stroke.frame) for stroke in strokes]
+        self.last, self.ended = keys[-1], False
+        self.known = {key: said.get(key, FramePrompts()) for key in keys}
+        self.refusals: list[Refusal] = []
+        self._label = label_of(strokes)
+        self._waiting: dict[int, list[Stroke]] = {}
+        for stroke in strokes:
+            self._waiting.setdefault(stroke.frame, []).append(stroke)
+        self.frames, self.shape = tuple(self._waiting), strokes[0].mask.shape
+
+    def take(self, frame: int, desk: Desk) -> None:
+        """Take the strokes of a frame, if they wait still; on the inference thread."""
+        if strokes := self._waiting.pop(frame, []):
+            self.refusals += desk.paint(strokes, self._label, self)
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether none of its strokes waits."""
+        return not self._waiting
+
+    @property
+    def locked(self) -> list[int]:
+        """Objects that stayed as they were because they are locked."""
+        return sorted({each.obj for each in self.refusals if each.error is None})
+
+    @property
+    def errors(self) -> list[Exception]:
+        """What else was said against strokes, once for each object and kind."""
+        first: dict[tuple[int, type], Exception] = {}
+        for each in self.refusals:
+            if each.error is not None:
+                first.setdefault((each.obj, type(each.error)), each.error)
+        return list(first.values())
+
+    def is_refused(self, obj: int) -> bool:
+        """Whether a stroke of an object was not taken."""
+        return any(each.obj == obj for each in self.refusals)
+
+
+def is_locked(session: Session, obj: int, frame: int) -> bool:
+    """Tell whether an object is locked, as a whole or on a frame."""
+    entry = session.entry(obj, frame)
+    return obj in session.locked_objects or (entry is not None and entry.locked)
+
+
+def take_strokes(
+    session: Session, strokes: Iterable[Stroke], label: str, run: Hashable
+) -> tuple[Refusal, ...]:
+    """Take strokes as masks, each by itself: one that is refused changes nothing and keeps no other back."""
+    found = (_take_stroke(session, stroke, label, run) for stroke in strokes)
+    return tuple(refusal for refusal in found if refusal is not None)
+
+
+def _take_stroke(session: Session, stroke: Stroke, label: str, run: Hashable) -> Refusal | None:
+    if is_locked(session, stroke.obj, stroke.frame):
+        return Refusal(stroke.obj)
+    if not _is_told(session, stroke):
+        return None
+    try:
+        with session.grouped(label, run):
+            session.paint(stroke.obj, stroke.frame, stroke.mask)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user is told when the layer was put back
+        return Refusal(stroke.obj, error)
+    return None
+
+
+def _is_told(session: Session, stroke: Stroke) -> bool:
+    """Whether a mask has to be set: one that only lost pixels to others was painted by hand before."""
+    entry = session.entry(stroke.obj, stroke.frame)
+    return not stroke.overpainted or (entry is not None and entry.provenance == "painted")
+
+
+def take_frame(paintings: Sequence[Painting], frame: int, desk: Desk) -> Answer:
+    """Take what was painted on a frame, the earliest first, and tell what came of it."""
+    for painting in paintings:
+        painting.take(frame, desk)
+    if desk.session is None:  # nothing can be seen there but what was painted
+        shape = paintings[-1].shape
+        return Answer((LabelChange(frame, Box(0, 0, *shape), np.zeros(shape, np.uint16)),))
+    return desk.repaint(frame, last=paintings[-1].is_taken)
+
+
+def declare(
+    paintings: Sequence[Painting],
+    known: FramePrompts | None,
+    key: PromptKey,
+    prompts: FramePrompts,
+    desk: Desk,
+) -> Answer:
+    """Declare prompts after the strokes of their frame; `known` is what the layers said before these."""
+    for painting in paintings:
+        painting.take(key.frame, desk)
+    if known is not None and desk.session is not None:
+        prompts = refine(prompts, known, desk.session.prompts.get(key, FramePrompts()))
+    return desk.declare(key, prompts)
+
+
+def refine(said: FramePrompts, known: FramePrompts, there: FramePrompts) -> FramePrompts:
+    """Add what is said to a mask that was painted a moment ago, where it was said without knowing the mask.
+
+    Parameters
+    ----------
+    said : FramePrompts
+        What the layers say.
+    known : FramePrompts
+        What they said when it was painted; of this holds only what the session has kept.
+    there : FramePrompts
+        What the session has.
+    """
+    if there.mask is None or _is_same(there.mask, known.mask) or not _is_same(said.mask, known.mask):
+        return said
+    given_up = {*zip(known.points, known.positive, strict=True)} - {
+        *zip(there.points, there.positive, strict=True)
+    }
+    points = [each for each in zip(said.points, said.positive, strict=True) if each not in given_up]
+    box = None if said.box == known.box else said.box
+    return FramePrompts([at for at, _ in points], [positive for _, positive in points], box, there.mask)
+
+
+def _is_same(a: npt.NDArray[np.bool_] | None, b: npt.NDArray[np.bool_] | None) -> bool:
+    return a is b or (a is not None and b is not None and np.array_equal(a, b))

@@ -1,0 +1,132 @@
+"""What waits for the inference thread, and what goes first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+
+class Priority(IntEnum):
+    """What goes first.
+
+    What has to be done every so often goes before edits: of these, thousands may wait.
+    """
+
+    CLICK = 0
+    REGULAR = 1
+    EDIT = 2
+    AHEAD = 3
+    STEP = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where work comes from.
+
+    Attributes
+    ----------
+    owner : hashable
+        For `InferenceWorker.forget`.
+    label : str
+        What is being done, for the user.
+    failed : callable, optional
+        Called on the GUI thread with the error; without it the error is raised there.
+    lasting : bool
+        Whether it is done and told although its owner is forgotten, and done although the thread is ended.
+    """
+
+    owner: Hashable = None
+    label: str = ""
+    failed: Callable[[Exception], None] | None = None
+    lasting: bool = False
+
+    def ends_with(self, owner: Hashable) -> bool:
+        """Tell whether nobody wants it any more when an owner is forgotten."""
+        return self.owner == owner and not self.lasting
+
+
+NOBODY = Origin()
+"""Of work that nobody forgets and of which the user is not told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Something to do on the thread, and who is told of its end on the GUI thread."""
+
+    work: Callable[[], Any]
+    done: Callable[[Any], None] | None
+    origin: Origin
+    priority: Priority
+    key: Hashable
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Steps that are done one at a time, whenever nothing more urgent waits."""
+
+    steps: Iterator[Any]
+    item: Callable[[Any], None]
+    ended: Callable[[], None]
+    origin: Origin
+
+
+def _no_tasks() -> dict[Priority, OrderedDict[Hashable, Task]]:
+    return {priority: OrderedDict() for priority in Priority}
+
+
+@dataclass
+class Queue:
+    """What waits, guarded by the worker's condition.
+
+    Tens of thousands of tasks may wait, as when labels are seeded: none of them is looked for in a list.
+
+    Attributes
+    ----------
+    tasks : dict
+        By priority, the most urgent first, and by owner and key; of those without a key each is its own.
+    streams, dead : list of Stream
+        Those that go on, and those that have to be closed.
+    paused, closed : bool
+        Whether streams rest, and whether nothing more is taken in.
+    """
+
+    tasks: dict[Priority, OrderedDict[Hashable, Task]] = field(default_factory=_no_tasks)
+    streams: list[Stream] = field(default_factory=list)
+    dead: list[Stream] = field(default_factory=list)
+    paused: bool = False
+    closed: bool = False
+
+    def put(self, task: Task) -> None:
+        """Add a task; one that waits under the same key gives way to it."""
+        place = task if task.key is None else (task.origin.owner, task.key)
+        for tasks in self.tasks.values():
+            tasks.pop(place, None)
+        self.tasks[task.priority][place] = task
+
+    def take(self) -> Task | Stream | None:
+        """Take the first of the most urgent tasks, else name the oldest stream."""
+        for tasks in self.tasks.values():
+            if tasks:
+                return tasks.popitem(last=False)[1]
+        return None if self.paused or not self.streams else self.streams[0]
+
+    def drop(self, is_dropped: Callable[[Origin], bool]) -> None:
+        """Drop tasks by where they come from."""
+        for tasks in self.tasks.values():
+            for place in [place for place, task in tasks.items() if is_dropped(task.origin)]:
+                del tasks[place]
+
+    @property
+    def has_tasks(self) -> bool:
+        """Whether any task waits."""
+        return any(self.tasks.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.has_tasks or self.dead or (self.streams and not self.paused))

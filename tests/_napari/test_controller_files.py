@@ -1,0 +1,124 @@
+"""What the user asks to have in a file gets there, whatever is done right after."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from napari.components import ViewerModel
+
+from napari_sam2._napari.worker import Priority
+from napari_sam2.session import Session
+from tests._napari.dock import MIDDLE, Dock, frames
+from tests.fakes import FakeModel
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what the user is told of files."""
+    notes: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_files.tell", notes.append)
+    return notes
+
+
+@pytest.fixture
+def busy(bench: Dock) -> Iterator[threading.Event]:
+    """Keep the inference thread of a dock with one object busy until the event is set."""
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.viewer.add_image(frames(3), name="other")
+    bench.wait()
+    gate, entered = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        assert gate.wait(60)
+
+    bench.controller.worker.submit(hold, priority=Priority.CLICK)
+    assert entered.wait(20)
+    yield gate
+    gate.set()
+
+
+def ask_for_files(bench: Dock, folder: Path) -> None:
+    bench.view.files.save_requested.emit(str(folder / "cells"))
+    bench.view.files.export_requested.emit(str(folder / "labels.tif"))
+
+
+def assert_written(folder: Path, labels: Any) -> None:
+    assert (folder / "cells.sam2.json").is_file()
+    np.testing.assert_array_equal(tifffile.imread(folder / "labels.tif"), labels)
+
+
+def test_files_are_written_although_another_image_is_chosen(
+    bench: Dock, busy: threading.Event, tmp_path: Path, told: list[str]
+) -> None:
+    labels = bench.labels.copy()
+    ask_for_files(bench, tmp_path)
+    names = [image.name for image in bench.controller.image.images()]
+    bench.view.image.image_chosen.emit(names.index("other"))
+    busy.set()
+    bench.wait()
+    assert_written(tmp_path, labels)
+    assert [text.split()[0] for text in told] == ["Saved", "Exported"]
+    assert not bench.labels.any()
+
+
+def test_files_are_written_before_the_dock_closes(
+    bench: Dock, busy: threading.Event, tmp_path: Path, told: list[str]
+) -> None:
+    labels = bench.labels.copy()
+    ask_for_files(bench, tmp_path)
+    threading.Timer(0.1, busy.set).start()
+    bench.controller.close()
+    assert_written(tmp_path, labels)
+    assert told == []
+
+
+def test_what_cannot_be_written_is_told_although_the_dock_closes(
+    bench: Dock, busy: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Session, "save", full)
+    ask_for_files(bench, tmp_path)
+    threading.Timer(0.1, busy.set).start()
+    bench.controller.close()
+    assert [str(error) for error in bench.failures] == ["the disk is full"]
+    assert (tmp_path / "labels.tif").is_file()
+
+
+def test_the_first_of_several_files_that_fails_ends_all(
+    model: ViewerModel,
+    fake_model: FakeModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    told: list[str],
+) -> None:
+    model.add_image(np.stack([frames(3)] * 3), name="movie", axis_labels=("t", "z", "y", "x"))
+    four = Dock(model, fake_model)
+    four.wait()
+    for t in (1, 2):
+        four.viewer.dims.set_current_step(0, t)
+        four.prompt(t, 2, 8, 10)
+    save, tried = Session.save, list[str]()
+
+    def full(session: Session, path: str) -> None:
+        tried.append(Path(path).name)
+        if len(tried) == 1:
+            raise OSError("the disk is full")
+        save(session, path)
+
+    monkeypatch.setattr(Session, "save", full)
+    four.view.files.save_requested.emit(str(tmp_path / "movie"))
+    with pytest.raises(OSError, match="the disk is full"):
+        four.wait()
+    assert (tried, told) == (["movie_t0001.sam2.json"], [])
+    four.end()

@@ -1,0 +1,95 @@
+"""Another network: chosen, given up, undone, and one that cannot be loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from napari_sam2._napari.model_choices import ModelChoice
+from tests._napari.dock import MIDDLE, Dock, until
+from tests._napari.renewing import Held, seen, undo
+from tests.fakes import FakeModel
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what the user is told."""
+    notes: list[str] = []
+    for module in ("controller_sequence", "controller_renewal"):
+        monkeypatch.setattr(f"napari_sam2._napari.{module}.tell", notes.append)
+    return notes
+
+
+@pytest.fixture
+def held(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> Held:
+    return Held(bench, monkeypatch)
+
+
+@pytest.fixture
+def networks(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return networks by device; None cannot be loaded."""
+    nets: dict[str, Any] = {"auto": bench.controller.space.model.model, "cpu": FakeModel().as_model()}
+
+    def load(choice: ModelChoice) -> Any:
+        if nets[choice.device] is None:
+            raise ValueError("no such weights")
+        return nets[choice.device]
+
+    monkeypatch.setattr(bench.controller.models, "_loader", load)
+    return nets
+
+
+def choose(bench: Dock, device: str) -> None:
+    bench.view.model.device_chosen.emit(bench.state.model.devices.index(device))
+
+
+def in_use(bench: Dock) -> tuple[str, Any, Any]:
+    """Return the network that the dock shows, that of the session, and the one that is at hand."""
+    model = bench.state.model
+    return model.devices[model.device], bench.session.model, bench.controller.space.model.model
+
+
+def test_another_network_that_is_given_up_is_not_shown(
+    bench: Dock, held: Held, networks: dict[str, Any]
+) -> None:
+    choose(bench, "cpu")
+    until(held.entered.is_set)
+    bench.view.progress.cancel_requested.emit()
+    held.end()
+    assert in_use(bench) == ("auto", networks["auto"], networks["auto"])
+    choose(bench, "cpu")
+    bench.wait()
+    assert in_use(bench) == ("cpu", networks["cpu"], networks["cpu"])
+
+
+def test_a_network_that_cannot_be_loaded_is_told_of_once(
+    bench: Dock, networks: dict[str, Any], told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[Exception] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_model.show_failure", failures.append)
+    networks["cpu"] = None
+    bench.prompt(1, MIDDLE, 8, 10)
+    choose(bench, "cpu")
+    bench.wait()
+    assert [str(each) for each in failures] == ["no such weights"]
+    assert not told
+    assert in_use(bench) == ("auto", networks["auto"], networks["auto"])
+    assert "o such weights" in bench.state.model.problem
+    bench.prompt(2, MIDDLE, 16, 10)
+    assert bench.session.objects == (1, 2)
+
+
+def test_a_view_that_is_on_its_way_is_kept_by_another_network(
+    bench: Dock, held: Held, networks: dict[str, Any]
+) -> None:
+    held.begin()
+    choose(bench, "cpu")
+    held.end()
+    assert seen(bench) == 200
+    assert bench.session.model is networks["cpu"]
+    undo(bench)
+    assert seen(bench) == 255
+    assert in_use(bench) == ("auto", networks["auto"], networks["auto"])

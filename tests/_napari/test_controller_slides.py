@@ -1,0 +1,168 @@
+"""The other slider moves while something is under way: it stays with the position that it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_sam2._napari import labels_layer
+from napari_sam2._napari.desk import Desk
+from napari_sam2._napari.seeds import LabelSeeds
+from napari_sam2.prompts import PromptKey
+from tests._napari.dock import Dock, pause
+from tests.fakes import SHAPE
+
+pytestmark = pytest.mark.gui
+
+
+def to(dock: Dock, position: int) -> None:
+    """Move the slider of t, without waiting."""
+    dock.viewer.dims.set_current_step(0, position)
+
+
+def prompts_at(dock: Dock, position: int) -> dict[PromptKey, str]:
+    """Return what was said at a position: "click", "mask" or "both"; the layers have to show the same."""
+    to(dock, position)
+    dock.wait()
+    sequence = dock.controller.space.sequence
+    assert sequence is not None
+    session = sequence.desk.session
+    if session is None:
+        assert not sequence.declared
+        return {}
+    assert sequence.declared == session.prompts
+    shown = np.count_nonzero(dock.layers.points.data[:, 0] == position)
+    assert shown == sum(len(said.points) for said in session.prompts.values())
+    np.testing.assert_array_equal(dock.labels[position], session.labels)
+    return {
+        key: "click" if said.mask is None else "both" if said.points else "mask"
+        for key, said in session.prompts.items()
+    }
+
+
+def undo(dock: Dock) -> None:
+    dock.view.progress.undo_requested.emit()
+
+
+def delete(dock: Dock) -> None:
+    dock.view.objects.objects_deleted.emit((2,))
+
+
+@pytest.mark.parametrize("act", [undo, delete])
+def test_what_is_taken_back(four: Dock, act: Callable[[Dock], None]) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.prompt(2, 2, 16, 10)
+    act(four)
+    to(four, 2)
+    assert prompts_at(four, 2) == {}
+    assert prompts_at(four, 1) == {PromptKey(1, 2): "click"}
+
+
+def test_a_click_that_is_refused(four: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    four.prompt(1, 2, 8, 10)
+
+    def refuse(*_args: Any) -> Any:
+        raise ValueError("no")
+
+    monkeypatch.setattr(Desk, "declare", refuse)
+    four.layers.points.add([1, 2, 16, 10])
+    pause(0)
+    to(four, 2)
+    with pytest.raises(ValueError, match="no"):
+        four.wait()
+    assert prompts_at(four, 1) == {PromptKey(1, 2): "click"}
+
+
+def paint(dock: Dock, obj: int, frame: int) -> None:
+    """Paint as a script does, at t = 1."""
+    dock.layers.labels.data[1, frame, 18:22, 2:6] = obj
+    dock.layers.labels.events.paint(value=[])
+
+
+def test_a_stroke(four: Dock) -> None:
+    four.prompt(1, 2, 8, 10)
+    paint(four, 3, 2)
+    to(four, 2)
+    assert prompts_at(four, 2) == {}
+    assert prompts_at(four, 1) == {PromptKey(1, 2): "click", PromptKey(3, 2): "mask"}
+
+
+def test_a_stroke_that_is_refined_later(four: Dock) -> None:
+    paint(four, 1, 2)
+    pause(1)
+    to(four, 2)
+    assert prompts_at(four, 2) == {}
+    assert prompts_at(four, 1) == {PromptKey(1, 2): "mask"}
+    four.layers.points.add([1, 2, 19, 8])
+    assert prompts_at(four, 1) == {PromptKey(1, 2): "both"}
+
+
+def test_strokes_that_are_still_looked_for(four: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels_layer, "_SWEEP_SECONDS", 0.0)
+    four.prompt(1, 2, 8, 10)
+    to(four, 2)
+    four.prompt(2, 2, 16, 10)
+    to(four, 1)
+    four.wait()
+    four.layers.labels.data[1, 0, 20:23, 2:5] = 3
+    four.layers.labels.refresh()
+    pause(0)
+    assert four.layers._labels._sweep is not None
+    to(four, 2)
+    assert prompts_at(four, 2) == {PromptKey(2, 2): "click"}
+    assert prompts_at(four, 1) == {PromptKey(1, 2): "click", PromptKey(3, 0): "mask"}
+
+
+def test_seeds_from_points(four: Dock) -> None:
+    four.viewer.add_points([[1, 2, 8, 10], [1, 2, 16, 10]], name="nuclei")
+    four.view.tools.seed_requested.emit()
+    to(four, 2)
+    assert prompts_at(four, 2) == {}
+    assert prompts_at(four, 1) == {PromptKey(1, 2): "click", PromptKey(2, 2): "click"}
+
+
+def test_seeds_from_labels_that_are_still_read(four: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = LabelSeeds.look
+
+    def looking(masks: LabelSeeds, frame: int) -> tuple[int, ...]:
+        pause_once.append(frame)
+        return look(masks, frame)
+
+    pause_once: list[int] = []
+    monkeypatch.setattr(LabelSeeds, "look", looking)
+    labels = np.zeros((3, 4, *SHAPE), np.uint8)
+    labels[1, 2, 5:9, 5:9] = 5
+    four.viewer.add_labels(labels, name="of old")
+    four.view.tools.seed_requested.emit()
+    to(four, 2)
+    assert prompts_at(four, 2) == {}
+    assert prompts_at(four, 1) == {PromptKey(5, 2): "mask"}
+    assert pause_once == [0, 1, 2, 3]
+
+
+def test_counted_seeds_are_no_objects_of_other_positions(four: Dock) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.prompt(2, 2, 16, 10)
+    to(four, 2)
+    four.viewer.add_points([[2, 2, 8, 10], [2, 2, 16, 10]], name="nuclei")
+    four.view.tools.seed_requested.emit()
+    assert prompts_at(four, 2) == {PromptKey(3, 2): "click", PromptKey(4, 2): "click"}
+
+
+def test_ids_that_seeds_bring_are_theirs_at_all_positions(four: Dock) -> None:
+    four.prompt(1, 2, 8, 10)
+    to(four, 2)
+    four.viewer.add_points([[2, 2, 8, 10]], features={"object": np.array([1])}, name="nuclei")
+    four.view.tools.seed_requested.emit()
+    assert prompts_at(four, 2) == {PromptKey(1, 2): "click"}
+
+
+def test_masks_for_the_next_position_are_made_beside_the_viewer(four: Dock) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.prompt(3, 2, 16, 10)
+    four.view.tools.seed_next_t_requested.emit()
+    assert prompts_at(four, 2) == {PromptKey(1, 2): "mask", PromptKey(3, 2): "mask"}
+    np.testing.assert_array_equal(four.labels[2, 2], four.labels[1, 2])
