@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from napari.components import ViewerModel
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey
-from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, until
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames, pause, until
 from tests.fakes import SHAPE, FakeModel, click
 
 pytestmark = pytest.mark.gui
@@ -92,6 +93,63 @@ def test_undo_and_redo(bench: Dock) -> None:
     bench.wait()
     np.testing.assert_array_equal(bench.labels, two)
     assert len(bench.layers.points.data) == 2
+
+
+def deleted(dock: Dock) -> None:
+    """Have an object, and delete it."""
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.view.objects.objects_deleted.emit((1,))
+    dock.wait()
+
+
+def undone(dock: Dock) -> None:
+    """Have an object, and undo it."""
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.view.progress.undo_requested.emit()
+    dock.wait()
+
+
+@pytest.mark.parametrize(("lose", "again"), [(deleted, "undo_requested"), (undone, "redo_requested")])
+def test_what_was_taken_back_outlives_another_contrast_and_another_layer(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, lose: Callable[[Dock], None], again: str
+) -> None:
+    monkeypatch.setattr("napari_sam2._napari.controller_sequence.tell", pytest.fail)
+    lose(bench)
+    assert not bench.state.objects.rows[0].frames
+    other = bench.viewer.add_image(frames(3), name="other")
+    bench.viewer.layers.selection.active = bench.viewer.layers["cells"]
+    pause(20)
+    bench.viewer.layers.selection.active = other
+    image = bench.viewer.layers["cells"]
+    image.contrast_limits = (0, 200)
+    bench.controller.image._follow_view()
+    bench.wait()
+    assert bench.state.image.layers[bench.state.image.chosen or 0] == "cells"
+    getattr(bench.view.progress, again).emit()
+    bench.wait()
+    assert bench.session.objects == (1,)
+    assert bench.on == [MIDDLE]
+
+
+def test_another_view_with_nothing_left_says_nothing_and_keeps_the_way_back(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_sam2._napari.controller_sequence.tell", pytest.fail)
+    deleted(bench)
+    bench.viewer.layers["cells"].contrast_limits = (0, 200)
+    bench.view.image.use_current_view.emit()
+    bench.wait()
+    assert bench.session.volume.contrast == (0, 200)
+    for _ in range(2):
+        bench.view.progress.undo_requested.emit()
+        bench.wait()
+    assert bench.session.objects == (1,)
+
+
+def test_empty_layers_do_not_stay(bench: Dock) -> None:
+    deleted(bench)
+    bench.controller.close()
+    assert [layer.name for layer in bench.viewer.layers] == ["cells"]
 
 
 def test_moving_and_deleting_points_take_the_same_path(bench: Dock) -> None:

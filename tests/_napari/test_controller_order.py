@@ -109,3 +109,24 @@ def test_a_large_brush_is_one_step_of_undo(bench: Dock) -> None:
     bench.view.progress.undo_requested.emit()
     bench.wait()
     assert bench.on == []
+
+
+@pytest.mark.parametrize("wait", [0, 20])
+def test_an_object_is_deleted_though_its_click_was_not_answered(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, wait: int
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    held = Held(monkeypatch, "declare")
+    bench.view.tools.new_object.emit()
+    bench.layers.points.add([MIDDLE, 16, 10])
+    if wait:
+        held.until_entered()
+    bench.view.objects.objects_deleted.emit((2,))
+    held.gate.set()
+    bench.wait()
+    assert bench.session.objects == (1,)
+    assert len(bench.layers.points.data) == 1
+    assert np.unique(bench.labels).tolist() == [0, 1]
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    assert bench.session.objects == (1, 2)

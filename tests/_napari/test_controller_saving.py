@@ -17,7 +17,7 @@ from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.worker import Priority
-from tests._napari.dock import MIDDLE, Dock, add_frames
+from tests._napari.dock import MIDDLE, Dock, add_frames, frames
 from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.gui
@@ -229,6 +229,66 @@ def test_what_is_not_wanted_is_deleted(tmp_path: Path, told: list[Any]) -> None:
     note.actions[1][1]()
     again.wait()
     assert not list(tmp_path.iterdir())
+    again.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_work_of_which_nothing_is_left_is_not_offered(tmp_path: Path, told: list[Any]) -> None:
+    dock = prompted_dock(tmp_path)
+    dock.view.objects.objects_deleted.emit((1,))
+    dock.wait()
+    save(dock)
+    crash(dock)
+    told.clear()
+    again = saving_dock(tmp_path)
+    assert not [each for each in told if each.actions]
+    assert again.state.files.recent == ()
+    again.end()
+
+
+class Movie:
+    """An array (t, z, y, x) of which the first t cannot be read, once it is broken."""
+
+    def __init__(self) -> None:
+        self.data = np.stack([frames()] * 2)
+        self.shape, self.ndim, self.dtype = self.data.shape, 4, self.data.dtype
+        self.is_broken = False
+
+    def __getitem__(self, key: tuple[Any, ...]) -> Any:
+        if self.is_broken and key[0] == 0:
+            raise OSError("frame 0 cannot be read")
+        return self.data[key]
+
+
+@pytest.mark.usefixtures("qapp")
+def test_an_image_with_a_frame_that_cannot_be_read_is_worked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_sequence.warn", said.append)
+
+    def movie() -> ViewerModel:
+        """Return a viewer at the second t of (t, z, y, x), of which the first t cannot be read."""
+        viewer, data = ViewerModel(), Movie()
+        options: dict[str, Any] = {"axis_labels": ("t", "z", "y", "x"), "contrast_limits": (0, 255)}
+        viewer.add_image(data, name="cells", multiscale=False, **options)
+        viewer.dims.set_current_step((0, 1), (1, MIDDLE))
+        data.is_broken = True
+        return viewer
+
+    dock = Dock(movie(), FakeModel(), Autosave(tmp_path, every=0))
+    dock.wait()
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.controller.sequences.at(0)
+    dock.wait()
+    assert said == ["Not all of this image can be read: frame 0 cannot be read. The rest can be worked on."]
+    dock.end()
+    again = Dock(movie(), FakeModel(), Autosave(tmp_path))
+    again.wait()
+    assert len(again.state.files.recent) == 1
+    again.view.files.recent_requested.emit(0)
+    again.wait()
+    assert again.session.objects == (1,)
     again.end()
 
 

@@ -270,6 +270,33 @@ def test_all_that_was_prompted_is_saved_and_loaded(four: Dock, tmp_path: Path, f
         assert {key.obj for key in four.layers.prompts} == {obj}
 
 
+def test_a_position_of_which_nothing_is_left_is_saved_only_over_what_it_was(
+    four: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    for t in (0, 1):
+        four.viewer.dims.set_current_step(0, t)
+        four.prompt(t + 1, 2, 8, 10)
+    four.view.objects.objects_deleted.emit((2,))
+    four.wait()
+    four.view.files.save_requested.emit(str(tmp_path / "one.sam2.json"))
+    four.view.files.export_requested.emit(str(tmp_path / "one.tif"))
+    four.wait()
+    assert [each.name for each in tmp_path.glob("*.sam2.json")] == ["one.sam2.json"]
+    assert np.unique(tifffile.imread(tmp_path / "one.tif")).tolist() == [0, 1]
+    four.view.progress.undo_requested.emit()
+    four.wait()
+    four.view.files.save_requested.emit(str(tmp_path / "two.sam2.json"))
+    four.wait()
+    four.view.objects.objects_deleted.emit((2,))
+    four.wait()
+    four.view.files.save_requested.emit(str(tmp_path / "two.sam2.json"))
+    four.wait()
+    four.view.files.load_requested.emit(str(tmp_path / "two_t0001.sam2.json"))
+    four.wait()
+    assert four.session.objects == ()
+
+
 @pytest.mark.parametrize("name", ["labels.ome.zarr", "labels_RES", "cells.sam2.json"])
 @pytest.mark.parametrize("yes", [False, True])
 def test_files_that_the_dialog_did_not_name_are_not_replaced_unasked(
@@ -352,6 +379,64 @@ def test_work_at_all_positions_comes_back(
     again.end()
 
 
+def shorter(count: int, root: Path) -> Dock:
+    """Return a dock over the first positions of the same movie."""
+    viewer = ViewerModel()
+    viewer.add_image(movie()[:count], axis_labels=("t", "z", "y", "x"), contrast_limits=(0, 255))
+    dock = Dock(viewer, FakeModel(), Autosave(root))
+    dock.wait()
+    return dock
+
+
+def test_sessions_beyond_the_end_of_the_image_are_left_out(
+    four: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_files.tell", told.append)
+    for t in (0, 2):
+        four.viewer.dims.set_current_step(0, t)
+        four.prompt(t + 1, 2, 8, 10)
+    four.view.files.save_requested.emit(str(tmp_path / "movie"))
+    four.wait()
+    told.clear()
+    dock = shorter(2, tmp_path / "own")
+    dock.view.files.load_requested.emit(str(tmp_path / "movie_t0002.sam2.json"))
+    dock.wait()
+    assert "movie_t0002.sam2.json: left out" in told[0]
+    dock.viewer.dims.set_current_step(0, 0)
+    dock.wait()
+    assert dock.session.objects == (1,)
+    (tmp_path / "movie_t0000.sam2.json").unlink()
+    dock.view.files.load_requested.emit(str(tmp_path / "movie_t0002.sam2.json"))
+    with pytest.raises(ValueError, match="the image ends before"):
+        dock.wait()
+    dock.view.files.load_requested.emit(str(tmp_path / "nowhere" / "movie_t0002.sam2.json"))
+    with pytest.raises(FileNotFoundError):
+        dock.wait()
+    dock.end()
+
+
+def test_recent_work_beyond_the_end_of_the_image_is_left_out(
+    four: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_saving.tell", told.append)
+    dock = Dock(four.viewer, FakeModel(), Autosave(tmp_path, every=0))
+    for t in (0, 2):
+        four.viewer.dims.set_current_step(0, t)
+        dock.prompt(t + 1, 2, 8, 10)
+    dock.end()
+    again = shorter(2, tmp_path)
+    again.view.files.recent_requested.emit(0)
+    again.wait()
+    assert "left out" in told[0]
+    again.viewer.dims.set_current_step(0, 0)
+    again.wait()
+    assert again.session.objects == (1,)
+    assert len(again.state.files.recent) == 1
+    again.end()
+
+
 def test_a_session_of_another_position_is_refused(four: Dock, tmp_path: Path) -> None:
     four.prompt(1, 2, 8, 10)
     four.view.files.save_requested.emit(str(tmp_path / "one"))
@@ -369,6 +454,36 @@ def test_another_axis_for_the_frames(four: Dock) -> None:
     assert four.state.image.other_axis == "z"
     four.prompt(1, 0, 8, 10)
     assert four.labels[0, 2, 8, 10] == 1
+
+
+def test_work_along_another_axis_is_kept_and_comes_back(
+    four: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_image.tell", told.append)
+    four.view.image.axis_chosen.emit(0)
+    four.view.image.axis_chosen.emit(1)
+    four.wait()
+    assert told == [], "nothing was lost"
+    dock = Dock(four.viewer, FakeModel(), Autosave(tmp_path, every=0))
+    dock.wait()
+    dock.prompt(1, 2, 8, 10)
+    labels = dock.labels.copy()
+    dock.view.image.axis_chosen.emit(0)
+    dock.wait()
+    kept = "movie labels [1] (frames along z)"
+    assert told == [
+        f"Work along z has ended; its labels stay as “{kept}”. Choose z again and it is under Recent."
+    ]
+    np.testing.assert_array_equal(four.viewer.layers[kept].data, labels)
+    assert not dock.labels.any()
+    dock.view.image.axis_chosen.emit(1)
+    dock.wait()
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    np.testing.assert_array_equal(dock.labels, labels)
+    assert len(told) == 1
+    dock.end()
 
 
 def test_a_file_of_weights_is_chosen(bench: Dock, tmp_path: Path) -> None:

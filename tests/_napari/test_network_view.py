@@ -89,8 +89,23 @@ def test_all_channels_of_a_layer_in_colour() -> None:
     frame = volume.frame(1)
     assert (frame[0, 0].tolist(), frame[5, 0].tolist()) == ([128, 0, 128], [128, 255, 128])
     np.testing.assert_array_equal(volume.crop(1, (2, 0, 4, 7)), frame[2:4])
-    again = CompositeFrames.from_notes(json.loads(json.dumps(view.made_of)), {"two": layer.data})
+    again = CompositeFrames.from_notes(json.loads(json.dumps(view.made_of)), [("two", layer.data)])
     assert again.same_as(view.data)
+
+
+def test_gamma_counts_in_colour() -> None:
+    layers = [
+        Image(np.full((4, 6, 7), 64, np.uint8), contrast_limits=(0, 255), colormap=colour, gamma=gamma)
+        for colour, gamma in (("red", 1), ("green", 0.5))
+    ]
+    view = freeze(layers[0], read_axes(layers[0]), 1, layers)
+    assert Volume(view.data, axis=0, channel="rgb").frame(2)[0, 0].tolist() == [64, 128, 0]
+    data = np.full((4, 2, 6, 7), 64, np.uint8)
+    both = Image(data, axis_labels=("t", "c", "y", "x"), contrast_limits=(0, 255), gamma=0.5)
+    view = freeze(both, read_axes(both), 2, [both])
+    assert Volume(view.data, axis=0, index={1: 0}, channel="rgb").frame(2)[0, 0].tolist() == [128, 128, 128]
+    both.gamma = 1
+    assert not view.matches(freeze(both, read_axes(both), 2, [both]))
 
 
 def test_one_channel_or_very_many_have_no_colours() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.utils.colormaps import ensure_colormap
 
 from napari_sam2._napari.autosave import Autosave
+from napari_sam2._napari.composite import CompositeFrames, coloured
 from napari_sam2.session import Session
 from tests._napari.dock import MIDDLE, Dock, frames
 from tests.fakes import FakeModel
@@ -101,13 +103,77 @@ def test_a_layer_that_is_missing_is_named(tmp_path: Path) -> None:
     one.wait()
     one.end()
     other = two_layers(tmp_path)
-    other.viewer.layers["green"].name = "blue"
+    other.viewer.layers.remove("green")
     other.view.files.load_requested.emit(str(tmp_path / "work.sam2.json"))
     with pytest.raises(ValueError, match="composite of “red”, “green”: open “green” as well"):
         other.wait()
     other.end()
     with pytest.raises(ValueError, match="put together from several"):
         Session.load(tmp_path / "work.sam2.json", model=FakeModel().as_model())
+
+
+@pytest.mark.parametrize(("open_dock", "choice", "text"), CHOICES)
+def test_a_session_is_of_the_images_whatever_their_layers_are_called(
+    open_dock: Callable[[Path], Dock], choice: int, text: str, tmp_path: Path
+) -> None:
+    one = open_dock(tmp_path)
+    work(one, choice)
+    shown = one.session.volume.frame(2)
+    one.view.files.save_requested.emit(str(tmp_path / "work"))
+    one.wait()
+    one.end()
+    other = open_dock(tmp_path)
+    names = [layer.name for layer in other.viewer.layers if layer.name in {"red", "green", "both"}]
+    for name, new in zip(names, ["1", *names], strict=False):
+        other.viewer.layers[name].name = new
+    other.view.files.load_requested.emit(str(tmp_path / "work.sam2.json"))
+    other.wait()
+    assert text in other.state.image.seen
+    np.testing.assert_array_equal(other.session.volume.frame(2), shown)
+    other.end()
+
+
+def test_a_layer_that_is_gone_is_still_seen(tmp_path: Path) -> None:
+    dock = two_layers(tmp_path)
+    work(dock)
+    shown = dock.session.volume.frame(2)
+    dock.viewer.layers.remove("green")
+    dock.view.files.save_requested.emit(str(tmp_path / "work"))
+    dock.wait()
+    dock.view.files.load_requested.emit(str(tmp_path / "work.sam2.json"))
+    dock.wait()
+    dock.view.show_state(dock.state)
+    dock.view.model.device_chosen.emit(1)
+    dock.prompt(1, MIDDLE, 8, 11)
+    dock.controller.saving.save()
+    dock.wait()
+    np.testing.assert_array_equal(dock.session.volume.frame(2), shown)
+    dock.view.image.use_current_view.emit()
+    dock.wait()
+    assert dock.state.image.seen == "model sees 0-200"
+    dock.end()
+
+
+def test_channels_of_an_image_have_one_name(tmp_path: Path) -> None:
+    data = np.stack((frames(), 255 - frames()), axis=1)
+    parts = tuple(
+        coloured("both", data, (0, 255), ensure_colormap("red"), channel=(1, channel)) for channel in (0, 1)
+    )
+    with pytest.raises(ValueError, match="composite of “both”: open “both” as well"):
+        CompositeFrames.from_notes(CompositeFrames(parts).notes(), [])
+
+
+def test_another_name_is_not_another_view(tmp_path: Path) -> None:
+    dock = two_layers(tmp_path)
+    work(dock)
+    dock.propagate()
+    on = dock.on
+    dock.viewer.layers["green"].name = "blue"
+    dock.view.image.use_current_view.emit()
+    dock.wait()
+    assert (dock.on, dock.state.progress.undo_label) == (on, "Propagate")
+    assert "“red” 0-200, “blue” 0-255" in dock.state.image.seen
+    dock.end()
 
 
 def test_a_session_that_took_the_place_of_another_one_is_the_one_that_is_saved(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ class Autosave:
             _mark_closed(folder)
 
     def work(self, image: str | None = None) -> tuple[Work, ...]:
-        """List what is left of earlier work, however it ended, the newest first.
+        """List what is left of earlier work that has objects, however it ended, the newest first.
 
         Parameters
         ----------
@@ -225,7 +225,7 @@ class Autosave:
         for each in self._left():
             if image in {None, each.image or each.checksum}:
                 groups.setdefault(each.group or each.folder.name, []).append(each)
-        return tuple(Work(tuple(parts)) for parts in groups.values())
+        return tuple(Work(tuple(parts)) for parts in groups.values() if any(each.objects for each in parts))
 
     def _left(self) -> list[Recovery]:
         """List all that earlier programs left, however they ended, the newest first."""

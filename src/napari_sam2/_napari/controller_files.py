@@ -96,11 +96,17 @@ class FileControl:
         The dialog has asked about the very file that was chosen; of others it knows nothing.
         """
         target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
-        sequences = self._sequences.touched() or (self._space.sequence,)
+        sequences = self._to_save(target) or (self._space.sequence,)
         marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
         jobs = [(each, marked(target, mark)) for each, mark in zip(sequences, marks, strict=True)]
         if self._may_write([place for _, place in jobs], path):
             self._save(jobs)
+
+    def _to_save(self, target: str) -> tuple[Sequence, ...]:
+        """Return sequences with objects, and those that have lost theirs since they were saved here."""
+        control = self._sequences
+        there = {each for each in control.touched() if Path(marked(target, control.mark(each))).exists()}
+        return tuple(each for each in control.touched() if each.objects or each in there)
 
     def _save(self, jobs: list[tuple[Sequence | None, str]]) -> None:
         """Save one after the other; the first that fails ends it."""
@@ -139,19 +145,34 @@ class FileControl:
 
     def load(self, path: str) -> None:
         """Load a session, with those of other positions beside it; nothing is computed again."""
+        try:
+            self._load_all(path)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
+            self._space.fail(error)
+
+    def _load_all(self, path: str) -> None:
         shown = self._space.sequence
         if shown is None:
-            self._space.fail(RuntimeError("Choose the image layer that the session belongs to first."))
-            return
+            raise RuntimeError("Choose the image layer that the session belongs to first.")
+        others = self._beside(path, self._sequences.mark(shown))
         self._space.interrupted.emit()
         self._sequences.ensure_open()
-        mark = self._sequences.mark(shown)
-        others = siblings(path, mark) if mark else {}
         places = {self._sequences.at(position): place for position, place in others.items()} or {shown: path}
         self._saving.turn_over(tuple(places))
         name = _listed(tuple(others.values())) if others else Path(path).name
         for sequence, place in places.items():
             self._load(sequence, place, name)
+
+    def _beside(self, path: str, mark: str) -> dict[int, str]:
+        """Return the sessions of this image's positions that lie beside one, and say which lie beyond it."""
+        others = siblings(path, mark) if mark else {}
+        within = {at: place for at, place in others.items() if self._sequences.reaches(at)}
+        beyond = tuple(place for at, place in others.items() if at not in within)
+        if beyond and not within:
+            raise ValueError(f"the image ends before {_listed(beyond)}: choose the one that it belongs to")
+        if beyond:
+            tell(f"The image ends before {_listed(beyond)}: left out.")
+        return within
 
     def _load(self, sequence: Sequence, path: str, name: str) -> None:
         images, model, saving = self._space.arrays(), self._space.model, self._saving

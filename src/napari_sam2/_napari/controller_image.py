@@ -92,7 +92,7 @@ class ImageControl:
     def _watch(self, image: Image) -> None:
         events = image.events
         self._image_wires.connect(events.name, self._say)
-        for emitter in (events.contrast_limits, events.colormap, events.data):
+        for emitter in (events.contrast_limits, events.gamma, events.colormap, events.data):
             self._image_wires.connect(emitter, self._ask_view)
         for emitter in (events.axis_labels, events.metadata, events.units):
             self._image_wires.connect(emitter, self._ask_axes)
@@ -103,8 +103,22 @@ class ImageControl:
             return
         axis = self._axes.candidates[index]
         if axis != self._frame_axis:
+            self._set_apart()
             self._frame_axis = axis
             self.begin_anew()
+
+    def _set_apart(self) -> None:
+        """Give layers of work that ends with its axis names of their own, and say how it is brought back."""
+        layers, axes, frames = self._space.layers, self._axes, self._frame_axis
+        if layers is None or axes is None or frames is None:
+            return
+        layers.flush()
+        if self._sequences.has_objects:
+            axis = axes.names[frames]
+            for layer in (layers.labels, layers.shapes, layers.points):
+                layer.name = f"{layer.name} (frames along {axis})"
+            saved = f" Choose {axis} again and it is under Recent." if self._sequences.session_closing else ""
+            tell(f"Work along {axis} has ended; its labels stay as “{layers.labels.name}”.{saved}")
 
     def choose_letter(self, index: int) -> None:
         """Call the axis of the frames z or t, where nothing tells; nothing is computed again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.finding import frame_of, look_at, middle_of
@@ -157,16 +158,13 @@ class ObjectControl:
 
     def delete(self, objects: tuple[int, ...]) -> None:
         """Delete objects with their prompts, all of them or, where one is locked, none."""
-        known = [obj for obj in objects if obj in self._space.picture.objects]
-        if not known:
+        sequence, layers = self._space.sequence, self._space.layers
+        if sequence is None or layers is None:
             return
-
-        def remove(session: Session) -> None:
-            with session.grouped("Remove object" if len(known) == 1 else f"Remove {len(known)} objects"):
-                for obj in known:
-                    session.remove_object(obj)
-
-        self.edit(remove)
+        # An object whose first click was not answered yet is deleted when it was.
+        layers.flush()
+        if sequence.objects.intersection(objects):
+            self.edit(partial(_remove, objects=objects))
 
     def split(self, obj: int) -> None:
         """Give what an object has from the frame that is shown on to a new one."""
@@ -198,6 +196,14 @@ class ObjectControl:
             locked=row.locked,
             parent=row.parent,
         )
+
+
+def _remove(session: Session, objects: tuple[int, ...]) -> None:
+    known = [obj for obj in objects if obj in session.objects]
+    if known:
+        with session.grouped("Remove object" if len(known) == 1 else f"Remove {len(known)} objects"):
+            for obj in known:
+                session.remove_object(obj)
 
 
 def _toggle_lock(session: Session, obj: int, frame: int) -> None:

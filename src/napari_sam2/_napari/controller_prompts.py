@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """How many masks an ambiguous click may mean, and which of them is shown."""
+    """How many masks an ambiguous click may mean, and which is shown: the best unless one is chosen."""
 
     count: int = 0
     shown: int = 0
+
+    def of(self, prompts: FramePrompts | None) -> Choice:
+        """Return it as the prompts say, which may have changed since, as by undo."""
+        chosen = None if prompts is None or not self.count else prompts.candidate
+        return self if chosen is None else replace(self, shown=chosen)
 
 
 def choice_of(result: FrameResult) -> Choice:
@@ -133,9 +138,11 @@ class PromptControl:
         heard()
         if self._space.layers is not None:
             self._space.layers.set_next_object(self._next_object())
-        self._choices.pop((sequence, key), None)
+        before = self._choices.pop((sequence, key), None)
         if answer.result is not None and len(answer.result.candidates) > 1:
-            self._choices[sequence, key] = choice_of(answer.result)
+            said = sequence.picture.prompts.get(key)
+            chosen = said is not None and said.candidate is not None
+            self._choices[sequence, key] = before if before and chosen else choice_of(answer.result)
         self._tell_of_nothing(sequence, key, answer)
         if sequence.known_before(key) is not None:
             self._show_painted(sequence)
@@ -313,8 +320,10 @@ class PromptControl:
 
     def _shown_choice(self) -> Choice:
         """Return the choice that the active object has on the frame and at the position that are shown."""
-        sequence = self._space.sequence
-        return Choice() if sequence is None else self._choices.get((sequence, self._shown_key()), Choice())
+        sequence, key = self._space.sequence, self._shown_key()
+        if sequence is None:
+            return Choice()
+        return self._choices.get((sequence, key), Choice()).of(sequence.declared.get(key))
 
     def state(self) -> ToolState:
         """Return what the dock shows of the tools."""

@@ -219,7 +219,10 @@ class SavingControl:
         self._space.interrupted.emit()
         self.turn_over(self._sequences.touched())
         self._sequences.group = work.parts[0].group or self._sequences.group
-        for part in work.parts:
+        within = [part for part in work.parts if self._sequences.has(part.index)]
+        if len(within) < len(work.parts):
+            tell("The image ends before some of that work: it was left out, and is still listed.")
+        for part in within:
             self._recover_part(part, self._sequences.at_index(part.index))
         self._look(shown, lambda: None)
 

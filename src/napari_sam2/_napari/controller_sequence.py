@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from napari_sam2._napari.controller_renewal import (
 )
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import Axes, geometry_of
-from napari_sam2._napari.notices import tell
+from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.versions import ViewStep
 from napari_sam2._napari.worker import Priority
@@ -79,6 +80,7 @@ class SequenceControl:
         self._axes: Axes | None = None
         self._view: View | None = None
         self.renewals = RenewalControl(workspace)
+        self._problem: object = ""
         self.renewals.done = self._renewed
         workspace.answered.connect(self._follow)
         self.loading = False
@@ -91,11 +93,16 @@ class SequenceControl:
         """Whether anything was said of any sequence."""
         return any(sequence.is_touched for sequence in self._sequences.values())
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether any sequence has an object."""
+        return any(sequence.objects for sequence in self._sequences.values())
+
     def begin(self, image: Image, axes: Axes, frame_axis: int | None, view: View) -> None:
         """Make prompt layers for an image and open the sequence that is shown."""
         geometry = geometry_of(image, axes, frame_axis)
         geometry = geometry.at(geometry.index_of(self._space.viewer.dims, image))
-        self._axes = axes
+        self._axes, self._problem = axes, ""
         self.begin_group()
         self._space.layers = PromptLayers(self._space.viewer, image, geometry)
         self._space.sequence = self._sequence(geometry, view)
@@ -123,6 +130,19 @@ class SequenceControl:
             raise RuntimeError("There is no image to work on: choose an image layer first.")
         (axis,) = _others(shown.geometry)
         return self.at_index({axis: position})
+
+    def reaches(self, position: int) -> bool:
+        """Whether the other axis has this position."""
+        shown = self._space.sequence
+        return shown is not None and self.has(dict.fromkeys(_others(shown.geometry), position))
+
+    def has(self, index: Mapping[int, int]) -> bool:
+        """Whether the other axes have these positions."""
+        shown = self._space.sequence
+        lengths = (
+            {} if shown is None else {axis: shown.geometry.shape[axis] for axis in _others(shown.geometry)}
+        )
+        return all(index.get(axis, 0) < length for axis, length in lengths.items())
 
     def at_index(self, index: Mapping[int, int]) -> Sequence:
         """Return the sequence at positions of the other axes, with its session asked for."""
@@ -193,7 +213,7 @@ class SequenceControl:
     def end(self) -> None:
         """Give the layers and sessions up; labels that hold something stay in the viewer."""
         space = self._space
-        touched = self.is_touched
+        has_objects = self.has_objects
         for sequence in self._sequences.values():
             if self.session_closing is not None:
                 self.session_closing(sequence)
@@ -201,7 +221,7 @@ class SequenceControl:
         self._sequences, self._view = {}, None
         if space.layers is not None:
             self._closing()
-            space.layers.close(remove_layers=not touched)
+            space.layers.close(remove_layers=not has_objects)
         space.layers, space.sequence = None, None
 
     def follow_sliders(self) -> None:
@@ -232,7 +252,7 @@ class SequenceControl:
         self.loading = sequence.is_open = True
         self._space.ask(
             lambda desk: desk.open(opening, model.take()),
-            lambda _: self._has_opened(sequence),
+            lambda answer: self._has_opened(sequence, answer),
             priority=Priority.CLICK,
             key="open",
             sequence=sequence,
@@ -240,8 +260,11 @@ class SequenceControl:
             failed=lambda _: self._has_failed(),
         )
 
-    def _has_opened(self, sequence: Sequence) -> None:
+    def _has_opened(self, sequence: Sequence, answer: Answer) -> None:
         self.loading = False
+        if answer.value and answer.value != self._problem:
+            self._problem = answer.value
+            warn(f"Not all of this image can be read: {self._problem}. The rest can be worked on.")
         if self.session_opened is not None:
             self.session_opened(sequence)
 
@@ -264,8 +287,19 @@ class SequenceControl:
     def show_view(self, view: View) -> None:
         """Show the network something else; prompts are answered again, which can be undone."""
         sequences = tuple(self._sequences.values())
-        if not all(view.matches(self.renewals.wanted(each)) for each in sequences):
+        if all(view.matches(self.renewals.wanted(each)) for each in sequences):
+            self._call(view.text)
+        else:
             self._renew(dict.fromkeys(sequences, view), ViewStep(OTHER_VIEW))
+
+    def _call(self, text: str) -> None:
+        """Say of what is seen what it is called now: names of layers may have changed."""
+        if self.renewals.running:
+            return
+        if self._view is not None:
+            self._view = replace(self._view, text=text)
+        for sequence in self._sequences.values():
+            sequence.view = replace(sequence.view, text=text)
 
     def renew(self, model: Sam2) -> None:
         """Show another network the same."""
@@ -282,8 +316,9 @@ class SequenceControl:
         ]
         touched = [sequence for sequence in changed if sequence.is_touched]
         run = Renewal(step, {each: self._position(each, views[each]) for each in touched}, views, model)
-        if touched:
+        if any(sequence.objects for sequence in touched):
             tell(what_changes(touched))
+        if touched:
             self.renewals.begin(run)
         else:
             self._renewed(run)

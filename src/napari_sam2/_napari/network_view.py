@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -79,8 +80,13 @@ class View:
         return self.data.notes() if isinstance(self.data, CompositeFrames) else ()
 
     def again(self, made_of: Sequence[Mapping[str, Any]], images: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        """Return the array of a stored session: the image, or a composite of images by name."""
-        return CompositeFrames.from_notes(made_of, images) if made_of else self.image
+        """Return the array of a stored session: the image, or a composite of images by name or values."""
+        if not made_of:
+            return self.image
+        # Layers of what is seen now may have been taken out of the viewer since.
+        own = self.data.parts if isinstance(self.data, CompositeFrames) else ()
+        known = [*images.items(), *((part.name, part.data) for part in own)]
+        return CompositeFrames.from_notes(made_of, known, self.image)
 
     def at_first(self, axis: int, index: Mapping[int, int]) -> Volume:
         """Return the image at the first positions along all other axes, whatever is seen of it."""
@@ -89,7 +95,8 @@ class View:
         return Volume(self.image, axis=axis, index=others, channel=colour, contrast=(0, 1))
 
     def _said(self) -> tuple[object, ...]:
-        return self.channel, tuple(self.index.items()), self.contrast, self.text
+        # Without the text: it has names of layers, which change what is said and not what is seen.
+        return self.channel, tuple(self.index.items()), self.contrast
 
 
 def channel_choices(layer: Image, axes: Axes, layers: Sequence[Image]) -> tuple[str, ...]:
@@ -147,7 +154,7 @@ def freeze(layer: Image, axes: Axes, channel: int, layers: Sequence[Image]) -> V
     data = base_level(layer)
     if name == _COMPOSITE:
         parts = [
-            coloured(part.name, base_level(part), part.contrast_limits, part.colormap)
+            coloured(part.name, base_level(part), part.contrast_limits, part.colormap, part.gamma)
             for part in composed(layer, layers)
         ]
         return _composite(data, CompositeFrames(tuple(parts)))
@@ -166,8 +173,9 @@ def _all_channels(layer: Image, axis: int) -> CompositeFrames:
     """Add the channels of one layer up, in the colours that napari gives to layers made of them."""
     count, data = spatial_shape(layer)[axis], base_level(layer)
     colours = MAGENTA_GREEN if count == 2 else CYMRGB
+    look = partial(coloured, layer.name, data, layer.contrast_limits, gamma=layer.gamma)
     parts = [
-        coloured(layer.name, data, layer.contrast_limits, ensure_colormap(colour), (axis, position))
+        look(ensure_colormap(colour), channel=(axis, position))
         for position, colour in enumerate(colours[:count])
     ]
     return CompositeFrames(tuple(parts))

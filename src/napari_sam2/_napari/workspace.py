@@ -83,8 +83,9 @@ class Sequence:
 
     @property
     def is_touched(self) -> bool:
-        """Whether anything was said of it."""
-        return bool(self.declared or self.picture.objects)
+        """Whether anything was said of it, also what was taken back since: undo or redo leads to it."""
+        steps = self.picture.undo_label or self.picture.redo_label
+        return bool(self.objects or steps)
 
     @property
     def objects(self) -> set[int]:
