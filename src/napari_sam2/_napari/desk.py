@@ -97,7 +97,8 @@ class Desk:
 
     def call_axes(self, axes: str) -> Answer:
         """Call the axes "zyx" or "tyx" in files; a session that is opened later is told when it is."""
-        for session in (self.session, *self.others):
+        new = None if self._renewal is None else self._renewal.session
+        for session in (self.session, new, *self.others):
             if session is not None:
                 session.geometry = replace(session.geometry, axes=axes)
         return Answer()
