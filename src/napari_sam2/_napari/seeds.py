@@ -13,6 +13,8 @@ from napari_sam2._napari.shapes_layer import CLOSED, mask_of
 from napari_sam2.prompts import FramePrompts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
     from napari.layers import Layer
 
@@ -67,12 +69,21 @@ def read_seeds(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: i
 def _carried(layer: Layer, coords: Any, target: Layer, base: Floats) -> Floats:  # noqa: ANN401 - vertices
     """Convert data coordinates (n, ndim) to the target's; axes that the layer lacks are those of `base`."""
     shared = min(layer.ndim, target.ndim)
-    found = np.empty((len(coords), target.ndim))
-    for row, each in enumerate(coords):
-        world = base.copy()
-        world[target.ndim - shared :] = np.asarray(layer.data_to_world(each))[-shared:]
-        found[row] = target.world_to_data(world)
-    return found
+    to_world, to_target = _matrix(layer.data_to_world, layer.ndim), _matrix(target.world_to_data, target.ndim)
+    world = np.tile(base, (len(coords), 1))
+    world[:, target.ndim - shared :] = _applied(to_world, np.asarray(coords, float))[:, -shared:]
+    return _applied(to_target, world)
+
+
+def _matrix(transform: Callable[[Floats], Any], ndim: int) -> Floats:
+    """Return an affine transform as its value at the origin and its columns, (1 + ndim, ndim)."""
+    origin = np.asarray(transform(np.zeros(ndim)), float)
+    return np.vstack([origin, *(np.asarray(transform(axis), float) - origin for axis in np.eye(ndim))])
+
+
+def _applied(matrix: Floats, coords: Floats) -> Floats:
+    moved: Floats = matrix[0] + coords @ matrix[1:]
+    return moved
 
 
 def _base(target: Layer, geometry: SequenceGeometry, frame: int) -> Floats:
@@ -100,9 +111,10 @@ def _from_points(layer: Points, target: Layer, geometry: SequenceGeometry, frame
     places = geometry.to_places(_carried(layer, layer.data, target, _base(target, geometry, frame)))
     ids, signs = _ids(layer, len(layer.data)), sign_column(layer.features, len(layer.data))
     seeds: Seeds = {}
+    nothing = FramePrompts()
     for row in np.flatnonzero(places.inside):
         on_frame = seeds.setdefault(int(ids[row]), {})
-        before = on_frame.get(int(places.frame[row]), FramePrompts())
+        before = on_frame.get(int(places.frame[row]), nothing)
         on_frame[int(places.frame[row])] = FramePrompts(
             (*before.points, places.yx[row].tolist()), (*before.positive, bool(signs[row]))
         )
