@@ -41,6 +41,28 @@ def test_other_images_are_refused(tmp_path: Path, images: np.ndarray) -> None:
         Session.load(path, images, REAL)
 
 
+class Damaged:
+    """Images of which one frame cannot be read, once it is broken."""
+
+    shape, dtype, ndim = IMAGES.shape, IMAGES.dtype, IMAGES.ndim
+
+    def __init__(self, broken: int) -> None:
+        self.broken = broken
+
+    def __getitem__(self, key: Any) -> Any:
+        if key[0] == self.broken:
+            raise OSError(f"frame {key[0]} is gone")
+        return IMAGES[key]
+
+
+def test_a_session_of_images_with_a_broken_frame_is_saved_and_loaded(tmp_path: Path) -> None:
+    path = saved(Session(Damaged(3), model=REAL), tmp_path)
+    assert Session.load(path, Damaged(3), REAL).volume.shape == IMAGES.shape
+    whole = saved(Session(IMAGES, model=REAL), tmp_path)
+    with pytest.raises(ValueError, match="cannot be read now: frame 3 is gone"):
+        Session.load(whole, Damaged(3), REAL)
+
+
 def test_images_that_are_nowhere_have_to_be_given(tmp_path: Path) -> None:
     path = saved(Session(IMAGES, model=REAL), tmp_path)
     with pytest.raises(ValueError, match="pass them as data"):

@@ -329,6 +329,27 @@ def test_the_checksum_knows_the_content_and_not_the_storage(tmp_path: Path) -> N
     assert Volume(data, contrast=(0, 3)).checksum() == checksum
 
 
+class Damaged:
+    """Frames of which one cannot be read."""
+
+    shape, dtype, ndim = (5, 4, 6), np.dtype(np.uint8), 3
+
+    def __init__(self, broken: int) -> None:
+        self.broken = broken
+
+    def __getitem__(self, key: Any) -> Any:
+        if key[0] == self.broken:
+            raise OSError(f"frame {key[0]} is gone")
+        return np.full((4, 6), key[0], np.uint8)[key[1:]]
+
+
+def test_frames_that_cannot_be_read_are_part_of_the_identity() -> None:
+    found = [Volume(Damaged(broken)).identity() for broken in (-1, 2, 2, 3)]
+    assert [each.problem for each in found] == ["", "frame 2 is gone", "frame 2 is gone", "frame 3 is gone"]
+    assert len({each.checksum for each in found}) == 3
+    assert found[1].checksum == Volume(Damaged(2)).checksum()
+
+
 def test_the_checksum_reads_a_sample() -> None:
     source = Counted(ramp(400, 12, 10))
     Volume(source).checksum()

@@ -191,7 +191,10 @@ class SavedSession:
             data = io.open_image(self.location, series=geometry.series, level=geometry.level).array
         images = self.document["images"]
         volume = Volume.from_options(data, images["options"])
-        if volume.checksum() != images["checksum"]:
+        found = volume.identity()
+        if found.checksum != images["checksum"] and found.problem:
+            raise ValueError(f"some of the session's images cannot be read now: {found.problem}")
+        if found.checksum != images["checksum"]:
             raise ValueError(
                 f"these are other images than the session's ({volume.shape} frames of {data.dtype}): "
                 "shape, type or sampled values differ"

@@ -26,6 +26,13 @@ class Contrast(NamedTuple):
     high: float
 
 
+class Identity(NamedTuple):
+    """Which images they are, and why some of those that were looked at cannot be read; empty if all can."""
+
+    checksum: str
+    problem: str
+
+
 class _Layout(NamedTuple):
     """Which axis of the data is what."""
 
@@ -193,11 +200,20 @@ class Volume:
 
     def checksum(self) -> str:
         """Sum up shape, type and a sample of at most 16 frames in a sha256, whatever the storage."""
+        return self.identity().checksum
+
+    def identity(self) -> Identity:
+        """Return the checksum, for which frames that cannot be read are all alike, and why they cannot."""
         dtype = self._data.dtype.newbyteorder("<")
         digest = hashlib.sha256(json.dumps([self.shape, self.channels, dtype.str]).encode())
+        problem = ""
         for i in self._sampled_frames():
-            digest.update(self._sampled(i).astype(dtype).tobytes())
-        return digest.hexdigest()
+            try:
+                digest.update(self._sampled(i).astype(dtype).tobytes())
+            except Exception as error:  # noqa: BLE001 - storage fails in many ways
+                digest.update(b"unreadable")
+                problem = problem or str(error) or type(error).__name__
+        return Identity(digest.hexdigest(), problem)
 
     def _read(self, i: int, rows: slice = slice(None), columns: slice = slice(None)) -> npt.NDArray[Any]:
         """Read the values of one frame, ``(H, W)`` or ``(H, W, 3)``, and no others."""

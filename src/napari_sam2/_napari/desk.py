@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2._napari.answers import Answer, Picture, Replaced
-from napari_sam2._napari.identity import identify
 from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
 from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
@@ -87,8 +86,9 @@ class Desk:
         """Open a session, in place of the one that is open; the answer's value says what cannot be read."""
         session = _opened(opening, model)
         self._versions = Versions(Version(session, opening))
-        self.image, problem = identify(opening.view.at_first(opening.axis, opening.index))
-        return replace(self.answer(value=problem), replaced=self._replaced())
+        found = opening.view.at_first(opening.axis, opening.index).identity()
+        self.image = found.checksum
+        return replace(self.answer(value=found.problem), replaced=self._replaced())
 
     def close(self) -> Answer:
         """Give the session up, of which nothing was said."""
