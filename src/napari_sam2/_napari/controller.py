@@ -263,7 +263,7 @@ class Controller:
         if self.sequences.renewals.running:
             self.sequences.renewals.cancel()
             return
-        has_spread, seeding = self.tracking.has_spread, self.seeds.running
+        has_spread, seeding = self.tracking.has_spread, self.seeds.running_here
 
         def step_back(desk: Desk) -> Answer:
             if seeding is not None and not seeding.said:  # it ended before it began
@@ -281,6 +281,8 @@ class Controller:
     ) -> None:
         """Take a step back or forth; one to another view or network is taken at all positions."""
         sequence = self.space.sequence
+        if sequence is None or not sequence.is_open:
+            return
         self.space.interrupted.emit()
         self.space.ask(
             lambda desk: self.space.model.follow(step(desk)),
@@ -291,14 +293,12 @@ class Controller:
 
     def _stepped(
         self,
-        sequence: Sequence | None,
+        sequence: Sequence,
         verb: str,
         elsewhere: Callable[[Desk, ViewStep], Answer],
         answer: Answer,
     ) -> None:
         """Draw the prompts after a step back or forth, and say in the status bar what it was."""
-        if sequence is None:
-            return
         self.prompts.show(sequence)
         step = None if answer.replaced is None else answer.replaced.step
         if step is not None:

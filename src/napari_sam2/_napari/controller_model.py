@@ -66,9 +66,9 @@ class ModelControl:
     def start(self, *, another: bool = False) -> None:
         """Load what was chosen, if it is on this computer; `another` takes the place of one that was used."""
         box = self._space.model
-        box.model, box.problem = None, ""
         self._problem = ""
         if not self.choice.is_here:
+            box.model = None
             box.problem = (
                 f"{self.choice.name} has to be downloaded first: press Download under Model, or choose nano."
             )
@@ -89,11 +89,12 @@ class ModelControl:
         """Load on the inference thread; what waits there behind it finds the network in the box."""
         box = self._space.model
         try:
-            box.model = model = self._loader(choice)
-            self._made[model] = choice
+            model = self._loader(choice)
         except Exception as error:
-            box.problem = sentence(error) or str(error)
+            box.model, box.problem = None, sentence(error) or str(error)
             raise
+        self._made[model] = choice
+        box.model, box.problem = model, ""
         return model
 
     def _loaded(self, model: Sam2, *, another: bool) -> None:

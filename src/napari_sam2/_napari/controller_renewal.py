@@ -77,12 +77,18 @@ class Renewal:
     def __init__(
         self,
         step: ViewStep,
-        positions: Mapping[Sequence, Position],
+        positions: dict[Sequence, Position],
         views: Mapping[Sequence, View],
         model: Sam2 | None = None,
     ) -> None:
         self.step, self.positions, self.views, self.model = step, positions, views, model
         self.ended = False
+
+    @property
+    def view(self) -> View | None:
+        """What is seen everywhere then; None if positions see different things."""
+        views = list(self.views.values())
+        return views[0] if views and all(each.matches(views[0]) for each in views) else None
 
     @property
     def is_ready(self) -> bool:
@@ -130,6 +136,8 @@ class RenewalControl:
         Called with a renewal when its sessions are in place.
     given_up : callable or None
         Called when all stays as it was.
+    late : callable or None
+        Returns positions of which something was said since it began; they come along.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -137,12 +145,18 @@ class RenewalControl:
         self._run: Renewal | None = None
         self.done: Callable[[Renewal], None] | None = None
         self.given_up: Callable[[], None] | None = None
+        self.late: Callable[[Renewal], Mapping[Sequence, Position]] | None = None
         workspace.interrupted.connect(self.stop)
 
     @property
     def running(self) -> bool:
         """Whether prompts are being answered anew, which can be given up."""
         return self._run is not None and not self._run.is_ready
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether prompts are being answered anew, or what came of it is being shown."""
+        return self._run is not None
 
     def wanted(self, sequence: Sequence) -> View:
         """Return what the network sees of a sequence, or will see when its prompts were answered."""
@@ -151,9 +165,12 @@ class RenewalControl:
     def begin(self, run: Renewal) -> None:
         """Answer all prompts anew."""
         self._run = run
-        for sequence, position in run.positions.items():
-            begun = partial(run.begin, position, self._space.model)
-            self._ask(run, sequence, begun, partial(self._next, run, sequence))
+        for sequence in tuple(run.positions):
+            self._begin_at(run, sequence)
+
+    def _begin_at(self, run: Renewal, sequence: Sequence) -> None:
+        begun = partial(run.begin, run.positions[sequence], self._space.model)
+        self._ask(run, sequence, begun, partial(self._next, run, sequence))
 
     def _ask(
         self,
@@ -178,14 +195,24 @@ class RenewalControl:
         position.ready = not answer.value
         if not position.ready:
             self._ask(run, sequence, partial(run.say, position), partial(self._next, run, sequence))
-        elif run.is_ready:
+        elif run.is_ready and not self._comes_late(run):
             for each in run.positions:
                 self._ask(run, each, partial(self._take, run), partial(self._taken, run, each))
+
+    def _comes_late(self, run: Renewal) -> bool:
+        """Take positions in of which something was said since; return whether there are any."""
+        late = {} if self.late is None else self.late(run)
+        run.positions.update(late)
+        for sequence in late:
+            self._begin_at(run, sequence)
+        return bool(late)
 
     def _take(self, run: Renewal, desk: Desk) -> Answer:
         return self._space.model.follow(desk.take_new(run.step))
 
-    def _taken(self, run: Renewal, sequence: Sequence, _answer: Answer) -> None:
+    def _taken(self, run: Renewal, sequence: Sequence, answer: Answer) -> None:
+        if self._run is not run or answer.replaced is None:
+            return
         run.positions[sequence].taken = True
         self._show_locked(sequence)
         if run.is_done:
@@ -204,9 +231,8 @@ class RenewalControl:
         run, self._run = self._run, None
         if run is not None:
             run.ended = True
-            for sequence, position in run.positions.items():
-                back = partial(Desk.undo_step, step=run.step) if position.taken else Desk.drop_new
-                self._space.ask(back, sequence=sequence)
+            for sequence in run.positions:
+                self._space.ask(partial(Desk.drop_new, step=run.step), sequence=sequence)
 
     def stop(self) -> None:
         """Give it up without a word, unless it is as good as done."""

@@ -113,6 +113,12 @@ class SeedControl:
         self.running: Seeding | None = None
         workspace.interrupted.connect(self.stop)
 
+    @property
+    def running_here(self) -> Seeding | None:
+        """What is under way at the position that is shown."""
+        run = self.running
+        return run if run is not None and run.sequence is self._space.sequence else None
+
     def seed(self) -> None:
         """Read the selected layer, or the only one that there is, as prompts of new objects."""
         space = self._space
@@ -146,6 +152,7 @@ class SeedControl:
     def _look(self, run: Seeding, masks: LabelSeeds) -> None:
         """Find out what is in a layer of labels, a frame at a time, then say it."""
         self._prompts.freeze()
+        run.sequence.is_seeded = True
         self.running, run.looks = run, len(masks.frames)
         self._look_on(run, masks, iter(masks.frames))
 
@@ -202,6 +209,7 @@ class SeedControl:
             tell(f"There is nothing in {run.source} that lies on a frame of this image.")
             return
         self._prompts.freeze()
+        run.sequence.is_seeded = True
         self.running = run
         run.objects, run.total = len({key.obj for key in wanted}), len(wanted)
         self._space.reserved = max(key.obj for key in wanted)
@@ -233,13 +241,17 @@ class SeedControl:
         self._end(run)
 
     def _end(self, run: Seeding) -> None:
+        run.sequence.is_seeded = False
         if self.running in {run, None}:
             self.running, self._space.reserved = None, 0
 
     def stop(self) -> None:
-        """Say no more, without a word: the user takes it back."""
-        if self.running is not None:
-            self.running.ended, self.running = True, None
+        """Say no more; without a word where it is shown, since the user takes it back."""
+        run = self.running
+        if run is not None:
+            run.ended, self.running = True, None
+            if run.sequence is not self._space.sequence:
+                tell(run.outcome)
 
     def detach(self) -> None:
         """Say no more: the layers are given up."""
@@ -250,15 +262,20 @@ class SeedControl:
         """Say no more, and tell how far it came; what was said stays."""
         run = self.running
         if run is not None:
-            self.stop()
-            # After what is being said now.
-            self._space.ask(lambda desk: desk.answer(), lambda _: tell(run.outcome), label="Stopping")
+            run.ended, self.running = True, None
+            self._space.ask(  # after what is being said now
+                lambda desk: desk.answer(),
+                lambda _: tell(run.outcome),
+                label="Stopping",
+                sequence=run.sequence,
+            )
 
     def shown_in(self, progress: ProgressState) -> ProgressState:
         """Return what the dock shows of what is going on, with how far it has come."""
         run = self.running
         if run is None:
             return progress
+        here = run.sequence is self._space.sequence
         return replace(
             progress,
             activity=Activity.SEEDING,
@@ -266,8 +283,8 @@ class SeedControl:
             or f"Seeding from {run.source}. Clicks go first; undo or cancel ends it.",
             done=run.said if run.total else run.looked,
             total=run.total or run.looks,
-            can_undo=True,
-            undo_label="Seed",
+            can_undo=progress.can_undo or here,
+            undo_label="Seed" if here else progress.undo_label,
         )
 
     def seed_next(self) -> None:

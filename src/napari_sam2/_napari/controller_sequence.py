@@ -81,7 +81,7 @@ class SequenceControl:
         self._view: View | None = None
         self.renewals = RenewalControl(workspace)
         self._problem: object = ""
-        self.renewals.done = self._renewed
+        self.renewals.done, self.renewals.late = self._renewed, self._late
         workspace.answered.connect(self._follow)
         self.loading = False
         self.group = ""
@@ -257,7 +257,7 @@ class SequenceControl:
             key="open",
             sequence=sequence,
             label="Opening the image",
-            failed=lambda _: self._has_failed(),
+            failed=lambda _: self._has_failed(sequence),
         )
 
     def _has_opened(self, sequence: Sequence, answer: Answer) -> None:
@@ -268,8 +268,8 @@ class SequenceControl:
         if self.session_opened is not None:
             self.session_opened(sequence)
 
-    def _has_failed(self) -> None:
-        self.loading = False
+    def _has_failed(self, sequence: Sequence) -> None:
+        self.loading = sequence.is_open = False
 
     def _opening(self, sequence: Sequence, view: View) -> Opening:
         geometry, image = sequence.geometry, self._space.image
@@ -326,25 +326,22 @@ class SequenceControl:
     def _position(self, sequence: Sequence, view: View) -> Position:
         return Position(self._opening(sequence, view), len(sequence.picture.prompts))
 
+    def _late(self, run: Renewal) -> dict[Sequence, Position]:
+        """Return the positions of which something was said since a renewal began."""
+        late = [each for each in self.touched() if each not in run.positions]
+        wanted = {each: run.views.get(each, run.view or each.view) for each in late}
+        return {
+            each: self._position(each, view)
+            for each, view in wanted.items()
+            if not self._sees(each, view, run.model)
+        }
+
     def _renewed(self, run: Renewal) -> None:
-        """Let sequences that were not part of it see the same: those that were opened meanwhile, too."""
-        first, *others = run.views.values()
-        if all(each.matches(first) for each in others):
-            self._view = first
-        late: dict[Sequence, View] = {}
+        """Let sequences of which nothing was said see the same."""
+        self._view = run.view or self._view
         for sequence in self._sequences.values():
-            view = run.views.get(sequence, self._view or sequence.view)
-            if sequence in run.positions:
-                continue
-            if sequence.is_touched:
-                if not self._sees(sequence, view, run.model):
-                    late[sequence] = view
-            else:
-                self._open_otherwise(sequence, view)
-        if late:
-            self.renewals.begin(
-                Renewal(run.step, {each: self._position(each, late[each]) for each in late}, late, run.model)
-            )
+            if sequence not in run.positions and not sequence.is_touched:
+                self._open_otherwise(sequence, run.views.get(sequence, self._view or sequence.view))
 
     @staticmethod
     def _sees(sequence: Sequence, view: View, model: Sam2 | None) -> bool:
@@ -364,10 +361,10 @@ class SequenceControl:
     def _follow(self, sequence: Sequence, answer: Answer) -> None:
         """Let sequences of which nothing was said see what the shown one does after a step back or forth."""
         replaced = answer.replaced
-        if replaced is None or sequence is not self._space.sequence:
+        if replaced is None or (replaced.step is None and sequence is not self._space.sequence):
             return
         self._view = replaced.view
-        if replaced.step is not None and not self.renewals.running:
+        if replaced.step is not None and not self.renewals.is_busy:
             for each in self._sequences.values():
                 if not each.is_touched and each is not sequence:
                     self._open_otherwise(each, replaced.view)

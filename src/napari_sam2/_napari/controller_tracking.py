@@ -63,13 +63,11 @@ class TrackingControl:
     ----------
     running : bool
         Whether a propagation is under way.
-    has_spread : bool
-        Whether the last one began by itself after a click.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self._space = workspace
-        self.running = self.has_spread = False
+        self.running = self._has_spread = False
         self._planned: frozenset[Step] = frozenset()
         self._done: set[Step] = set()
         self._sequence: Sequence | None = None
@@ -79,7 +77,12 @@ class TrackingControl:
         self._timer = QTimer()
         self._timer.setInterval(_BEAT)
         self._timer.timeout.connect(self._beat)
-        workspace.interrupted.connect(self.stop)
+        workspace.interrupted.connect(self.interrupt)
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether the last one began by itself after a click, at the position that is shown."""
+        return self._has_spread and self._sequence is self._space.sequence
 
     @property
     def by_hand(self) -> bool:
@@ -140,12 +143,12 @@ class TrackingControl:
 
         if self._space.sequence is not None:
             self._begin(steps)
-            self.has_spread = True
+            self._has_spread = True
 
     def _begin(self, steps: Callable[[Desk], Iterator[Answer | None]]) -> None:
-        self.stop()
+        self.interrupt()
         self._space.worker.paused = False
-        self.running, self.has_spread, self._sequence = True, False, self._space.sequence
+        self.running, self._has_spread, self._sequence = True, False, self._space.sequence
         self._planned, self._done, self._pace = frozenset(), set(), Pace()
         self._space.track(steps, self._count, self._end, lambda _: self._end())
         self._timer.start()
@@ -165,6 +168,13 @@ class TrackingControl:
     def _end(self) -> None:
         self.stop()
         self._space.changed.emit()
+
+    def interrupt(self) -> None:
+        """End the propagation without a word, since something else comes; its picture lags behind."""
+        sequence, was_running = self._sequence, self.running
+        self.stop()
+        if was_running and sequence is not None:
+            self._space.ask(lambda desk: desk.answer(), sequence=sequence)
 
     def stop(self) -> None:
         """End the propagation without a word."""

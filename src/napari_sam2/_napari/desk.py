@@ -173,19 +173,20 @@ class Desk:
         self._known.add(renewal.session, renewal.opening, step)
         return self._replace(before, step)
 
-    def drop_new(self) -> Answer:
-        """Give up the session that is opened anew."""
+    def drop_new(self, step: ViewStep) -> Answer:
+        """Give up the session that is opened anew, also if it was taken a moment ago."""
         self._renewal = None
-        return Answer()
+        return self.undo_step(step)
 
     def _replace(self, before: Session, step: ViewStep | None = None) -> Answer:
         """Tell of all frames on which the session before or the one in its place has labels."""
         session = self.opened
         session.take_changes()
+        told = {change.frame for change in before.take_changes()}
         frames = [
             frame
             for frame in range(session.volume.num_frames)
-            if np.any(before.labels[frame]) or np.any(session.labels[frame])
+            if frame in told or np.any(before.labels[frame]) or np.any(session.labels[frame])
         ]
         changes = tuple(self._whole(frame) for frame in frames)
         value = "" if step is None else step.label
@@ -346,16 +347,24 @@ class Desk:
     def _tracked(
         self, frames: range | None, objects: Sequence[int] | None, direction: Direction, run: int | None
     ) -> Generator[Answer | None, None, int | None]:
-        """Track and write; return the number under which it is undone."""
-        session = self.opened
-        for result in session.track(frames, objects, direction, beats=True):
-            if result is None:
-                yield None
-                continue
-            run = result.run if run is None else run
-            session.apply(replace(result, run=run))
-            yield Answer(session.take_changes(), self._picture() if self._is_due else None, result)
-        return run
+        """Track and write; return the number under which it is undone.
+
+        If another session takes the place of this one meanwhile, all of it is done there.
+        """
+        while True:
+            session = self.opened
+            for result in session.track(frames, objects, direction, beats=True):
+                if self.session is not session:
+                    break
+                if result is None:
+                    yield None
+                    continue
+                run = result.run if run is None else run
+                session.apply(replace(result, run=run))
+                yield Answer(session.take_changes(), self._picture() if self._is_due else None, result)
+            if self.session is session:
+                return run
+            run = None
 
 
 def _opened(opening: Opening, model: Sam2) -> Session:

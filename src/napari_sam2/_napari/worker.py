@@ -184,7 +184,7 @@ class InferenceWorker(QObject):
             self._queue.drop(lambda origin: not origin.lasting)
             self._queue.dead.extend(self._queue.streams)
             self._queue.streams.clear()
-            self._mail.clear()
+            self._mail = deque(letter for letter in self._mail if letter.origin.lasting)
             self._condition.notify()
         self._thread.join()
         while self._mail:  # what has failed since

@@ -70,6 +70,8 @@ class Sequence:
         Prompts that were sent and not answered yet, each with a token of its own.
     paintings : list of Painting
         What was painted and the layers do not know as prompts yet, in order.
+    is_seeded : bool
+        Whether seeds are being said.
     """
 
     geometry: SequenceGeometry
@@ -80,12 +82,13 @@ class Sequence:
     is_open: bool = False
     waiting: dict[PromptKey, object] = field(default_factory=dict)
     paintings: list[Painting] = field(default_factory=list)
+    is_seeded: bool = False
 
     @property
     def is_touched(self) -> bool:
         """Whether anything was said of it, also what was taken back since: undo or redo leads to it."""
         steps = self.picture.undo_label or self.picture.redo_label
-        return bool(self.objects or steps)
+        return bool(self.objects or steps or self.waiting or self.paintings or self.is_seeded)
 
     @property
     def objects(self) -> set[int]:
