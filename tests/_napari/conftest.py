@@ -131,3 +131,12 @@ def four(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
     dock.wait()
     yield dock
     dock.end()
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what the user is told of views and networks."""
+    notes: list[str] = []
+    for module in ("controller_sequence", "controller_renewal"):
+        monkeypatch.setattr(f"napari_sam2._napari.{module}.tell", notes.append)
+    return notes

@@ -22,15 +22,6 @@ WORK = "Use current view"
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Collect what the user is told."""
-    notes: list[str] = []
-    for module in ("controller_sequence", "controller_renewal"):
-        monkeypatch.setattr(f"napari_sam2._napari.{module}.tell", notes.append)
-    return notes
-
-
-@pytest.fixture
 def two(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
     """Return a dock over (z, c, y, x)."""
     both = np.stack((frames(), 255 - frames()), axis=1)

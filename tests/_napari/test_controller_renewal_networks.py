@@ -15,15 +15,6 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Collect what the user is told."""
-    notes: list[str] = []
-    for module in ("controller_sequence", "controller_renewal"):
-        monkeypatch.setattr(f"napari_sam2._napari.{module}.tell", notes.append)
-    return notes
-
-
-@pytest.fixture
 def held(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> Held:
     return Held(bench, monkeypatch)
 

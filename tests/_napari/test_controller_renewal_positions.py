@@ -13,15 +13,6 @@ from tests._napari.renewing import redo, see, seen, undo
 pytestmark = pytest.mark.gui
 
 
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Collect what the user is told."""
-    notes: list[str] = []
-    for module in ("controller_sequence", "controller_renewal"):
-        monkeypatch.setattr(f"napari_sam2._napari.{module}.tell", notes.append)
-    return notes
-
-
 def test_all_positions_are_seen_otherwise_and_led_back(four: Dock, told: list[str]) -> None:
     four.prompt(1, 2, 8, 10)
     four.viewer.dims.set_current_step(0, 2)
