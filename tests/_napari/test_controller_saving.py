@@ -14,11 +14,13 @@ from napari.components import ViewerModel
 from napari.utils.notifications import Notification, notification_manager
 
 from napari_sam2._napari.autosave import Autosave
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.worker import Priority
+from napari_sam2.prompts import PromptKey
 from tests._napari.dock import MIDDLE, Dock, add_frames, frames
-from tests.fakes import FakeModel
+from tests.fakes import FakeModel, click
 
 pytestmark = pytest.mark.gui
 
@@ -186,6 +188,79 @@ def test_what_was_left_right_before_the_dock_closes_is_saved(tmp_path: Path) -> 
     threading.Timer(0.1, gate.set).start()
     dock.end()
     assert len(Autosave(tmp_path).work()) == 1
+
+
+def hold(dock: Dock) -> threading.Event:
+    """Keep the thread busy until the test lets it go."""
+    gate = threading.Event()
+    dock.controller.worker.submit(lambda: gate.wait(60), priority=Priority.CLICK)
+    return gate
+
+
+@pytest.mark.usefixtures("qapp")
+def test_what_still_waits_is_said_of_an_image_that_was_left(tmp_path: Path) -> None:
+    dock = saving_dock(tmp_path)
+    dock.viewer.add_image(np.full((4, 30, 26), 60, np.uint8), name="other", contrast_limits=(0, 255))
+    dock.wait()
+    dock.view.image.image_chosen.emit(0)
+    dock.wait()
+    gate = hold(dock)
+    dock.widget.set_prompts(1, MIDDLE, click(8, 10))
+    dock.layers.points.add([MIDDLE - 1, 16, 10])  # not read yet
+    dock.view.objects.object_renamed.emit(1, "mother")
+    dock.view.image.image_chosen.emit(1)
+    gate.set()
+    dock.wait()
+    assert [layer.name for layer in dock.viewer.layers if "other" in layer.name and layer.name != "other"]
+    assert not dock.labels.any()
+    assert not dock.session.objects
+    dock.view.image.image_chosen.emit(0)
+    dock.wait()
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    assert {*dock.session.prompts} == {PromptKey(1, MIDDLE), PromptKey(1, MIDDLE - 1)}
+    assert dock.state.objects.rows[0].name == "mother"
+    assert dock.labels[MIDDLE].any()
+    dock.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_the_first_click_is_said_though_its_image_was_not_open(tmp_path: Path) -> None:
+    viewer = ViewerModel()
+    add_frames(viewer)
+    dock = Dock(viewer, FakeModel(), Autosave(tmp_path, every=0))
+    gate = hold(dock)
+    dock.show(MIDDLE)
+    dock.widget.set_prompts(1, MIDDLE, click(8, 10))
+    threading.Timer(0.1, gate.set).start()
+    dock.end()
+    (work,) = Autosave(tmp_path).work()
+    assert "1 object" in work.text
+
+
+@pytest.mark.usefixtures("qapp")
+def test_an_image_of_which_nothing_was_said_is_not_opened_after_it_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dock = saving_dock(tmp_path)
+    dock.viewer.add_image(np.full((4, 30, 26), 60, np.uint8), name="other", contrast_limits=(0, 255))
+    dock.viewer.add_image(np.full((4, 20, 26), 60, np.uint8), name="third", contrast_limits=(0, 255))
+    dock.wait()
+    opened: list[tuple[int, ...]] = []
+    begin = Desk.open
+
+    def noted(desk: Desk, opening: Any, model: Any) -> Any:
+        opened.append(opening.view.data.shape)
+        return begin(desk, opening, model)
+
+    monkeypatch.setattr(Desk, "open", noted)
+    gate = hold(dock)
+    dock.view.image.image_chosen.emit(1)
+    dock.view.image.image_chosen.emit(2)
+    gate.set()
+    dock.wait()
+    assert opened == [(4, 20, 26)]
+    dock.end()
 
 
 @pytest.mark.usefixtures("qapp")

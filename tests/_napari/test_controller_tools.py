@@ -193,10 +193,51 @@ def test_live_clicks_spread_outward_and_undo_takes_all_back(bench: Dock) -> None
     bench.prompt(1, MIDDLE, 8, 10)
     assert bench.on == ALL
     assert order[0] == MIDDLE
+    assert bench.state.progress.undo_label == f"Prompt (object 1, frame {MIDDLE})"
+    spread = bench.labels.copy()
+    for _ in range(2):
+        bench.view.progress.undo_requested.emit()
+        bench.wait()
+        assert not bench.labels.any()
+        assert not bench.session.prompts
+        bench.view.progress.redo_requested.emit()
+        bench.wait()
+        assert np.array_equal(bench.labels, spread)
+        assert not bench.state.progress.can_redo
+
+
+def test_a_stroke_and_what_spreads_from_it_are_one_step(bench: Dock) -> None:
+    bench.view.progress.live_toggled.emit(True)
+    bench.layers.labels.brush_size = 6
+    bench.layers.labels.paint((MIDDLE, 12, 10), 1)
+    bench.wait()
+    spread = bench.labels.copy()
+    assert len(bench.on) > 1
     bench.view.progress.undo_requested.emit()
     bench.wait()
-    assert not bench.labels.any()
-    assert not bench.session.prompts
+    assert not bench.on
+    assert not bench.state.progress.can_undo
+    bench.view.progress.redo_requested.emit()
+    bench.wait()
+    assert np.array_equal(bench.labels, spread)
+
+
+def test_what_spread_is_taken_back_with_the_click_after_which_it_went_on(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.view.progress.live_toggled.emit(True)
+    gate = bench.hold_steps(monkeypatch, 2)
+    bench.widget.set_prompts(1, MIDDLE, click(8, 10))
+    until(lambda: len(bench.fake.batches) == 2)
+    bench.widget.set_prompts(2, 0, click(16, 10))
+    gate.release(1000)
+    bench.wait()
+    undone = 0
+    while bench.state.progress.can_undo:
+        bench.view.progress.undo_requested.emit()
+        bench.wait()
+        undone += 1
+    assert undone == 2
 
 
 def test_the_next_click_redirects_what_spreads(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:

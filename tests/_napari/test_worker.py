@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("qtpy")
 
-from napari_sam2._napari.worker import InferenceWorker, Origin, Priority
+from napari_sam2._napari.worker import Fate, InferenceWorker, Origin, Priority
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def test_what_lasts_is_done_and_told_although_its_owner_is_forgotten(
     done: list[str] = []
     told: list[str] = []
     gate = Gate(worker)
-    lasting = Origin("session", failed=lambda error: told.append(str(error)), lasting=True)
+    lasting = Origin("session", failed=lambda error: told.append(str(error)), fate=Fate.TOLD)
     worker.submit(note(done, "click"), origin=Origin("session"), priority=Priority.CLICK)
     worker.submit(note(done, "save"), lambda _: told.append("saved"), lasting)
     worker.submit(fail, origin=lasting)
@@ -281,7 +281,7 @@ def test_what_lasts_is_done_before_the_end_and_only_its_errors_are_told(qtbot: A
     worker = InferenceWorker()
     done: list[str] = []
     told: list[str] = []
-    lasting = Origin("session", failed=lambda error: told.append(str(error)), lasting=True)
+    lasting = Origin("session", failed=lambda error: told.append(str(error)), fate=Fate.TOLD)
     gate = Gate(worker)
     worker.submit(note(done, "click"), priority=Priority.CLICK)
     worker.submit(fail, origin=lasting)

@@ -23,7 +23,7 @@ from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import DockState, ProgressState
 from napari_sam2._napari.wiring import Connections, Later
-from napari_sam2._napari.worker import InferenceWorker
+from napari_sam2._napari.worker import Fate, InferenceWorker
 from napari_sam2._napari.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 # The dock is drawn at most so often, in milliseconds: each time the whole window is put together anew, with
 # the canvas in it, which takes long where that is done without a graphics card.
 _DRAW_EVERY, _DRAW_WHILE_TRACKING = 30, 200
+_DOING = {"Undone": "Undoing", "Done again": "Redoing"}
 
 
 class Controller:
@@ -263,12 +264,12 @@ class Controller:
         if self.sequences.renewals.running:
             self.sequences.renewals.cancel()
             return
-        has_spread, seeding = self.tracking.has_spread, self.seeds.running_here
+        seeding = self.seeds.running_here
 
         def step_back(desk: Desk) -> Answer:
             if seeding is not None and not seeding.said:  # it ended before it began
                 return desk.answer(value="Seed")
-            return desk.undo_prompt() if has_spread else desk.undo()
+            return desk.undo()
 
         self._step("Undone", step_back, Desk.undo_step)
 
@@ -284,11 +285,17 @@ class Controller:
         if sequence is None or not sequence.is_open:
             return
         self.space.interrupted.emit()
+
+        def take(desk: Desk) -> Answer:
+            answer = step(desk)
+            return answer if sequence.is_left else self.space.model.follow(answer)
+
         self.space.ask(
-            lambda desk: self.space.model.follow(step(desk)),
+            take,
             lambda answer: self._stepped(sequence, verb, elsewhere, answer),
-            label="Undoing" if verb == "Undone" else "Redoing",
+            label=_DOING[verb],
             sequence=sequence,
+            fate=Fate.DONE,
         )
 
     def _stepped(
@@ -302,16 +309,16 @@ class Controller:
         self.prompts.show(sequence)
         step = None if answer.replaced is None else answer.replaced.step
         if step is not None:
-            self._step_elsewhere(sequence, lambda desk: elsewhere(desk, step))
+            self._step_elsewhere(sequence, lambda desk: elsewhere(desk, step), _DOING[verb])
         if answer.value:
             self.space.viewer.status = f"{verb}: {answer.value}"
 
-    def _step_elsewhere(self, sequence: Sequence, step: Callable[[Desk], Answer]) -> None:
+    def _step_elsewhere(self, sequence: Sequence, step: Callable[[Desk], Answer], label: str) -> None:
         """Take a step to another view or network at all other positions."""
         for each in self.sequences.touched():
             if each is not sequence:
                 shown = partial(_show, self.prompts, each)
-                self.space.ask(step, shown, sequence=each, label="Undoing")
+                self.space.ask(step, shown, sequence=each, label=label)
 
     def _answered(self, key: PromptKey) -> None:
         self.ahead.answered(key)

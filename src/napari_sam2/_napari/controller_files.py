@@ -12,6 +12,7 @@ from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.exports import tracks_layer
 from napari_sam2._napari.many_files import marked, siblings
 from napari_sam2._napari.notices import tell
+from napari_sam2._napari.worker import Fate
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class FileControl:
         run = _Saving(self._saving.note_saved, tuple(place for _, place in jobs))
         for sequence, place in jobs:
             self._space.ask(
-                partial(run.save, place), run.tell, label="Saving", sequence=sequence, lasting=True
+                partial(run.save, place), run.tell, label="Saving", sequence=sequence, fate=Fate.TOLD
             )
 
     def _may_write(self, places: list[str], chosen: str) -> bool:
@@ -135,7 +136,7 @@ class FileControl:
             lambda _: tell(f"Exported to {path}."),
             label="Exporting",
             sequence=self._with_work(),
-            lasting=True,
+            fate=Fate.TOLD,
         )
 
     def _with_work(self) -> Sequence | None:

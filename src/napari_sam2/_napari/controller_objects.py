@@ -9,6 +9,7 @@ from napari_sam2._napari.finding import frame_of, look_at, middle_of
 from napari_sam2._napari.geometry import Place
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import ObjectRow, ObjectsState
+from napari_sam2._napari.worker import Fate
 from napari_sam2.summary import ObjectSummary
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class ObjectControl:
             if done is not None:
                 done(answer)
 
-        self._space.ask(lambda desk: desk.edit(call), after, label="Editing")
+        self._space.ask(lambda desk: desk.edit(call), after, label="Editing", fate=Fate.DONE)
 
     # --- one object
 

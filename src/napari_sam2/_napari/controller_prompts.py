@@ -12,7 +12,7 @@ from napari_sam2._napari.next_prompts import with_candidate
 from napari_sam2._napari.notices import sentence, tell, warn
 from napari_sam2._napari.painting import Painting, declare, take_frame
 from napari_sam2._napari.state import Tool, ToolState
-from napari_sam2._napari.worker import Priority
+from napari_sam2._napari.worker import Fate, Priority
 from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id, difference
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ class PromptControl:
             label=f"Looking at frame {key.frame}",
             failed=lambda _: self._refuse(sequence, heard),
             sequence=sequence,
+            fate=Fate.DONE,
         )
 
     def _refuse(self, sequence: Sequence, heard: Callable[[], None]) -> None:
@@ -183,6 +184,7 @@ class PromptControl:
                 label="Taking the stroke",
                 failed=end if last else None,
                 sequence=sequence,
+                fate=Fate.DONE,
             )
 
     def _painted(self, sequence: Sequence, painting: Painting, _: object) -> None:

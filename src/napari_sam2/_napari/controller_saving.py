@@ -15,7 +15,7 @@ from napari_sam2._napari.autosave import About, Autosave
 from napari_sam2._napari.many_files import proposed_stem
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import FilesState
-from napari_sam2._napari.worker import Origin, Priority
+from napari_sam2._napari.worker import Fate, Origin, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -99,7 +99,7 @@ class SavingControl:
 
     def keep(self, sequence: Sequence) -> None:
         """Save a session for the last time: another one takes its place, or its image is left."""
-        self._submit(sequence, _keep, Origin(self, failed=self._failed, lasting=True), Priority.EDIT)
+        self._submit(sequence, _keep, Origin(self, failed=self._failed, fate=Fate.TOLD), Priority.EDIT)
 
     def _note_replaced(self, sequence: Sequence, answer: Answer) -> None:
         """Save a session that took the place of another one, and that one no longer."""

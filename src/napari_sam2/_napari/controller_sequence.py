@@ -21,7 +21,7 @@ from napari_sam2._napari.image_source import Axes, geometry_of
 from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.versions import ViewStep
-from napari_sam2._napari.worker import Priority
+from napari_sam2._napari.worker import Fate, Priority
 from napari_sam2._napari.workspace import Sequence, Workspace
 from napari_sam2.positions import Positions
 
@@ -213,11 +213,14 @@ class SequenceControl:
     def end(self) -> None:
         """Give the layers and sessions up; labels that hold something stay in the viewer."""
         space = self._space
+        if space.layers is not None and space.image in space.viewer.layers:
+            space.layers.finish()  # what was said last is not lost
         has_objects = self.has_objects
         for sequence in self._sequences.values():
             if self.session_closing is not None:
                 self.session_closing(sequence)
-            space.worker.forget(sequence)
+            sequence.is_left = True
+            space.worker.forget(sequence, wholly=not sequence.is_touched)
         self._sequences, self._view = {}, None
         if space.layers is not None:
             self._closing()
@@ -258,6 +261,7 @@ class SequenceControl:
             sequence=sequence,
             label="Opening the image",
             failed=lambda _: self._has_failed(sequence),
+            fate=Fate.DONE,
         )
 
     def _has_opened(self, sequence: Sequence, answer: Answer) -> None:

@@ -67,7 +67,7 @@ class TrackingControl:
 
     def __init__(self, workspace: Workspace) -> None:
         self._space = workspace
-        self.running = self._has_spread = False
+        self.running = False
         self._planned: frozenset[Step] = frozenset()
         self._done: set[Step] = set()
         self._sequence: Sequence | None = None
@@ -78,11 +78,6 @@ class TrackingControl:
         self._timer.setInterval(_BEAT)
         self._timer.timeout.connect(self._beat)
         workspace.interrupted.connect(self.interrupt)
-
-    @property
-    def has_spread(self) -> bool:
-        """Whether the last one began by itself after a click, at the position that is shown."""
-        return self._has_spread and self._sequence is self._space.sequence
 
     @property
     def by_hand(self) -> bool:
@@ -143,12 +138,11 @@ class TrackingControl:
 
         if self._space.sequence is not None:
             self._begin(steps)
-            self._has_spread = True
 
     def _begin(self, steps: Callable[[Desk], Iterator[Answer | None]]) -> None:
         self.interrupt()
         self._space.worker.paused = False
-        self.running, self._has_spread, self._sequence = True, False, self._space.sequence
+        self.running, self._sequence = True, self._space.sequence
         self._planned, self._done, self._pace = frozenset(), set(), Pace()
         self._space.track(steps, self._count, self._end, lambda _: self._end())
         self._timer.start()

@@ -16,7 +16,7 @@ from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.answers import Opening
@@ -59,6 +59,7 @@ class Desk:
         self._renewal: _Renewal | None = None
         self._pictured = 0.0
         self._slowness = 0.0
+        self._said: Hashable = None  # the run of what was said last
         self.image = ""
 
     @property
@@ -204,12 +205,6 @@ class Desk:
         step = self._known.step_back()
         return self.answer(value=before.undo()) if step is None else self._replace(before, step)
 
-    def undo_prompt(self) -> Answer:
-        """Take back what spread by itself, and the prompt that it spread from."""
-        while self.opened.undo_label == "Propagate":
-            self.opened.undo()
-        return self.undo()
-
     def undo_step(self, step: ViewStep) -> Answer:
         """Take back a step to another view or network, if it is the last one here."""
         before = self.opened
@@ -250,7 +245,8 @@ class Desk:
         session, began = self.opened, time.perf_counter()
         is_ready = session.is_ready(key.frame)
         verb = "Remove prompts" if prompts.is_empty else "Prompt"
-        with session.grouped(f"{verb} (object {key.obj}, frame {key.frame})"):
+        self._said = object()
+        with session.grouped(f"{verb} (object {key.obj}, frame {key.frame})", self._said):
             result = _say(session, key, prompts)
         if is_ready and len(prompts.points) == 1:
             self._note_pace(began)
@@ -271,6 +267,7 @@ class Desk:
         """Take what was painted as masks; a run is one step of undo. `repaint` tells what came of it."""
         if self.session is None:
             return tuple(Refusal(stroke.obj, RuntimeError(_NOT_OPEN)) for stroke in strokes)
+        self._said = run
         return take_strokes(self.session, strokes, label, run)
 
     def repaint(self, frame: int, *, last: bool) -> Answer:
@@ -324,30 +321,34 @@ class Desk:
         Answer or None
             None where a frame is not done yet.
         """
-        yield from self._tracked(frames, objects, direction, None)
+        yield from self._tracked(frames, objects, direction)
         yield self.answer()
 
     def spread(self, key: PromptKey) -> Iterator[Answer | None]:
-        """Propagate outward from a prompt, then what else is out of date; all of it is one step of undo.
+        """Propagate outward from a prompt, then what else is stale: one step of undo with what was said.
 
         Yields
         ------
         Answer or None
             As `steps`.
         """
-        count, run = self.opened.volume.num_frames, None
-        reach = _FIRST_REACH
+        count, reach = self.opened.volume.num_frames, _FIRST_REACH
         while reach < 4 * count:
             near = range(max(key.frame - reach, 0), min(key.frame + reach + 1, count))
-            run = yield from self._tracked(near, (key.obj,), "both", run)
+            yield from self._tracked(near, (key.obj,), "both", spreads=True)
             reach *= 4
-        yield from self._tracked(None, None, "both", run)
+        yield from self._tracked(None, None, "both", spreads=True)
         yield self.answer()
 
     def _tracked(
-        self, frames: range | None, objects: Sequence[int] | None, direction: Direction, run: int | None
-    ) -> Generator[Answer | None, None, int | None]:
-        """Track and write; return the number under which it is undone.
+        self,
+        frames: range | None,
+        objects: Sequence[int] | None,
+        direction: Direction,
+        *,
+        spreads: bool = False,
+    ) -> Iterator[Answer | None]:
+        """Track and write; what spreads belongs to what was said last, else it is a step of undo by itself.
 
         If another session takes the place of this one meanwhile, all of it is done there.
         """
@@ -359,12 +360,11 @@ class Desk:
                 if result is None:
                     yield None
                     continue
-                run = result.run if run is None else run
-                session.apply(replace(result, run=run))
+                with session.grouped("Propagate", self._said if spreads else result.run):
+                    session.apply(result)
                 yield Answer(session.take_changes(), self._picture() if self._is_due else None, result)
             if self.session is session:
-                return run
-            run = None
+                return
 
 
 def _opened(opening: Opening, model: Sam2) -> Session:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass, field, replace
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +24,22 @@ class Priority(IntEnum):
     STEP = 4
 
 
+class Fate(Enum):
+    """What becomes of work when its owner is forgotten or the thread is ended, as when an image is left.
+
+    What only helps the user is dropped. What the user has said is done, and nobody is told unless it fails.
+    What the user waits for, as for a file, is done and told.
+    """
+
+    DROPPED = "dropped"
+    DONE = "done"
+    TOLD = "told"
+
+    def is_told(self, *, fails: bool) -> bool:
+        """Whether somebody is told then of the end that it took."""
+        return self is Fate.TOLD or (self is Fate.DONE and fails)
+
+
 @dataclass(frozen=True, eq=False)
 class Origin:
     """Where work comes from.
@@ -36,18 +52,14 @@ class Origin:
         What is being done, for the user.
     failed : callable, optional
         Called on the GUI thread with the error; without it the error is raised there.
-    lasting : bool
-        Whether it is done and told although its owner is forgotten, and done although the thread is ended.
+    fate : Fate
+        What becomes of it when nobody works on its owner any more.
     """
 
     owner: Hashable = None
     label: str = ""
     failed: Callable[[Exception], None] | None = None
-    lasting: bool = False
-
-    def ends_with(self, owner: Hashable) -> bool:
-        """Tell whether nobody wants it any more when an owner is forgotten."""
-        return self.owner == owner and not self.lasting
+    fate: Fate = Fate.DROPPED
 
 
 NOBODY = Origin()
@@ -115,11 +127,22 @@ class Queue:
                 return tasks.popitem(last=False)[1]
         return None if self.paused or not self.streams else self.streams[0]
 
-    def drop(self, is_dropped: Callable[[Origin], bool]) -> None:
-        """Drop tasks by where they come from."""
+    def drop(self, fate: Fate) -> None:
+        """Drop what has this fate."""
         for tasks in self.tasks.values():
-            for place in [place for place, task in tasks.items() if is_dropped(task.origin)]:
+            for place in [place for place, task in tasks.items() if task.origin.fate is fate]:
                 del tasks[place]
+
+    def forget(self, owner: Hashable, *, wholly: bool = False) -> None:
+        """Drop tasks of an owner, or let nobody be told of their end, as their fate is."""
+        for tasks in self.tasks.values():
+            for place, task in list(tasks.items()):
+                if task.origin.owner != owner or task.origin.fate is Fate.TOLD:
+                    continue
+                if wholly or task.origin.fate is Fate.DROPPED:
+                    del tasks[place]
+                else:
+                    tasks[place] = replace(task, done=None)
 
     @property
     def has_tasks(self) -> bool:

@@ -11,25 +11,33 @@ from typing import TYPE_CHECKING, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam2._napari.work_queue import NOBODY, Origin, Priority, Queue, Stream, Task
+from napari_sam2._napari.work_queue import NOBODY, Fate, Origin, Priority, Queue, Stream, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-__all__ = ["NOBODY", "InferenceWorker", "Origin", "Priority"]
+__all__ = ["NOBODY", "Fate", "InferenceWorker", "Origin", "Priority"]
 
 T = TypeVar("T")
 
 # The GUI thread takes answers for so long at a time, in seconds; then other events have their turn.
 _SLICE = 0.012
+# Nobody waits longer than so many seconds for a window to close.
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Letter:
-    """A call for the GUI thread, dropped if its owner is forgotten before it is made."""
+    """A call for the GUI thread, dropped if its owner is forgotten before, unless it outlives that."""
 
     call: Callable[[], None]
     origin: Origin
+    fails: bool = False
+
+    @property
+    def outlives(self) -> bool:
+        """Whether it is made although its owner was forgotten."""
+        return self.origin.fate.is_told(fails=self.fails)
 
 
 class InferenceWorker(QObject):
@@ -56,6 +64,7 @@ class InferenceWorker(QObject):
         self._last: Callable[[], object] | None = None
         self._running, self._busy = "", False
         self._current, self._orphaned = NOBODY, False
+        self._until = 0.0
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         # Python waits for other threads before it calls what closes them at the end of a program.
         self._thread = threading.Thread(target=self._run, name="napari-sam2-inference", daemon=True)
@@ -122,12 +131,20 @@ class InferenceWorker(QObject):
             self._drop_streams(owner)
             self._condition.notify()
 
-    def forget(self, owner: Hashable) -> None:
-        """Drop all that waits for an owner, streams and answers under way included, less what is lasting."""
+    def forget(self, owner: Hashable, *, wholly: bool = False) -> None:
+        """Drop all that waits for an owner, streams and answers under way too, less what has another fate.
+
+        Parameters
+        ----------
+        owner : hashable
+            Whose work.
+        wholly : bool
+            Whether what would be done, and nobody told of, is dropped too.
+        """
         with self._condition:
-            self._orphaned = self._orphaned or self._current.ends_with(owner)
-            self._mail = deque(letter for letter in self._mail if not letter.origin.ends_with(owner))
-            self._queue.drop(lambda origin: origin.ends_with(owner))
+            self._orphaned = self._orphaned or self._current.owner == owner
+            self._mail = deque(each for each in self._mail if each.origin.owner != owner or each.outlives)
+            self._queue.forget(owner, wholly=wholly)
             self._drop_streams(owner)
             self._condition.notify()
 
@@ -171,7 +188,9 @@ class InferenceWorker(QObject):
             return self._queue.is_empty and not self._busy and not self._mail
 
     def close(self, last: Callable[[], object] | None = None) -> None:
-        """End the thread after the step that it is at and what is lasting, and drop all else.
+        """End the thread after the step that it is at and what must not be lost, and drop all else.
+
+        What the user has said and takes longer than one waits for a window to close is dropped, too.
 
         Parameters
         ----------
@@ -179,12 +198,12 @@ class InferenceWorker(QObject):
             What the thread does before it ends; nobody is told if it fails.
         """
         with self._condition:
-            self._last = last
+            self._last, self._until = last, time.monotonic() + _PATIENCE
             self._queue.closed = True
-            self._queue.drop(lambda origin: not origin.lasting)
+            self._queue.drop(Fate.DROPPED)
             self._queue.dead.extend(self._queue.streams)
             self._queue.streams.clear()
-            self._mail = deque(letter for letter in self._mail if letter.origin.lasting)
+            self._mail = deque(letter for letter in self._mail if letter.origin.fate is Fate.TOLD)
             self._condition.notify()
         self._thread.join()
         while self._mail:  # what has failed since
@@ -203,6 +222,8 @@ class InferenceWorker(QObject):
     def _take(self) -> Task | Stream | None:
         """Take what is next, or wait until there may be something."""
         with self._condition:
+            if self._queue.closed and time.monotonic() > self._until:
+                self._queue.drop(Fate.DONE)
             chosen = self._queue.take()
             self._current = NOBODY if chosen is None else chosen.origin
             self._running, self._busy, self._orphaned = self._current.label, chosen is not None, False
@@ -264,14 +285,17 @@ class InferenceWorker(QObject):
                 raise error
             failed(error)
 
-        self._post(tell)
+        self._post(tell, fails=True)
 
-    def _post(self, call: Callable[[], None]) -> None:
+    def _post(self, call: Callable[[], None], *, fails: bool = False) -> None:
         """Leave a letter for the GUI thread, unless nobody wants it; only the first of many rings."""
+        letter = _Letter(call, self._current, fails)
         with self._condition:
-            if self._orphaned or (self._queue.closed and not self._current.lasting):
+            if self._orphaned and not letter.outlives:
                 return
-            self._mail.append(_Letter(call, self._current))
+            if self._queue.closed and letter.origin.fate is not Fate.TOLD:
+                return
+            self._mail.append(letter)
             rings, self._rung = not self._rung and not self._queue.closed, True
         if rings:
             self._arrived.emit()

@@ -12,7 +12,7 @@ from psygnal import Signal
 from napari_sam2._napari.answers import Answer, Picture
 from napari_sam2._napari.image_source import base_level
 from napari_sam2._napari.notices import show_failure
-from napari_sam2._napari.worker import InferenceWorker, Origin, Priority
+from napari_sam2._napari.worker import Fate, InferenceWorker, Origin, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -72,6 +72,8 @@ class Sequence:
         What was painted and the layers do not know as prompts yet, in order.
     is_seeded : bool
         Whether seeds are being said.
+    is_left : bool
+        Whether nobody works on it any more; what was said of it last may still be answered.
     """
 
     geometry: SequenceGeometry
@@ -83,6 +85,7 @@ class Sequence:
     waiting: dict[PromptKey, object] = field(default_factory=dict)
     paintings: list[Painting] = field(default_factory=list)
     is_seeded: bool = False
+    is_left: bool = False
 
     @property
     def is_touched(self) -> bool:
@@ -220,7 +223,7 @@ class Workspace:
         label: str = "",
         failed: Callable[[Exception], None] | None = None,
         sequence: Sequence | None = None,
-        lasting: bool = False,
+        fate: Fate = Fate.DROPPED,
     ) -> None:
         """Do something to a session, on the inference thread.
 
@@ -238,8 +241,8 @@ class Workspace:
             Gets the error, after the user was told.
         sequence : Sequence, optional
             Whose session; by default the one that is shown.
-        lasting : bool
-            Whether it is done although its image is left, or the dock closed; it must change nothing then.
+        fate : Fate
+            What becomes of it when its image is left, or the dock closed.
         """
         sequence = sequence or self.sequence
         if sequence is None:
@@ -248,7 +251,7 @@ class Workspace:
         self.worker.submit(
             partial(work, sequence.desk),
             partial(self._take, sequence, done),
-            Origin(sequence, label, partial(self._failed, failed), lasting),
+            Origin(sequence, label, partial(self._failed, sequence, failed), fate),
             priority=priority,
             key=key,
         )
@@ -269,12 +272,12 @@ class Workspace:
             _lazily(steps, sequence.desk),
             partial(self._take, sequence, item),
             ended,
-            Origin(sequence, "Propagating", partial(self._failed, failed)),
+            Origin(sequence, "Propagating", partial(self._failed, sequence, failed)),
         )
 
     def _take(self, sequence: Sequence, done: Callable[[Answer], None] | None, answer: Answer) -> None:
         """Take over what was written, then tell whoever asked."""
-        if answer.changes and self.layers is not None:
+        if answer.changes and self.layers is not None and not sequence.is_left:
             self.layers.write(answer.changes, sequence.geometry)
         sequence.take(answer)
         self.answered.emit(sequence, answer)
@@ -282,9 +285,11 @@ class Workspace:
             done(answer)
         self.changed.emit()
 
-    def _failed(self, failed: Callable[[Exception], None] | None, error: Exception) -> None:
+    def _failed(
+        self, sequence: Sequence, failed: Callable[[Exception], None] | None, error: Exception
+    ) -> None:
         self.fail(error)
-        if failed is not None:
+        if failed is not None and not sequence.is_left:
             failed(error)
         self.changed.emit()
 
