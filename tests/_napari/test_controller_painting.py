@@ -75,6 +75,44 @@ def test_a_stroke_beyond_the_end_is_put_back_and_what_is_within_stays(
     assert told.endswith(". The stroke was put back.")
 
 
+@pytest.mark.parametrize("refused_by", ["lock", "end"])
+@pytest.mark.parametrize("obj", [1, 3])
+def test_a_stroke_that_is_refused_takes_nothing_from_a_mask_that_was_painted(
+    bench: Dock, warnings: list[str], refused_by: str, obj: int
+) -> None:
+    bench.prompt(2, MIDDLE - 1 if refused_by == "end" else MIDDLE, 8, 10)
+    if refused_by == "end":
+        bench.session.ends_here(2, MIDDLE - 1)
+    else:
+        bench.view.objects.object_locked.emit(2, True)
+    paint(bench, obj, MIDDLE)
+    before, steps = bench.labels.copy(), bench.session.steps_made
+    bench.layers.labels.data[MIDDLE, 21:24, 4:8] = 2
+    bench.layers.labels.refresh()
+    pause(1)
+    bench.wait()
+    assert len(warnings) == 1
+    np.testing.assert_array_equal(bench.labels, before)
+    np.testing.assert_array_equal(bench.labels, bench.session.labels)
+    assert bench.session.steps_made == steps, "nothing was changed"
+
+
+def test_of_two_strokes_over_a_painted_mask_only_the_one_that_is_taken_cuts_it(
+    bench: Dock, warnings: list[str]
+) -> None:
+    bench.prompt(2, MIDDLE, 8, 10)
+    bench.view.objects.object_locked.emit(2, True)
+    paint(bench, 1, MIDDLE)
+    shown = bench.labels[MIDDLE]
+    shown[20, 2:6], shown[22, 2:6] = 2, 3
+    bench.layers.labels.refresh()
+    pause(1)
+    bench.wait()
+    assert len(warnings) == 1
+    assert [int(bench.labels[MIDDLE, row, 3]) for row in (20, 21, 22)] == [1, 1, 3]
+    np.testing.assert_array_equal(bench.labels, bench.session.labels)
+
+
 def test_what_fails_on_a_frame_is_put_back_before_it_is_told(
     bench: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,9 +114,31 @@ def is_locked(session: Session, obj: int, frame: int) -> bool:
 def take_strokes(
     session: Session, strokes: Iterable[Stroke], label: str, run: Hashable
 ) -> tuple[Refusal, ...]:
-    """Take strokes as masks, each by itself: one that is refused changes nothing and keeps no other back."""
-    found = (_take_stroke(session, stroke, label, run) for stroke in strokes)
-    return tuple(refusal for refusal in found if refusal is not None)
+    """Take strokes as masks, each by itself: one that is refused changes nothing and keeps no other back.
+
+    What it took from others they keep, so those that only lost pixels come last.
+    """
+    refusals: list[Refusal] = []
+    refused: dict[int, npt.NDArray[np.bool_]] = {}
+    for stroke in sorted(strokes, key=lambda each: _turn_of(session, each)):
+        refusal = _take_stroke(session, _unlost(session, stroke, refused), label, run)
+        if refusal is not None:
+            refusals.append(refusal)
+            refused[stroke.frame] = refused.get(stroke.frame, False) | stroke.mask
+    return tuple(refusals)
+
+
+def _turn_of(session: Session, stroke: Stroke) -> tuple[bool, bool]:
+    """Sort what is certain to be refused first, then what gained pixels."""
+    return not is_locked(session, stroke.obj, stroke.frame), stroke.overpainted
+
+
+def _unlost(session: Session, stroke: Stroke, refused: Mapping[int, npt.NDArray[np.bool_]]) -> Stroke:
+    """Return a stroke with the pixels that its object has lost to strokes that were refused."""
+    if stroke.frame not in refused:
+        return stroke
+    kept = refused[stroke.frame] & (session.labels[stroke.frame] == stroke.obj)
+    return replace(stroke, mask=stroke.mask | kept) if kept.any() else stroke
 
 
 def _take_stroke(session: Session, stroke: Stroke, label: str, run: Hashable) -> Refusal | None:
@@ -134,8 +156,11 @@ def _take_stroke(session: Session, stroke: Stroke, label: str, run: Hashable) ->
 
 def _is_told(session: Session, stroke: Stroke) -> bool:
     """Whether a mask has to be set: one that only lost pixels to others was painted by hand before."""
+    if not stroke.overpainted:
+        return True
     entry = session.entry(stroke.obj, stroke.frame)
-    return not stroke.overpainted or (entry is not None and entry.provenance == "painted")
+    was_painted = entry is not None and entry.provenance == "painted"
+    return was_painted and not np.array_equal(stroke.mask, session.mask(stroke.obj, stroke.frame))
 
 
 def take_frame(paintings: Sequence[Painting], frame: int, desk: Desk) -> Answer:
