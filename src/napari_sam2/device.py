@@ -105,11 +105,11 @@ def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
     chosen = choose_device(device)
     if precision == "auto":
-        return Runtime(chosen, torch.bfloat16 if _computes_bfloat16(chosen) else torch.float32)
+        return Runtime(chosen, torch.bfloat16 if computes_bfloat16(chosen) else torch.float32)
     return Runtime(chosen, torch.bfloat16 if precision == "bfloat16" else torch.float32)
 
 
-def _computes_bfloat16(device: torch.device) -> bool:
+def computes_bfloat16(device: torch.device) -> bool:
     """Tell whether matrix products in bfloat16 are faster than in float32: AVX-512 bf16 or AMX on a CPU."""
     if device.type == "cpu":
         capabilities: dict[str, object] = getattr(

@@ -17,7 +17,7 @@ from qtpy.QtCore import QTimer
 from tests._napari.dock import Dock, add_frames, pause
 from tests.fakes import FakeModel
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.alone]
 TICK = 0.01
 # The network takes so long for a frame. Whoever waits for it is late by nearly as much, which other programs
 # do not bring about; half of it is allowed.

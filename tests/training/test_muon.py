@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Muon
 
+from napari_sam2.training import muon
 from napari_sam2.training.muon import StackedMuon, orthogonalise
 
 SHAPES = ((4, 6), (6, 4), (5, 5), (4, 6))
@@ -23,7 +24,8 @@ def give_gradients(parameters: list[nn.Parameter], step: int) -> None:
         parameter.grad = torch.randn(parameter.shape, generator=generator)
 
 
-def test_it_steps_as_torchs_own_does() -> None:
+def test_it_steps_as_torchs_own_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(muon, "computes_bfloat16", lambda _: True)
     ours, theirs = matrices(), matrices()
     stacked = StackedMuon(ours, 0.01, 0.1)
     single = Muon(theirs, lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
@@ -57,10 +59,15 @@ def test_what_has_no_gradient_stays() -> None:
     torch.testing.assert_close(ours[1].detach(), before)
 
 
+@pytest.mark.parametrize("in_bfloat16", [False, True])
 @pytest.mark.parametrize("shape", [(3, 8, 8), (2, 4, 16), (2, 16, 4)])
-def test_singular_values_come_near_one(shape: tuple[int, ...]) -> None:
+def test_singular_values_come_near_one(
+    shape: tuple[int, ...], in_bfloat16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(muon, "computes_bfloat16", lambda _: in_bfloat16)
     made: Tensor = orthogonalise(torch.randn(shape, generator=torch.Generator().manual_seed(3)))
     assert made.shape == shape
+    assert made.dtype == (torch.bfloat16 if in_bfloat16 else torch.float32)
     values = torch.linalg.svdvals(made.float())
     assert values.max() < 1.3
     assert values[:, : min(shape[1:]) // 2].min() > 0.6

@@ -20,6 +20,14 @@ def test_the_default_ends_with_sequences_at_the_size_of_nano() -> None:
     assert stages[-1].frames >= 6
 
 
+def test_weights_that_are_there_need_no_discs() -> None:
+    fresh, known = default_stages(), default_stages(fresh=False)
+    assert fresh[0].spots
+    assert not any(stage.spots or stage.dense for stage in known)
+    assert known[0].frames == 1
+    assert known[-1] == fresh[-1]
+
+
 def test_on_a_gpu_sizes_and_lengths_take_turns() -> None:
     stages = wide_stages(fresh=False)
     total = sum(stage.share for stage in stages)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim import Muon
 
+from napari_sam2.device import computes_bfloat16
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -79,11 +81,11 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        (k, m, n) bfloat16.
+        (k, m, n); bfloat16 where the device is faster in it, else float32.
     """
     a, b, c = _COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if computes_bfloat16(matrices.device) else matrices.float()
     x = x.mT if tall else x
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(_ROUNDS):

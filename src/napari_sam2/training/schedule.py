@@ -71,23 +71,29 @@ class Stage:
             raise ValueError(f"size must be a multiple of 32, got {self.size}")
 
 
-def default_stages() -> tuple[Stage, ...]:
+def default_stages(*, fresh: bool = True) -> tuple[Stage, ...]:
     """Return discs, large objects, objects of any size, then clips, all in frames of a window's size.
 
     The first stages use cross-entropy instead of the focal loss, from which a random start keeps empty masks
     for long. Single frames alone make a network forget how to track, so that clips end the training.
+
+    Parameters
+    ----------
+    fresh
+        Whether the weights are random; others need no discs and no second task.
     """
     plain = LossWeights(focal=2.0, alpha=0.5, gamma=0.0)
     large, window = (0.2, 0.5), (0.12, 0.7)
     single = Stage(share=0.04, size=128, frames=1, batch=8, objects=4)
     clips = Stage(share=0.36, size=128, frames=7, batch=3, objects=4, diameter=window)
-    return (
+    stages = (
         replace(single, weights=plain, dense=1.0, spots=True),
         replace(single, share=0.08, diameter=large, scenery=10, weights=plain, dense=1.0),
         replace(single, share=0.16, diameter=(0.08, 0.8), dense=0.5),
         replace(clips, teacher=0.2, dense=0.1),
         replace(clips, frames=8, diameter=(0.15, 0.65), teacher=0.05),
     )
+    return stages if fresh else tuple(replace(stage, dense=0.0) for stage in stages[2:])
 
 
 def wide_stages(*, fresh: bool) -> tuple[Stage, ...]:

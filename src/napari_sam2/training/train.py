@@ -15,6 +15,7 @@ import torch
 from napari_sam2._model.config import NANO_CONFIG, RELEASED_CONFIGS, Sam2Config
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.device import computes_bfloat16
 from napari_sam2.training.curve import draw_curve
 from napari_sam2.training.dense import DenseHeads
 from napari_sam2.training.optimizer import make_optimizer
@@ -65,7 +66,7 @@ class TrainConfig:
     device
         Where to train.
     bfloat16
-        Whether to run the network in autocast.
+        Whether to run the network in autocast; None: where the device is faster in it.
     checkpoint_minutes, validate_minutes
         How often the state is saved and the model validated; the end of the run always does both.
     log_steps
@@ -99,7 +100,7 @@ class TrainConfig:
     average: float = 0.998
     seed: int = 0
     device: str = "cpu"
-    bfloat16: bool = True
+    bfloat16: bool | None = None
     checkpoint_minutes: float = 5.0
     validate_minutes: float = 10.0
     log_steps: int = 20
@@ -140,7 +141,8 @@ class TrainConfig:
     def rules(self) -> StepRules:
         """How a step is made."""
         ahead = self.ahead or (4 if self._on_gpu else 1)
-        return StepRules(self.clip, self.average, self.bfloat16, self.synthetic, ahead)
+        bfloat16 = computes_bfloat16(torch.device(self.device)) if self.bfloat16 is None else self.bfloat16
+        return StepRules(self.clip, self.average, bfloat16, self.synthetic, ahead)
 
     @property
     def course(self) -> tuple[Stage, ...]:
@@ -149,7 +151,8 @@ class TrainConfig:
             return self.stages
         if self.pretrained is not None:
             return tuning_stages(_TUNING_SIZE)
-        return wide_stages(fresh=self.start in _named()) if self._on_gpu else default_stages()
+        fresh = self.start in _named()
+        return wide_stages(fresh=fresh) if self._on_gpu else default_stages(fresh=fresh)
 
     @property
     def _on_gpu(self) -> bool:
