@@ -81,6 +81,7 @@ class Dock:
         self.controller = self.widget.controller
         self.view = self.widget.view
         self.controller.ahead.choose_live(False)
+        self.view.files.ask_whether_to_end = lambda: True  # type: ignore[method-assign]
         self.failures: list[Exception] = []
         self.controller.space.fail = self.failures.append
 

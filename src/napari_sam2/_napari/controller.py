@@ -92,8 +92,10 @@ class Controller:
         self.review = ReviewControl(space, self.prompts)
         self.seeds = SeedControl(space, self.prompts)
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)
-        ask = view.files.ask_whether_to_replace
-        self.files = FileControl(space, self.prompts, self.saving, self.sequences, ask)
+        self.image.may_end = self._may_end
+        self.files = FileControl(
+            space, self.prompts, self.saving, self.sequences, view.files.ask_whether_to_replace
+        )
         self._draw = Later(self._show, _DRAW_EVERY)
         self._deleted = Later(self._begin_anew)
         self._wires = Connections()
@@ -149,7 +151,7 @@ class Controller:
             (view.progress.live_toggled, self.ahead.choose_live),
             (view.review.cell_visited, review.visit),
             (view.files.save_requested, files.save),
-            (view.files.load_requested, files.load),
+            (view.files.load_requested, self._load),
             (view.files.recent_requested, self.saving.choose_recent),
             (view.files.export_requested, files.export),
             (view.files.tracks_layer_requested, files.show_tracks),
@@ -217,6 +219,17 @@ class Controller:
         if space.image is not None and space.image in space.viewer.layers:
             tell("A layer of SAM 2 was deleted: its work has ended, and new layers were made.")
             self.image.begin_anew()
+
+    def _may_end(self) -> bool:
+        """Ask, where nothing is saved by itself, whether what was said may be given up."""
+        ends = self.saving.is_on or not self.sequences.has_objects or self.view.files.ask_whether_to_end()
+        if not ends:
+            self.view.image.show_state(self.image.state())  # the box shows what was chosen
+        return ends
+
+    def _load(self, path: str) -> None:
+        if self._may_end():
+            self.files.load(path)
 
     def _command(self, command: Command) -> None:
         self._commands()[command]()

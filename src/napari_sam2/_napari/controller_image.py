@@ -14,6 +14,8 @@ from napari_sam2._napari.state import ImageState
 from napari_sam2._napari.wiring import Connections, Later
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.workspace import Sequence, Workspace
 
@@ -30,11 +32,17 @@ class ImageControl:
         Told of the choice.
     sequences : SequenceControl
         Opens what is chosen.
+
+    Attributes
+    ----------
+    may_end : callable
+        Asks whether what was said of the image may be given up for another one, or for another axis.
     """
 
     def __init__(self, workspace: Workspace, sequences: SequenceControl) -> None:
         self._space = workspace
         self._sequences = sequences
+        self.may_end: Callable[[], bool] = lambda: True
         self._axes: Axes | None = None
         self._axes_read: Axes | None = None
         self._shape: tuple[int, ...] = ()
@@ -68,7 +76,7 @@ class ImageControl:
     def choose_index(self, index: int) -> None:
         """Work on the image layer that the dock lists at this place."""
         images = self.images()
-        if 0 <= index < len(images):
+        if 0 <= index < len(images) and (images[index] is self._space.image or self.may_end()):
             self.choose(images[index])
 
     def choose(self, image: Image) -> None:
@@ -102,7 +110,7 @@ class ImageControl:
         if self._axes is None or not 0 <= index < len(self._axes.candidates):
             return
         axis = self._axes.candidates[index]
-        if axis != self._frame_axis:
+        if axis != self._frame_axis and self.may_end():
             self._set_apart()
             self._frame_axis = axis
             self.begin_anew()

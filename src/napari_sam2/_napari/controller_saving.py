@@ -82,6 +82,11 @@ class SavingControl:
             )
             self._timer.start()
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is saved by itself."""
+        return self._autosave is not None
+
     def save(self) -> None:
         """Save what has changed, if the last time was long enough ago."""
         for sequence in self._sequences.touched():

@@ -164,6 +164,15 @@ class FilesPanel(QWidget):
         yes = QMessageBox.StandardButton.Yes
         return bool(QMessageBox.question(self, "Replace files", text) == yes)
 
+    def ask_whether_to_end(self) -> bool:
+        """Ask whether work may end of which nothing is kept but what the user has saved."""
+        text = (
+            "Autosave is off. When this work ends, nothing is left of its prompts and scores but what you "
+            "have saved as a session.\n\nEnd it?"
+        )
+        yes = QMessageBox.StandardButton.Yes
+        return bool(QMessageBox.question(self, "End this work", text) == yes)
+
     def show_state(self, state: FilesState) -> None:
         """List earlier work, and note what files are to be called after."""
         self._stem = state.stem or "image"
