@@ -28,6 +28,7 @@ from qtpy.QtWidgets import QAbstractButton, QVBoxLayout, QWidget
 
 from napari_sam2 import samples
 from napari_sam2._napari.keys import KEYS
+from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.state import Activity, DockState, FilesState
 from napari_sam2._napari.views.dock_view import DockView
 from napari_sam2.metrics import Click, correction_click, jaccard
@@ -223,7 +224,15 @@ def docks(hand: Hand, camera: Camera, _stack: Stack) -> None:
 def states(hand: Hand, camera: Camera, _stack: Stack) -> None:
     """Take the dock while a model is fetched, and while seeds are taken."""
     shown = hand.widget.view.shown()
-    model = replace(shown.model, chosen=5, needs_download=True, download=0.42, fetched="66 of 156 MB")
+    tiny = ModelChoice("sam2.1-tiny")
+    model = replace(
+        shown.model,
+        chosen=5,
+        detail=tiny.detail,
+        needs_download=True,
+        download=0.42,
+        fetched="66 of 156 MB",
+    )
     recent = FilesState(("3 objects, 12 March, 14:03",))
     progress = replace(
         shown.progress,
