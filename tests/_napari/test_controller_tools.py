@@ -82,42 +82,6 @@ def test_signs(bench: Dock) -> None:
     assert bench.session.prompts[PromptKey(1, MIDDLE)].positive == (True, False)
 
 
-def test_the_candidate_that_is_shown_follows_undo(bench: Dock) -> None:
-    bench.prompt(1, MIDDLE, 8, 10)
-    seen = [bench.state.tools.candidate]
-    for _ in range(2):
-        bench.view.tools.next_candidate.emit()
-        bench.wait()
-        seen.append(bench.state.tools.candidate)
-    assert seen == [1, 2, 0]
-    for expected in (2, 1):
-        bench.view.progress.undo_requested.emit()
-        bench.wait()
-        assert bench.state.tools.candidate == expected
-    bench.view.tools.next_candidate.emit()
-    bench.wait()
-    assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate == 2
-
-
-def test_candidates_are_cycled_and_kept(bench: Dock) -> None:
-    bench.prompt(1, MIDDLE, 8, 10)
-    tools = bench.state.tools
-    assert (tools.candidates, tools.candidate) == (3, 1), "the network prefers the second"
-    areas = []
-    for _ in range(3):
-        bench.view.tools.next_candidate.emit()
-        bench.wait()
-        areas.append(int(bench.labels.astype(bool).sum()))
-    chosen = bench.session.prompts[PromptKey(1, MIDDLE)].candidate
-    assert bench.state.tools.candidate == chosen
-    assert len(set(areas)) == 3, "the three masks differ"
-    bench.view.progress.undo_requested.emit()
-    bench.wait()
-    assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate != chosen
-    bench.show(MIDDLE + 1)
-    assert bench.state.tools.candidates == 0
-
-
 def test_the_frame_that_is_shown_is_prepared_after_a_rest(bench: Dock) -> None:
     until(lambda: bench.session.is_ready(MIDDLE))
     bench.show(0)

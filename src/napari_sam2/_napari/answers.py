@@ -49,37 +49,6 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False)
-class Opening:
-    """How a session is opened.
-
-    Attributes
-    ----------
-    view : View
-        What the network sees.
-    axis : int
-        Data axis of the frames.
-    index : mapping of int to int
-        Positions along the other axes, less a channel that is part of the view.
-    axes : str
-        "zyx" or "tyx".
-    scale : (float, float, float)
-        Size of a step along frames, rows and columns.
-    location : str or None
-        The file of the image.
-    cache_bytes : int
-        How much memory image features may take.
-    """
-
-    view: View
-    axis: int = 0
-    index: Mapping[int, int] = field(default_factory=dict)
-    axes: str = "zyx"
-    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    location: str | None = None
-    cache_bytes: int = 512 * 2**20
-
-
-@dataclass(frozen=True, eq=False)
 class Replaced:
     """What another session, which was put in place of the one before, sees the images with.
 

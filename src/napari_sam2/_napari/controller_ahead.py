@@ -87,6 +87,7 @@ class AheadControl:
             key="prepare",
             label=f"Preparing frame {frame}",
         )
+        self._prompts.look_for_choice()
 
     # --- the mask under the cursor
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.next_prompts import with_candidate
 from napari_sam2._napari.notices import sentence, tell, warn
 from napari_sam2._napari.painting import Painting, declare, take_frame
@@ -143,7 +144,8 @@ class PromptControl:
         if answer.result is not None and len(answer.result.candidates) > 1:
             said = sequence.picture.prompts.get(key)
             chosen = said is not None and said.candidate is not None
-            self._choices[sequence, key] = before if before and chosen else choice_of(answer.result)
+            is_kept = before is not None and before.count and chosen
+            self._choices[sequence, key] = before if before and is_kept else choice_of(answer.result)
         self._tell_of_nothing(sequence, key, answer)
         if sequence.known_before(key) is not None:
             self._show_painted(sequence)
@@ -230,6 +232,7 @@ class PromptControl:
             for (place, key), each in self._choices.items()
             if place is not sequence or key in sequence.declared
         }
+        self.look_for_choice()
 
     # --- tool, sign, object
 
@@ -274,6 +277,7 @@ class PromptControl:
 
     def _follow_active(self, obj: int) -> None:
         self._space.active = obj
+        self.look_for_choice()
         self._space.changed.emit()
 
     def _next_object(self) -> int:
@@ -316,6 +320,25 @@ class PromptControl:
         if prompts is not None and choice.count:
             chosen = with_candidate(prompts, (choice.shown + 1) % choice.count)
             self.set_prompts(key.obj, key.frame, chosen)
+
+    def look_for_choice(self) -> None:
+        """Find out what a single click may mean that was answered earlier, as before undo or in a file."""
+        key, sequence = self._shown_key(), self._space.sequence
+        said = None if sequence is None else sequence.declared.get(key)
+        if sequence is None or said is None or (sequence, key) in self._choices or key in sequence.waiting:
+            return
+        if len(said.points) == 1 and said.box is None and said.mask is None:
+            self._space.ask(
+                partial(Desk.candidates, key=key),
+                partial(self._found_choice, sequence, key, said),
+                priority=Priority.AHEAD,
+                key="candidates",
+            )
+
+    def _found_choice(self, sequence: Sequence, key: PromptKey, said: FramePrompts, answer: Answer) -> None:
+        if sequence.declared.get(key) == said and key not in sequence.waiting and answer.result is not None:
+            count = len(answer.result.candidates)
+            self._choices[sequence, key] = choice_of(answer.result) if count > 1 else Choice()
 
     def _shown_key(self) -> PromptKey:
         return PromptKey(self._space.active, self._space.frame)

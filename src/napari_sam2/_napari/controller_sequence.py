@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from napari_sam2._napari.answers import Opening
 from napari_sam2._napari.controller_renewal import (
     OTHER_MODEL,
     OTHER_VIEW,
@@ -19,6 +18,7 @@ from napari_sam2._napari.controller_renewal import (
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import Axes, geometry_of
 from napari_sam2._napari.notices import tell, warn
+from napari_sam2._napari.opening import Opening
 from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.versions import ViewStep
 from napari_sam2._napari.worker import Fate, Priority

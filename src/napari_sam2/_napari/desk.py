@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2._napari.answers import Answer, Picture, Replaced
+from napari_sam2._napari.opening import open_session
 from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
 from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2._napari.answers import Opening
     from napari_sam2._napari.autosave import Autosave, Recovery
+    from napari_sam2._napari.opening import Opening
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2._napari.versions import ViewStep
     from napari_sam2.frame_result import FrameResult
@@ -85,7 +86,7 @@ class Desk:
 
     def open(self, opening: Opening, model: Sam2) -> Answer:
         """Open a session, in place of the one that is open; the answer's value says what cannot be read."""
-        session = _opened(opening, model)
+        session = open_session(opening, model)
         self._versions = Versions(Version(session, opening))
         found = opening.view.at_first(opening.axis, opening.index).identity()
         self.image = found.checksum
@@ -148,7 +149,7 @@ class Desk:
 
     def renew(self, opening: Opening, model: Sam2) -> Answer:
         """Begin to open the session anew, beside the one that is open; `say_again` goes on with it."""
-        session = _opened(opening, model)
+        session = open_session(opening, model)
         self._renewal = _Renewal(session, opening, session.say_again(self.opened))
         return Answer()
 
@@ -307,6 +308,14 @@ class Desk:
         self._note_pace(began)
         return Answer(result=result)
 
+    def candidates(self, key: PromptKey) -> Answer:
+        """Answer a click once more, for the masks that it may mean; nothing is changed."""
+        session = self.session
+        prompts = None if session is None else session.prompts.get(key)
+        if session is None or prompts is None or is_locked(session, key.obj, key.frame):
+            return Answer()
+        return Answer(result=session.preview(key.obj, key.frame, prompts))
+
     def _note_pace(self, began: float) -> None:
         """Note how long a decode took; the usual time counts, not a single hiccup."""
         self._slowness = 0.5 * (self._slowness + time.perf_counter() - began)
@@ -365,28 +374,6 @@ class Desk:
                 yield Answer(session.take_changes(), self._picture() if self._is_due else None, result)
             if self.session is session:
                 return
-
-
-def _opened(opening: Opening, model: Sam2) -> Session:
-    from napari_sam2.io import LabelGeometry
-    from napari_sam2.session import Session
-    from napari_sam2.window import WindowRules
-
-    view, scale = opening.view, opening.scale
-    session = Session(
-        view.data,
-        model=model,
-        axis=opening.axis,
-        index={**view.index, **opening.index},
-        channel=view.channel,
-        contrast=view.contrast,
-        view=WindowRules("auto", aspect=scale[1] / scale[2]),
-    )
-    session.geometry = LabelGeometry(opening.axes, scale)
-    session.location = opening.location
-    session.made_of = view.made_of
-    session.cache_bytes = opening.cache_bytes
-    return session
 
 
 def _say(session: Session, key: PromptKey, prompts: FramePrompts) -> FrameResult:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_sam2._napari.answers import Opening
+    from napari_sam2._napari.opening import Opening
     from napari_sam2.session import Session
 
 # Older ones are forgotten: each has labels of the whole sequence.

@@ -1,0 +1,82 @@
+"""The masks that one click may mean: found, cycled, kept, and there again later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_sam2.prompts import PromptKey
+from tests._napari.dock import MIDDLE, Dock, until
+
+pytestmark = pytest.mark.gui
+
+
+def test_the_candidate_that_is_shown_follows_undo(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    seen = [bench.state.tools.candidate]
+    for _ in range(2):
+        bench.view.tools.next_candidate.emit()
+        bench.wait()
+        seen.append(bench.state.tools.candidate)
+    assert seen == [1, 2, 0]
+    for expected in (2, 1):
+        bench.view.progress.undo_requested.emit()
+        bench.wait()
+        assert bench.state.tools.candidate == expected
+    bench.view.tools.next_candidate.emit()
+    bench.wait()
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate == 2
+
+
+def test_candidates_of_a_click_that_is_alone_again_are_there(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.tools.next_candidate.emit()
+    bench.wait()
+    chosen = bench.state.tools
+    bench.layers.points.add([MIDDLE, 8, 12])
+    bench.wait()
+    assert bench.state.tools.candidates == 0
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    assert bench.state.tools == chosen
+    bench.view.tools.next_candidate.emit()
+    bench.wait()
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate not in {None, chosen.candidate}
+
+
+def test_candidates_of_a_click_in_a_file_are_there(bench: Dock, tmp_path: Path) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE + 1, 16, 10)
+    tools = bench.state.tools
+    bench.view.files.save_requested.emit(str(tmp_path / "cells"))
+    bench.wait()
+    bench.view.objects.objects_deleted.emit((1, 2))
+    bench.wait()
+    bench.view.files.load_requested.emit(str(tmp_path / "cells.sam2.json"))
+    bench.wait()
+    assert bench.state.tools == tools
+    bench.view.objects.object_activated.emit(2)
+    bench.wait()
+    assert bench.state.tools.candidates == 0
+    bench.show(MIDDLE + 1)
+    until(lambda: bench.state.tools.candidates == 3)
+
+
+def test_candidates_are_cycled_and_kept(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    tools = bench.state.tools
+    assert (tools.candidates, tools.candidate) == (3, 1), "the network prefers the second"
+    areas = []
+    for _ in range(3):
+        bench.view.tools.next_candidate.emit()
+        bench.wait()
+        areas.append(int(bench.labels.astype(bool).sum()))
+    chosen = bench.session.prompts[PromptKey(1, MIDDLE)].candidate
+    assert bench.state.tools.candidate == chosen
+    assert len(set(areas)) == 3, "the three masks differ"
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate != chosen
+    bench.show(MIDDLE + 1)
+    assert bench.state.tools.candidates == 0
