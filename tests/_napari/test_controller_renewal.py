@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2.prompts import PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, frames, pause
@@ -307,3 +309,15 @@ def test_what_is_locked_is_not_counted(bench: Dock, told: list[str]) -> None:
     assert "1 prompt is answered anew" in told[-1]
     assert f"{COUNT - 1} tracked masks go" in told[-1]
     np.testing.assert_array_equal(bench.session.labels == 2, before)
+
+
+def test_a_view_that_was_taken_and_given_up_is_not_offered_again(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    see(bench, 200)
+    step = bench.controller.space.sequence.desk._known.back  # type: ignore[union-attr]
+    assert step is not None
+    bench.controller.space.ask(partial(Desk.drop_new, step=step))
+    bench.wait()
+    assert seen(bench) == 255
+    assert not bench.state.progress.can_redo
+    np.testing.assert_array_equal(bench.labels, bench.session.labels)

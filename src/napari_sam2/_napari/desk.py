@@ -178,7 +178,11 @@ class Desk:
     def drop_new(self, step: ViewStep) -> Answer:
         """Give up the session that is opened anew, also if it was taken a moment ago."""
         self._renewal = None
-        return self.undo_step(step)
+        before = self.opened
+        if self._known.back is not step:
+            return self.answer()
+        self._known.drop()
+        return self._replace(before, step)
 
     def _replace(self, before: Session, step: ViewStep | None = None) -> Answer:
         """Tell of all frames on which the session before or the one in its place has labels."""

@@ -118,6 +118,11 @@ class Versions:
             self._open(self._future.pop())
         return step
 
+    def drop(self) -> None:
+        """Open the version before, and forget the one that is open."""
+        self.step_back()
+        self._future.clear()
+
     def prune(self) -> None:
         """Forget versions to which no way leads any more."""
         if not self._leads_on:
