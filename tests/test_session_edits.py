@@ -265,6 +265,20 @@ def test_a_merged_object_is_tracked_from_all_its_prompts(fake_model: FakeModel) 
     assert any(row.frame == 3 and row.spatial[:2] == (1, 6) for row in fake_model.attended)
 
 
+@pytest.mark.parametrize("locked", [1, 2])
+def test_a_mask_that_is_locked_is_merged_with_no_other(locked: int) -> None:
+    session = tracked_session(1, 2)
+    session.lock(locked, 3)
+    before = session.labels[:].copy()
+    with pytest.raises(ValueError, match=f"object {locked} is locked on frame 3: unlock it first"):
+        session.merge(1, 2)
+    np.testing.assert_array_equal(session.labels[:], before)
+    assert session.objects == (1, 2)
+    session.unlock(locked, 3)
+    session.merge(1, 2)
+    assert list(session.objects) == [1]
+
+
 def test_an_object_cannot_be_merged_with_itself() -> None:
     with pytest.raises(ValueError, match="object 1 cannot be merged with itself"):
         tracked_session(1).merge(1, 1)

@@ -85,6 +85,9 @@ def _hand_over(state: SessionState, source: PromptKey, target: PromptKey) -> Non
     """Move record and entry to another object; where both have a mask, the union counts as painted."""
     record, entry = state.records.get(source), state.entry(source)
     mask, own = state.mask(source), state.mask(target)
+    if mask.any() and own.any():
+        check_open(state, source)
+        check_open(state, target)
     state.put_record(source, None)
     state.put_entry(source, None)
     if state.entry(target) is not None and not mask.any():

@@ -73,6 +73,11 @@ class SessionObjects(SessionViews):
 
         On frames where both had a mask the union counts as painted. It begins with the one that begins
         first, and ends with the one that ends last.
+
+        Raises
+        ------
+        ValueError
+            If one of them is locked, as a whole or on a frame where both had a mask.
         """
         with self._state.lock, self._state.grouped("Merge"):
             object_edits.merge(self._state, check_object_id(obj), check_object_id(other))

@@ -55,7 +55,10 @@ def test_candidates_of_a_click_in_a_file_are_there(bench: Dock, tmp_path: Path) 
     bench.wait()
     bench.view.files.load_requested.emit(str(tmp_path / "cells.sam2.json"))
     bench.wait()
-    assert bench.state.tools == tools
+    bench.view.tools.next_candidate.emit()
+    bench.wait()
+    assert bench.state.tools.candidates == tools.candidates == 3
+    assert bench.state.tools.candidate != tools.candidate
     bench.view.objects.object_activated.emit(2)
     bench.wait()
     assert bench.state.tools.candidates == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from napari_sam2._napari.model_choices import ModelChoice
@@ -84,3 +85,35 @@ def test_a_view_that_is_on_its_way_is_kept_by_another_network(
     undo(bench)
     assert seen(bench) == 255
     assert in_use(bench) == ("auto", networks["auto"], networks["auto"])
+
+
+def test_the_network_in_use_is_not_loaded_again(
+    bench: Dock, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a network was chosen that has to be downloaded first, and then the one before."""
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    labels, model = bench.labels.copy(), bench.session.model
+    networks["auto"] = FakeModel().as_model()
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelChoice, "is_here", False)
+        choose(bench, "cpu")
+        bench.wait()
+    choose(bench, "auto")
+    bench.wait()
+    assert in_use(bench) == ("auto", model, model)
+    np.testing.assert_array_equal(bench.labels, labels)
+    assert bench.state.progress.undo_label == "Propagate"
+    bench.prompt(1, MIDDLE, 9, 10)
+
+
+def test_going_back_while_another_network_answers_gives_that_one_up(
+    bench: Dock, held: Held, networks: dict[str, Any]
+) -> None:
+    choose(bench, "cpu")
+    until(held.entered.is_set)
+    choose(bench, "auto")
+    held.end()
+    assert in_use(bench) == ("auto", networks["auto"], networks["auto"])
+    assert not bench.state.progress.can_redo
+    assert bench.activity == "idle"

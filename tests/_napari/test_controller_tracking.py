@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QProgressBar, QWidget
 
+from napari_sam2._napari.keys import Command
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.views.hints import hint
 from napari_sam2.prompts import FramePrompts
-from tests._napari.dock import COUNT, MIDDLE, Dock, pause, until
+from tests._napari.dock import COUNT, MIDDLE, Dock, Held, pause, until
 from tests.fakes import click
 
 pytestmark = pytest.mark.gui
@@ -28,6 +29,34 @@ def test_directions(bench: Dock, direction: str, wanted: range) -> None:
     bench.view.progress._directions[direction].trigger()
     bench.wait()
     assert bench.on == list(wanted)
+
+
+def test_what_was_said_and_not_answered_yet_is_propagated(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(monkeypatch, "declare")
+    bench.widget.set_prompts(1, MIDDLE, click(8, 10))
+    bench.show(MIDDLE + 2)
+    assert bench.state.progress.can_propagate
+    for command in (Command.ENDS_HERE, Command.PROPAGATE):
+        bench.layers.commanded.emit(command)
+    held.gate.set()
+    bench.wait()
+    assert bench.on == list(range(MIDDLE + 3))
+
+
+def test_a_mask_that_was_locked_is_enough_to_propagate(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    bench.show(MIDDLE + 1)
+    bench.layers.commanded.emit(Command.LOCK)
+    bench.wait()
+    bench.set(1, MIDDLE, FramePrompts())
+    assert [row.prompts for row in bench.state.objects.rows] == [0]
+    assert bench.state.progress.can_propagate
+    bench.view.objects.object_locked.emit(1, True)
+    bench.wait()
+    assert not bench.state.progress.can_propagate, "it must not change"
 
 
 def test_speed_and_time_left_are_shown(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -279,6 +279,26 @@ def test_another_network_works_while_one_is_fetched(bench: Dock, folder: Path, s
     assert bench.labels[MIDDLE, 16, 10] == 1
 
 
+def test_what_was_fetched_takes_no_place_that_the_user_has_filled_since(
+    bench: Dock, folder: Path, server: Server
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    model = bench.session.model
+    server.gate = threading.Event()
+    choose(bench)
+    press(bench)
+    until(lambda: (bench.state.model.download or 0) > 0.3)
+    bench.view.model.model_chosen.emit(0)
+    bench.wait()
+    server.gate.set()
+    until(lambda: bench.state.model.download is None)
+    bench.wait()
+    assert bench.session.model is model
+    assert len(bench.on) > 1
+    assert bench.state.model.chosen == 0
+
+
 def test_closing_the_dock_ends_a_download(bench: Dock, folder: Path, server: Server) -> None:
     server.gate = threading.Event()
     choose(bench)

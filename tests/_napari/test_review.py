@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from napari_sam2._napari.review import Cell, beside, find, find_jumps, next_doubtful, review_state
+from napari_sam2._napari.review import Cell, beside, find, find_jumps, next_doubtful, review_state, status_of
 from napari_sam2.summary import Cells, CellStatus, ObjectSummary, SessionSummary
 
 FRAMES = 8
@@ -95,6 +97,17 @@ def test_the_next_doubtful_place(at: Cell, wanted: Cell) -> None:
 
 def test_there_may_be_none() -> None:
     assert next_doubtful(SessionSummary((ObjectSummary(1),), cells((STEADY, STILL))), Cell(1, 0)) is None
+
+
+def test_an_object_that_is_locked_is_confirmed_wherever_it_is() -> None:
+    made = summary()
+    made.cells.status[1, :2] = CellStatus.NOTHING, CellStatus.ABSENT
+    rows = (made.rows[0], replace(made.rows[1], locked=True))
+    told = replace(made, rows=rows)
+    assert next_doubtful(told, Cell(7, 0)) == Cell(4, 5)
+    shown = review_state(told, find(told.cells, status_of(told)), 0, 4).status
+    assert set(shown[0]) == {CellStatus.TRACKED}
+    assert [*shown[1]] == [CellStatus.NOTHING, CellStatus.ABSENT, *[CellStatus.LOCKED] * (FRAMES - 2)]
 
 
 def test_the_strip_shows_the_summary() -> None:

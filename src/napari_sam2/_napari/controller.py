@@ -181,7 +181,7 @@ class Controller:
         return {
             Command.NEW_OBJECT: self.prompts.new_object,
             Command.TOGGLE_SIGN: self.prompts.toggle_sign,
-            Command.NEXT_CANDIDATE: self.prompts.next_candidate,
+            Command.NEXT_CANDIDATE: self.prompts.candidates.next,
             Command.PROPAGATE: self.propagate,
             Command.CANCEL: self.cancel,
             Command.BEGINS_HERE: self.objects.begins_here,
@@ -246,7 +246,7 @@ class Controller:
 
     def propagate(self, direction: str = "both") -> None:
         """Propagate all objects."""
-        if not self.space.picture.prompts:
+        if not self.tracking.can_begin:
             tell("Click on an object first; then it can be propagated.")
             return
         self.tracking.start(direction)
@@ -320,6 +320,8 @@ class Controller:
     ) -> None:
         """Draw the prompts after a step back or forth, and say in the status bar what it was."""
         self.prompts.show(sequence)
+        self.objects.return_to_origin()
+        self.prompts.candidates.look()
         step = None if answer.replaced is None else answer.replaced.step
         if step is not None:
             self._step_elsewhere(sequence, lambda desk: elsewhere(desk, step), _DOING[verb])

@@ -87,7 +87,7 @@ class AheadControl:
             key="prepare",
             label=f"Preparing frame {frame}",
         )
-        self._prompts.look_for_choice()
+        self._prompts.candidates.look()
 
     # --- the mask under the cursor
 

@@ -75,9 +75,10 @@ class ModelControl:
             self._space.changed.emit()
             return
         self._loading = True
-        choice = self.choice
+        choice, used = self.choice, self._in_use()
+        known = used if used is not None and self._made.get(used) == choice else None
         self._space.worker.submit(
-            lambda: self._load(choice),
+            lambda: self._load(choice, known),
             partial(self._loaded, another=another),
             Origin(self, f"Loading {shown_name(choice.name)}", self._failed),
             priority=Priority.CLICK,
@@ -85,11 +86,11 @@ class ModelControl:
         )
         self._space.changed.emit()
 
-    def _load(self, choice: ModelChoice) -> Sam2:
-        """Load on the inference thread; what waits there behind it finds the network in the box."""
+    def _load(self, choice: ModelChoice, known: Sam2 | None) -> Sam2:
+        """Load on the inference thread, or take the one in use; what waits behind it finds it in the box."""
         box = self._space.model
         try:
-            model = self._loader(choice)
+            model = self._loader(choice) if known is None else known
         except Exception as error:
             box.model, box.problem = None, sentence(error) or str(error)
             raise
@@ -171,13 +172,14 @@ class ModelControl:
         self._space.changed.emit()
 
     def _downloaded(self, error: Exception | None) -> None:
+        fetched = None if self._download is None else self._download.checkpoint
         if self._download is not None:
             self._download.close()
         self._download, self._fetched = None, None
         if error is not None:
             self._problem = sentence(error) or str(error)
             show_failure(error)
-        elif self.choice.is_here:
+        elif self.choice.is_here and fetched is self.choice.checkpoint:  # the user may have gone on since
             self.start(another=True)
         self._space.changed.emit()
 

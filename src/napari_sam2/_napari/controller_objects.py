@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.prompt_layers import PromptLayers
-    from napari_sam2._napari.workspace import Workspace
+    from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.lineage import Daughters
     from napari_sam2.session import Session
 
@@ -39,10 +39,38 @@ class ObjectControl:
         self._prompts = prompts
         self._hidden: set[int] = set()
         self._solo: int | None = None
+        # Of whom those that were made by dividing or splitting are parts.
+        self._origins: dict[int, int] = {}
+        workspace.prompted.connect(self._reveal)
+        workspace.answered.connect(self._forget_gone)
+        workspace.loaded.connect(self._show_all)
 
     def forget(self) -> None:
         """Show all objects again: others come."""
-        self._hidden, self._solo = set(), None
+        self._hidden, self._solo, self._origins = set(), None, {}
+
+    def _reveal(self, objects: set[int]) -> None:
+        """Show what is prompted or painted: every prompt shows its mask."""
+        for obj in objects & self._hidden:
+            self.show(obj, True)
+        if self._solo is not None and objects - {self._solo}:
+            self.solo(None)
+
+    def _forget_gone(self, _sequence: Sequence, answer: Answer) -> None:
+        """Hide no object that comes under the id of one that has gone."""
+        if answer.picture is None or not (self._hidden or self._solo):
+            return
+        there = {self._space.active}.union(*(each.answered_objects for each in self._space.touched()))
+        for obj in self._hidden - there:
+            self.show(obj, True)
+        if self._solo is not None and self._solo not in there:
+            self.solo(None)
+
+    def _show_all(self, _sequence: Sequence) -> None:
+        """Show all objects: others have come from a file."""
+        for obj in tuple(self._hidden):
+            self.show(obj, True)
+        self.solo(None)
 
     def edit(self, call: Callable[[Session], object], done: Callable[[Answer], None] | None = None) -> None:
         """Do something to the session, then draw its prompts."""
@@ -60,7 +88,8 @@ class ObjectControl:
 
     def rename(self, obj: int, name: str) -> None:
         """Give an object a name."""
-        self.edit(lambda session: session.rename(obj, name))
+        if self._is_known(obj):
+            self.edit(lambda session: session.rename(obj, name))
 
     def show(self, obj: int, shown: bool) -> None:
         """Show or hide an object."""
@@ -78,7 +107,15 @@ class ObjectControl:
 
     def lock(self, obj: int, locked: bool) -> None:
         """Lock an object as a whole, or release it."""
-        self.edit(lambda session: session.lock_object(obj) if locked else session.unlock_object(obj))
+        if self._is_known(obj):
+            self.edit(lambda session: session.lock_object(obj) if locked else session.unlock_object(obj))
+
+    def _is_known(self, obj: int) -> bool:
+        """Whether anything was said of an object of the table; else say what to do."""
+        known = self._space.sequence is not None and obj in self._space.sequence.objects
+        if not known:
+            tell(f"Object {obj} is not there yet: click on it first.")
+        return known
 
     def visit(self, obj: int) -> None:
         """Make an object active, show a frame on which it is, and centre it."""
@@ -101,8 +138,8 @@ class ObjectControl:
 
     def _needs_object(self) -> int | None:
         """Return the active object, if the session knows it; else say what to do."""
-        obj = self._space.active
-        if obj in self._space.picture.objects:
+        obj, sequence = self._space.active, self._space.sequence
+        if sequence is not None and obj in sequence.objects:
             return obj
         tell("Choose an object first: click on its row, or double click on its mask.")
         return None
@@ -121,14 +158,19 @@ class ObjectControl:
 
     def divide(self, obj: int) -> None:
         """Let an object divide on the frame that is shown, and make a daughter active."""
-        frame = self._space.frame
+        frame, least = self._space.frame, self._prompts.next_object()
+
+        def share(session: Session) -> Daughters:
+            first = _free(session, least)
+            return session.divide(obj, frame, (first, first + 1))
 
         def after(answer: Answer) -> None:
             daughters: Daughters = answer.value  # type: ignore[assignment]
-            self._prompts.activate(daughters.first)
+            self._origins |= {daughters.first: obj, daughters.second: obj}
+            self._prompts.expect(daughters)
             tell(f"Click on the daughters: {daughters.first} now, then {daughters.second}.")
 
-        self.edit(lambda session: session.divide(obj, frame), after)
+        self.edit(share, after)
 
     def divides_here(self) -> None:
         """Let the active object divide on the frame that is shown."""
@@ -169,11 +211,20 @@ class ObjectControl:
 
     def split(self, obj: int) -> None:
         """Give what an object has from the frame that is shown on to a new one."""
-        frame = self._space.frame
-        self.edit(
-            lambda session: session.split(obj, frame),
-            lambda answer: self._prompts.activate(int(str(answer.value))),
-        )
+        frame, least = self._space.frame, self._prompts.next_object()
+
+        def after(answer: Answer) -> None:
+            new = int(str(answer.value))
+            self._origins[new] = obj
+            self._prompts.activate(new)
+
+        self.edit(lambda session: session.split(obj, frame, _free(session, least)), after)
+
+    def return_to_origin(self) -> None:
+        """Make the object active again of which the active one was a part that is no more, as after undo."""
+        obj, sequence = self._space.active, self._space.sequence
+        if sequence is not None and obj not in sequence.objects and obj in self._origins:
+            self._prompts.activate(self._origins.pop(obj))
 
     def state(self) -> ObjectsState:
         """Return what the table shows: the session's objects and the active one, though it may be new."""
@@ -205,6 +256,11 @@ def _remove(session: Session, objects: tuple[int, ...]) -> None:
         with session.grouped("Remove object" if len(known) == 1 else f"Remove {len(known)} objects"):
             for obj in known:
                 session.remove_object(obj)
+
+
+def _free(session: Session, least: int) -> int:
+    """Return the lowest id from `least` on above all of the session, whose objects may be more by now."""
+    return max(least, max(session.objects, default=0) + 1)
 
 
 def _toggle_lock(session: Session, obj: int, frame: int) -> None:

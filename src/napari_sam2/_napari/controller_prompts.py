@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_sam2._napari.desk import Desk
-from napari_sam2._napari.next_prompts import with_candidate
+from napari_sam2._napari.controller_candidates import CandidateControl
 from napari_sam2._napari.notices import sentence, tell, warn
 from napari_sam2._napari.painting import Painting, declare, take_frame
 from napari_sam2._napari.state import Tool, ToolState
@@ -24,27 +20,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2._napari.workspace import Sequence, Workspace
-    from napari_sam2.frame_result import FrameResult
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How many masks an ambiguous click may mean, and which is shown: the best unless one is chosen."""
-
-    count: int = 0
-    shown: int = 0
-
-    def of(self, prompts: FramePrompts | None) -> Choice:
-        """Return it as the prompts say, which may have changed since, as by undo."""
-        chosen = None if prompts is None or not self.count else prompts.candidate
-        return self if chosen is None else replace(self, shown=chosen)
-
-
-def choice_of(result: FrameResult) -> Choice:
-    """Find out which of its candidates the answer to a prompt is."""
-    shown, candidates = result.placed[0].logits, result.candidates
-    same = [index for index, each in enumerate(candidates) if np.array_equal(each, shown)]
-    return Choice(len(candidates), same[0] if same else 0)
+    from napari_sam2.lineage import Daughters
 
 
 class PromptControl:
@@ -68,8 +44,8 @@ class PromptControl:
         self._tool = Tool.POINT
         self._positive = True
         self._each_click_new = False
-        # At each position of the other axes an object has frames of its own.
-        self._choices: dict[tuple[Sequence, PromptKey], Choice] = {}
+        self.candidates = CandidateControl(workspace, self.set_prompts)
+        self._sisters: dict[int, int] = {}
 
     def attach(self, layers: PromptLayers) -> None:
         """Listen to new prompt layers, with Point at hand so that the first click works."""
@@ -79,7 +55,8 @@ class PromptControl:
         layers.tool_changed.connect(self._follow_tool)
         layers.sign_changed.connect(self._follow_sign)
         layers.clicked_object.connect(self.activate)
-        self._choices = {}
+        self._sisters = {}
+        self.candidates.forget()
         layers.set_each_click_new(self._each_click_new)
         layers.is_elsewhere = self._is_elsewhere
         self.activate(1)
@@ -95,11 +72,24 @@ class PromptControl:
         if wanted.is_empty:
             return
         self._before()
+        self._space.prompted.emit({key.obj for key in wanted.changed})
         sequence.declared = dict(declared)
         for key in wanted.removed:
             self._send_one(sequence, key, FramePrompts())
         for key, prompts in wanted.changed.items():
             self._send_one(sequence, key, prompts)
+        self._go_on({key.obj for key in wanted.changed})
+
+    def expect(self, daughters: Daughters) -> None:
+        """Make a daughter active; where each click is a new object, the next click is the other one's."""
+        self._sisters[daughters.first] = daughters.second
+        self.activate(daughters.first)
+
+    def _go_on(self, prompted: set[int]) -> None:
+        """Make the other daughter active after a click on the first, where each click is a new object."""
+        active = self._space.active
+        if self._each_click_new and active in prompted and active in self._sisters:
+            self.activate(self._sisters.pop(active))
 
     def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> None:
         """Say all that is said of an object on a frame, as a script does."""
@@ -139,13 +129,8 @@ class PromptControl:
     def _take(self, sequence: Sequence, key: PromptKey, heard: Callable[[], None], answer: Answer) -> None:
         heard()
         if self._space.layers is not None:
-            self._space.layers.set_next_object(self._next_object())
-        before = self._choices.pop((sequence, key), None)
-        if answer.result is not None and len(answer.result.candidates) > 1:
-            said = sequence.picture.prompts.get(key)
-            chosen = said is not None and said.candidate is not None
-            is_kept = before is not None and before.count and chosen
-            self._choices[sequence, key] = before if before and is_kept else choice_of(answer.result)
+            self._space.layers.set_next_object(self.next_object())
+        self.candidates.note(sequence, key, answer)
         self._tell_of_nothing(sequence, key, answer)
         if sequence.known_before(key) is not None:
             self._show_painted(sequence)
@@ -174,6 +159,7 @@ class PromptControl:
         if sequence is None:
             return
         self._before()
+        self._space.prompted.emit({stroke.obj for stroke in strokes if not stroke.overpainted})
         painting = Painting(strokes, sequence.declared)
         sequence.paintings.append(painting)
         paintings, end = tuple(sequence.paintings), partial(self._painted, sequence, painting)
@@ -226,13 +212,8 @@ class PromptControl:
         if sequence is not self._space.sequence or layers is None:
             return
         layers.show_prompts(sequence.declared)
-        layers.set_next_object(self._next_object())
-        self._choices = {
-            (place, key): each
-            for (place, key), each in self._choices.items()
-            if place is not sequence or key in sequence.declared
-        }
-        self.look_for_choice()
+        layers.set_next_object(self.next_object())
+        self.candidates.forget_gone(sequence)
 
     # --- tool, sign, object
 
@@ -277,14 +258,12 @@ class PromptControl:
 
     def _follow_active(self, obj: int) -> None:
         self._space.active = obj
-        self.look_for_choice()
         self._space.changed.emit()
 
-    def _next_object(self) -> int:
+    def next_object(self) -> int:
         """Return the lowest id above those of the sessions and of prompts that wait to be answered."""
         space = self._space
-        here = set() if space.sequence is None else space.sequence.objects
-        return max({*here, *space.objects_elsewhere(), space.reserved}) + 1
+        return max({*space.objects, space.reserved}) + 1
 
     def _is_elsewhere(self, obj: int) -> bool:
         """Whether an object is there at another position, so that in a crowd a click here begins another."""
@@ -292,7 +271,7 @@ class PromptControl:
 
     def new_object(self) -> None:
         """Begin a new object, with Point at hand."""
-        self.activate(self._next_object())
+        self.activate(self.next_object())
         self.choose_sign(True)
         self.choose_tool(Tool.POINT)
 
@@ -307,52 +286,13 @@ class PromptControl:
         if sequence is None or layers is None or not (self._each_click_new and self._positive):
             return active
         if not any(key.obj == active for key in sequence.declared):
-            return self._next_object() if self._is_elsewhere(active) else active
+            return self.next_object() if self._is_elsewhere(active) else active
         shown = sequence.geometry.frames_of(layers.labels.data)
-        return active if shown[frame, round(y), round(x)] == active else self._next_object()
-
-    # --- candidates
-
-    def next_candidate(self) -> None:
-        """Take the next mask of those that an ambiguous click may mean."""
-        key, choice, sequence = self._shown_key(), self._shown_choice(), self._space.sequence
-        prompts = None if sequence is None else sequence.declared.get(key)
-        if prompts is not None and choice.count:
-            chosen = with_candidate(prompts, (choice.shown + 1) % choice.count)
-            self.set_prompts(key.obj, key.frame, chosen)
-
-    def look_for_choice(self) -> None:
-        """Find out what a single click may mean that was answered earlier, as before undo or in a file."""
-        key, sequence = self._shown_key(), self._space.sequence
-        said = None if sequence is None else sequence.declared.get(key)
-        if sequence is None or said is None or (sequence, key) in self._choices or key in sequence.waiting:
-            return
-        if len(said.points) == 1 and said.box is None and said.mask is None:
-            self._space.ask(
-                partial(Desk.candidates, key=key),
-                partial(self._found_choice, sequence, key, said),
-                priority=Priority.AHEAD,
-                key="candidates",
-            )
-
-    def _found_choice(self, sequence: Sequence, key: PromptKey, said: FramePrompts, answer: Answer) -> None:
-        if sequence.declared.get(key) == said and key not in sequence.waiting and answer.result is not None:
-            count = len(answer.result.candidates)
-            self._choices[sequence, key] = choice_of(answer.result) if count > 1 else Choice()
-
-    def _shown_key(self) -> PromptKey:
-        return PromptKey(self._space.active, self._space.frame)
-
-    def _shown_choice(self) -> Choice:
-        """Return the choice that the active object has on the frame and at the position that are shown."""
-        sequence, key = self._space.sequence, self._shown_key()
-        if sequence is None:
-            return Choice()
-        return self._choices.get((sequence, key), Choice()).of(sequence.declared.get(key))
+        return active if shown[frame, round(y), round(x)] == active else self.next_object()
 
     def state(self) -> ToolState:
         """Return what the dock shows of the tools."""
-        layers, choice = self._space.layers, self._shown_choice()
+        layers, choice = self._space.layers, self.candidates.shown()
         return ToolState(
             tool=self._tool,
             positive=self._positive,

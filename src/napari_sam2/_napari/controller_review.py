@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.notices import tell
-from napari_sam2._napari.review import Cell, Findings, find, next_doubtful, review_state
+from napari_sam2._napari.review import Cell, Findings, find, next_doubtful, review_state, status_of
 from napari_sam2._napari.state import ReviewState
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class ReviewControl:
         self._space = workspace
         self._prompts = prompts
         self._looked: Cells | None = None
+        self._locked: tuple[int, ...] = ()
         self._findings: Findings | None = None
         self._shown = ReviewState()
 
@@ -48,9 +49,11 @@ class ReviewControl:
     def state(self) -> ReviewState:
         """Return what the strip shows; the same object as long as nothing has changed."""
         summary, frame, active = self._space.picture.summary, self._space.frame, self._space.active
-        if self._findings is None or summary.cells is not self._looked:
-            self._looked, self._findings = summary.cells, find(summary.cells)
-        shown = self._shown
-        if shown.status is not summary.cells.status or (shown.frame, shown.active) != (frame, active):
+        locked = tuple(row.obj for row in summary.rows if row.locked)
+        is_new = self._findings is None or summary.cells is not self._looked or locked != self._locked
+        if self._findings is None or is_new:
+            self._looked, self._locked = summary.cells, locked
+            self._findings = find(summary.cells, status_of(summary))
+        if is_new or (self._shown.frame, self._shown.active) != (frame, active):
             self._shown = review_state(summary, self._findings, frame, active)
         return self._shown

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 from napari.utils import progress
 from qtpy.QtCore import QTimer
 
@@ -112,6 +113,17 @@ class TrackingControl:
         self._begin(steps)
         # How much there is to do is not known yet. Without a file it would print to the terminal as well.
         self._bar = progress(total=0, desc="SAM 2: propagating", file=io.StringIO())
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether there is anything to set out from, also what was not answered yet."""
+        sequence, summary = self._space.sequence, self._space.picture.summary
+        if sequence is None:
+            return False
+        free = np.array([not row.locked for row in summary.rows], bool)
+        is_locked = bool((summary.cells.status[free] == CellStatus.LOCKED).any())
+        waits = bool(sequence.paintings) or sequence.is_seeded
+        return is_locked or waits or any(not said.says_absent for said in sequence.declared.values())
 
     def advice(self, obj: int) -> str:
         """Say what to do before an object can be propagated; empty if it can be."""
@@ -229,7 +241,7 @@ class TrackingControl:
             total=total if self.running else 0,
             frames_per_second=speed,
             seconds_left=left,
-            can_propagate=any(not each.says_absent for each in picture.prompts.values()),
+            can_propagate=self.can_begin,
             can_undo=bool(picture.undo_label),
             can_redo=bool(picture.redo_label),
             undo_label=picture.undo_label,

@@ -312,11 +312,13 @@ class Desk:
         self._note_pace(began)
         return Answer(result=result)
 
-    def candidates(self, key: PromptKey) -> Answer:
-        """Answer a click once more, for the masks that it may mean; nothing is changed."""
+    def candidates(self, key: PromptKey, *, asked: bool) -> Answer:
+        """Answer a click once more, for the masks that it may mean; where it is quick, unless asked for."""
         session = self.session
         prompts = None if session is None else session.prompts.get(key)
         if session is None or prompts is None or is_locked(session, key.obj, key.frame):
+            return Answer()
+        if not (asked or session.is_ready(key.frame)):
             return Answer()
         return Answer(result=session.preview(key.obj, key.frame, prompts))
 

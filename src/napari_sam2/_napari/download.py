@@ -84,6 +84,8 @@ class Download(QObject):
 
     Attributes
     ----------
+    checkpoint : ReleasedCheckpoint
+        What is fetched.
     progress : Signal(Fetched)
         How far it has come.
     finished : Signal(object)
@@ -96,7 +98,7 @@ class Download(QObject):
     def __init__(self, checkpoint: ReleasedCheckpoint) -> None:
         super().__init__()
         self.stopped = threading.Event()
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         # A daemon: Python's end does not wait for a server.
         self._thread = threading.Thread(target=self._run, name="napari-sam2-download", daemon=True)
 
@@ -105,9 +107,9 @@ class Download(QObject):
         self._thread.start()
 
     def _run(self) -> None:
-        meter = _Meter(self, self._checkpoint.size)
+        meter = _Meter(self, self.checkpoint.size)
         try:
-            fetch(self._checkpoint, cache_dir(), progressbar=meter)
+            fetch(self.checkpoint, cache_dir(), progressbar=meter)
         except _Stopped:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the user is told

@@ -50,15 +50,27 @@ class Findings:
     doubtful: Marks
 
 
-def find(cells: Cells) -> Findings:
+def status_of(summary: SessionSummary) -> npt.NDArray[np.uint8]:
+    """Return what is known of each object on each frame; all of an object that is locked is confirmed."""
+    status = summary.cells.status
+    rows = np.array([row.locked for row in summary.rows], bool)
+    if not rows.any():
+        return status
+    has_mask = (status != CellStatus.NOTHING) & (status != CellStatus.ABSENT)
+    return np.where(rows[:, None] & has_mask, np.uint8(CellStatus.LOCKED), status)
+
+
+def find(cells: Cells, status: npt.NDArray[np.uint8] | None = None) -> Findings:
     """Look for what deserves a look.
 
     Parameters
     ----------
     cells : Cells
         Of a session's summary.
+    status : array (objects, frames) of uint8, optional
+        From `status_of`; by default that of the cells.
     """
-    tracked = cells.status == CellStatus.TRACKED
+    tracked = (cells.status if status is None else status) == CellStatus.TRACKED
     jumps = find_jumps(cells)
     lost = tracked & (cells.area == 0)
     with np.errstate(invalid="ignore"):
@@ -106,7 +118,7 @@ def next_doubtful(summary: SessionSummary, at: Cell) -> Cell | None:
     at : Cell
         Where the user is.
     """
-    rows, frames = np.nonzero(find(summary.cells).doubtful)
+    rows, frames = np.nonzero(find(summary.cells, status_of(summary)).doubtful)
     places = sorted((int(frame), summary.objects[row]) for row, frame in zip(rows, frames, strict=True))
     if not places:
         return None
@@ -120,7 +132,7 @@ def review_state(summary: SessionSummary, findings: Findings, frame: int, active
     cells = summary.cells
     return ReviewState(
         objects=summary.objects,
-        status=cells.status,
+        status=status_of(summary),
         score=cells.score,
         jumps=findings.jumps,
         lost=findings.lost,

@@ -98,6 +98,12 @@ class Sequence:
         """Ids of its objects, those among them of which the session has not heard yet."""
         return {*self.picture.objects, *(key.obj for key in self.declared)}
 
+    @property
+    def answered_objects(self) -> set[int]:
+        """Ids of its objects, less those that its layers still show after they have gone."""
+        painted = (key.obj for painting in self.paintings for key in painting.known)
+        return {*self.picture.objects, *(key.obj for key in self.waiting), *painted}
+
     def take(self, answer: Answer) -> None:
         """Note what is told of the session, and what another one in its place sees."""
         if answer.picture is not None:
@@ -158,6 +164,8 @@ class Workspace:
         A sequence got an `Answer`.
     interrupted : SignalInstance
         What a propagation is at is about to change under it: it has to end.
+    prompted : SignalInstance
+        Something is about to be said of these objects.
     loaded : SignalInstance
         A session that was saved has taken the place of a sequence's own.
     """
@@ -165,6 +173,7 @@ class Workspace:
     changed = Signal()
     answered = Signal(Sequence, Answer)
     interrupted = Signal()
+    prompted = Signal(set)
     loaded = Signal(Sequence)
 
     def __init__(self, viewer: Viewer, worker: InferenceWorker) -> None:
@@ -187,6 +196,12 @@ class Workspace:
     def arrays(self) -> dict[str, Any]:
         """Return the pixels of all image layers, by name."""
         return {layer.name: base_level(layer) for layer in self.viewer.layers if type(layer) is Image}
+
+    @property
+    def objects(self) -> set[int]:
+        """Ids of all objects, at all positions, those among them that wait to be answered."""
+        here = set() if self.sequence is None else self.sequence.objects
+        return here | self.objects_elsewhere()
 
     def objects_elsewhere(self, sequence: Sequence | None = None) -> set[int]:
         """Return the ids of objects at other positions than that of a sequence, by default the shown one."""

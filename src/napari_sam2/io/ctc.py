@@ -111,7 +111,10 @@ def _spans(pieces: Mapping[int, list[_Piece]], parents: Mapping[int, int]) -> di
         numbered[label] = list(zip([label, *range(free, free + len(cut) - 1)], cut, strict=True))
         free += len(cut) - 1
     if free - 1 > np.iinfo(np.uint16).max:
-        raise ValueError(f"a Cell Tracking Challenge result has labels up to 65535, {free - 1} are needed")
+        raise ValueError(
+            f"a Cell Tracking Challenge result has labels up to 65535, {free - 1} are needed: "
+            "export as OME-Zarr or TIFF, or give the objects lower numbers"
+        )
     spans = {}
     for label, named in numbered.items():
         mothers = numbered.get(parents.get(label, 0), [])
