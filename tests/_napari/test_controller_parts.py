@@ -6,6 +6,7 @@ import pytest
 
 from napari_sam2.prompts import PromptKey
 from tests._napari.dock import MIDDLE, Dock, Held
+from tests._napari.hand import Hand
 from tests.fakes import click
 
 pytestmark = pytest.mark.gui
@@ -102,3 +103,16 @@ def test_after_undo_the_whole_is_active_again(bench: Dock, way: str) -> None:
     bench.view.progress.undo_requested.emit()
     bench.wait()
     assert bench.state.objects.active == 1
+
+
+def test_daughters_are_clicked_one_after_the_other_in_a_crowd(dock: Dock) -> None:
+    """With a mouse, and without waiting for the answers."""
+    dock.view.tools.each_click_new_toggled.emit(True)
+    divide(dock)
+    hand = Hand(dock.viewer)
+    for y, x in ((8, 4), (20, 4), (20, 15)):
+        hand.click((MIDDLE, y, x))
+    dock.wait()
+    assert {key.obj for key in dock.session.prompts} == {1, 2, 3, 4}
+    rows = {row.obj: row.parent for row in dock.state.objects.rows}
+    assert rows == {1: None, 2: 1, 3: 1, 4: None}
