@@ -279,6 +279,16 @@ def test_a_mask_that_is_locked_is_merged_with_no_other(locked: int) -> None:
     assert list(session.objects) == [1]
 
 
+def test_nothing_cannot_be_split_off() -> None:
+    session = tracked_session(1)
+    session.ends_here(1, 4)
+    with pytest.raises(
+        ValueError, match="object 1 has nothing on frame 5 and later: there is nothing to split"
+    ):
+        session.split(1, 5)
+    assert list(session.objects) == [1]
+
+
 def test_an_object_cannot_be_merged_with_itself() -> None:
     with pytest.raises(ValueError, match="object 1 cannot be merged with itself"):
         tracked_session(1).merge(1, 1)

@@ -68,9 +68,13 @@ def split(state: SessionState, key: PromptKey, new: int | None) -> int:
     target = _free_id(state) if new is None else new
     if target in state.objects:
         raise ValueError(f"object {target} is there already: choose a free id")
-    for source in state.keys(key.obj):
-        if source.frame >= key.frame:
-            _hand_over(state, source, PromptKey(target, source.frame))
+    given = [source for source in state.keys(key.obj) if source.frame >= key.frame]
+    if not given:
+        raise ValueError(
+            f"object {key.obj} has nothing on frame {key.frame} and later: there is nothing to split off"
+        )
+    for source in given:
+        _hand_over(state, source, PromptKey(target, source.frame))
     # Both may be tracked on through the frames of the other: a cut says which mask is whose, not who ends.
     state.put_facts(target, ObjectFacts(life=state.facts_of(key.obj).life))
     _give_children(state, key.obj, target, since=key.frame)

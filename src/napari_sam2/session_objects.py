@@ -100,7 +100,7 @@ class SessionObjects(SessionViews):
         Raises
         ------
         ValueError
-            If `new` is there already.
+            If `new` is there already, or there is nothing from that frame on.
         """
         key = check_key(obj, frame, self.volume.num_frames)
         with self._state.lock, self._state.grouped("Split"):
