@@ -95,6 +95,7 @@ class LabelsView:
         wires.connect(events.mode, self._end_encircling)
         wires.connect(events.selected_label, self._on_selected_label)
         wires.connect(events.colormap, self._on_colormap)
+        wires.connect(self._viewer.dims.events.point, self._on_moved)
         wires.insert(self.layer.mouse_drag_callbacks, self._on_drag)
 
     # --- what is shown
@@ -253,6 +254,10 @@ class LabelsView:
         self._end_encircling()
         self._wake = True
         self._turn.ask()
+
+    def _on_moved(self, _event: object = None) -> None:
+        """Look everywhere for a stroke under way: what was painted before is not on the frame shown now."""
+        self._all_frames |= self._wake or self._pressed or self._encircling
 
     def _on_set_data(self, _event: object = None) -> None:
         """Somebody refreshed the layer without moving a slider: a script, or an undo."""
