@@ -62,6 +62,19 @@ def test_what_a_script_paints_on_many_frames_is_one_step_of_undo(bench: Dock) ->
     assert bench.on == list(range(COUNT))
 
 
+def test_a_mask_that_was_painted_has_no_candidates(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert bench.state.tools.candidates == 3
+    paint(bench, 1, MIDDLE)
+    steps = bench.session.steps_made
+    bench.view.tools.next_candidate.emit()
+    bench.wait()
+    assert bench.state.tools.candidates == 0
+    assert bench.session.steps_made == steps
+    undo(bench)
+    assert bench.state.tools.candidates == 3
+
+
 @pytest.fixture
 def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what the user is warned of."""
