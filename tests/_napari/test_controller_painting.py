@@ -13,6 +13,7 @@ from napari_sam2._napari.painting import refine
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
 from tests._napari.dock import COUNT, MIDDLE, Dock, Held, add_frames, pause
+from tests._napari.renewing import redo, undo
 from tests.fakes import FakeModel, click
 
 pytestmark = pytest.mark.gui
@@ -49,6 +50,29 @@ def paint(bench: Dock, obj: int, frames: slice | int) -> None:
     layer.refresh()
     pause(1)
     bench.wait()
+
+
+def test_what_a_script_paints_on_many_frames_is_one_step_of_undo(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    paint(bench, 2, slice(None))
+    assert bench.on == list(range(COUNT))
+    undo(bench)
+    assert (bench.on, bench.session.objects) == ([MIDDLE], (1,))
+    redo(bench)
+    assert bench.on == list(range(COUNT))
+
+
+def test_a_mask_that_was_painted_has_no_candidates(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert bench.state.tools.candidates == 3
+    paint(bench, 1, MIDDLE)
+    steps = bench.session.steps_made
+    bench.view.tools.next_candidate.emit()
+    bench.wait()
+    assert bench.state.tools.candidates == 0
+    assert bench.session.steps_made == steps
+    undo(bench)
+    assert bench.state.tools.candidates == 3
 
 
 @pytest.fixture

@@ -109,6 +109,23 @@ def test_a_stroke_is_told_once(bench: Bench) -> None:
     assert bench.told() == [stroke]
 
 
+def test_a_stroke_is_told_though_the_slider_moves_at_once(bench: Bench) -> None:
+    bench.layer.paint((0, 20, 20), 2)
+    bench.model.dims.set_current_step(0, 4)
+    assert [stroke[:2] for stroke in bench.told()] == [(2, 0)]
+
+
+def test_a_stroke_during_which_the_slider_moves_is_told_on_all_frames(bench: Bench) -> None:
+    bench.layer.mode = "paint"
+    release = bench.press()
+    with bench.layer.block_history():  # as napari does until the button is released
+        for frame in (1, 3):
+            bench.model.dims.set_current_step(0, frame)
+            bench.layer.paint((frame, 20, 20), 2)
+    next(release, None)
+    assert sorted(stroke[:2] for stroke in bench.told()) == [(2, 1), (2, 3)]
+
+
 def test_erased_entirely_is_a_mask_without_pixels(bench: Bench) -> None:
     bench.view.write([change(0, 3)])
     bench.layer.data_setitem(np.nonzero(bench.array == 3), 0)

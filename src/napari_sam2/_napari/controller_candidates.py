@@ -29,7 +29,9 @@ class Choice:
     shown: int = 0
 
     def of(self, prompts: FramePrompts | None) -> Choice:
-        """Return it as the prompts say, which may have changed since, as by undo."""
+        """Return it as the prompts say, which may have changed since, as by undo; a mask leaves no choice."""
+        if prompts is not None and prompts.mask is not None:
+            return Choice()
         chosen = None if prompts is None or not self.count else prompts.candidate
         return self if chosen is None else replace(self, shown=chosen)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._napari.colours import ObjectColours
     from napari_sam2._napari.geometry import Place, SequenceGeometry
+    from napari_sam2._napari.strokes import Stroke
     from napari_sam2.changes import LabelChange
 
 # A refresh costs about 10 ms for a plane and hundreds of ms for a volume; between two of them the event loop
@@ -77,6 +79,7 @@ class LabelsView:
         self._pressed = self._encircling = self._own_write = False
         self._wake, self._all_frames = False, False
         self._sweep: Sweep | None = None
+        self._swept: object = None  # the action whose strokes are looked for
         self._shown_at = self._position()
         self._turn, self._sweeping = Later(self._compare), Later(self._sweep_on)
         self._refreshing, self._stale = Later(self._refresh_again), False
@@ -92,6 +95,7 @@ class LabelsView:
         wires.connect(events.mode, self._end_encircling)
         wires.connect(events.selected_label, self._on_selected_label)
         wires.connect(events.colormap, self._on_colormap)
+        wires.connect(self._viewer.dims.events.point, self._on_moved)
         wires.insert(self.layer.mouse_drag_callbacks, self._on_drag)
 
     # --- what is shown
@@ -251,6 +255,10 @@ class LabelsView:
         self._wake = True
         self._turn.ask()
 
+    def _on_moved(self, _event: object = None) -> None:
+        """Look everywhere for a stroke under way: what was painted before is not on the frame shown now."""
+        self._all_frames |= self._wake or self._pressed or self._encircling
+
     def _on_set_data(self, _event: object = None) -> None:
         """Somebody refreshed the layer without moving a slider: a script, or an undo."""
         moved, self._shown_at = self._shown_at != self._position(), self._position()
@@ -316,11 +324,12 @@ class LabelsView:
             return
         shown = self._geometry.frame_of(self._viewer.dims, self.layer)
         flat = self.layer.n_edit_dimensions <= 2 and self._geometry.frames_shown(self._viewer)
+        action = object()
         if flat:
-            self._emit(self._record().take(shown, self._frames()[shown]))
+            self._emit(self._record().take(shown, self._frames()[shown]), action)
         if self._all_frames or not flat:
             self._all_frames = False
-            self._sweep = Sweep(self._record(), shown)
+            self._sweep, self._swept = Sweep(self._record(), shown), action
             self._sweeping.ask()
 
     def _sweep_on(self, seconds: float = _SWEEP_SECONDS) -> None:
@@ -330,16 +339,16 @@ class LabelsView:
             return
         if sweep.step(lambda frame: self._frames()[frame], seconds):
             self._sweep = None
-            self._emit(tuple(sweep.found()))
+            self._emit(sweep.found(), self._swept)
         else:
             self._sweeping.ask()
 
-    def _emit(self, strokes: Sequence[Any]) -> None:
+    def _emit(self, strokes: Sequence[Stroke], action: object) -> None:
         if strokes:
             painted = {stroke.obj for stroke in strokes}
             self._highest = max(self._highest, *painted)
             self.note_objects(painted)
-            self.strokes.emit(tuple(strokes))
+            self.strokes.emit(tuple(replace(stroke, action=action) for stroke in strokes))
 
     # --- what the user picks
 

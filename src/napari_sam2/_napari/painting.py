@@ -70,7 +70,7 @@ class Painting:
         self.last, self.ended = keys[-1], False
         self.known = {key: said.get(key, FramePrompts()) for key in keys}
         self.refusals: list[Refusal] = []
-        self._label = label_of(strokes)
+        self._label, self._run = label_of(strokes), strokes[0].action or self
         self._waiting: dict[int, list[Stroke]] = {}
         for stroke in strokes:
             self._waiting.setdefault(stroke.frame, []).append(stroke)
@@ -79,7 +79,7 @@ class Painting:
     def take(self, frame: int, desk: Desk) -> None:
         """Take the strokes of a frame, if they wait still; on the inference thread."""
         if strokes := self._waiting.pop(frame, []):
-            self.refusals += desk.paint(strokes, self._label, self)
+            self.refusals += desk.paint(strokes, self._label, self._run)
 
     @property
     def is_taken(self) -> bool:

@@ -33,12 +33,15 @@ class Stroke:
     overpainted : bool
         Whether it only lost pixels to other objects. It need not be told so, unless its mask was painted by
         hand too: painted pixels of two objects would have to be shared out.
+    action : object, optional
+        What it is a part of; all strokes of it are one step of undo.
     """
 
     obj: int
     frame: int
     mask: npt.NDArray[np.bool_]
     overpainted: bool = False
+    action: object = None
 
 
 def label_of(strokes: Sequence[Stroke]) -> str:

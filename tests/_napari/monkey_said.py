@@ -1,0 +1,98 @@
+"""What was said is there at rest, whatever came between, unless it was taken back or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from napari.utils.notifications import notification_manager
+
+from tests._napari.monkey_actions import Act, Monkey
+from tests._napari.monkey_checks import MonkeyError, sequences
+
+_CLICKS = frozenset({"click", "add_point"})
+_TAKES_NOTHING = _CLICKS | {
+    "slide",
+    "slide_t",
+    "hover",
+    "live",
+    "pause",
+    "propagate",
+    "cancel",
+    "new_object",
+    "sign",
+    "each_click_new",
+    "visit",
+    "show_one",
+    "other_view",
+    "other_channel",
+    "other_model",
+    "save",
+    "beat",
+}
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A point, or a pixel that was painted."""
+
+    place: object
+    frame: int
+    yx: tuple[float, float]
+    painted: int | None = None
+
+
+class Promises:
+    """What has to be there at the next rest.
+
+    Parameters
+    ----------
+    monkey : Monkey
+        Who says it.
+    """
+
+    def __init__(self, monkey: Monkey) -> None:
+        self._monkey = monkey
+        self._said: list[_Said] = []
+        self._notes = len(notification_manager.records)
+
+    def note(self, act: Act) -> None:
+        """Note what is about to be said; called before each action."""
+        if act.name not in _TAKES_NOTHING:
+            self._said = []
+        if act.name in _CLICKS | {"stroke"}:
+            self._said = [each for each in self._said if each.painted is None]
+        if act.name in _CLICKS:
+            self._add(
+                self._monkey.any_frame(act.draws[2]) if act.name == "add_point" else self._monkey.frame, act
+            )
+        elif act.name == "stroke" and act.draws[2] < 0.75:
+            self._add(self._monkey.frame, act, int(self._monkey.dock.layers.labels.selected_label))
+
+    def _add(self, frame: int, act: Act, painted: int | None = None) -> None:
+        sequence = self._monkey.dock.controller.space.sequence
+        if sequence is not None:
+            place = tuple(sorted(sequence.geometry.index.items()))
+            y, x = (float(each) for each in self._monkey.at(frame, *act.draws[:2])[-2:])
+            self._said.append(_Said(place, frame, (y, x), painted))
+
+    def check(self) -> None:
+        """Raise `MonkeyError` if something was lost; called at rest, before errors are taken."""
+        said, self._said = self._said, []
+        notes = [record.message for record in notification_manager.records[self._notes :]]
+        self._notes = len(notification_manager.records)
+        if self._monkey.dock.failures or any("put back" in note for note in notes):
+            return
+        for each in said:
+            if not self._is_there(each):
+                raise MonkeyError("something said is lost", str(each))
+
+    def _is_there(self, said: _Said) -> bool:
+        sequence = sequences(self._monkey.dock).get(said.place)
+        session = None if sequence is None else sequence.desk.session
+        if session is None:
+            return False
+        if said.painted is not None:
+            y, x = np.rint(said.yx).astype(int)
+            return bool(session.labels[said.frame][y, x] == said.painted)
+        return any(said.yx in each.points for key, each in session.prompts.items() if key.frame == said.frame)
