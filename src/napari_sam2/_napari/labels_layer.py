@@ -10,6 +10,7 @@ import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
+from napari_sam2._napari.notices import tell
 from napari_sam2._napari.strokes import LabelRecord, Sweep
 from napari_sam2._napari.wiring import Connections, Later
 
@@ -90,6 +91,8 @@ class LabelsView:
         wires.connect(events.set_data, self._on_set_data)
         wires.connect(events.data, self._on_data)
         wires.connect(events.mode, self._end_encircling)
+        for emitter in (events.n_edit_dimensions, self._viewer.dims.events.order):
+            wires.connect(emitter, self._keep_within)
         wires.connect(events.selected_label, self._on_selected_label)
         wires.connect(events.colormap, self._on_colormap)
         wires.insert(self.layer.mouse_drag_callbacks, self._on_drag)
@@ -227,6 +230,13 @@ class LabelsView:
             self._own_write = before
 
     # --- strokes
+
+    def _keep_within(self, _event: object = None) -> None:
+        """Keep brush and fill within the sequence: nobody looks for strokes at other positions."""
+        most = self._geometry.brush_reach(self._viewer.dims)
+        if self.layer.n_edit_dimensions > most:
+            self.layer.n_edit_dimensions = most
+            tell(f"With more than {most} dimensions a brush would paint at other positions too: it does not.")
 
     def _frames(self) -> npt.NDArray[Any]:
         return self._geometry.frames_of(self.layer.data)
