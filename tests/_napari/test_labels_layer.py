@@ -401,6 +401,17 @@ def test_channels_do_not_count_for_a_brush(model: ViewerModel, notes: list[str])
     bench.view.close()
 
 
+@pytest.mark.parametrize("shape", [(3, 10, 10), (40, 50), (2, 6, 40, 50)])
+def test_labels_that_do_not_fit_are_put_back(bench: Bench, notes: list[str], shape: tuple[int, ...]) -> None:
+    bench.view.write([change(0, 3)])
+    bench.layer.data = np.ones(shape, np.uint16)
+    assert bench.layer.data is bench.array
+    assert len(notes) == 1
+    assert bench.told() == []
+    bench.view.write([change(4, 4)])
+    assert (bench.array[4] == 4).any()
+
+
 def test_the_labels_fit_the_image(model: ViewerModel) -> None:
     with pytest.raises(ValueError, match="the image"):
         LabelsView(model, GEOMETRY, np.zeros((6, 40, 51), np.uint16), ObjectColours(), {})

@@ -140,6 +140,7 @@ class PromptLayers:
         self._labels.strokes.connect(self.strokes)
         self._labels.picked.connect(self._on_picked)
         self._labels.shuffled.connect(self._on_shuffled)
+        self._labels.replaced.connect(self._on_image_moved)
         self._tools.tool_changed.connect(self.tool_changed)
         self._tools.blocked_changed.connect(self.blocked_changed)
         self._tools.switched.connect(self._restore_next)
@@ -257,9 +258,8 @@ class PromptLayers:
 
     def _on_image_moved(self, _event: object = None) -> None:
         for name, value in self._geometry.layer_kwargs(self._image).items():
-            if name != "axis_labels":
-                for layer in self._layers:
-                    setattr(layer, name, value)
+            for layer in self._layers:
+                setattr(layer, name, value)
 
     # --- what the owner does
 
