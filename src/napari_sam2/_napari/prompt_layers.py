@@ -182,6 +182,7 @@ class PromptLayers:
         if self._to_show is not None:
             waited, self._to_show = self._to_show, None
             self.show_prompts(waited)
+        self._points.tidy()
         drawn = self._shapes.read()
         if drawn.superseded:
             self._shapes.drop(drawn.superseded)

@@ -12,7 +12,7 @@ from napari.layers import Shapes
 from psygnal import Signal
 from skimage.draw import polygon2mask
 
-from napari_sam2._napari.points_layer import OBJECT, object_column
+from napari_sam2._napari.columns import OBJECT, object_column
 from napari_sam2._napari.wiring import Connections
 from napari_sam2.prompts import PromptKey
 
