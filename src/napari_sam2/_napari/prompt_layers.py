@@ -183,11 +183,7 @@ class PromptLayers:
             waited, self._to_show = self._to_show, None
             self.show_prompts(waited)
         self._points.tidy()
-        drawn = self._shapes.read()
-        if drawn.superseded:
-            self._shapes.drop(drawn.superseded)
-            drawn = self._shapes.read()
-        self._shapes.remember(drawn)
+        drawn = self._shapes.tidy()
         prompts = self._declaration.prompts(Drawn(self._points.read(), drawn.boxes, drawn.outlines))
         self._settle({key.obj for key in prompts})
         if not same_prompts(prompts, self._told):
@@ -250,6 +246,8 @@ class PromptLayers:
             self._labels.let_go()
         if self._viewer.layers.selection.active is not self.points:
             self._gestures.leave()
+        if self._viewer.layers.selection.active is not self.shapes:
+            self._shapes.drawn.end()
 
     def _on_layer_removed(self, event: Any) -> None:  # noqa: ANN401 - napari's event
         if not self._gone and any(event.value is layer for layer in self._layers):
@@ -300,6 +298,7 @@ class PromptLayers:
 
     def finish(self) -> None:
         """Tell of all changes now, as before another position is turned to."""
+        self._shapes.drawn.end()
         self.flush()
         self._labels.finish()
 
