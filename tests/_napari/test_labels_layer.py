@@ -365,6 +365,70 @@ def test_results_of_another_position_go_there(model: ViewerModel) -> None:
     bench.view.close()
 
 
+@pytest.fixture
+def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what the user is told."""
+    notes: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.labels_layer.tell", notes.append)
+    return notes
+
+
+@pytest.mark.parametrize(
+    ("frame_axis", "order", "frames"),
+    [
+        (1, (0, 1, 2, 3), {0, 1, 2, 3}),
+        (0, (0, 1, 2, 3), {1}),
+        (0, (1, 0, 2, 3), {0, 1, 2}),
+        (1, (1, 0, 2, 3), {1}),
+    ],
+    ids=["z", "t", "t, rolled", "z, rolled"],
+)
+def test_a_brush_stays_within_the_sequence(
+    model: ViewerModel, notes: list[str], frame_axis: int, order: tuple[int, ...], frames: set[int]
+) -> None:
+    geometry = SequenceGeometry((3, 6, 40, 50), 2, 3, frame_axis, {1 - frame_axis: 1})
+    bench = Bench(model, geometry)
+    model.dims.set_current_step((0, 1), (1, 1))
+    model.dims.order = order
+    settle()
+    bench.layer.n_edit_dimensions = 4
+    assert len(notes) == 1
+    bench.layer.brush_size = 5
+    bench.layer.paint((1, 1, 20, 20), 7)
+    assert {frame for _, frame, _ in bench.told()} == frames
+    assert (geometry.frames_of(bench.layer.data) > 0).sum() == (bench.layer.data > 0).sum()
+    bench.view.close()
+
+
+def test_a_brush_stays_within_the_sequence_when_the_axes_are_rolled(
+    model: ViewerModel, notes: list[str]
+) -> None:
+    bench = Bench(model, SequenceGeometry((3, 6, 40, 50), 2, 3, 1, {0: 1}))
+    bench.layer.n_edit_dimensions = 3
+    assert notes == []
+    model.dims.order = (1, 0, 2, 3)
+    assert bench.layer.n_edit_dimensions == 2
+    bench.view.close()
+
+
+def test_channels_do_not_count_for_a_brush(model: ViewerModel, notes: list[str]) -> None:
+    bench = Bench(model, SequenceGeometry((6, 1, 40, 50), 2, 3, 0, {1: 0}, 1))
+    bench.layer.n_edit_dimensions = 4
+    assert bench.layer.n_edit_dimensions == 4
+    bench.view.close()
+
+
+@pytest.mark.parametrize("shape", [(3, 10, 10), (40, 50), (2, 6, 40, 50)])
+def test_labels_that_do_not_fit_are_put_back(bench: Bench, notes: list[str], shape: tuple[int, ...]) -> None:
+    bench.view.write([change(0, 3)])
+    bench.layer.data = np.ones(shape, np.uint16)
+    assert bench.layer.data is bench.array
+    assert len(notes) == 1
+    assert bench.told() == []
+    bench.view.write([change(4, 4)])
+    assert (bench.array[4] == 4).any()
+
+
 def test_the_labels_fit_the_image(model: ViewerModel) -> None:
     with pytest.raises(ValueError, match="the image"):
         LabelsView(model, GEOMETRY, np.zeros((6, 40, 51), np.uint16), ObjectColours(), {})

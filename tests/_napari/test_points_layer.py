@@ -10,8 +10,9 @@ from napari.components import ViewerModel
 from napari.layers import Points
 
 from napari_sam2._napari.colours import NEGATIVE, POSITIVE, ObjectColours
+from napari_sam2._napari.columns import object_column, sign_column
 from napari_sam2._napari.geometry import SequenceGeometry
-from napari_sam2._napari.points_layer import PointsView, object_column, sign_column
+from napari_sam2._napari.points_layer import PointsView
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 GEOMETRY = SequenceGeometry((6, 40, 50), 1, 2, 0)

@@ -151,6 +151,33 @@ def test_a_deletion_that_was_not_told_yet_is_never_lost(desk: Desk) -> None:
     assert desk.last() == {PromptKey(6, 0): point(2, 2)}
 
 
+@pytest.mark.parametrize("place", [[2, -5, -5], [2, 10, 50], [7, 10, 20]])
+def test_points_outside_of_the_image_are_taken_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, place: list[float]
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.points_layer.tell", notes.append)
+    desk.layers.points.add([2, 10, 20])
+    desk.layers.points.add(place)
+    assert desk.last() == {PromptKey(1, 2): point(10, 20)}
+    assert desk.layers.points.data.tolist() == [[2, 10, 20]]
+    assert len(notes) == 1
+
+
+def test_a_point_without_an_object_stays_with_the_one_that_was_active(desk: Desk) -> None:
+    desk.layers.points.add([[2, 10, 20], [2, 11, 21]])
+    desk.layers.points.features = {"object": [1.0, np.nan], "positive": [True, False]}
+    desk.layers.set_active(3)
+    settle()
+    desk.layers.set_active(4)
+    desk.layers.points.add([3, 1, 1])
+    assert desk.last() == {
+        PromptKey(1, 2): point(10, 20),
+        PromptKey(3, 2): point(11, 21, positive=False),
+        PromptKey(4, 3): point(1, 1),
+    }
+
+
 # --- the active object and the sign
 
 

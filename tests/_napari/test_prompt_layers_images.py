@@ -128,3 +128,15 @@ def test_colours_are_the_same_everywhere(desk: Desk) -> None:
     assert np.allclose(desk.layers.points.border_color[1], (0, 1, 0, 1))
     settle()
     assert len(desk.told) == 1
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (3, *SHAPE)])
+def test_labels_with_other_axes_are_put_back_in_their_place(desk: Desk, shape: tuple[int, ...]) -> None:
+    labels = desk.layers.labels
+    before = labels.data
+    labels.data = np.zeros(shape, np.uint16)
+    settle()
+    assert labels.data is before
+    assert np.allclose(labels.scale, desk.image.scale)
+    assert labels.axis_labels == desk.image.axis_labels
+    assert labels.units == desk.image.units

@@ -60,13 +60,44 @@ def test_boxes_without_pixels_say_nothing(view: ShapesView, vertices: npt.NDArra
     assert not view.read().boxes
 
 
+@pytest.mark.parametrize(
+    ("vertices", "kind"),
+    [
+        (square(2, 4, 60, 10, 70), "rectangle"),
+        (square(2, 4, 5, 4.9, 20), "rectangle"),
+        (square(2, 4, 5, 20, 5.9), "rectangle"),
+        (square(2, -4, 5, 0.3, 20), "rectangle"),
+        (square(2, 4, 60, 10, 70), "polygon"),
+        (square(2, 4.2, 5.2, 4.4, 5.4), "ellipse"),
+    ],
+    ids=["beside", "low", "narrow", "nearly beside", "outline beside", "between pixels"],
+)
+def test_shapes_that_say_nothing_are_taken_out(
+    view: ShapesView, vertices: npt.NDArray[np.float64], kind: str
+) -> None:
+    view.layer.add(square(2, 4, 5, 10, 20), shape_type="rectangle")
+    view.layer.add(vertices, shape_type=kind)
+    drawn = view.tidy()
+    assert drawn.boxes == {KEY: (4, 5, 10, 20)}
+    assert drawn.outlines == {}
+    assert len(view.layer.data) == 1
+
+
+def test_a_narrow_box_that_was_shown_stays(view: ShapesView) -> None:
+    prompts = {KEY: FramePrompts(box=(4, 5, 4.5, 20))}
+    view.show(prompts)
+    assert view.tidy().boxes == {KEY: (4, 5, 4.5, 20)}
+    view.layer.data = [square(2, 4, 5, 4.4, 20)]
+    assert view.tidy().boxes == {}
+
+
 def test_of_two_boxes_the_last_one_counts(view: ShapesView) -> None:
     view.layer.add([square(2, 4, 5, 10, 20), square(3, 0, 0, 9, 9), square(2, 6, 6, 9, 9)])
     drawn = view.read()
     assert drawn.boxes == {KEY: (6, 6, 9, 9), PromptKey(1, 3): (0, 0, 9, 9)}
-    assert drawn.superseded == [0]
-    view.drop(drawn.superseded)
-    assert view.read().boxes == drawn.boxes
+    assert drawn.void == [0]
+    assert view.tidy().boxes == drawn.boxes
+    assert len(view.layer.data) == 2
 
 
 def test_polygons_are_masks_and_several_are_one(view: ShapesView) -> None:
@@ -200,3 +231,22 @@ def test_a_shape_that_is_being_drawn_is_told_apart(view: ShapesView) -> None:
     assert view.drawing
     view.layer.remove([0])
     assert not view.drawing
+
+
+def test_shapes_that_a_script_replaces_by_none_leave_no_object_behind(view: ShapesView) -> None:
+    view.set_next(2)
+    view.layer.add([square(1, 4, 5, 10, 20), square(2, 4, 5, 10, 20)])
+    view.layer.data = []
+    view.set_next(3)
+    view.layer.add(square(2, 4, 5, 10, 20))
+    assert set(view.tidy().boxes) == {PromptKey(3, 2)}
+    assert len(view.layer.features) == len(view.layer.edge_color) == 1
+
+
+def test_shapes_without_an_object_stay_with_the_one_that_was_active(view: ShapesView) -> None:
+    view.layer.add(square(2, 4, 5, 10, 20))
+    view.layer.features = {"object": [np.nan]}
+    view.set_next(3)
+    assert set(view.tidy().boxes) == {PromptKey(3, 2)}
+    view.set_next(4)
+    assert set(view.tidy().boxes) == {PromptKey(3, 2)}

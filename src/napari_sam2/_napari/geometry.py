@@ -245,6 +245,17 @@ class SequenceGeometry:
         """Tell whether exactly rows and columns are on the canvas, so that a frame is seen as it is."""
         return viewer.dims.ndisplay == 2 and self._displayed(viewer) == {self.y_axis, self.x_axis}
 
+    def brush_reach(self, dims: Dims) -> int:
+        """Return over how many dimensions a brush may paint without leaving this sequence.
+
+        Napari takes so many of the last axes in the order of the view. Axes of length 1 do no harm.
+        """
+        offset = dims.ndim - self.ndim
+        order = [axis - offset for axis in dims.order if axis >= offset]
+        mine = {self.frame_axis, self.y_axis, self.x_axis}
+        others = [n for n, axis in enumerate(reversed(order)) if axis not in mine and self.shape[axis] > 1]
+        return max(2, *others[:1]) if others else self.ndim
+
     def _displayed(self, viewer: ViewerModel) -> set[int]:
         offset = viewer.dims.ndim - self.ndim  # layers share the last axes of the world
         return {axis - offset for axis in viewer.dims.displayed}

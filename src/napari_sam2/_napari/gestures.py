@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_sam2._napari.wiring import Connections, Later
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from napari_sam2._napari.shapes_layer import ShapesView
 
 _RIGHT = 2
+_DRAGGED = 4  # pixels of the screen; a hand that clicks may tremble
+_PICKING = frozenset({"pan_zoom", "select", "pick", "add_rectangle", "add_ellipse"})  # on a double click
 _REST_MS = 120
 
 
@@ -142,12 +145,20 @@ class Gestures:
             self._prepare(layer, event)
         self.pressed = True
         try:
-            yield
-            while event.type == "mouse_move":
-                yield
+            yield from self._follow(layer, event)
         finally:  # also when the release never comes: the next press drops this generator
             self.pressed = False
             self.released.emit()
+
+    def _follow(self, layer: Layer, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
+        """Follow the mouse until the button is released; a shape that was not dragged is a click."""
+        shapes = layer is self._shapes.layer
+        start = np.array(event.pos) if shapes else None
+        yield
+        while event.type == "mouse_move":
+            yield
+        if start is not None and np.abs(np.asarray(event.pos) - start).max() < _DRAGGED:
+            self._shapes.drawn.void_click()
 
     def _prepare(self, layer: Layer, event: Any) -> None:  # noqa: ANN401 - napari's mouse event
         """Make napari give the next point or shape to whom it belongs."""
@@ -178,7 +189,7 @@ class Gestures:
     def _on_double_click(self, layer: Layer, event: Any) -> None:  # noqa: ANN401 - napari's mouse event
         """Make the object under the mouse the active one; the point of its first click was not meant."""
         on_points = layer is self._points.layer
-        draws = not on_points and str(layer.mode) not in {"pan_zoom", "select", "pick"}
+        draws = not on_points and str(layer.mode) not in _PICKING
         value = 0 if draws else self._value_under(event)
         if value in {0, self._intent.active}:
             return

@@ -11,6 +11,7 @@ import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
+from napari_sam2._napari.notices import tell
 from napari_sam2._napari.strokes import LabelRecord, Sweep
 from napari_sam2._napari.wiring import Connections, Later
 
@@ -53,11 +54,14 @@ class LabelsView:
     Attributes
     ----------
     layer : Labels
+    replaced : Signal
+        Labels that did not fit were put back; where they had other axes, the layer has lost its place.
     """
 
     strokes = Signal(tuple)
     picked = Signal(int)
     shuffled = Signal()
+    replaced = Signal()
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class LabelsView:
         self._viewer, self._geometry, self._colours = viewer, geometry, colours
         self.layer = Labels(array, multiscale=False, opacity=0.5, colormap=colours.colormap(()), **options)
         self.layer.brush_size = 10
+        self._array = array
         self._records: dict[tuple[tuple[int, int], ...], LabelRecord] = {}
         self._queue: list[tuple[LabelChange, SequenceGeometry]] = []
         self._objects: set[int] = set()
@@ -93,6 +98,8 @@ class LabelsView:
         wires.connect(events.set_data, self._on_set_data)
         wires.connect(events.data, self._on_data)
         wires.connect(events.mode, self._end_encircling)
+        for emitter in (events.n_edit_dimensions, self._viewer.dims.events.order):
+            wires.connect(emitter, self._keep_within)
         wires.connect(events.selected_label, self._on_selected_label)
         wires.connect(events.colormap, self._on_colormap)
         wires.connect(self._viewer.dims.events.point, self._on_moved)
@@ -232,6 +239,13 @@ class LabelsView:
 
     # --- strokes
 
+    def _keep_within(self, _event: object = None) -> None:
+        """Keep brush and fill within the sequence: nobody looks for strokes at other positions."""
+        most = self._geometry.brush_reach(self._viewer.dims)
+        if self.layer.n_edit_dimensions > most:
+            self.layer.n_edit_dimensions = most
+            tell(f"With more than {most} dimensions a brush would paint at other positions too: it does not.")
+
     def _frames(self) -> npt.NDArray[Any]:
         return self._geometry.frames_of(self.layer.data)
 
@@ -268,9 +282,24 @@ class LabelsView:
         self._turn.ask()
 
     def _on_data(self, _event: object = None) -> None:
+        if self.layer.data.shape != self._geometry.shape:
+            self._put_back()
+            return
+        self._array = self.layer.data
         if not self._own_write:
             self._wake = self._all_frames = True
             self._turn.ask()
+
+    def _put_back(self) -> None:
+        """Show the labels that were shown before somebody set others that do not fit."""
+        came = self.layer.data.shape
+        with self._quietly():
+            self.layer.data = self._array
+        self.replaced.emit()
+        tell(
+            f"Labels of shape {came} do not fit the image, {self._geometry.shape}: they were not taken. "
+            "Add them as a layer of their own, and seed from it."
+        )
 
     def _on_drag(self, _layer: Labels, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
         """Hold results back while the button is down; the mode's own function paints."""
@@ -320,8 +349,6 @@ class LabelsView:
             self._sweeping.ask()
 
     def _find_strokes(self) -> None:
-        if self.layer.data.shape != self._geometry.shape:
-            return
         shown = self._geometry.frame_of(self._viewer.dims, self.layer)
         flat = self.layer.n_edit_dimensions <= 2 and self._geometry.frames_shown(self._viewer)
         action = object()
@@ -335,7 +362,7 @@ class LabelsView:
     def _sweep_on(self, seconds: float = _SWEEP_SECONDS) -> None:
         """Compare some frames more; strokes of one brush are told together."""
         sweep = self._sweep
-        if sweep is None or self._pressed or self.layer.data.shape != self._geometry.shape:
+        if sweep is None or self._pressed:
             return
         if sweep.step(lambda frame: self._frames()[frame], seconds):
             self._sweep = None

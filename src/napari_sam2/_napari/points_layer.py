@@ -9,7 +9,10 @@ from napari.layers import Points
 from psygnal import Signal
 
 from napari_sam2._napari.colours import NEGATIVE, POSITIVE
+from napari_sam2._napari.columns import OBJECT, fill_objects, object_column, sign_column
+from napari_sam2._napari.columns import POSITIVE as POSITIVE_FEATURE
 from napari_sam2._napari.declared import Clicks
+from napari_sam2._napari.notices import tell
 from napari_sam2._napari.wiring import Connections
 from napari_sam2.prompts import PromptKey
 
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2.prompts import FramePrompts
 
-OBJECT, POSITIVE_FEATURE = "object", "positive"
 _SIZE_ON_SCREEN, _NO_POINT = (9.0, 14.0), (0.0, 14.0)
 
 
@@ -136,6 +138,16 @@ class PointsView:
 
     # --- reading and showing
 
+    def tidy(self) -> None:
+        """Write down whose each point is, and take out those outside of the image, which say nothing."""
+        if fill_objects(self.layer, self._obj):
+            self.restore_next()
+        places = self.geometry.to_places(self.layer.data)
+        outside = ~places.inside & self.geometry.same_index(self.layer.data)
+        if outside.any():
+            self.layer.remove(np.flatnonzero(outside).tolist())
+            tell("A point outside of the image says nothing: it was taken out.")
+
     def objects(self) -> npt.NDArray[np.int64]:
         """Return whose each point is (n,)."""
         return object_column(self.layer.features, len(self.layer.data), self._obj)
@@ -230,34 +242,3 @@ class PointsView:
     def close(self) -> None:
         """Let the layer go."""
         self._wires.close()
-
-
-def _column(table: Any, name: str, count: int) -> npt.NDArray[Any]:  # noqa: ANN401 - a data frame
-    """Return a column of a feature table; a script may have dropped it."""
-    if name not in table:
-        return np.full(count, None)
-    return np.asarray(table[name].to_numpy())
-
-
-def object_column(table: Any, count: int, default: int) -> npt.NDArray[np.int64]:  # noqa: ANN401
-    """Return the object ids of a feature table (count,); what is no id is `default`."""
-    values = _column(table, OBJECT, count)
-    if values.dtype.kind not in "iu":
-        values = np.array([_id(value, default) for value in values], np.int64)
-    return np.where(values >= 1, values, default).astype(np.int64)
-
-
-def _id(value: object, default: int) -> int:
-    try:
-        return int(value)  # type: ignore[call-overload,no-any-return]  # whatever a script has put there
-    except (TypeError, ValueError, OverflowError):
-        return default
-
-
-def sign_column(table: Any, count: int) -> npt.NDArray[np.bool_]:  # noqa: ANN401
-    """Return the signs of a feature table (count,); what is none is positive."""
-    values = _column(table, POSITIVE_FEATURE, count)
-    if values.dtype.kind == "b":
-        return values
-    missing = [value is None or (isinstance(value, float) and np.isnan(value)) for value in values]
-    return np.array([lacks or bool(value) for lacks, value in zip(missing, values, strict=True)], np.bool_)

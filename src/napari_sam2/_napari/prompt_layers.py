@@ -140,6 +140,7 @@ class PromptLayers:
         self._labels.strokes.connect(self.strokes)
         self._labels.picked.connect(self._on_picked)
         self._labels.shuffled.connect(self._on_shuffled)
+        self._labels.replaced.connect(self._on_image_moved)
         self._tools.tool_changed.connect(self.tool_changed)
         self._tools.blocked_changed.connect(self.blocked_changed)
         self._tools.switched.connect(self._restore_next)
@@ -181,11 +182,8 @@ class PromptLayers:
         if self._to_show is not None:
             waited, self._to_show = self._to_show, None
             self.show_prompts(waited)
-        drawn = self._shapes.read()
-        if drawn.superseded:
-            self._shapes.drop(drawn.superseded)
-            drawn = self._shapes.read()
-        self._shapes.remember(drawn)
+        self._points.tidy()
+        drawn = self._shapes.tidy()
         prompts = self._declaration.prompts(Drawn(self._points.read(), drawn.boxes, drawn.outlines))
         self._settle({key.obj for key in prompts})
         if not same_prompts(prompts, self._told):
@@ -248,6 +246,8 @@ class PromptLayers:
             self._labels.let_go()
         if self._viewer.layers.selection.active is not self.points:
             self._gestures.leave()
+        if self._viewer.layers.selection.active is not self.shapes:
+            self._shapes.drawn.end()
 
     def _on_layer_removed(self, event: Any) -> None:  # noqa: ANN401 - napari's event
         if not self._gone and any(event.value is layer for layer in self._layers):
@@ -257,9 +257,8 @@ class PromptLayers:
 
     def _on_image_moved(self, _event: object = None) -> None:
         for name, value in self._geometry.layer_kwargs(self._image).items():
-            if name != "axis_labels":
-                for layer in self._layers:
-                    setattr(layer, name, value)
+            for layer in self._layers:
+                setattr(layer, name, value)
 
     # --- what the owner does
 
@@ -299,6 +298,7 @@ class PromptLayers:
 
     def finish(self) -> None:
         """Tell of all changes now, as before another position is turned to."""
+        self._shapes.drawn.end()
         self.flush()
         self._labels.finish()
 

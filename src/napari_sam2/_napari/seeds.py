@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels, Points, Shapes
 
+from napari_sam2._napari.columns import sign_column
 from napari_sam2._napari.geometry import spatial_shape
-from napari_sam2._napari.points_layer import sign_column
 from napari_sam2._napari.shapes_layer import CLOSED, mask_of
 from napari_sam2.prompts import FramePrompts
 

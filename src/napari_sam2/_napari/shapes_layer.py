@@ -12,7 +12,9 @@ from napari.layers import Shapes
 from psygnal import Signal
 from skimage.draw import polygon2mask
 
-from napari_sam2._napari.points_layer import OBJECT, object_column
+from napari_sam2._napari.columns import OBJECT, fill_objects, object_column
+from napari_sam2._napari.drawing import Drawing
+from napari_sam2._napari.shape_rows import rebuild, trim_features
 from napari_sam2._napari.wiring import Connections
 from napari_sam2.prompts import PromptKey
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 CLOSED = frozenset({"polygon", "ellipse"})
 _REMEMBERED = 200
 _ELLIPSE_POINTS = 72
+_LEAST_WIDTH = 1.0  # of a box, in pixels of the frame
 
 
 @dataclass
@@ -44,14 +47,15 @@ class DrawnShapes:
         Union of the closed shapes.
     rows : dict of PromptKey to list of int
         Which shapes these are.
-    superseded : list of int
-        Rectangles that a later one of the same object and frame took the place of.
+    void : list of int
+        Shapes that say nothing: rectangles that a later one of the same object and frame took the place of,
+        those not as wide as a pixel, and closed shapes without pixels.
     """
 
     boxes: dict[PromptKey, Box] = field(default_factory=dict)
     outlines: dict[PromptKey, Mask] = field(default_factory=dict)
     rows: dict[PromptKey, list[int]] = field(default_factory=dict)
-    superseded: list[int] = field(default_factory=list)
+    void: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class ShapesView:
 
     def __init__(self, geometry: SequenceGeometry, colours: ObjectColours, options: dict[str, Any]) -> None:
         self.geometry, self._colours, self._obj = geometry, colours, 1
-        self.drawing = False
+        self._given: dict[PromptKey, Box] = {}
         self._masks: dict[bytes, Mask] = {}
         self._unions: dict[tuple[bytes, ...], Mask] = {}
         self._memory: OrderedDict[tuple[PromptKey, bytes], list[_Shape]] = OrderedDict()
@@ -93,6 +97,7 @@ class ShapesView:
             edge_width=1,
             **options,
         )
+        self.drawn = Drawing(self.layer)
         self._wires = Connections()
         events = self.layer.events
         self._wires.connect(events.data, self._on_data)
@@ -102,10 +107,15 @@ class ShapesView:
         self.set_next(1)
 
     def _on_data(self, event: Any) -> None:  # noqa: ANN401 - napari's event
-        """Napari tells that it begins to add a shape, and again when it is complete."""
-        action = getattr(event, "action", None)
-        self.drawing = str(getattr(action, "value", action)) == "adding"
+        self.drawn.follow(event)
+        if not self.drawing and trim_features(self.layer):
+            self.restore_next()
         self.touched.emit()
+
+    @property
+    def drawing(self) -> bool:
+        """Whether a shape is being drawn, so that the layer is not to be touched."""
+        return self.drawn.is_on
 
     def _on_touched(self, _event: object = None) -> None:
         self.touched.emit()
@@ -129,7 +139,8 @@ class ShapesView:
 
     def objects(self) -> npt.NDArray[np.int64]:
         """Return whose each shape is (n,)."""
-        return object_column(self.layer.features, len(self.layer.data), self._obj)
+        count = len(self.layer.data)
+        return object_column(self.layer.features, count, self._obj)[:count]
 
     def read(self) -> DrawnShapes:
         """Read the shapes of the sequence; of rectangles of an object on a frame the last one counts."""
@@ -138,16 +149,18 @@ class ShapesView:
         known, self._masks = self._masks, {}
         for row, shape in self._shapes().items():
             if shape.kind == "rectangle":
-                box = self._box(shape.yx)
+                box = self._box(shape)
                 if box is None:
+                    drawn.void.append(row)
                     continue
                 if shape.key in boxed:
-                    drawn.superseded.append(boxed[shape.key])
+                    drawn.void.append(boxed[shape.key])
                 drawn.boxes[shape.key], boxed[shape.key] = box, row
-            else:
-                name = self._rasterise(shape, known)
+            elif self._masks[name := self._rasterise(shape, known)].any():
                 parts.setdefault(shape.key, []).append(name)
                 drawn.rows.setdefault(shape.key, []).append(row)
+            else:
+                drawn.void.append(row)
         for key, row in boxed.items():
             drawn.rows.setdefault(key, []).append(row)
         self._unite(parts, drawn)
@@ -166,13 +179,13 @@ class ShapesView:
                 found[row] = _Shape(PromptKey(int(objects[row]), first), str(kind), places.yx)
         return found
 
-    def _box(self, yx: Vertices) -> Box | None:
-        """Bounding box, kept within the frame; None if nothing of it lies there."""
-        low = np.maximum(yx.min(axis=0), -0.5)
-        high = np.minimum(yx.max(axis=0), self.geometry.frame_shape)
-        if (low >= high).any():
-            return None
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+    def _box(self, shape: _Shape) -> Box | None:
+        """Bounding box, kept within the frame; None if it is too narrow there and was not shown as it is."""
+        low = np.maximum(shape.yx.min(axis=0), -0.5)
+        high = np.minimum(shape.yx.max(axis=0), self.geometry.frame_shape)
+        box = float(low[0]), float(low[1]), float(high[0]), float(high[1])
+        wide = (high - low >= _LEAST_WIDTH).all() or self._given.get(shape.key) == box
+        return box if wide else None
 
     def _rasterise(self, shape: _Shape, known: dict[bytes, Mask]) -> bytes:
         name = shape.kind.encode() + np.ascontiguousarray(shape.yx).tobytes()
@@ -189,10 +202,24 @@ class ShapesView:
             union = known.get(tuple(names))
             if union is None:
                 union = np.logical_or.reduce([self._masks[name] for name in names])
-            if union.any():
-                drawn.outlines[key] = self._unions[tuple(names)] = union
-            else:
-                del drawn.rows[key][: len(names)]
+            drawn.outlines[key] = self._unions[tuple(names)] = union
+
+    def tidy(self) -> DrawnShapes:
+        """Take out what says nothing and write down whose each shape is; read the rest."""
+        self._mend()
+        self._exchange(self.drawn.take_void(), [])
+        drawn = self.read()
+        if drawn.void:
+            self._exchange(drawn.void, [])
+            drawn = self.read()
+        self.remember(drawn)
+        return drawn
+
+    def _mend(self) -> None:
+        """Have a row of features and colours for each shape, and an object."""
+        if any([rebuild(self.layer), fill_objects(self.layer, self._obj)]):
+            self.restore_next()
+            self.show_colours()
 
     def remember(self, drawn: DrawnShapes) -> None:
         """Keep the vertices of outlines, so that an undo brings back the outline and not its mask only."""
@@ -212,8 +239,10 @@ class ShapesView:
 
     def show(self, prompts: Mapping[PromptKey, FramePrompts]) -> set[PromptKey]:
         """Show these boxes and those outlines that are known; return the keys whose mask is drawn."""
+        self._mend()
+        self._given = {key: each.box for key, each in prompts.items() if each.box is not None}
         drawn = self.read()
-        stale, fresh, outlined = list(drawn.superseded), list[_Shape](), set[PromptKey]()
+        stale, fresh, outlined = list(drawn.void), list[_Shape](), set[PromptKey]()
         for key in {*drawn.rows, *prompts}:
             wanted = prompts.get(key)
             shapes = self._wanted(key, wanted, drawn)
@@ -273,10 +302,6 @@ class ShapesView:
         self.restore_next()
         self.show_colours()
 
-    def drop(self, rows: list[int]) -> None:
-        """Remove shapes by row."""
-        self._exchange(rows, [])
-
     def show_colours(self) -> None:
         """Draw the edges in the colours of the objects; those of hidden objects are transparent."""
         objects = self.objects().tolist()
@@ -284,7 +309,8 @@ class ShapesView:
             return
         edges = np.array([self._colours.colour(obj) for obj in objects], float)
         edges[:, 3] *= [self._colours.is_shown(obj) for obj in objects]
-        if not np.allclose(self.layer.edge_color, edges):
+        now = np.asarray(self.layer.edge_color)
+        if now.shape != edges.shape or not np.allclose(now, edges):
             self.layer.edge_color = edges
 
     def close(self) -> None:

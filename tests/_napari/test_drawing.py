@@ -1,0 +1,129 @@
+"""Shapes that were begun only, drawn with the mouse on the canvas of a real viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import napari
+import numpy as np
+import pytest
+
+from napari_sam2._napari.finding import camera_of
+from napari_sam2._napari.state import Tool
+from napari_sam2.placement import Box
+from napari_sam2.prompts import PromptKey
+from tests._napari.hand import Hand
+from tests._napari.stage import Desk
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture(scope="module")
+def stage(shared_viewer: napari.Viewer) -> Iterator[Desk]:
+    """Open a viewer with prompt layers once for all tests here, since that takes seconds."""
+    stage = Desk(shared_viewer)
+    yield stage
+    stage.layers.close(remove_layers=True)
+
+
+@pytest.fixture
+def desk(stage: Desk) -> Desk:
+    """Return the stage, cleared."""
+    stage.clear()
+    return stage
+
+
+@pytest.fixture
+def hand(stage: Desk) -> Hand:
+    """Return mouse and keyboard of the viewer."""
+    return Hand(stage.viewer)
+
+
+def boxes(desk: Desk) -> dict[int, tuple[int, ...]]:
+    """The boxes on the frame by object, to whole pixels."""
+    given = {key.obj: each.box for key, each in desk.prompts[-1].items()} if desk.prompts else {}
+    return {obj: tuple(round(side) for side in box) for obj, box in given.items() if box is not None}
+
+
+def test_an_outline_that_is_too_small_leaves_nothing(desk: Desk, hand: Hand) -> None:
+    scribble = [desk.at(12 + 0.1 * step, 10 + 0.1 * step) for step in range(12)]
+    desk.layers.set_tool(Tool.OUTLINE)
+    hand.stroke(*scribble)
+    assert desk.prompts == []
+    assert len(desk.layers.shapes.data) == len(desk.layers.shapes.features) == 0
+    for obj, top in {2: 5, 3: 20}.items():
+        desk.layers.set_active(obj)
+        desk.layers.set_tool(Tool.BOX)
+        hand.stroke(desk.at(top, 6), desk.at(top + 3, 12), desk.at(top + 10, 26))
+        desk.layers.set_tool(Tool.OUTLINE)
+        hand.stroke(*scribble)
+    assert boxes(desk) == {2: (5, 6, 15, 26), 3: (20, 6, 30, 26)}
+    assert len(desk.layers.shapes.edge_color) == 2
+    desk.layers.set_tool(Tool.POINT)
+    hand.click(desk.at(36, 40))
+    assert desk.points(3) == [(36, 40, True)]
+
+
+@pytest.mark.parametrize("mode", ["add_polygon_lasso", "add_polygon"])
+@pytest.mark.parametrize("left_for", [Tool.POINT, Tool.BOX, Tool.BRUSH, Tool.PAN, None])
+def test_an_outline_that_was_begun_and_left_is_dropped(
+    desk: Desk, hand: Hand, mode: str, left_for: Tool | None
+) -> None:
+    desk.layers.set_tool(Tool.OUTLINE)
+    desk.layers.shapes.mode = mode
+    hand.settle()
+    hand.click(desk.at(12, 10))
+    hand.move(desk.at(20, 30))
+    if left_for is None:
+        desk.viewer.layers.selection.active = desk.image
+    else:
+        desk.layers.set_tool(left_for)
+    hand.settle()
+    assert len(desk.layers.shapes.data) == 0
+    desk.layers.set_tool(Tool.POINT)
+    hand.click(desk.at(8, 8))
+    assert desk.points(1) == [(8, 8, True)]
+
+
+def test_an_outline_that_was_begun_ends_before_another_position_is_turned_to(desk: Desk, hand: Hand) -> None:
+    desk.layers.set_tool(Tool.OUTLINE)
+    hand.click(desk.at(12, 10))
+    desk.layers.finish()
+    assert len(desk.layers.shapes.data) == 0
+
+
+def test_a_layer_that_is_taken_again_is_in_its_mode(desk: Desk, hand: Hand) -> None:
+    desk.layers.set_tool(Tool.OUTLINE)
+    hand.click(desk.at(12, 10))
+    desk.viewer.layers.selection.active = desk.layers.points
+    hand.settle()
+    desk.viewer.layers.selection.active = desk.layers.shapes
+    hand.settle()
+    assert desk.layers.tool is Tool.OUTLINE
+    hand.stroke(*[desk.at(25 + 8 * np.sin(a), 25 + 8 * np.cos(a)) for a in np.linspace(0, 6, 14)])
+    assert set(desk.prompts[-1]) == {PromptKey(1, 2)}
+
+
+@pytest.mark.parametrize("zoom", [1.0, 0.1])
+@pytest.mark.parametrize("mode", ["add_rectangle", "add_ellipse"])
+def test_a_click_is_no_box(desk: Desk, hand: Hand, mode: str, zoom: float) -> None:
+    desk.layers.set_tool(Tool.BOX)
+    hand.stroke(desk.at(5, 6), desk.at(8, 12), desk.at(15, 26))
+    camera_of(desk.viewer).zoom *= zoom
+    desk.layers.shapes.mode = mode
+    hand.settle()
+    hand.click(desk.at(24, 30))
+    assert boxes(desk) == {1: (5, 6, 15, 26)}
+    assert len(desk.prompts) == len(desk.layers.shapes.data) == 1
+
+
+@pytest.mark.parametrize("zoom", [1.0, 0.1])
+def test_a_double_click_picks_while_boxes_are_drawn(desk: Desk, hand: Hand, zoom: float) -> None:
+    desk.show_mask(5, Box(8, 8, 20, 20))
+    desk.layers.set_tool(Tool.BOX)
+    camera_of(desk.viewer).zoom *= zoom
+    hand.settle()
+    hand.double_click(desk.at(14, 14))
+    assert desk.active == [5]
+    assert desk.prompts == []
+    assert len(desk.layers.shapes.data) == 0
