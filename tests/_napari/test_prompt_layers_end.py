@@ -143,6 +143,7 @@ def best_of(count: int, function: Callable[[], object]) -> float:
     return min(times)
 
 
+@pytest.mark.alone
 def test_reading_five_hundred_points_is_quick(desk: Desk) -> None:
     desk.layers.show_prompts({PromptKey(obj, obj % 6): point(obj % 40, obj % 50) for obj in range(1, 501)})
     settle()
