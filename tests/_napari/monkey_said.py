@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from napari.utils.notifications import notification_manager
 
+from napari_sam2._napari.painting import is_locked
 from tests._napari.monkey_actions import Act, Monkey
 from tests._napari.monkey_checks import MonkeyError, sequences
 
@@ -54,20 +55,19 @@ class Promises:
     def __init__(self, monkey: Monkey) -> None:
         self._monkey = monkey
         self._said: list[_Said] = []
+        self._open = True  # nothing goes on that may take it back
         self._notes = len(notification_manager.records)
 
     def note(self, act: Act) -> None:
         """Note what is about to be said; called before each action."""
-        if act.name not in _TAKES_NOTHING:
+        if act.name in _CLICKS and self._open:
+            frame = self._monkey.frame if act.name == "click" else self._monkey.any_frame(act.draws[2])
+            self._add(frame, act)
+        elif act.name not in _TAKES_NOTHING or act.name in _CLICKS:
             self._said = []
-        if act.name in _CLICKS | {"stroke"}:
-            self._said = [each for each in self._said if each.painted is None]
-        if act.name in _CLICKS:
-            self._add(
-                self._monkey.any_frame(act.draws[2]) if act.name == "add_point" else self._monkey.frame, act
-            )
-        elif act.name == "stroke" and act.draws[2] < 0.75:
-            self._add(self._monkey.frame, act, int(self._monkey.dock.layers.labels.selected_label))
+            if act.name == "stroke" and act.draws[2] < 0.75 and self._open:
+                self._add(self._monkey.frame, act, int(self._monkey.dock.layers.labels.selected_label))
+            self._open = False
 
     def _add(self, frame: int, act: Act, painted: int | None = None) -> None:
         sequence = self._monkey.dock.controller.space.sequence
@@ -78,7 +78,7 @@ class Promises:
 
     def check(self) -> None:
         """Raise `MonkeyError` if something was lost; called at rest, before errors are taken."""
-        said, self._said = self._said, []
+        said, self._said, self._open = self._said, [], True
         notes = [record.message for record in notification_manager.records[self._notes :]]
         self._notes = len(notification_manager.records)
         if self._monkey.dock.failures or any("put back" in note for note in notes):
@@ -94,5 +94,6 @@ class Promises:
             return False
         if said.painted is not None:
             y, x = np.rint(said.yx).astype(int)
-            return bool(session.labels[said.frame][y, x] == said.painted)
+            shown = int(session.labels[said.frame][y, x])
+            return shown == said.painted or (shown > 0 and is_locked(session, shown, said.frame))
         return any(said.yx in each.points for key, each in session.prompts.items() if key.frame == said.frame)

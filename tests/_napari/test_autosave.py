@@ -47,6 +47,23 @@ def test_a_crash_loses_nothing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.labels, session.labels)
 
 
+def test_a_beat_bears_that_a_session_is_deleted_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    autosave, session = Autosave(tmp_path), painted(0)
+    autosave.save(session)
+    is_dir = Path.is_dir
+
+    def late(path: Path) -> bool:
+        there = is_dir(path)
+        autosave.forget(session)  # as the other thread does when the user has saved
+        return there
+
+    monkeypatch.setattr(Path, "is_dir", late)
+    autosave.beat()
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_was_closed_properly_is_kept_and_not_offered(tmp_path: Path) -> None:
     autosave, session = Autosave(tmp_path), painted(0)
     autosave.save(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,10 +197,14 @@ class Autosave:
             self._delete(saved.folder)
 
     def beat(self) -> None:
-        """Note that sessions are worked on, so that nobody takes them for left; call it every few seconds."""
+        """Note that sessions are worked on, so that nobody takes them for left; call it every few seconds.
+
+        Any thread may call it.
+        """
         for folder in tuple(self._own):
             if folder.is_dir():
-                _mark_alive(folder / _ALIVE)
+                with suppress(FileNotFoundError):  # the other thread has deleted it
+                    _mark_alive(folder / _ALIVE)
 
     def release(self, session: Session) -> None:
         """Note that a session is worked on no longer: what was saved of it is kept for a while."""
