@@ -130,3 +130,16 @@ def test_an_object_is_deleted_though_its_click_was_not_answered(
     bench.view.progress.undo_requested.emit()
     bench.wait()
     assert bench.session.objects == (1, 2)
+
+
+def test_a_negative_point_stays_its_objects_after_all_points_went(bench: Dock) -> None:
+    bench.view.tools.positive_chosen.emit(False)
+    bench.layers.points.add([MIDDLE, 8, 10])
+    bench.wait()
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    bench.layers.points.add([MIDDLE, 8, 10])
+    bench.wait()
+    bench.view.tools.new_object.emit()
+    bench.wait()
+    assert list(bench.session.prompts) == [PromptKey(1, MIDDLE)]
