@@ -279,6 +279,33 @@ def test_a_mask_that_is_locked_is_merged_with_no_other(locked: int) -> None:
     assert list(session.objects) == [1]
 
 
+@pytest.mark.parametrize("first", [1, 2])
+@pytest.mark.parametrize("whole", [(False, False), (False, True), (True, False), (True, True)])
+def test_what_is_locked_first_keeps_its_pixels(
+    fake_model: FakeModel, first: int, whole: tuple[bool, bool]
+) -> None:
+    session = Session(plain_frames(4), model=fake_model.as_model(), view="frame")
+    session.set_prompts(1, 1, click(8, 8))
+    session.set_prompts(2, 1, click(9, 9))
+    assert (session.mask(1, 1) & session.mask(2, 1)).any(), "they overlap"
+    lock(session, first, whole=whole[0])
+    kept = session.labels[1] == first
+    second = 3 - first
+    lock(session, second, whole=whole[1])
+    np.testing.assert_array_equal(session.labels[1] == first, kept)
+    np.testing.assert_array_equal(session.labels[1] == second, session.mask(second, 1))
+    session.undo()
+    np.testing.assert_array_equal(session.labels[1] == first, kept)
+    assert (session.mask(1, 1) & session.mask(2, 1)).any()
+
+
+def lock(session: Session, obj: int, *, whole: bool) -> None:
+    if whole:
+        session.lock_object(obj)
+    else:
+        session.lock(obj, 1)
+
+
 def test_nothing_cannot_be_split_off() -> None:
     session = tracked_session(1)
     session.ends_here(1, 4)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.lineage import Daughters, Life, ObjectFacts, ancestors
 from napari_sam2.prompts import FramePrompts, PromptKey
-from napari_sam2.session_edits import check_free, check_known, check_open, painted_entry
+from napari_sam2.session_edits import beside_locked, check_free, check_known, check_open, painted_entry
 from napari_sam2.session_state import PromptRecord
 
 if TYPE_CHECKING:
@@ -155,4 +155,8 @@ def rename(state: SessionState, obj: int, name: str) -> None:
 def set_locked(state: SessionState, obj: int, *, locked: bool) -> None:
     """Keep an object as it is, or let it be changed again."""
     check_known(state, obj)
+    for key in state.keys(obj) if locked else ():
+        entry = state.entry(key)
+        if entry is not None:
+            state.put_entry(key, beside_locked(state, key, entry))
     state.put_facts(obj, replace(state.facts_of(obj), locked=locked))

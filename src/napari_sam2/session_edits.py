@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_sam2.conditioning import Base
 from napari_sam2.frame_result import FrameResult
 from napari_sam2.labels import Entry, PackedMask
@@ -134,10 +136,26 @@ def lock(state: SessionState, key: PromptKey) -> None:
     entry = state.entry(key)
     if entry is None:
         raise ValueError(f"object {key.obj} has no mask on frame {key.frame}: prompt or propagate it first")
+    entry = beside_locked(state, key, entry)
+    state.put_entry(key, replace(entry, locked=True))
     if key not in state.records:
         prompts = FramePrompts(mask=state.mask(key))
         state.put_record(key, PromptRecord(prompts, state.next_revision(), source="locked"))
-    state.put_entry(key, replace(entry, locked=True))
+
+
+def beside_locked(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
+    """Return an entry that is about to be locked without the pixels of masks that are locked already."""
+    others = [
+        obj for obj in state.labels.objects(key.frame) if obj != key.obj and _is_kept(state, obj, key.frame)
+    ]
+    mask = state.mask(key)
+    taken = mask & np.isin(state.labels.array[key.frame], others)
+    return replace(entry, painted=PackedMask.pack(mask & ~taken)) if taken.any() else entry
+
+
+def _is_kept(state: SessionState, obj: int, frame: int) -> bool:
+    entry = state.labels.get(obj, frame)
+    return state.facts_of(obj).locked or (entry is not None and entry.locked)
 
 
 def unlock(state: SessionState, key: PromptKey) -> None:

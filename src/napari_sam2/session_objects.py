@@ -43,7 +43,8 @@ class SessionObjects(SessionViews):
     def lock_object(self, obj: int) -> None:
         """Keep an object as it is on all frames, and its pixels with it, until `unlock_object`.
 
-        It is not tracked any more; prompts and edits of it are errors, and no other object takes its pixels.
+        It is not tracked any more; prompts and edits of it are errors, and no other object takes its pixels,
+        one that is locked later neither.
 
         Raises
         ------

@@ -88,7 +88,7 @@ def test_all_that_was_said_is_said_again(bench: Dock) -> None:
 
 def test_another_network_answers_the_prompts_again(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
-    before = bench.session
+    before, bench.fake = bench.session, FakeModel()
     bench.view.model.device_chosen.emit(bench.state.model.devices.index("cpu"))
     bench.wait()
     assert [choice.device for choice in bench.loaded] == ["auto", "cpu"]

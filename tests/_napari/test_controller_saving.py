@@ -19,7 +19,7 @@ from napari_sam2._napari.keys import Command
 from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import MIDDLE, Dock, add_frames, frames
+from tests._napari.dock import MIDDLE, Dock, add_frames, frames, until
 from tests.fakes import FakeModel, click
 
 pytestmark = pytest.mark.gui
@@ -31,6 +31,8 @@ def saving_dock(root: Path, viewer: ViewerModel | None = None) -> Dock:
     add_frames(viewer)
     dock = Dock(viewer, FakeModel(), Autosave(root, every=0))
     dock.show(MIDDLE)
+    dock.wait()
+    until(lambda: dock.session.is_ready(MIDDLE))  # what is done ahead of the user
     dock.wait()
     return dock
 

@@ -158,6 +158,8 @@ class ObjectControl:
 
     def divide(self, obj: int) -> None:
         """Let an object divide on the frame that is shown, and make a daughter active."""
+        if not self._is_known(obj):
+            return
         frame, least = self._space.frame, self._prompts.next_object()
 
         def share(session: Session) -> Daughters:
@@ -211,6 +213,8 @@ class ObjectControl:
 
     def split(self, obj: int) -> None:
         """Give what an object has from the frame that is shown on to a new one."""
+        if not self._is_known(obj):
+            return
         frame, least = self._space.frame, self._prompts.next_object()
 
         def after(answer: Answer) -> None:

@@ -114,7 +114,7 @@ class PointsView:
         """Say it again: napari takes the values of a point that is selected."""
         self._setting = True
         try:
-            obj = _column(self.layer.feature_defaults, OBJECT, 1)[0]  # 0 after all points were removed
+            obj = object_column(self.layer.feature_defaults, 1, 0)[0]  # 0 after all points were removed
             if (obj, self._defaults()[1]) != (self._obj, self._positive):
                 self.layer.feature_defaults = {OBJECT: self._obj, POSITIVE_FEATURE: self._positive}
             with self.layer.block_update_properties():  # else selected points would take the colour
