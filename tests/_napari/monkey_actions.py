@@ -387,6 +387,3 @@ ACTIONS: dict[str, tuple[float, Callable[..., None]]] = {
 
 NO_STEP = frozenset({"undo", "redo", "slide_t", "other_image", "load", "recent"})
 """Actions that one undo does not take back."""
-
-LOCKS = frozenset({"lock", "lock_object"})
-"""Of masks that overlap and are both locked, the later lock may take pixels from the earlier one."""

@@ -16,7 +16,8 @@ from tests._napari.dock import Dock, pause, until
 REFUSALS = re.compile(
     "is locked|it cannot be on frame|would begin on frame|there is no object|have no prompts|"
     "there are no prompts|has no mask on frame|cannot be merged|it can divide on a later one|"
-    "these are other images|the saved session|the image ends before|The image is not open"
+    "nothing to split off|these are other images|the saved session|the image ends before|"
+    "The image is not open"
 )
 """What the dock may say instead of doing something."""
 

@@ -16,7 +16,7 @@ from napari.components import ViewerModel
 
 from napari_sam2._napari.autosave import Autosave
 from tests._napari.dock import Dock, frames, pause
-from tests._napari.monkey_actions import ACTIONS, LOCKS, NO_STEP, THEN, Act, Monkey
+from tests._napari.monkey_actions import ACTIONS, NO_STEP, THEN, Act, Monkey
 from tests._napari.monkey_checks import (
     MonkeyError,
     check,
@@ -171,8 +171,7 @@ def _probe(monkey: Monkey, act: Act, promises: Promises) -> None:
     ACTIONS[act.name][1](monkey, *act.draws)
     _rest(dock, promises)
     after = shots(dock)
-    if act.name not in LOCKS:
-        check_locked(before, after)
+    check_locked(before, after)
     if differences(before, after):
         step(dock, back=True)
         check(dock)

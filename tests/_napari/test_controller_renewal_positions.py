@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from napari_sam2._napari.desk import Desk
@@ -127,3 +128,19 @@ def test_a_position_that_is_first_seen_meanwhile_comes_along(
     four.wait()
     assert [_seen_at(four, each) for each in (0, 1, 2)] == [200] * 3
     assert len(four.session.prompts) == 1
+
+
+def test_a_view_is_led_back_from_where_nothing_was_said(four: Dock, told: list[str]) -> None:
+    four.prompt(1, 2, 8, 10)
+    labels = four.labels.copy()
+    at(four, 2)
+    see(four, 200)
+    assert four.state.progress.undo_label == "Use current view"
+    undo(four)
+    assert [_seen_at(four, each) for each in (2, 1, 0)] == [255] * 3
+    at(four, 2)
+    assert four.state.progress.redo_label == "Use current view"
+    redo(four)
+    assert [_seen_at(four, each) for each in (2, 1, 0)] == [200] * 3
+    undo(four)
+    np.testing.assert_array_equal(four.labels, labels)

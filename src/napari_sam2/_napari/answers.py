@@ -48,6 +48,16 @@ class Picture:
     axes: str = ""
 
 
+def back_of(picture: Picture) -> str:
+    """Return the name of the step that would be undone."""
+    return picture.undo_label
+
+
+def forth_of(picture: Picture) -> str:
+    """Return the name of the step that would be done again."""
+    return picture.redo_label
+
+
 @dataclass(frozen=True, eq=False)
 class Replaced:
     """What another session, which was put in place of the one before, sees the images with.

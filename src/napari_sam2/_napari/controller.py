@@ -6,6 +6,7 @@ import atexit
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2._napari.answers import back_of, forth_of
 from napari_sam2._napari.controller_ahead import AheadControl
 from napari_sam2._napari.controller_files import FileControl
 from napari_sam2._napari.controller_image import ImageControl
@@ -284,17 +285,20 @@ class Controller:
                 return desk.answer(value="Seed")
             return desk.undo()
 
-        self._step("Undone", step_back, Desk.undo_step)
+        self._step("Undone", self.space.place_of_step(back_of), step_back, Desk.undo_step)
 
     def redo(self) -> None:
         """Do the step again that was taken back last."""
-        self._step("Done again", Desk.redo, Desk.redo_step)
+        self._step("Done again", self.space.place_of_step(forth_of), Desk.redo, Desk.redo_step)
 
     def _step(
-        self, verb: str, step: Callable[[Desk], Answer], elsewhere: Callable[[Desk, ViewStep], Answer]
+        self,
+        verb: str,
+        sequence: Sequence | None,
+        step: Callable[[Desk], Answer],
+        elsewhere: Callable[[Desk, ViewStep], Answer],
     ) -> None:
         """Take a step back or forth; one to another view or network is taken at all positions."""
-        sequence = self.space.sequence
         if sequence is None or not sequence.is_open:
             return
         self.space.interrupted.emit()

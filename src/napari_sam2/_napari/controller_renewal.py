@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from napari_sam2._napari.workspace import ModelBox, Sequence, Workspace
     from napari_sam2.summary import SessionSummary
 
-OTHER_VIEW, OTHER_MODEL = "Use current view", "Change model"
-"""Names of the steps, for undo."""
-
 
 @dataclass(eq=False)
 class Position:

@@ -8,8 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.controller_renewal import (
-    OTHER_MODEL,
-    OTHER_VIEW,
     Position,
     Renewal,
     RenewalControl,
@@ -20,7 +18,7 @@ from napari_sam2._napari.image_source import Axes, geometry_of
 from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.opening import Opening
 from napari_sam2._napari.prompt_layers import PromptLayers
-from napari_sam2._napari.versions import ViewStep
+from napari_sam2._napari.versions import OTHER_MODEL, OTHER_VIEW, ViewStep
 from napari_sam2._napari.worker import Fate, Priority
 from napari_sam2._napari.workspace import Sequence, Workspace
 from napari_sam2.positions import Positions

@@ -11,7 +11,7 @@ import numpy as np
 from napari.utils import progress
 from qtpy.QtCore import QTimer
 
-from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.answers import Answer, Picture, back_of, forth_of
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2._napari.worker import Priority
 from napari_sam2.passes import Step
@@ -229,7 +229,8 @@ class TrackingControl:
 
     def state(self, *, live: bool) -> ProgressState:
         """Return what the dock shows of what is going on."""
-        picture, worker = self._space.picture, self._space.worker
+        worker = self._space.worker
+        undo, redo = self._label(back_of), self._label(forth_of)
         speed = self._pace.per_second() if self.running and not worker.paused else None
         done, total = len(self._done), len(self._planned)
         left = None if not speed else (total - done) / speed
@@ -242,12 +243,16 @@ class TrackingControl:
             frames_per_second=speed,
             seconds_left=left,
             can_propagate=self.can_begin,
-            can_undo=bool(picture.undo_label),
-            can_redo=bool(picture.redo_label),
-            undo_label=picture.undo_label,
-            redo_label=picture.redo_label,
+            can_undo=bool(undo),
+            can_redo=bool(redo),
+            undo_label=undo,
+            redo_label=redo,
             live=live,
         )
+
+    def _label(self, label: Callable[[Picture], str]) -> str:
+        place = self._space.place_of_step(label)
+        return "" if place is None else label(place.picture)
 
     @staticmethod
     def _message(running: str, *, waits: bool) -> str:

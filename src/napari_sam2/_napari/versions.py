@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # Older ones are forgotten: each has labels of the whole sequence.
 _MOST = 3
+OTHER_VIEW, OTHER_MODEL = "Use current view", "Change model"
+"""Names of steps to another view or network, for undo."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from psygnal import Signal
 from napari_sam2._napari.answers import Answer, Picture
 from napari_sam2._napari.image_source import base_level
 from napari_sam2._napari.notices import show_failure
+from napari_sam2._napari.versions import OTHER_MODEL, OTHER_VIEW
 from napari_sam2._napari.worker import Fate, InferenceWorker, Origin, Priority
 
 if TYPE_CHECKING:
@@ -192,6 +193,17 @@ class Workspace:
     def picture(self) -> Picture:
         """What is known of the session that is shown."""
         return Picture() if self.sequence is None else self.sequence.picture
+
+    def place_of_step(self, label: Callable[[Picture], str]) -> Sequence | None:
+        """Return where a step back or forth, named by `label`, is taken: here, unless there is none.
+
+        A step to another view or network, which is one at all positions, is taken where something was said.
+        """
+        shown = self.sequence
+        if shown is not None and not label(shown.picture):
+            others = (each for each in self.touched() if label(each.picture) in {OTHER_VIEW, OTHER_MODEL})
+            return next(others, shown)
+        return shown
 
     def arrays(self) -> dict[str, Any]:
         """Return the pixels of all image layers, by name."""
