@@ -157,6 +157,7 @@ def set_locked(state: SessionState, obj: int, *, locked: bool) -> None:
     check_known(state, obj)
     for key in state.keys(obj) if locked else ():
         entry = state.entry(key)
-        if entry is not None:
-            state.put_entry(key, beside_locked(state, key, entry))
+        kept = entry and beside_locked(state, key, entry)
+        if kept is not entry:
+            state.put_entry(key, kept)
     state.put_facts(obj, replace(state.facts_of(obj), locked=locked))

@@ -201,7 +201,7 @@ def test_cancelling_keeps_what_is_done(bench: Dock, monkeypatch: pytest.MonkeyPa
     bench.wait()
     assert 3 <= len(bench.on) <= 4, "the step that was under way may end"
     np.testing.assert_array_equal(bench.labels, bench.session.labels)
-    assert bench.activity == "idle"
+    until(lambda: bench.activity == "idle")
     assert bench.state.progress.undo_label == "Propagate"
     assert bench.state.objects.rows[0].frames == len(bench.on)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam2._napari.desk import Desk
-from tests._napari.dock import Dock, Held, pause
+from tests._napari.dock import Dock, Held, pause, until
 from tests._napari.renewing import redo, see, seen, undo
 
 pytestmark = pytest.mark.gui
@@ -108,7 +108,7 @@ def test_all_positions_or_none(four: Dock, monkeypatch: pytest.MonkeyPatch, by: 
     four.wait()
     assert four.failures == []
     assert [_seen_at(four, each) for each in (0, 1, 2)] == [255] * 3
-    assert four.activity == "idle"
+    until(lambda: four.activity == "idle")
 
 
 def test_a_position_that_is_first_seen_meanwhile_comes_along(

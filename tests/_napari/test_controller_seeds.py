@@ -93,7 +93,7 @@ def test_the_dock_says_how_far_seeds_have_come(bench: Dock, held: Held) -> None:
     assert bench.view.progress._bar.text() == "2 of 8"
     held.gate.set()
     bench.wait()
-    assert bench.activity == "idle"
+    until(lambda: bench.activity == "idle")
 
 
 def test_undo_ends_seeds_and_takes_them_back(bench: Dock, held: Held) -> None:
@@ -165,7 +165,7 @@ def test_seeds_end_with_their_layers_at_once(bench: Dock, held: Held, layer: str
         time.sleep(0.001)
     assert held.order == [1, 2, 3]
     bench.wait()
-    assert bench.activity == "idle"
+    until(lambda: bench.activity == "idle")
     assert held.order == [1, 2, 3]
     assert bench.controller.space.reserved == 0
 
@@ -283,7 +283,7 @@ def test_reading_is_ended(bench: Dock, reading: Reading, monkeypatch: pytest.Mon
     reading.gate.set()
     bench.wait()
     assert bench.session.objects == (1,)
-    assert bench.activity == "idle"
+    until(lambda: bench.activity == "idle")
     assert told == ([] if by == "undo" else ["Seeding was ended before anything was said."])
     bench.view.tools.seed_requested.emit()
     bench.wait()
@@ -301,7 +301,7 @@ def test_labels_that_cannot_be_read_are_told_of_once(
     with pytest.raises(OSError, match="gone"):
         bench.wait()
     assert bench.failures == []
-    assert bench.activity == "idle"
+    until(lambda: bench.activity == "idle")
     assert bench.controller.seeds.running is None
 
 

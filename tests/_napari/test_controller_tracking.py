@@ -125,7 +125,7 @@ def test_an_object_without_prompts_gets_advice(bench: Dock, told: list[str]) -> 
     bench.view.progress.propagate_active_requested.emit()
     assert told.pop().startswith("Object 2 has no prompt to set out from: click on it")
     bench.wait()
-    assert bench.activity == "idle"
+    until(lambda: bench.activity == "idle")
     assert bench.on == [MIDDLE]
 
 
