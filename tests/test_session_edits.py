@@ -299,6 +299,33 @@ def test_what_is_locked_first_keeps_its_pixels(
     assert (session.mask(1, 1) & session.mask(2, 1)).any()
 
 
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("painted", [False, True])
+def test_what_a_lock_has_kept_from_a_mask_comes_back_with_its_release(
+    fake_model: FakeModel, whole: bool, painted: bool
+) -> None:
+    session = Session(plain_frames(4), model=fake_model.as_model(), view="frame")
+    session.set_prompts(1, 1, click(8, 8))
+    session.set_prompts(2, 1, click(9, 9))
+    if painted:
+        session.paint(2, 1, session.mask(2, 1))
+    masks = session.mask(1, 1), session.mask(2, 1)
+    for obj in (1, 2):
+        lock(session, obj, whole=whole)
+    assert not (session.mask(1, 1) & session.mask(2, 1)).any()
+    for obj in (1, 2):
+        release(session, obj, whole=whole)
+    np.testing.assert_array_equal(session.mask(1, 1), masks[0])
+    np.testing.assert_array_equal(session.mask(2, 1), masks[1])
+
+
+def release(session: Session, obj: int, *, whole: bool) -> None:
+    if whole:
+        session.unlock_object(obj)
+    else:
+        session.unlock(obj, 1)
+
+
 def lock(session: Session, obj: int, *, whole: bool) -> None:
     if whole:
         session.lock_object(obj)

@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.lineage import Daughters, Life, ObjectFacts, ancestors
 from napari_sam2.prompts import FramePrompts, PromptKey
-from napari_sam2.session_edits import beside_locked, check_free, check_known, check_open, painted_entry
+from napari_sam2.session_edits import (
+    beside_locked,
+    check_free,
+    check_known,
+    check_open,
+    painted_entry,
+    released,
+)
 from napari_sam2.session_state import PromptRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam2.labels import Entry
     from napari_sam2.session_state import SessionState
 
 
@@ -155,9 +165,19 @@ def rename(state: SessionState, obj: int, name: str) -> None:
 def set_locked(state: SessionState, obj: int, *, locked: bool) -> None:
     """Keep an object as it is, or let it be changed again."""
     check_known(state, obj)
-    for key in state.keys(obj) if locked else ():
-        entry = state.entry(key)
-        kept = entry and beside_locked(state, key, entry)
-        if kept is not entry:
-            state.put_entry(key, kept)
+    if locked:
+        _put_all(state, obj, beside_locked)
     state.put_facts(obj, replace(state.facts_of(obj), locked=locked))
+    if not locked:
+        _put_all(state, obj, released)
+
+
+def _put_all(
+    state: SessionState, obj: int, change: Callable[[SessionState, PromptKey, Entry], Entry]
+) -> None:
+    """Change what is known of an object on each frame."""
+    for key in state.keys(obj):
+        entry = state.entry(key)
+        changed = entry and change(state, key, entry)
+        if changed is not entry:
+            state.put_entry(key, changed)

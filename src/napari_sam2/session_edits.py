@@ -153,6 +153,17 @@ def beside_locked(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
     return replace(entry, painted=PackedMask.pack(mask & ~taken)) if taken.any() else entry
 
 
+def released(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
+    """Return an entry that is locked no longer, with the pixels that others had kept from it."""
+    record = state.records.get(key)
+    if entry.locked or entry.painted is None:
+        return entry
+    if entry.logits is not None:
+        return replace(entry, painted=None)
+    is_painted = record is not None and record.source == "painted" and record.prompts.mask is not None
+    return replace(entry, painted=painted_entry(record.prompts).painted) if record and is_painted else entry
+
+
 def _is_kept(state: SessionState, obj: int, frame: int) -> bool:
     entry = state.labels.get(obj, frame)
     return state.facts_of(obj).locked or (entry is not None and entry.locked)
@@ -164,7 +175,7 @@ def unlock(state: SessionState, key: PromptKey) -> None:
         check_free(state, key.obj)
     entry = state.entry(key)
     if entry is not None and entry.locked:
-        state.put_entry(key, replace(entry, locked=False))
+        state.put_entry(key, released(state, key, replace(entry, locked=False)))
     record = state.records.get(key)
     if record is not None and record.source == "locked":
         state.put_record(key, None)

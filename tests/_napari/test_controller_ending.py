@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from qtpy.QtWidgets import QComboBox, QMessageBox
 
 from napari_sam2._napari.autosave import Autosave
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.views.files_panel import FilesPanel
-from tests._napari.dock import Dock, frames
-from tests.fakes import FakeModel
+from napari_sam2._napari.worker import Priority
+from tests._napari.dock import Dock, Held, frames
+from tests.fakes import FakeModel, click
 
 pytestmark = pytest.mark.gui
 
@@ -85,6 +88,37 @@ def test_nothing_is_asked_where_it_is_saved_by_itself(
     dock.wait()
     assert not dock.session.objects
     dock.end()
+
+
+def test_a_stroke_that_waits_counts(four: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    four.viewer.add_image(frames(3), name="other")
+    four.wait()
+    choose(four, "Image layer", 0)
+    four.wait()
+    asked: list[bool] = []
+    four.view.files.ask_whether_to_end = lambda: bool(asked.append(True))  # type: ignore[method-assign,func-returns-value]
+    held = Held(monkeypatch, "paint")
+    four.layers.labels.data[1, 2, 16:20, 4:8] = 2
+    four.layers.labels.refresh()
+    held.until_entered()
+    another_image(four)
+    held.gate.set()
+    four.wait()
+    assert asked == [True]
+    assert four.session.objects == (2,)
+
+
+def test_a_dock_that_nothing_saves_answers_no_more_when_it_closes(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[int] = []
+    monkeypatch.setattr(Desk, "declare", lambda *_: answered.append(1))
+    gate = threading.Event()
+    bench.controller.worker.submit(lambda: gate.wait(60), priority=Priority.CLICK)
+    bench.widget.set_prompts(1, 4, click(8, 10))
+    threading.Timer(0.1, gate.set).start()
+    bench.controller.close()
+    assert not answered
 
 
 def test_nothing_is_asked_before_anything_was_said(four: Dock) -> None:

@@ -67,6 +67,20 @@ def test_in_a_crowd_the_second_click_is_that_of_the_other_daughter(bench: Dock) 
     assert {row.obj for row in bench.state.objects.rows if row.parent == 1} == {2, 3}
 
 
+def test_a_daughter_is_refined_after_the_other_was_clicked(bench: Dock) -> None:
+    divide(bench)
+    for obj, y in ((2, 8), (3, 20)):
+        bench.view.objects.object_activated.emit(obj)
+        bench.layers.points.add([MIDDLE, y, 4])
+        bench.wait()
+    bench.view.tools.each_click_new_toggled.emit(True)
+    bench.prompt(2, MIDDLE, 9, 4)
+    bench.view.objects.object_activated.emit(2)
+    bench.layers.points.add([MIDDLE, 9, 5])
+    bench.wait()
+    assert bench.state.objects.active == 2
+
+
 def test_a_new_object_has_no_name_before_its_first_click(
     bench: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

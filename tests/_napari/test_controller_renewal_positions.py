@@ -144,3 +144,25 @@ def test_a_view_is_led_back_from_where_nothing_was_said(four: Dock, told: list[s
     assert [_seen_at(four, each) for each in (2, 1, 0)] == [200] * 3
     undo(four)
     np.testing.assert_array_equal(four.labels, labels)
+
+
+@pytest.mark.parametrize("way", ["click", "stroke"])
+def test_undo_takes_back_what_waits_here_and_no_view_elsewhere(
+    four: Dock, told: list[str], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    four.prompt(1, 2, 8, 10)
+    see(four, 200)
+    at(four, 2)
+    four.wait()
+    held = Held(monkeypatch, "declare" if way == "click" else "paint")
+    if way == "click":
+        four.layers.points.add([2, 2, 16, 10])
+    else:
+        four.layers.labels.data[2, 2, 16:20, 4:8] = 2
+        four.layers.labels.refresh()
+    held.until_entered()
+    four.view.progress.undo_requested.emit()
+    held.gate.set()
+    four.wait()
+    assert four.session.objects == ()
+    assert [_seen_at(four, each) for each in (2, 1)] == [200] * 2

@@ -241,6 +241,19 @@ def test_the_first_click_is_said_though_its_image_was_not_open(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("qapp")
+def test_what_was_said_right_before_the_dock_closes_is_saved(tmp_path: Path) -> None:
+    dock = saving_dock(tmp_path)
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.layers.points.add([MIDDLE - 1, 16, 10])  # not read yet
+    dock.end()
+    again = saving_dock(tmp_path)
+    again.view.files.recent_requested.emit(0)
+    again.wait()
+    assert {*again.session.prompts} == {PromptKey(1, MIDDLE), PromptKey(1, MIDDLE - 1)}
+    again.end()
+
+
+@pytest.mark.usefixtures("qapp")
 def test_an_image_of_which_nothing_was_said_is_not_opened_after_it_was_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from napari_sam2._napari.finding import camera_of
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.state import Tool
 from napari_sam2.prompts import FramePrompts, PromptKey
-from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, pause, until
+from tests._napari.dock import COUNT, MIDDLE, Dock, Held, add_frames, pause, until
 from tests.fakes import FakeModel, absent, click
 
 pytestmark = pytest.mark.gui
@@ -202,6 +202,44 @@ def test_what_spread_is_taken_back_with_the_click_after_which_it_went_on(
         bench.wait()
         undone += 1
     assert undone == 2
+
+
+def test_a_stroke_that_is_refused_leaves_one_step(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_sam2._napari.controller_prompts.warn", lambda _: None)
+    bench.prompt(2, MIDDLE, 16, 10)
+    bench.view.objects.object_locked.emit(2, True)
+    bench.wait()
+    before = bench.labels.copy()
+    bench.view.progress.live_toggled.emit(True)
+    gate = bench.hold_steps(monkeypatch, 2)
+    bench.widget.set_prompts(1, MIDDLE, click(8, 10))
+    until(lambda: len(bench.fake.batches) == 2)
+    bench.layers.labels.data[MIDDLE, 20:23, 2:6] = 2
+    bench.layers.labels.refresh()
+    pause(1)
+    gate.release(1000)
+    bench.wait()
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    np.testing.assert_array_equal(bench.labels, before)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_click_that_is_taken_back_while_it_waits_does_not_spread(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    for obj in range(2, 2 + others):
+        bench.prompt(obj, MIDDLE, 16, 10)
+    bench.view.progress.live_toggled.emit(True)
+    held = Held(monkeypatch, "declare")
+    bench.widget.set_prompts(1, MIDDLE, click(8, 10))
+    held.until_entered()
+    bench.view.progress.undo_requested.emit()
+    held.gate.set()
+    bench.wait()
+    assert bench.session.objects == tuple(range(2, 2 + others))
+    assert bench.state.progress.can_redo
+    assert bench.state.progress.undo_label != "Propagate"
 
 
 def test_the_next_click_redirects_what_spreads(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,7 +211,8 @@ class Controller:
         self._deleted.cancel()
         self.sequences.renewals.stop()
         self.seeds.detach()
-        self.tracking.stop()
+        self.tracking.forget()
+        self.prompts.candidates.forget()
         self.ahead.detach()
 
     def _begin_anew(self) -> None:
@@ -373,6 +374,9 @@ class Controller:
         self._draw.close()
         self._deleted.close()
         self._wires.close()
+        layers, image = self.space.layers, self.space.image
+        if layers is not None and image in self.space.viewer.layers:
+            layers.finish()  # what was said last is not lost
         self.tracking.close()
         self.ahead.close()
         self.saving.close()

@@ -87,9 +87,11 @@ class PromptControl:
 
     def _go_on(self, prompted: set[int]) -> None:
         """Make the other daughter active after a click on the first, where each click is a new object."""
-        active = self._space.active
-        if self._each_click_new and active in prompted and active in self._sisters:
-            self.activate(self._sisters.pop(active))
+        active, sequence = self._space.active, self._space.sequence
+        sister = self._sisters.pop(active, None) if active in prompted else None
+        declared = () if sequence is None else sequence.declared
+        if sister and self._each_click_new and not any(key.obj == sister for key in declared):
+            self.activate(sister)
 
     def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> None:
         """Say all that is said of an object on a frame, as a script does."""

@@ -93,8 +93,8 @@ class SequenceControl:
 
     @property
     def has_objects(self) -> bool:
-        """Whether any sequence has an object."""
-        return any(sequence.objects for sequence in self._sequences.values())
+        """Whether any sequence has an object, or will have one when it is answered."""
+        return any(sequence.objects or sequence.paintings for sequence in self._sequences.values())
 
     def begin(self, image: Image, axes: Axes, frame_axis: int | None, view: View) -> None:
         """Make prompt layers for an image and open the sequence that is shown."""
@@ -229,6 +229,8 @@ class SequenceControl:
         """Show the sequence at the position of the other slider."""
         space, shown = self._space, self._space.sequence
         if shown is None or space.layers is None or not shown.geometry.index:
+            return
+        if space.layers.labels.ndim != shown.geometry.ndim:  # a script has set other data, which is put back
             return
         geometry = shown.geometry.at(shown.geometry.index_of(space.viewer.dims, space.layers.labels))
         if geometry.index == shown.geometry.index:

@@ -143,13 +143,8 @@ class TrackingControl:
 
     def spread(self, key: PromptKey) -> None:
         """Propagate outward from a prompt, in the background."""
-
-        def steps(desk: Desk) -> Iterator[Answer | None]:
-            yield Answer(value=desk.opened.steps_ahead())
-            yield from desk.spread(key)
-
         if self._space.sequence is not None:
-            self._begin(steps)
+            self._begin(lambda desk: desk.spread(key))
 
     def _begin(self, steps: Callable[[Desk], Iterator[Answer | None]]) -> None:
         self.interrupt()
@@ -181,6 +176,11 @@ class TrackingControl:
         self.stop()
         if was_running and sequence is not None:
             self._space.ask(lambda desk: desk.answer(), sequence=sequence)
+
+    def forget(self) -> None:
+        """End the propagation, and forget where it was: its image is left."""
+        self.stop()
+        self._sequence = None
 
     def stop(self) -> None:
         """End the propagation without a word."""

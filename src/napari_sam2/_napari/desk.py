@@ -206,7 +206,7 @@ class Desk:
 
     def undo(self) -> Answer:
         """Take back the last step, of which opening the session anew may be one."""
-        before = self.opened
+        before, self._said = self.opened, None
         step = self._known.step_back()
         return self.answer(value=before.undo()) if step is None else self._replace(before, step)
 
@@ -250,9 +250,10 @@ class Desk:
         session, began = self.opened, time.perf_counter()
         is_ready = session.is_ready(key.frame)
         verb = "Remove prompts" if prompts.is_empty else "Prompt"
-        self._said = object()
-        with session.grouped(f"{verb} (object {key.obj}, frame {key.frame})", self._said):
+        run, made = object(), session.steps_made
+        with session.grouped(f"{verb} (object {key.obj}, frame {key.frame})", run):
             result = _say(session, key, prompts)
+        self._note_said(run, made)
         if is_ready and len(prompts.points) == 1:
             self._note_pace(began)
         return self.answer(result)
@@ -272,8 +273,15 @@ class Desk:
         """Take what was painted as masks; a run is one step of undo. `repaint` tells what came of it."""
         if self.session is None:
             return tuple(Refusal(stroke.obj, RuntimeError(_NOT_OPEN)) for stroke in strokes)
-        self._said = run
-        return take_strokes(self.session, strokes, label, run)
+        made = self.session.steps_made
+        refusals = take_strokes(self.session, strokes, label, run)
+        self._note_said(run, made)
+        return refusals
+
+    def _note_said(self, run: Hashable, made: int) -> None:
+        """Note what was said last, unless it was refused or changed nothing."""
+        if self.opened.steps_made != made:
+            self._said = run
 
     def repaint(self, frame: int, *, last: bool) -> Answer:
         """Tell of a whole frame that was painted on; a picture is made now and then, and with the last one.
@@ -340,13 +348,11 @@ class Desk:
         yield self.answer()
 
     def spread(self, key: PromptKey) -> Iterator[Answer | None]:
-        """Propagate outward from a prompt, then what else is stale: one step of undo with what was said.
-
-        Yields
-        ------
-        Answer or None
-            As `steps`.
-        """
+        """Propagate outward from a prompt, then what else is stale: one step of undo with what was said."""
+        if self._said is None:  # it was taken back meanwhile
+            yield self.answer()
+            return
+        yield Answer(value=self.opened.steps_ahead())
         count, reach = self.opened.volume.num_frames, _FIRST_REACH
         while reach < 4 * count:
             near = range(max(key.frame - reach, 0), min(key.frame + reach + 1, count))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2._napari.notices import tell
+
 if TYPE_CHECKING:
     from napari.layers import Shapes
 
 _BY_VERTICES = frozenset({"add_polygon", "add_polygon_lasso"})
+# An outline of so many corners was meant.
+_FEW = 3
 _BY_DRAGGING = frozenset({"rectangle", "ellipse"})
 
 
@@ -38,6 +42,8 @@ class Drawing:
             self._before = len(self._layer.data)
             self._by_vertices = str(self._layer.mode) in _BY_VERTICES
         elif was_on and self._by_vertices and self._last_is({"path"}):
+            if len(self._layer.data[-1]) > _FEW:
+                tell("The outline was not complete and was taken out: close it before you take another tool.")
             self._void_last()  # an outline is an open path until it is complete
 
     def end(self) -> None:

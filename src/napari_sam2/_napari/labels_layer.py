@@ -330,7 +330,8 @@ class LabelsView:
             self._compare()
 
     def finish(self) -> None:
-        """Tell of all strokes now, those that are still being looked for among them."""
+        """Tell of all strokes now, those under way and those that are still being looked for among them."""
+        self._pressed = self._encircling = False
         self._compare_now()
         self._sweeping.cancel()
         if self._sweep is not None:

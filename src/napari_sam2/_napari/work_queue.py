@@ -133,6 +133,10 @@ class Queue:
             for place in [place for place, task in tasks.items() if task.origin.fate is fate]:
                 del tasks[place]
 
+    def has(self, fate: Fate) -> bool:
+        """Whether anything waits that has this fate."""
+        return any(task.origin.fate is fate for tasks in self.tasks.values() for task in tasks.values())
+
     def forget(self, owner: Hashable, *, wholly: bool = False) -> None:
         """Drop tasks of an owner, or let nobody be told of their end, as their fate is."""
         for tasks in self.tasks.values():

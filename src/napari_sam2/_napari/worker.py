@@ -201,6 +201,8 @@ class InferenceWorker(QObject):
             self._last, self._until = last, time.monotonic() + _PATIENCE
             self._queue.closed = True
             self._queue.drop(Fate.DROPPED)
+            if last is None and not self._queue.has(Fate.TOLD):  # it would be answered for nobody
+                self._queue.drop(Fate.DONE)
             self._queue.dead.extend(self._queue.streams)
             self._queue.streams.clear()
             self._mail = deque(letter for letter in self._mail if letter.origin.fate is Fate.TOLD)

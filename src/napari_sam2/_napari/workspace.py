@@ -92,7 +92,12 @@ class Sequence:
     def is_touched(self) -> bool:
         """Whether anything was said of it, also what was taken back since: undo or redo leads to it."""
         steps = self.picture.undo_label or self.picture.redo_label
-        return bool(self.objects or steps or self.waiting or self.paintings or self.is_seeded)
+        return bool(self.objects or steps or self.waits)
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything that was said of it was not answered yet."""
+        return bool(self.waiting or self.paintings or self.is_seeded)
 
     @property
     def objects(self) -> set[int]:
@@ -200,7 +205,7 @@ class Workspace:
         A step to another view or network, which is one at all positions, is taken where something was said.
         """
         shown = self.sequence
-        if shown is not None and not label(shown.picture):
+        if shown is not None and not shown.waits and not label(shown.picture):
             others = (each for each in self.touched() if label(each.picture) in {OTHER_VIEW, OTHER_MODEL})
             return next(others, shown)
         return shown
