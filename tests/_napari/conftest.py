@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QApplication
 
 from tests._napari.dock import MIDDLE, Dock, add_frames, frames
 from tests._napari.hand import Hand
+from tests._napari.stage import Desk
 from tests.fakes import FakeModel
 
 
@@ -84,6 +85,21 @@ def shared_viewer(qapp: QApplication, own_application: None) -> Iterator[napari.
         qapp.processEvents()
     left = [widget for widget in qapp.topLevelWidgets() if id(widget) not in before and widget.isVisible()]
     assert not left, f"widgets are left: {left}"
+
+
+@pytest.fixture(scope="module")
+def stage(shared_viewer: napari.Viewer) -> Iterator[Desk]:
+    """Open a viewer with prompt layers once for a module, since that takes seconds."""
+    stage = Desk(shared_viewer)
+    yield stage
+    stage.layers.close(remove_layers=True)
+
+
+@pytest.fixture
+def desk(stage: Desk) -> Desk:
+    """Return the stage, cleared."""
+    stage.clear()
+    return stage
 
 
 @pytest.fixture

@@ -140,10 +140,13 @@ def move_point(monkey: Monkey, which: float, y: float, x: float) -> None:
 
 
 def delete_point(monkey: Monkey, which: float, *_: float) -> None:
-    rows = monkey.points_here()
+    _delete(monkey.dock.layers.points, monkey.points_here(), which)
+
+
+def _delete(layer: Any, rows: list[int], which: float) -> None:
     if rows:
-        monkey.dock.layers.points.selected_data = {pick(rows, which)}
-        monkey.dock.layers.points.remove_selected()
+        layer.selected_data = {pick(rows, which)}
+        layer.remove_selected()
 
 
 def draw_shape(monkey: Monkey, y: float, x: float, kind: float) -> None:
@@ -161,10 +164,7 @@ def move_shape(monkey: Monkey, which: float, y: float, x: float) -> None:
 
 
 def delete_shape(monkey: Monkey, which: float, *_: float) -> None:
-    rows = monkey.shapes_here()
-    if rows:
-        monkey.dock.layers.shapes.selected_data = {pick(rows, which)}
-        monkey.dock.layers.shapes.remove_selected()
+    _delete(monkey.dock.layers.shapes, monkey.shapes_here(), which)
 
 
 # --- strokes

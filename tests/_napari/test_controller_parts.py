@@ -98,6 +98,21 @@ def test_a_new_object_has_no_name_before_its_first_click(
     assert bench.session.names == {1: "mother"}
 
 
+def test_after_undo_of_its_click_the_first_daughter_is_active_again(bench: Dock) -> None:
+    bench.view.tools.each_click_new_toggled.emit(True)
+    divide(bench)
+    bench.layers.points.add([MIDDLE, 8, 4])
+    bench.wait()
+    assert bench.state.objects.active == 3
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    assert bench.state.objects.active == 2
+    for y in (8, 20):
+        bench.layers.points.add([MIDDLE, y, 4])
+        bench.wait()
+    assert {key.obj for key in bench.session.prompts} == {1, 2, 3}
+
+
 def test_otherwise_further_clicks_are_those_of_the_first_daughter(bench: Dock) -> None:
     divide(bench)
     for y in (8, 20):

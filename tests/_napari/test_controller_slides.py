@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -166,3 +167,20 @@ def test_masks_for_the_next_position_are_made_beside_the_viewer(four: Dock) -> N
     four.view.tools.seed_next_t_requested.emit()
     assert prompts_at(four, 2) == {PromptKey(1, 2): "mask", PromptKey(3, 2): "mask"}
     np.testing.assert_array_equal(four.labels[2, 2], four.labels[1, 2])
+
+
+def test_a_stroke_whose_button_is_still_down_stays_with_its_position(four: Dock) -> None:
+    four.prompt(2, 2, 8, 10)
+    labels = four.layers.labels
+    drag = next(call for call in labels.mouse_drag_callbacks if "_on_drag" in getattr(call, "__name__", ""))
+    labels.mode, labels.brush_size = "paint", 4
+    event = SimpleNamespace(type="mouse_press", button=1)
+    held = drag(labels, event)
+    next(held)
+    labels.paint((1, 2, 18, 4), 3)
+    to(four, 2)
+    event.type = "mouse_release"
+    assert next(held, None) is None
+    four.wait()
+    assert prompts_at(four, 2) == {}
+    assert prompts_at(four, 1)[PromptKey(3, 2)] == "mask"

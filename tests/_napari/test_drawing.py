@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import napari
 import numpy as np
 import pytest
@@ -18,25 +16,10 @@ from tests._napari.stage import Desk
 pytestmark = pytest.mark.gui
 
 
-@pytest.fixture(scope="module")
-def stage(shared_viewer: napari.Viewer) -> Iterator[Desk]:
-    """Open a viewer with prompt layers once for all tests here, since that takes seconds."""
-    stage = Desk(shared_viewer)
-    yield stage
-    stage.layers.close(remove_layers=True)
-
-
 @pytest.fixture
-def desk(stage: Desk) -> Desk:
-    """Return the stage, cleared."""
-    stage.clear()
-    return stage
-
-
-@pytest.fixture
-def hand(stage: Desk) -> Hand:
-    """Return mouse and keyboard of the viewer."""
-    return Hand(stage.viewer)
+def viewer(stage: Desk) -> napari.Viewer:
+    """Return the viewer of the stage, whose mouse and keyboard are used here."""
+    return stage.viewer
 
 
 def boxes(desk: Desk) -> dict[int, tuple[int, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import napari
@@ -45,25 +45,10 @@ def test_each_click_may_be_a_new_object(positive: bool, right: bool, refines: bo
 # --- the canvas
 
 
-@pytest.fixture(scope="module")
-def stage(shared_viewer: napari.Viewer) -> Iterator[Desk]:
-    """Open a viewer with prompt layers once for all tests here, since that takes seconds."""
-    stage = Desk(shared_viewer)
-    yield stage
-    stage.layers.close(remove_layers=True)
-
-
 @pytest.fixture
-def desk(stage: Desk) -> Desk:
-    """Return the stage, cleared."""
-    stage.clear()
-    return stage
-
-
-@pytest.fixture
-def hand(stage: Desk) -> Hand:
-    """Return mouse and keyboard of the viewer."""
-    return Hand(stage.viewer)
+def viewer(stage: Desk) -> napari.Viewer:
+    """Return the viewer of the stage, whose mouse and keyboard are used here."""
+    return stage.viewer
 
 
 @gui

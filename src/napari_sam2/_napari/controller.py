@@ -326,6 +326,7 @@ class Controller:
         """Draw the prompts after a step back or forth, and say in the status bar what it was."""
         self.prompts.show(sequence)
         self.objects.return_to_origin()
+        self.prompts.go_back()
         self.prompts.candidates.look()
         step = None if answer.replaced is None else answer.replaced.step
         if step is not None:

@@ -10,6 +10,7 @@ from napari_sam2._napari.notices import sentence, tell, warn
 from napari_sam2._napari.painting import Painting, declare, take_frame
 from napari_sam2._napari.state import Tool, ToolState
 from napari_sam2._napari.worker import Fate, Priority
+from napari_sam2.lineage import Daughters
 from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id, difference
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2._napari.workspace import Sequence, Workspace
-    from napari_sam2.lineage import Daughters
 
 
 class PromptControl:
@@ -46,6 +46,7 @@ class PromptControl:
         self._each_click_new = False
         self.candidates = CandidateControl(workspace, self.set_prompts)
         self._sisters: dict[int, int] = {}
+        self._first_ones: dict[int, int] = {}
 
     def attach(self, layers: PromptLayers) -> None:
         """Listen to new prompt layers, with Point at hand so that the first click works."""
@@ -55,8 +56,7 @@ class PromptControl:
         layers.tool_changed.connect(self._follow_tool)
         layers.sign_changed.connect(self._follow_sign)
         layers.clicked_object.connect(self.activate)
-        self._sisters = {}
-        self.candidates.forget()
+        self._sisters, self._first_ones = {}, {}
         layers.set_each_click_new(self._each_click_new)
         layers.is_elsewhere = self._is_elsewhere
         self.activate(1)
@@ -91,7 +91,17 @@ class PromptControl:
         sister = self._sisters.pop(active, None) if active in prompted else None
         declared = () if sequence is None else sequence.declared
         if sister and self._each_click_new and not any(key.obj == sister for key in declared):
+            self._first_ones[sister] = active
             self.activate(sister)
+
+    def go_back(self) -> None:
+        """Expect a click on the first daughter again, where hers was taken back and the other has none."""
+        second, sequence = self._space.active, self._space.sequence
+        first = self._first_ones.get(second)
+        if sequence is None or first is None or not {first, second} <= sequence.objects:
+            return
+        if not any(key.obj in {first, second} for key in sequence.declared):
+            self.expect(Daughters(first, second))
 
     def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> None:
         """Say all that is said of an object on a frame, as a script does."""

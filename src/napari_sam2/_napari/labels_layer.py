@@ -332,7 +332,8 @@ class LabelsView:
     def finish(self) -> None:
         """Tell of all strokes now, those under way and those that are still being looked for among them."""
         self._pressed = self._encircling = False
-        self._compare_now()
+        self._turn.cancel()
+        self._compare()
         self._sweeping.cancel()
         if self._sweep is not None:
             self._sweep_on(float("inf"))
