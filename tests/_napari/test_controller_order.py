@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_sam2._napari import labels_layer
 from napari_sam2._napari.desk import Desk
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import COUNT, MIDDLE, Dock, Held, pause
+from tests._napari.dock import COUNT, MIDDLE, Dock, Held, pause, until
+from tests._napari.renewing import undo
 
 pytestmark = pytest.mark.gui
 
@@ -42,6 +44,86 @@ def test_a_click_during_a_stroke_stays_in_the_layer(bench: Dock, monkeypatch: py
     bench.layers.points.add([MIDDLE, 9, 10])
     bench.wait()
     assert len(bench.session.prompts[PromptKey(1, MIDDLE)].points) == 2
+
+
+def begin_stroke(bench: Dock, *, brush: bool = True) -> None:
+    """Paint the active object on the middle frame, as a script does; no turn of the event loop."""
+    layer = bench.layers.labels
+    if brush:
+        layer.selected_label, layer.brush_size = 1, 5
+        layer.paint((MIDDLE, 20, 4), 1)
+    else:
+        layer.data[MIDDLE, 18:23, 2:7] = 1
+        layer.refresh()
+
+
+@pytest.mark.parametrize("shown", [MIDDLE, 0])
+@pytest.mark.parametrize("brush", [True, False])
+def test_a_click_right_after_a_stroke_refines_it(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, brush: bool, shown: int
+) -> None:
+    monkeypatch.setattr(labels_layer, "_SWEEP_SECONDS", 0)
+    bench.show(shown)
+    bench.wait()
+    begin_stroke(bench, brush=brush)
+    bench.layers.points.add([MIDDLE, 8, 10])
+    bench.wait()
+    (said,) = bench.session.prompts.values()
+    assert said.points == ((8, 10),)
+    assert said.mask is not None
+    assert said.mask[20, 4]
+    assert bench.layers.prompts == dict(bench.session.prompts)
+    undo(bench)
+    (said,) = bench.session.prompts.values()
+    assert (said.points, said.mask is None) == ((), False)
+
+
+@pytest.mark.parametrize("shown", [MIDDLE, 0])
+@pytest.mark.parametrize("brush", [True, False])
+def test_a_stroke_right_after_a_click_takes_its_place(bench: Dock, brush: bool, shown: int) -> None:
+    bench.show(shown)
+    bench.wait()
+    bench.layers.points.add([MIDDLE, 8, 10])
+    begin_stroke(bench, brush=brush)
+    bench.wait()
+    (said,) = bench.session.prompts.values()
+    assert (said.points, said.mask is None) == ((), False)
+    assert len(bench.layers.points.data) == 0
+    undo(bench)
+    (said,) = bench.session.prompts.values()
+    assert (said.points, said.mask) == (((8, 10),), None)
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+def test_a_click_as_the_stroke_is_answered_refines_it(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, pressed: bool
+) -> None:
+    held = Held(monkeypatch, "paint")
+    begin_stroke(bench)
+    held.until_entered()
+    gestures, shown = bench.layers._gestures, bench.controller.prompts.show
+
+    def click(sequence: Any) -> None:
+        """Click, and let the answer come before the layers are read."""
+        gestures.pressed = pressed
+        if not pressed:
+            bench.layers.points.add([MIDDLE, 8, 10])
+        shown(sequence)
+        if pressed:
+            bench.layers.points.add([MIDDLE, 8, 10])
+            gestures.pressed = False
+            gestures.released.emit()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.controller.prompts, "show", click)
+        held.gate.set()
+        until(lambda: len(bench.layers.points.data))
+    bench.wait()
+    (said,) = bench.session.prompts.values()
+    assert said.points == ((8, 10),)
+    assert said.mask is not None
+    assert said.mask[20, 4]
+    assert bench.layers.prompts == dict(bench.session.prompts)
 
 
 def test_a_click_during_undo_stays_in_the_layer(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_sam2._napari.declared import refine
 from napari_sam2._napari.desk import Desk
-from napari_sam2._napari.painting import refine
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
 from tests._napari.dock import COUNT, MIDDLE, Dock, Held, add_frames, pause

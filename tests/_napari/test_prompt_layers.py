@@ -143,6 +143,20 @@ def test_a_click_that_was_not_told_yet_is_never_lost(desk: Desk) -> None:
     assert desk.last() == {PromptKey(5, 0): point(1, 1), PromptKey(1, 3): point(11, 21)}
 
 
+def test_a_click_that_was_not_told_yet_refines_a_mask_that_is_shown(desk: Desk) -> None:
+    painted = np.zeros(SHAPE[1:], np.bool_)
+    painted[3:9, 4:9] = True
+    desk.layers.points.add([2, 10, 20])
+    settle()
+    desk.layers.points.add([2, 11, 21])
+    desk.layers.show_prompts({PromptKey(1, 2): FramePrompts(mask=painted)})
+    assert desk.last() == {PromptKey(1, 2): FramePrompts(((11, 21),), (True,), mask=painted)}
+    desk.layers.points.remove([0])
+    desk.layers.show_prompts({PromptKey(1, 2): FramePrompts(mask=~painted)})
+    settle()
+    assert desk.layers.prompts == {PromptKey(1, 2): FramePrompts(mask=~painted)}
+
+
 def test_a_deletion_that_was_not_told_yet_is_never_lost(desk: Desk) -> None:
     shown = {PromptKey(5, 0): point(1, 1), PromptKey(6, 0): point(2, 2)}
     desk.layers.show_prompts(shown)

@@ -113,18 +113,18 @@ def test_colours_are_the_same_everywhere(desk: Desk) -> None:
     desk.layers.points.add([2, 5, 5])
     desk.layers.shapes.add(square(2, 4, 5, 10, 20))
     settle()
-    colour = desk.layers.colour(6)
+    colour = desk.layers.colours.colour(6)
     assert np.allclose(desk.layers.points.border_color[1], colour, atol=1e-6)
     assert np.allclose(desk.layers.shapes.edge_color[0], colour, atol=1e-6)
     assert np.allclose(np.ravel(desk.layers.labels.colormap.map(6)), colour, atol=1e-6)
-    desk.layers.set_visible(6, False)
+    desk.layers.colours.show(6, visible=False)
     assert desk.layers.points.shown.tolist() == [True, False]
     assert np.ravel(desk.layers.labels.colormap.map(6))[3] == 0
-    desk.layers.set_solo(6)
+    desk.layers.colours.show_only(6)
     assert desk.layers.points.shown.tolist() == [False, True]
-    desk.layers.set_solo(None)
-    desk.layers.set_visible(6, True)
-    desk.layers.set_colour(6, (0.0, 1.0, 0.0, 1.0))
+    desk.layers.colours.show_only(None)
+    desk.layers.colours.show(6, visible=True)
+    desk.layers.colours.choose(6, (0.0, 1.0, 0.0, 1.0))
     assert np.allclose(desk.layers.points.border_color[1], (0, 1, 0, 1))
     settle()
     assert len(desk.told) == 1

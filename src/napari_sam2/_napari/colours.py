@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.utils import CyclicLabelColormap, DirectLabelColormap
+from psygnal import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +47,14 @@ class ObjectColours:
 
     As long as nobody chose a colour or hid an object, they are those of `PALETTE`, or of what the user has
     shuffled it to.
+
+    Attributes
+    ----------
+    changed : Signal(set[int])
+        Objects look another way now, those among them.
     """
+
+    changed = Signal(set)
 
     def __init__(self) -> None:
         self._base = _labels_colormap()
@@ -79,14 +87,17 @@ class ObjectColours:
             self._own.pop(obj, None)
         else:
             self._own[obj] = colour
+        self.changed.emit({obj})
 
     def show(self, obj: int, *, visible: bool) -> None:
         """Show or hide an object."""
         (self._hidden.discard if visible else self._hidden.add)(obj)
+        self.changed.emit({obj})
 
     def show_only(self, obj: int | None) -> None:
         """Show one object alone; None shows the others again."""
         self._solo = obj
+        self.changed.emit(set())
 
     def take_base(self, colormap: object) -> bool:
         """Take a colormap that the user shuffled as base; return whether it is one."""

@@ -121,7 +121,7 @@ class AheadControl:
             return
         if self._outline is not None:
             placed = answer.result.mask_of(obj)
-            self._outline.show(frame, placed, sequence.geometry, layers.colour(obj))
+            self._outline.show(frame, placed, sequence.geometry, layers.colours.colour(obj))
 
     def leave(self) -> None:
         """Show no outline any more."""

@@ -95,14 +95,14 @@ class ObjectControl:
         """Show or hide an object."""
         (self._hidden.discard if shown else self._hidden.add)(obj)
         if self._space.layers is not None:
-            self._space.layers.set_visible(obj, shown)
+            self._space.layers.colours.show(obj, visible=shown)
         self._space.changed.emit()
 
     def solo(self, obj: int | None) -> None:
         """Show one object alone; None shows all again."""
         self._solo = obj
         if self._space.layers is not None:
-            self._space.layers.set_solo(obj)
+            self._space.layers.colours.show_only(obj)
         self._space.changed.emit()
 
     def lock(self, obj: int, locked: bool) -> None:
@@ -243,7 +243,7 @@ class ObjectControl:
     def _row(self, row: ObjectSummary, layers: PromptLayers) -> ObjectRow:
         return ObjectRow(
             obj=row.obj,
-            colour=layers.colour(row.obj),
+            colour=layers.colours.colour(row.obj),
             name=row.name,
             prompts=row.prompts,
             frames=row.frames,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from napari_sam2.prompts import FramePrompts, PromptKey
+import numpy as np
+
+from napari_sam2.prompts import FramePrompts, PromptKey, difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy as np
     import numpy.typing as npt
 
     from napari_sam2.prompts import Box, Point
@@ -105,6 +106,61 @@ class Declaration:
 def same_prompts(a: Mapping[PromptKey, FramePrompts], b: Mapping[PromptKey, FramePrompts]) -> bool:
     """Tell whether two sets of prompts are equal; quick where they hold the same objects."""
     return a.keys() == b.keys() and all(each is b[key] or each == b[key] for key, each in a.items())
+
+
+def unread(
+    shown: Mapping[PromptKey, FramePrompts],
+    told: Mapping[PromptKey, FramePrompts],
+    now: Mapping[PromptKey, FramePrompts],
+) -> dict[PromptKey, FramePrompts]:
+    """Return what differs in the layers from what they told last, and so was not told yet.
+
+    Where prompts are to be shown that have a mask of which the layers did not know, as after a stroke that a
+    click follows at once, the mask stays and the click refines it.
+
+    Parameters
+    ----------
+    shown : mapping of PromptKey to FramePrompts
+        What is to be shown.
+    told, now : mapping of PromptKey to FramePrompts
+        What the layers told last, and what they say now.
+
+    Returns
+    -------
+    dict of PromptKey to FramePrompts
+        Empty ones where everything was taken out.
+    """
+    nothing, mine = FramePrompts(), difference(told, now)
+    return {
+        key: refine(now.get(key, nothing), told.get(key, nothing), shown.get(key, nothing))
+        for key in (*mine.removed, *mine.changed)
+    }
+
+
+def refine(said: FramePrompts, known: FramePrompts, there: FramePrompts) -> FramePrompts:
+    """Add what is said to a mask that was painted a moment ago, where it was said without knowing the mask.
+
+    Parameters
+    ----------
+    said : FramePrompts
+        What the layers say.
+    known : FramePrompts
+        What they said when it was painted; of this holds only what the session has kept.
+    there : FramePrompts
+        What the session has.
+    """
+    if there.mask is None or _is_same(there.mask, known.mask) or not _is_same(said.mask, known.mask):
+        return said
+    given_up = {*zip(known.points, known.positive, strict=True)} - {
+        *zip(there.points, there.positive, strict=True)
+    }
+    points = [each for each in zip(said.points, said.positive, strict=True) if each not in given_up]
+    box = None if said.box == known.box else said.box
+    return FramePrompts([at for at, _ in points], [positive for _, positive in points], box, there.mask)
+
+
+def _is_same(a: npt.NDArray[np.bool_] | None, b: npt.NDArray[np.bool_] | None) -> bool:
+    return a is b or (a is not None and b is not None and np.array_equal(a, b))
 
 
 def _first_step(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_sam2._napari.notices import tell
+from napari_sam2._napari.refreshing import Refreshing
 from napari_sam2._napari.strokes import LabelRecord, Sweep
 from napari_sam2._napari.wiring import Connections, Later
 
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2.changes import LabelChange
 
-# A refresh costs about 10 ms for a plane and hundreds of ms for a volume; between two of them the event loop
-# is free for at least REST times as long as one took.
-_FLAT_MS = 100
-_VOLUME_MS = 1000
-_REST = 5
 _SWEEP_SECONDS = 0.004
 _ENCIRCLE = 2  # the button that begins napari's "encircle and fill", which goes on after it is released
 
@@ -54,11 +49,14 @@ class LabelsView:
     Attributes
     ----------
     layer : Labels
+    touched : Signal
+        Somebody paints; what was said before is to be told before.
     replaced : Signal
         Labels that did not fit were put back; where they had other axes, the layer has lost its place.
     """
 
     strokes = Signal(tuple)
+    touched = Signal()
     picked = Signal(int)
     shuffled = Signal()
     replaced = Signal()
@@ -81,13 +79,13 @@ class LabelsView:
         self._queue: list[tuple[LabelChange, SequenceGeometry]] = []
         self._objects: set[int] = set()
         self._highest = 0
-        self._pressed = self._encircling = self._own_write = False
+        self._pressed = self._encircling = self._by_hand = self._own_write = False
         self._wake, self._all_frames = False, False
         self._sweep: Sweep | None = None
         self._swept: object = None  # the action whose strokes are looked for
         self._shown_at = self._position()
         self._turn, self._sweeping = Later(self._compare), Later(self._sweep_on)
-        self._refreshing, self._stale = Later(self._refresh_again), False
+        self._refreshing = Refreshing(self.layer, viewer, self._quietly)
         self._wires = Connections()
         self._connect()
         self._record()
@@ -148,14 +146,14 @@ class LabelsView:
         self._queue += [(change, geometry or self._geometry) for change in changes]
         if self._pressed or self._encircling:
             return
-        self._compare_now()
+        self.compare()
         self._write_queue()
 
     def _write_queue(self) -> None:
         queue, self._queue = self._queue, []
         seen = [self._write_one(change, geometry) for change, geometry in queue]
         if any(seen):
-            self._refresh_soon()
+            self._refreshing.soon()
 
     def _write_one(self, change: LabelChange, geometry: SequenceGeometry) -> bool:
         """Write one change; return whether it can be seen now."""
@@ -198,8 +196,6 @@ class LabelsView:
         with self._quietly():
             self.layer.colormap = self._colours.colormap(self._objects)
 
-    # --- refreshing
-
     def _is_seen(self, frame: int, geometry: SequenceGeometry) -> bool:
         if not geometry.frames_shown(self._viewer):
             return True
@@ -207,26 +203,6 @@ class LabelsView:
         return geometry.frame_of(dims, self.layer) == frame and (
             geometry.index_of(dims, self.layer) == dict(geometry.index)
         )
-
-    def _refresh_soon(self) -> None:
-        """Refresh now, or some time after the last refresh."""
-        if self._refreshing.waiting:
-            self._stale = True
-        else:
-            self._refresh_now()
-
-    def _refresh_again(self) -> None:
-        if self._stale:
-            self._refresh_now()
-
-    def _refresh_now(self) -> None:
-        self._stale = False
-        start = time.perf_counter()
-        with self._quietly():
-            self.layer.refresh(extent=False, highlight=False, thumbnail=False)
-        took = 1000 * (time.perf_counter() - start)
-        least = _FLAT_MS if self._viewer.dims.ndisplay == 2 else _VOLUME_MS
-        self._refreshing.ask(max(least, round(_REST * took)))
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
@@ -266,7 +242,13 @@ class LabelsView:
 
     def _on_paint(self, _event: object = None) -> None:
         self._end_encircling()
-        self._wake = True
+        self._look_soon(everywhere=not self._by_hand)  # a script may paint where nobody looks
+
+    def _look_soon(self, *, everywhere: bool = False) -> None:
+        """Look for strokes on the next turn, on the frame that is shown or on all."""
+        if not self._wake:
+            self.touched.emit()
+        self._wake, self._all_frames = True, self._all_frames or everywhere
         self._turn.ask()
 
     def _on_moved(self, _event: object = None) -> None:
@@ -276,10 +258,8 @@ class LabelsView:
     def _on_set_data(self, _event: object = None) -> None:
         """Somebody refreshed the layer without moving a slider: a script, or an undo."""
         moved, self._shown_at = self._shown_at != self._position(), self._position()
-        if self._own_write or moved:
-            return
-        self._wake = self._all_frames = True
-        self._turn.ask()
+        if not (self._own_write or moved):
+            self._look_soon(everywhere=True)
 
     def _on_data(self, _event: object = None) -> None:
         if self.layer.data.shape != self._geometry.shape:
@@ -287,8 +267,7 @@ class LabelsView:
             return
         self._array = self.layer.data
         if not self._own_write:
-            self._wake = self._all_frames = True
-            self._turn.ask()
+            self._look_soon(everywhere=True)
 
     def _put_back(self) -> None:
         """Show the labels that were shown before somebody set others that do not fit."""
@@ -305,6 +284,7 @@ class LabelsView:
         """Hold results back while the button is down; the mode's own function paints."""
         paints = self.layer.mode in {"paint", "erase", "fill", "polygon"}
         self._pressed = paints
+        self._by_hand = self._by_hand or paints
         self._encircling = paints and self.layer.mode == "paint" and event.button == _ENCIRCLE
         try:
             yield
@@ -324,7 +304,8 @@ class LabelsView:
             self._pressed = self._encircling = False
             self._turn.ask()
 
-    def _compare_now(self) -> None:
+    def compare(self) -> None:
+        """Tell of a stroke that has ended now, not on the next turn."""
         if self._turn.waiting:
             self._turn.cancel()
             self._compare()
@@ -345,6 +326,7 @@ class LabelsView:
         if self._wake:
             self._wake = False
             self._find_strokes()
+        self._by_hand = False
         if self._queue:
             self._write_queue()
         if self._sweep is not None:
@@ -371,6 +353,12 @@ class LabelsView:
             self._emit(sweep.found(), self._swept)
         else:
             self._sweeping.ask()
+
+    def look_at(self, frames: set[int]) -> None:
+        """Tell now of what is still being looked for on these frames."""
+        if self._sweep is not None:
+            for frame in sorted(frames):
+                self._emit(self._record().take(frame, self._frames()[frame]), self._swept)
 
     def _emit(self, strokes: Sequence[Stroke], action: object) -> None:
         if strokes:

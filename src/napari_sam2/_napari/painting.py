@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.declared import refine
 from napari_sam2._napari.strokes import label_of
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
@@ -186,29 +187,3 @@ def declare(
     if known is not None and desk.session is not None:
         prompts = refine(prompts, known, desk.session.prompts.get(key, FramePrompts()))
     return desk.declare(key, prompts)
-
-
-def refine(said: FramePrompts, known: FramePrompts, there: FramePrompts) -> FramePrompts:
-    """Add what is said to a mask that was painted a moment ago, where it was said without knowing the mask.
-
-    Parameters
-    ----------
-    said : FramePrompts
-        What the layers say.
-    known : FramePrompts
-        What they said when it was painted; of this holds only what the session has kept.
-    there : FramePrompts
-        What the session has.
-    """
-    if there.mask is None or _is_same(there.mask, known.mask) or not _is_same(said.mask, known.mask):
-        return said
-    given_up = {*zip(known.points, known.positive, strict=True)} - {
-        *zip(there.points, there.positive, strict=True)
-    }
-    points = [each for each in zip(said.points, said.positive, strict=True) if each not in given_up]
-    box = None if said.box == known.box else said.box
-    return FramePrompts([at for at, _ in points], [positive for _, positive in points], box, there.mask)
-
-
-def _is_same(a: npt.NDArray[np.bool_] | None, b: npt.NDArray[np.bool_] | None) -> bool:
-    return a is b or (a is not None and b is not None and np.array_equal(a, b))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sam2._napari.colours import ObjectColours
-from napari_sam2._napari.declared import Declaration, Drawn, same_prompts
+from napari_sam2._napari.declared import Declaration, Drawn, same_prompts, unread
 from napari_sam2._napari.gestures import Gestures, Intent
 from napari_sam2._napari.keys import Command, bind_copies, bind_keys, unbind_keys
 from napari_sam2._napari.labels_layer import LabelsView
@@ -17,7 +17,7 @@ from napari_sam2._napari.state import Tool
 from napari_sam2._napari.toolbox import Toolbox
 from napari_sam2._napari.wiring import Connections, Later
 from napari_sam2.labels import blank_labels
-from napari_sam2.prompts import FramePrompts, PromptKey, difference
+from napari_sam2.prompts import difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer, Points, Shapes
 
     from napari_sam2._napari.geometry import SequenceGeometry
-    from napari_sam2._napari.state import Colour
     from napari_sam2.changes import LabelChange
+    from napari_sam2.prompts import FramePrompts, PromptKey
 
 
 class PromptLayers:
@@ -54,6 +54,8 @@ class PromptLayers:
     ----------
     points, shapes, labels : layers
         Held by reference; their names are the user's.
+    colours : ObjectColours
+        Which colour each object has, and which are shown; a change is seen in all layers.
     prompts_changed : Signal(dict[PromptKey, FramePrompts])
         All prompts that are declared now, painted masks that were shown by `show_prompts` included.
     strokes : Signal(tuple[Stroke, ...])
@@ -99,16 +101,16 @@ class PromptLayers:
         labels: npt.NDArray[Any] | None = None,
     ) -> None:
         self._viewer, self._image, self._geometry = viewer, image, geometry
-        self._intent, self._colours, self._declaration = Intent(), ObjectColours(), Declaration()
+        self._intent, self.colours, self._declaration = Intent(), ObjectColours(), Declaration()
         self.is_elsewhere: Callable[[int], bool] = lambda _: False  # at another position: not a new one
         self._told: dict[PromptKey, FramePrompts] = {}
         self._to_show: Mapping[PromptKey, FramePrompts] | None = None
         self._next_object, self._gone = 1, False
         options = geometry.layer_kwargs(image)
         array = blank_labels(geometry.shape) if labels is None else labels
-        self._labels = LabelsView(viewer, geometry, array, self._colours, options)
-        self._shapes = ShapesView(geometry, self._colours, options)
-        self._points = PointsView(geometry, self._colours, options, viewer.dims)
+        self._labels = LabelsView(viewer, geometry, array, self.colours, options)
+        self._shapes = ShapesView(geometry, self.colours, options)
+        self._points = PointsView(geometry, self.colours, options, viewer.dims)
         for layer, what in zip(self._layers, ("labels", "boxes", "points"), strict=True):
             layer.name = f"{image.name} {what}"
             viewer.add_layer(layer)
@@ -138,7 +140,9 @@ class PromptLayers:
         self._gestures.hovered.connect(self.hovered)
         self._gestures.unhovered.connect(self.unhovered)
         self._labels.strokes.connect(self.strokes)
+        self._labels.touched.connect(self._tell_before)
         self._labels.picked.connect(self._on_picked)
+        self.colours.changed.connect(self._show_colours)
         self._labels.shuffled.connect(self._on_shuffled)
         self._labels.replaced.connect(self._on_image_moved)
         self._tools.tool_changed.connect(self.tool_changed)
@@ -172,7 +176,12 @@ class PromptLayers:
     # --- what the user does
 
     def _turn_soon(self) -> None:
+        self._labels.compare()  # what was painted before a click is told before it
         self._turn.ask()
+
+    def _tell_before(self) -> None:
+        if self._turn.waiting:
+            self.flush()
 
     def flush(self) -> None:
         """Read the layers and tell of changes now; not while a button is down."""
@@ -187,6 +196,7 @@ class PromptLayers:
         prompts = self._declaration.prompts(Drawn(self._points.read(), drawn.boxes, drawn.outlines))
         self._settle({key.obj for key in prompts})
         if not same_prompts(prompts, self._told):
+            self._labels.look_at({key.frame for key in difference(self._told, prompts).changed})
             self._told = prompts
             self._labels.note_objects({key.obj for key in prompts})
             self.prompts_changed.emit(dict(prompts))
@@ -270,14 +280,14 @@ class PromptLayers:
         if self._gestures.busy:
             self._to_show = dict(prompts)
             return
-        mine = difference(self._told, self.prompts)
-        wanted = {key: each for key, each in prompts.items() if key not in mine.removed} | mine.changed
+        mine = unread(prompts, self._told, self.prompts)
+        wanted = {key: each for key, each in {**prompts, **mine}.items() if not each.is_empty}
         outlined = self._shapes.show(wanted)
         self._points.show(wanted)
         self._declaration.remember(wanted, outlined)
         self._told = dict(prompts)
         self._labels.note_objects({key.obj for key in wanted})
-        if not mine.is_empty:
+        if mine:
             self._turn.ask()
 
     def write(self, changes: Sequence[LabelChange], geometry: SequenceGeometry | None = None) -> None:
@@ -357,27 +367,6 @@ class PromptLayers:
     def _active_is_new(self) -> bool:
         active = self._intent.active
         return not any(key.obj == active for key in self._told) and not self.is_elsewhere(active)
-
-    # --- colours
-
-    def colour(self, obj: int) -> Colour:
-        """Return an object's colour."""
-        return self._colours.colour(obj)
-
-    def set_colour(self, obj: int, colour: Colour | None) -> None:
-        """Give an object a colour; None gives back napari's."""
-        self._colours.choose(obj, colour)
-        self._show_colours({obj})
-
-    def set_visible(self, obj: int, visible: bool) -> None:
-        """Show or hide an object's mask and prompts; they keep counting."""
-        self._colours.show(obj, visible=visible)
-        self._show_colours({obj})
-
-    def set_solo(self, obj: int | None) -> None:
-        """Show one object alone; None shows the others again."""
-        self._colours.show_only(obj)
-        self._show_colours(set())
 
     def _show_colours(self, objects: set[int]) -> None:
         self._labels.note_objects(objects)
