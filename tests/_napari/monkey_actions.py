@@ -14,7 +14,7 @@ from napari.utils.interactions import mouse_press_callbacks, mouse_release_callb
 from numpy.typing import NDArray
 
 from napari_sam2._napari.state import Tool
-from tests._napari.dock import Dock
+from tests._napari.dock import Dock, pause
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ def pick(options: Sequence[T], draw: float) -> T:
 # --- points and shapes
 
 
-def click(monkey: Monkey, y: float, x: float, way: float) -> None:
+def click(monkey: Monkey, y: float, x: float, way: float, *, held_ms: int = 0) -> None:
     """Click on the frame that is shown, in four of ten cases with a key held."""
     layers = monkey.dock.layers
     layers.set_tool(Tool.POINT)
@@ -122,8 +122,15 @@ def click(monkey: Monkey, y: float, x: float, way: float) -> None:
         position=tuple(layers.points.data_to_world(monkey.at(monkey.frame, y, x))),
     )
     mouse_press_callbacks(layers.points, event)
+    if held_ms:
+        pause(held_ms)
     event.type = "mouse_release"
     mouse_release_callbacks(layers.points, event)
+
+
+def slow_click(monkey: Monkey, y: float, x: float, way: float) -> None:
+    """Click, and keep the button down while answers come."""
+    click(monkey, y, x, way, held_ms=1 + int(40 * way))
 
 
 def add_point(monkey: Monkey, y: float, x: float, frame: float) -> None:
@@ -175,6 +182,14 @@ def stroke(monkey: Monkey, y: float, x: float, what: float) -> None:
     layer = monkey.dock.layers.labels
     layer.brush_size = 3 + int(20 * what) % 4
     layer.paint(monkey.at(monkey.frame, y, x), layer.selected_label if what < 0.75 else 0)
+
+
+def refine(monkey: Monkey, y: float, x: float, way: float) -> None:
+    """Paint the active object and click on it, at once or while the stroke is answered."""
+    stroke(monkey, y, x, 0.7 * way)
+    if way < 0.5:
+        pause(1 + int(10 * way))
+    click(monkey, x, y, 0.9, held_ms=int(60 * way) % 20)
 
 
 def stroke_many(monkey: Monkey, y: float, first: float, what: float) -> None:
@@ -337,6 +352,7 @@ def beat(monkey: Monkey, *_: float) -> None:
 
 ACTIONS: dict[str, tuple[float, Callable[..., None]]] = {
     "click": (16, click),
+    "slow_click": (5, slow_click),
     "add_point": (8, add_point),
     "move_point": (5, move_point),
     "delete_point": (4, delete_point),
@@ -344,6 +360,7 @@ ACTIONS: dict[str, tuple[float, Callable[..., None]]] = {
     "move_shape": (2, move_shape),
     "delete_shape": (2, delete_shape),
     "stroke": (9, stroke),
+    "refine": (5, refine),
     "stroke_many": (3, stroke_many),
     "erase_object": (3, erase_object),
     "new_object": (6, _press("tools", "new_object")),
@@ -385,5 +402,5 @@ ACTIONS: dict[str, tuple[float, Callable[..., None]]] = {
 }
 """What a monkey does, and how often."""
 
-NO_STEP = frozenset({"undo", "redo", "slide_t", "other_image", "load", "recent"})
+NO_STEP = frozenset({"refine", "undo", "redo", "slide_t", "other_image", "load", "recent"})
 """Actions that one undo does not take back."""

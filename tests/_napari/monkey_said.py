@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from napari.utils.notifications import notification_manager
 
 from napari_sam2._napari.painting import is_locked
+from napari_sam2.prompts import PromptKey
 from tests._napari.monkey_actions import Act, Monkey
 from tests._napari.monkey_checks import MonkeyError, sequences
 
-_CLICKS = frozenset({"click", "add_point"})
+_CLICKS = frozenset({"click", "slow_click", "add_point"})
 _TAKES_NOTHING = _CLICKS | {
     "slide",
     "slide_t",
@@ -35,12 +36,13 @@ _TAKES_NOTHING = _CLICKS | {
 
 @dataclass(frozen=True)
 class _Said:
-    """A point, or a pixel that was painted."""
+    """A point, or a pixel that was painted; `corrected` where clicks came after, which refine the mask."""
 
     place: object
     frame: int
     yx: tuple[float, float]
     painted: int | None = None
+    corrected: bool = False
 
 
 class Promises:
@@ -61,20 +63,28 @@ class Promises:
     def note(self, act: Act) -> None:
         """Note what is about to be said; called before each action."""
         if act.name in _CLICKS and self._open:
-            frame = self._monkey.frame if act.name == "click" else self._monkey.any_frame(act.draws[2])
-            self._add(frame, act)
-        elif act.name not in _TAKES_NOTHING or act.name in _CLICKS:
+            shown = act.name != "add_point"
+            self._add(self._monkey.frame if shown else self._monkey.any_frame(act.draws[2]), act)
+        elif act.name in _CLICKS:
+            self._said = [replace(each, corrected=True) for each in self._said if each.painted is not None]
+        elif act.name not in _TAKES_NOTHING:
             self._said = []
-            if act.name == "stroke" and act.draws[2] < 0.75 and self._open:
-                self._add(self._monkey.frame, act, int(self._monkey.dock.layers.labels.selected_label))
+            if act.name == "refine" or (act.name == "stroke" and act.draws[2] < 0.75):
+                self._add_stroke(act)
             self._open = False
+
+    def _add_stroke(self, act: Act) -> None:
+        if self._open:
+            self._add(self._monkey.frame, act, int(self._monkey.dock.layers.labels.selected_label))
+            self._said = [replace(each, corrected=act.name == "refine") for each in self._said]
 
     def _add(self, frame: int, act: Act, painted: int | None = None) -> None:
         sequence = self._monkey.dock.controller.space.sequence
         if sequence is not None:
             place = tuple(sorted(sequence.geometry.index.items()))
             y, x = (float(each) for each in self._monkey.at(frame, *act.draws[:2])[-2:])
-            self._said.append(_Said(place, frame, (y, x), painted))
+            if painted is None or int(self._monkey.shown[frame, round(y), round(x)]) != painted:
+                self._said.append(_Said(place, frame, (y, x), painted))
 
     def check(self) -> None:
         """Raise `MonkeyError` if something was lost; called at rest, before errors are taken."""
@@ -94,6 +104,9 @@ class Promises:
             return False
         if said.painted is not None:
             y, x = np.rint(said.yx).astype(int)
-            shown = int(session.labels[said.frame][y, x])
+            shown, prompts = int(session.labels[said.frame][y, x]), session.prompts
+            if said.corrected and not is_locked(session, said.painted, said.frame):
+                there = prompts.get(PromptKey(said.painted, said.frame))
+                return there is not None and there.mask is not None
             return shown == said.painted or (shown > 0 and is_locked(session, shown, said.frame))
         return any(said.yx in each.points for key, each in session.prompts.items() if key.frame == said.frame)

@@ -172,3 +172,26 @@ def test_keys_do_nothing_where_nothing_was_opened(four: Dock) -> None:
     four.wait()
     four.viewer.dims.set_current_step(0, 1)
     assert four.session.objects == (1,)
+
+
+def test_clicks_that_fail_alike_after_their_image_was_left_are_told_of_once(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    held = Held(monkeypatch, "declare")
+    bench.layers.points.add([0, 8, 10])
+    held.until_entered()
+    for frame in (1, 2, 3):
+        bench.layers.points.add([frame, 8, 10])
+        pause(1)
+    monkeypatch.setattr("napari_sam2._napari.desk._say", _fail)
+    bench.viewer.layers.remove("cells")
+    pause(1)
+    held.gate.set()
+    bench.widget.wait()
+    assert [str(each) for each in bench.failures] == ["no model"]
+    bench.failures.clear()
+
+
+def _fail(*_args: object, **_options: object) -> None:
+    raise RuntimeError("no model")

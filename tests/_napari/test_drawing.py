@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_sam2._napari.finding import camera_of
+from napari_sam2._napari.shapes_layer import mask_of
 from napari_sam2._napari.state import Tool
 from napari_sam2.placement import Box
 from napari_sam2.prompts import PromptKey
@@ -66,6 +67,52 @@ def test_an_outline_that_was_begun_and_left_is_dropped(
     desk.layers.set_tool(Tool.POINT)
     hand.click(desk.at(8, 8))
     assert desk.points(1) == [(8, 8, True)]
+
+
+CORNERS = [(10, 10), (10, 30), (25, 30), (25, 10)]
+
+
+@pytest.mark.parametrize("left_for", [Tool.POINT, Tool.PAN, None])
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_an_outline_that_is_left_is_closed_at_its_last_corner(
+    desk: Desk, hand: Hand, left_for: Tool | None, count: int
+) -> None:
+    desk.layers.set_active(2)
+    desk.layers.set_tool(Tool.OUTLINE)
+    desk.layers.shapes.mode = "add_polygon"
+    hand.settle()
+    for corner in CORNERS[:count]:
+        hand.move(desk.at(*corner))
+        hand.click(desk.at(*corner))
+    hand.move(desk.at(38, 1))
+    if left_for is None:
+        desk.viewer.layers.selection.active = desk.image
+    else:
+        desk.layers.set_tool(left_for)
+    hand.settle()
+    if count < 3:
+        assert (desk.prompts, len(desk.layers.shapes.data)) == ([], 0)
+        return
+    (said,) = desk.prompts[-1].values()
+    assert desk.prompts[-1].keys() == {PromptKey(2, 2)}
+    expected = mask_of(CORNERS[:count], "polygon", (40, 50))
+    assert np.count_nonzero(said.mask != expected) <= 40, "to the pixels of its sides"
+    assert desk.layers.shapes.shape_type == ["polygon"]
+
+
+def test_a_lasso_that_is_left_is_closed(desk: Desk, hand: Hand) -> None:
+    path = [desk.at(20 + 9 * np.sin(angle), 25 + 9 * np.cos(angle)) for angle in np.linspace(0, 5, 20)]
+    desk.layers.set_tool(Tool.OUTLINE)
+    hand.click(path[0])
+    for place in path:
+        hand.move(place)
+    desk.layers.set_tool(Tool.POINT)
+    hand.settle()
+    (said,) = desk.prompts[-1].values()
+    assert said.mask is not None
+    assert 180 < said.mask.sum() < 270
+    hand.click(desk.at(20, 25))
+    assert desk.points(1) == [(20, 25, True)]
 
 
 def test_an_outline_that_was_begun_ends_before_another_position_is_turned_to(desk: Desk, hand: Hand) -> None:

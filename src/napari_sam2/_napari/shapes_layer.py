@@ -170,14 +170,19 @@ class ShapesView:
         """Shapes that lie on a frame of the sequence, by row."""
         found, objects = {}, self.objects()
         for row, (vertices, kind) in enumerate(zip(self.layer.data, self.layer.shape_type, strict=True)):
-            if kind != "rectangle" and kind not in CLOSED:
-                continue
-            places = self.geometry.to_places(vertices)
-            first = int(places.frame[0])
-            on_one = bool((places.frame == first).all() and self.geometry.same_index(vertices).all())
-            if on_one and 0 <= first < self.geometry.num_frames:
-                found[row] = _Shape(PromptKey(int(objects[row]), first), str(kind), places.yx)
+            closed = kind == "rectangle" or kind in CLOSED
+            shape = self._shape(vertices, str(kind), int(objects[row])) if closed else None
+            if shape is not None:
+                found[row] = shape
         return found
+
+    def _shape(self, vertices: Vertices, kind: str, obj: int) -> _Shape | None:
+        """Return a shape of the layer; None if it does not lie on one frame of the sequence."""
+        places = self.geometry.to_places(vertices)
+        first = int(places.frame[0])
+        on_one = bool((places.frame == first).all() and self.geometry.same_index(vertices).all())
+        inside = on_one and 0 <= first < self.geometry.num_frames
+        return _Shape(PromptKey(obj, first), kind, places.yx) if inside else None
 
     def _box(self, shape: _Shape) -> Box | None:
         """Bounding box, kept within the frame; None if it is too narrow there and was not shown as it is."""
@@ -208,12 +213,19 @@ class ShapesView:
         """Take out what says nothing and write down whose each shape is; read the rest."""
         self._mend()
         self._exchange(self.drawn.take_void(), [])
+        self._close(self.drawn.take_open())
         drawn = self.read()
         if drawn.void:
             self._exchange(drawn.void, [])
             drawn = self.read()
         self.remember(drawn)
         return drawn
+
+    def _close(self, rows: list[int]) -> None:
+        """Close outlines at their last corners; the one that followed the mouse is none."""
+        vertices, objects = self.layer.data, self.objects()
+        shapes = [self._shape(vertices[row][:-1], "polygon", int(objects[row])) for row in rows]
+        self._exchange(rows, [each for each in shapes if each is not None])
 
     def _mend(self) -> None:
         """Have a row of features and colours for each shape, and an object."""

@@ -75,6 +75,8 @@ class Sequence:
         Whether seeds are being said.
     is_left : bool
         Whether nobody works on it any more; what was said of it last may still be answered.
+    lost : set of str
+        What the user was told then: clicks that fail alike are told of once.
     """
 
     geometry: SequenceGeometry
@@ -87,6 +89,7 @@ class Sequence:
     paintings: list[Painting] = field(default_factory=list)
     is_seeded: bool = False
     is_left: bool = False
+    lost: set[str] = field(default_factory=set)
 
     @property
     def is_touched(self) -> bool:
@@ -320,9 +323,13 @@ class Workspace:
     def _failed(
         self, sequence: Sequence, failed: Callable[[Exception], None] | None, error: Exception
     ) -> None:
-        self.fail(error)
-        if failed is not None and not sequence.is_left:
-            failed(error)
+        if not sequence.is_left:
+            self.fail(error)
+            if failed is not None:
+                failed(error)
+        elif str(error) not in sequence.lost:
+            sequence.lost.add(str(error))
+            self.fail(error)
         self.changed.emit()
 
 
