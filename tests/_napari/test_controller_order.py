@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sam2._napari import labels_layer
+from napari_sam2._napari import stroke_search
 from napari_sam2._napari.desk import Desk
 from napari_sam2.prompts import PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, Held, pause, until
@@ -62,7 +62,7 @@ def begin_stroke(bench: Dock, *, brush: bool = True) -> None:
 def test_a_click_right_after_a_stroke_refines_it(
     bench: Dock, monkeypatch: pytest.MonkeyPatch, brush: bool, shown: int
 ) -> None:
-    monkeypatch.setattr(labels_layer, "_SWEEP_SECONDS", 0)
+    monkeypatch.setattr(stroke_search, "_SECONDS", 0)
     bench.show(shown)
     bench.wait()
     begin_stroke(bench, brush=brush)

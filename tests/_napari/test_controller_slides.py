@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sam2._napari import labels_layer
+from napari_sam2._napari import stroke_search
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.seeds import LabelSeeds
 from napari_sam2.prompts import PromptKey
@@ -102,7 +102,7 @@ def test_a_stroke_that_is_refined_later(four: Dock) -> None:
 
 
 def test_strokes_that_are_still_looked_for(four: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labels_layer, "_SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(stroke_search, "_SECONDS", 0.0)
     four.prompt(1, 2, 8, 10)
     to(four, 2)
     four.prompt(2, 2, 16, 10)
@@ -111,7 +111,7 @@ def test_strokes_that_are_still_looked_for(four: Dock, monkeypatch: pytest.Monke
     four.layers.labels.data[1, 0, 20:23, 2:5] = 3
     four.layers.labels.refresh()
     pause(0)
-    assert four.layers._labels._sweep is not None
+    assert four.layers._labels._search.is_on
     to(four, 2)
     assert prompts_at(four, 2) == {PromptKey(2, 2): "click"}
     assert prompts_at(four, 1) == {PromptKey(1, 2): "click", PromptKey(3, 0): "mask"}

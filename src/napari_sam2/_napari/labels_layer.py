@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from psygnal import Signal
 
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.refreshing import Refreshing
-from napari_sam2._napari.strokes import LabelRecord, Sweep
+from napari_sam2._napari.stroke_search import StrokeSearch
+from napari_sam2._napari.strokes import LabelRecord
 from napari_sam2._napari.wiring import Connections, Later
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2.changes import LabelChange
 
-_SWEEP_SECONDS = 0.004
 _ENCIRCLE = 2  # the button that begins napari's "encircle and fill", which goes on after it is released
 
 
@@ -79,12 +80,12 @@ class LabelsView:
         self._queue: list[tuple[LabelChange, SequenceGeometry]] = []
         self._objects: set[int] = set()
         self._highest = 0
-        self._pressed = self._encircling = self._by_hand = self._own_write = False
+        self._pressed = self._encircling = self._by_hand = self._own_write = self._is_down = False
         self._wake, self._all_frames = False, False
-        self._sweep: Sweep | None = None
-        self._swept: object = None  # the action whose strokes are looked for
+        self._left: list[SequenceGeometry] = []  # while a button was down
         self._shown_at = self._position()
-        self._turn, self._sweeping = Later(self._compare), Later(self._sweep_on)
+        self._turn = Later(self._compare)
+        self._search = StrokeSearch(self._frames, self._emit, lambda: self._pressed)
         self._refreshing = Refreshing(self.layer, viewer, self._quietly)
         self._wires = Connections()
         self._connect()
@@ -112,6 +113,7 @@ class LabelsView:
 
     def set_geometry(self, geometry: SequenceGeometry) -> None:
         """Turn to another position along the axes that are neither frames, rows nor columns."""
+        self._left += [self._geometry] if self._is_down else []
         self.finish()
         self._geometry = geometry
         self._record()
@@ -144,16 +146,21 @@ class LabelsView:
     def write(self, changes: Sequence[LabelChange], geometry: SequenceGeometry | None = None) -> None:
         """Show pixels that were computed; see `PromptLayers.write`."""
         self._queue += [(change, geometry or self._geometry) for change in changes]
-        if self._pressed or self._encircling:
-            return
         self.compare()
         self._write_queue()
 
     def _write_queue(self) -> None:
-        queue, self._queue = self._queue, []
-        seen = [self._write_one(change, geometry) for change, geometry in queue]
+        waits = [self._is_held(*each) for each in self._queue]
+        queue, self._queue = self._queue, list(compress(self._queue, waits))
+        free = [each for each, held in zip(queue, waits, strict=True) if not held]
+        seen = [self._write_one(change, geometry) for change, geometry in free]
         if any(seen):
             self._refreshing.soon()
+
+    def _is_held(self, change: LabelChange, geometry: SequenceGeometry) -> bool:
+        """Whether the frame may be painted right now; napari puts back what an encircling stroke began."""
+        encircled = self._encircling and (self._all_frames or self._is_seen(change.frame, geometry))
+        return self._pressed or encircled
 
     def _write_one(self, change: LabelChange, geometry: SequenceGeometry) -> bool:
         """Write one change; return whether it can be seen now."""
@@ -256,9 +263,13 @@ class LabelsView:
         self._all_frames |= self._wake or self._pressed or self._encircling
 
     def _on_set_data(self, _event: object = None) -> None:
-        """Somebody refreshed the layer without moving a slider: a script, or an undo."""
+        """Somebody refreshed the layer without moving a slider: a script, or an undo.
+
+        An encircling stroke that is given up, as with Escape, is told in this way only.
+        """
         moved, self._shown_at = self._shown_at != self._position(), self._position()
         if not (self._own_write or moved):
+            self._encircling = False
             self._look_soon(everywhere=True)
 
     def _on_data(self, _event: object = None) -> None:
@@ -283,15 +294,16 @@ class LabelsView:
     def _on_drag(self, _layer: Labels, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
         """Hold results back while the button is down; the mode's own function paints."""
         paints = self.layer.mode in {"paint", "erase", "fill", "polygon"}
-        self._pressed = paints
-        self._by_hand = self._by_hand or paints
-        self._encircling = paints and self.layer.mode == "paint" and event.button == _ENCIRCLE
+        encircles = self.layer.mode == "paint" and event.button == _ENCIRCLE
+        self._pressed = paints and not self._encircling  # another button pans then
+        self._is_down, self._by_hand = paints, self._by_hand or paints
+        self._encircling = self._encircling or encircles
         try:
             yield
             while event.type == "mouse_move":
                 yield
         finally:  # also when the release never comes: the next press drops this generator
-            self._pressed = False
+            self._pressed = self._is_down = False
             self._turn.ask()
 
     def _end_encircling(self, _event: object = None) -> None:
@@ -299,10 +311,24 @@ class LabelsView:
         self._turn.ask()
 
     def let_go(self) -> None:
-        """Take a stroke as ended, since another layer has been selected."""
-        if self._pressed or self._encircling:
-            self._pressed = self._encircling = False
-            self._turn.ask()
+        """Take a stroke as ended, since another layer has been selected; an encircling one is given up."""
+        self.give_up()
+        self._take_as_ended()
+
+    def give_up(self) -> bool:
+        """Take back the encircling stroke that is under way, as napari does with another mode."""
+        was_on, self._encircling = self._encircling, False
+        if was_on:
+            mode = self.layer.mode
+            self.layer.mode = "pan_zoom"
+            self.layer.mode = mode
+        return was_on
+
+    def _take_as_ended(self) -> None:
+        """Look for a stroke the button of which is still down: napari tells of it at its end only."""
+        if self._pressed:
+            self._pressed = False
+            self._look_soon()
 
     def compare(self) -> None:
         """Tell of a stroke that has ended now, not on the next turn."""
@@ -312,12 +338,10 @@ class LabelsView:
 
     def finish(self) -> None:
         """Tell of all strokes now, those under way and those that are still being looked for among them."""
-        self._pressed = self._encircling = False
+        self.let_go()
         self._turn.cancel()
         self._compare()
-        self._sweeping.cancel()
-        if self._sweep is not None:
-            self._sweep_on(float("inf"))
+        self._search.finish()
 
     def _compare(self) -> None:
         """Find strokes on the frame that is shown at once, on others in the background."""
@@ -329,8 +353,7 @@ class LabelsView:
         self._by_hand = False
         if self._queue:
             self._write_queue()
-        if self._sweep is not None:
-            self._sweeping.ask()
+        self._search.go_on()
 
     def _find_strokes(self) -> None:
         shown = self._geometry.frame_of(self._viewer.dims, self.layer)
@@ -340,25 +363,14 @@ class LabelsView:
             self._emit(self._record().take(shown, self._frames()[shown]), action)
         if self._all_frames or not flat:
             self._all_frames = False
-            self._sweep, self._swept = Sweep(self._record(), shown), action
-            self._sweeping.ask()
-
-    def _sweep_on(self, seconds: float = _SWEEP_SECONDS) -> None:
-        """Compare some frames more; strokes of one brush are told together."""
-        sweep = self._sweep
-        if sweep is None or self._pressed:
-            return
-        if sweep.step(lambda frame: self._frames()[frame], seconds):
-            self._sweep = None
-            self._emit(sweep.found(), self._swept)
-        else:
-            self._sweeping.ask()
+            self._search.begin(self._record(), shown, action)
+        while self._left:
+            left = self._left.pop()
+            self._record(left).put_back(left.frames_of(self.layer.data))
 
     def look_at(self, frames: set[int]) -> None:
         """Tell now of what is still being looked for on these frames."""
-        if self._sweep is not None:
-            for frame in sorted(frames):
-                self._emit(self._record().take(frame, self._frames()[frame]), self._swept)
+        self._search.look_at(frames)
 
     def _emit(self, strokes: Sequence[Stroke], action: object) -> None:
         if strokes:
@@ -379,6 +391,6 @@ class LabelsView:
 
     def close(self) -> None:
         """Let the layer go."""
-        for later in (self._turn, self._sweeping, self._refreshing):
-            later.close()
+        for part in (self._turn, self._search, self._refreshing):
+            part.close()
         self._wires.close()

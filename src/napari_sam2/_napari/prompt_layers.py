@@ -243,7 +243,8 @@ class PromptLayers:
         self._points.paste(self._geometry.frame_of(self._viewer.dims, self.labels))
 
     def _on_command(self, command: Command) -> None:
-        if not self._gone:
+        takes_back = command is Command.UNDO and self._labels.give_up()  # what is being painted, at first
+        if not (self._gone or takes_back):
             self.commanded.emit(command)
 
     def _on_shuffled(self) -> None:

@@ -85,6 +85,12 @@ class LabelRecord:
         if frame not in self._frames:
             self._frames[frame] = np.zeros(shown.shape, shown.dtype)
 
+    def put_back(self, frames: LabelArray) -> None:
+        """Write again what was written into frames (frames, H, W), where they show something else."""
+        for frame, shown in enumerate(frames):
+            written = self._frames.get(frame)
+            shown[...] = 0 if written is None else written
+
     def take(self, frame: int, shown: LabelArray) -> tuple[Stroke, ...]:
         """Compare a frame (H, W) with what was written, and take its pixels as written from now on.
 

@@ -1,0 +1,82 @@
+"""A stroke the button of which is down while something else comes, with the mouse of a real viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import napari
+import numpy as np
+import pytest
+
+from napari_sam2._napari.state import Tool
+from napari_sam2.prompts import PromptKey
+from tests._napari.dock import Dock, frames
+from tests._napari.hand import Hand
+from tests.fakes import FakeModel
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def four(open_viewer: Callable[[], napari.Viewer], fake_model: FakeModel) -> Iterator[Dock]:
+    """Return a dock over (t, z, y, x) in a real viewer, at t = 1, z = 2."""
+    viewer = open_viewer()
+    movie = np.stack([frames(4)] * 3)
+    viewer.add_image(movie, name="movie", axis_labels=("t", "z", "y", "x"), contrast_limits=(0, 255))
+    dock = Dock(viewer, fake_model)
+    viewer.dims.set_current_step((0, 1), (1, 2))
+    dock.wait()
+    yield dock
+    dock.end()
+
+
+@pytest.fixture
+def mouse(four: Dock) -> Hand:
+    return Hand(four.viewer)
+
+
+def at(dock: Dock, y: float, x: float) -> Any:
+    place = dock.layers.geometry.to_layer(dock.controller.space.frame, y, x)
+    return dock.layers.labels.data_to_world(place)
+
+
+def begin(dock: Dock, mouse: Hand) -> None:
+    dock.controller.prompts.choose_tool(Tool.BRUSH)
+    dock.layers.labels.brush_size = 2
+    mouse.settle()
+    mouse.press(at(dock, 5, 4))
+    mouse.drag(at(dock, 5, 12))
+
+
+def agree(dock: Dock, positions: dict[int, set[PromptKey]]) -> None:
+    for position, keys in positions.items():
+        dock.viewer.dims.set_current_step(0, position)
+        dock.wait()
+        session = dock.widget.session
+        assert keys == (set() if session is None else set(session.prompts))
+        shown = dock.labels[position]
+        np.testing.assert_array_equal(shown, 0 * shown if session is None else session.labels)
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_was_painted_before_another_position_stays_there(four: Dock, mouse: Hand, goes_on: bool) -> None:
+    begin(four, mouse)
+    four.viewer.dims.set_current_step(0, 2)
+    mouse.settle()
+    if goes_on:
+        mouse.drag(at(four, 16, 6))
+    mouse.release(at(four, 16, 6))
+    mouse.settle()
+    painted = {PromptKey(1, 2)}
+    agree(four, {2: painted if goes_on else set(), 1: painted})
+    assert not four.labels[1, 2, 10:].any(), "the way to where the mouse went on is not painted"
+
+
+def test_a_new_object_ends_the_stroke(four: Dock, mouse: Hand) -> None:
+    begin(four, mouse)
+    four.view.tools.new_object.emit()
+    mouse.settle()
+    mouse.release(at(four, 5, 12))
+    four.wait()
+    agree(four, {1: {PromptKey(1, 2)}})
