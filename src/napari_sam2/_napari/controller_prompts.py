@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from napari_sam2._napari.controller_candidates import CandidateControl
 from napari_sam2._napari.notices import sentence, tell, warn
-from napari_sam2._napari.painting import Painting, declare, take_frame
+from napari_sam2._napari.painting import Painting, Saying, declare, take_frame
 from napari_sam2._napari.state import Tool, ToolState
 from napari_sam2._napari.worker import Fate, Priority
 from napari_sam2.lineage import Daughters
 from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.geometry import SequenceGeometry
@@ -63,8 +63,8 @@ class PromptControl:
         layers.set_positive(self._positive)
         self.choose_tool(Tool.POINT)
 
-    def send(self, declared: Mapping[PromptKey, FramePrompts]) -> None:
-        """Send what differs from what was sent before."""
+    def send(self, declared: Mapping[PromptKey, FramePrompts], certain: Collection[PromptKey] = ()) -> None:
+        """Send what differs from what was sent before; what is certain counts whatever is there."""
         sequence = self._space.sequence
         if sequence is None:
             return
@@ -74,10 +74,9 @@ class PromptControl:
         self._before()
         self._space.prompted.emit({key.obj for key in wanted.changed})
         sequence.declared = dict(declared)
-        for key in wanted.removed:
-            self._send_one(sequence, key, FramePrompts())
-        for key, prompts in wanted.changed.items():
-            self._send_one(sequence, key, prompts)
+        for key in (*wanted.removed, *wanted.changed):
+            prompts = wanted.changed.get(key, FramePrompts())
+            self._send_one(sequence, Saying(key, prompts, sequence.known_before(key), key in certain))
         self._go_on({key.obj for key in wanted.changed})
 
     def expect(self, daughters: Daughters) -> None:
@@ -115,16 +114,17 @@ class PromptControl:
         if not prompts.is_empty:
             declared[key] = prompts
         layers.show_prompts(declared)
-        self.send(declared)
+        self.send(declared, certain=[key])
 
     def freeze(self) -> None:
         """Freeze what the network sees, before anything is said."""
         self._before()
 
-    def _send_one(self, sequence: Sequence, key: PromptKey, prompts: FramePrompts) -> None:
+    def _send_one(self, sequence: Sequence, saying: Saying) -> None:
+        key = saying.key
         heard = partial(sequence.heard, key, sequence.wait_for(key))
         self._space.ask(
-            partial(declare, tuple(sequence.paintings), sequence.known_before(key), key, prompts),
+            partial(declare, tuple(sequence.paintings), sequence.said, saying),
             partial(self._take, sequence, key, heard),
             priority=Priority.CLICK,
             key=key,
@@ -146,6 +146,8 @@ class PromptControl:
         self._tell_of_nothing(sequence, key, answer)
         if sequence.known_before(key) is not None:
             self._show_painted(sequence)
+        elif not sequence.shows(key):
+            self.show(sequence)
         # What spreads is what is shown; the slider may have gone on since the click.
         if sequence is self._space.sequence and not self._space.worker.waits(Priority.CLICK):
             self._answered(key)

@@ -138,25 +138,43 @@ def unread(
 
 
 def refine(said: FramePrompts, known: FramePrompts, there: FramePrompts) -> FramePrompts:
-    """Add what is said to a mask that was painted a moment ago, where it was said without knowing the mask.
+    """Say of other prompts what was said without knowing of them, as of a mask that was just painted.
 
     Parameters
     ----------
     said : FramePrompts
         What the layers say.
     known : FramePrompts
-        What they said when it was painted; of this holds only what the session has kept.
+        What they said when they knew last what was there: only the difference counts.
     there : FramePrompts
-        What the session has.
+        What is there now.
+
+    Returns
+    -------
+    FramePrompts
+        `there`, with the points, the box, the mask and the choice that `said` changed.
     """
-    if there.mask is None or _is_same(there.mask, known.mask) or not _is_same(said.mask, known.mask):
+    if there == known:
         return said
-    given_up = {*zip(known.points, known.positive, strict=True)} - {
-        *zip(there.points, there.positive, strict=True)
-    }
-    points = [each for each in zip(said.points, said.positive, strict=True) if each not in given_up]
-    box = None if said.box == known.box else said.box
-    return FramePrompts([at for at, _ in points], [positive for _, positive in points], box, there.mask)
+    clicks = _merged(_clicks(said), _clicks(known), _clicks(there))
+    is_own = not _is_same(said.mask, known.mask)
+    mask = said.mask if is_own else there.mask
+    choice = said.candidate if said.candidate != known.candidate and mask is said.mask else there.candidate
+    box = there.box if said.box == known.box else said.box
+    return FramePrompts([at for at, _ in clicks], [sign for _, sign in clicks], box, mask, choice)
+
+
+_Click = tuple["Point", bool]
+
+
+def _clicks(prompts: FramePrompts) -> list[_Click]:
+    return list(zip(prompts.points, prompts.positive, strict=True))
+
+
+def _merged(said: list[_Click], known: list[_Click], there: list[_Click]) -> list[_Click]:
+    """Return clicks without those that were taken out and with those that were given since."""
+    kept = [each for each in there if each in said or each not in known]
+    return kept + [each for each in said if each not in known and each not in there]
 
 
 def _is_same(a: npt.NDArray[np.bool_] | None, b: npt.NDArray[np.bool_] | None) -> bool:

@@ -174,16 +174,39 @@ def take_frame(paintings: Sequence[Painting], frame: int, desk: Desk) -> Answer:
     return desk.repaint(frame, last=paintings[-1].is_taken)
 
 
+@dataclass(frozen=True, eq=False)
+class Saying:
+    """What the layers say of an object on a frame.
+
+    Attributes
+    ----------
+    key : PromptKey
+    prompts : FramePrompts
+    known : FramePrompts or None
+        What they said before a mask was painted there of which they do not know.
+    is_certain : bool
+        Whether it is all that counts, whatever is there, as what a script says.
+    """
+
+    key: PromptKey
+    prompts: FramePrompts
+    known: FramePrompts | None = None
+    is_certain: bool = False
+
+
 def declare(
-    paintings: Sequence[Painting],
-    known: FramePrompts | None,
-    key: PromptKey,
-    prompts: FramePrompts,
-    desk: Desk,
+    paintings: Sequence[Painting], heard: dict[PromptKey, FramePrompts], saying: Saying, desk: Desk
 ) -> Answer:
-    """Declare prompts after the strokes of their frame; `known` is what the layers said before these."""
+    """Declare prompts after the strokes of their frame.
+
+    What is there may be another thing than the layers knew, as after an undo that was under way: what they
+    have changed counts. `heard` is what the session heard last of each; it is written here.
+    """
+    key, prompts = saying.key, saying.prompts
     for painting in paintings:
         painting.take(key.frame, desk)
-    if known is not None and desk.session is not None:
+    known = heard.get(key, FramePrompts()) if saying.known is None else saying.known
+    heard[key] = prompts
+    if not saying.is_certain and desk.session is not None:
         prompts = refine(prompts, known, desk.session.prompts.get(key, FramePrompts()))
     return desk.declare(key, prompts)

@@ -342,7 +342,7 @@ class PromptLayers:
 
     def set_active(self, obj: int) -> None:
         """Give the next points, shapes and strokes to an object, also one that does not exist yet."""
-        self._intent.active = obj
+        self._intent.active, self._gestures.pending = obj, None
         self._labels.note_objects({obj})
         self._restore_next()
 

@@ -69,6 +69,9 @@ class Sequence:
         Whether its session was asked for.
     waiting : dict
         Prompts that were sent and not answered yet, each with a token of its own.
+    said : dict
+        What the session heard last of the layers, or they of it; of those that wait the inference thread
+        writes it.
     paintings : list of Painting
         What was painted and the layers do not know as prompts yet, in order.
     is_seeded : bool
@@ -86,6 +89,7 @@ class Sequence:
     declared: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
     is_open: bool = False
     waiting: dict[PromptKey, object] = field(default_factory=dict)
+    said: dict[PromptKey, FramePrompts] = field(default_factory=dict)
     paintings: list[Painting] = field(default_factory=list)
     is_seeded: bool = False
     is_left: bool = False
@@ -124,6 +128,13 @@ class Sequence:
         """Note that the layers show the session's prompts, beside those of which it has not heard yet."""
         heard = {key: each for key, each in self.picture.prompts.items() if key not in self.waiting}
         self.declared = heard | {key: each for key, each in self.declared.items() if key in self.waiting}
+        for key in self.said.keys() - self.waiting.keys() - heard.keys():
+            del self.said[key]
+        self.said.update(heard)
+
+    def shows(self, key: PromptKey) -> bool:
+        """Tell whether the layers say what the session has, or have still to be answered."""
+        return key in self.waiting or self.picture.prompts.get(key) == self.declared.get(key)
 
     def known_before(self, key: PromptKey) -> FramePrompts | None:
         """Return what was said where a mask was painted of which the layers do not know yet; else None."""
