@@ -12,6 +12,7 @@ from napari_sam2._napari.desk import Desk
 from napari_sam2.prompts import PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, Held, pause, until
 from tests._napari.renewing import undo
+from tests.fakes import click
 
 pytestmark = pytest.mark.gui
 
@@ -103,7 +104,7 @@ def test_a_click_as_the_stroke_is_answered_refines_it(
     held.until_entered()
     gestures, shown = bench.layers._gestures, bench.controller.prompts.show
 
-    def click(sequence: Any) -> None:
+    def show(sequence: Any) -> None:
         """Click, and let the answer come before the layers are read."""
         gestures.pressed = pressed
         if not pressed:
@@ -115,7 +116,7 @@ def test_a_click_as_the_stroke_is_answered_refines_it(
             gestures.released.emit()
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.controller.prompts, "show", click)
+        patch.setattr(bench.controller.prompts, "show", show)
         held.gate.set()
         until(lambda: len(bench.layers.points.data))
     bench.wait()
@@ -141,6 +142,63 @@ def test_a_click_during_undo_stays_in_the_layer(bench: Dock, monkeypatch: pytest
     answering.gate.set()
     bench.wait()
     assert len(bench.layers.points.data) == len(bench.session.prompts) == 1
+
+
+@pytest.mark.parametrize("act", ["undo", "delete"])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_click_after_an_undo_does_not_overtake_it(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, act: str, told: bool
+) -> None:
+    bench.prompt(2, 0, 8, 10)
+    held = Held(monkeypatch, "declare")
+    bench.view.objects.object_activated.emit(1)
+    bench.layers.points.add([MIDDLE, 8, 10])
+    held.until_entered()
+    if act == "undo":
+        bench.view.progress.undo_requested.emit()
+    else:
+        bench.view.objects.objects_deleted.emit((1,))
+    if told:
+        pause(5)
+    bench.layers.points.add([MIDDLE, 16, 10])
+    pause(5)
+    held.gate.set()
+    bench.wait()
+    assert bench.session.prompts == {PromptKey(2, 0): click(8, 10), PromptKey(1, MIDDLE): click(16, 10)}
+    assert bench.layers.prompts == dict(bench.session.prompts)
+
+
+def test_a_click_after_an_undo_brings_nothing_back(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = [(8, 10), (10, 10), (12, 10)]
+    for y, x in places[:2]:
+        bench.layers.points.add([MIDDLE, y, x])
+        bench.wait()
+    held = Held(monkeypatch, "undo")
+    bench.view.progress.undo_requested.emit()
+    held.until_entered()
+    bench.layers.points.add([MIDDLE, *places[2]])
+    pause(5)
+    held.gate.set()
+    bench.wait()
+    (said,) = bench.session.prompts.values()
+    assert said.points == (places[0], places[2])
+    assert bench.layers.prompts == dict(bench.session.prompts)
+    undo(bench)
+    (said,) = bench.session.prompts.values()
+    assert said.points == (places[0],)
+
+
+def test_a_click_that_is_taken_out_at_once_is_gone(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held(monkeypatch, "declare")
+    bench.layers.points.add([MIDDLE, 8, 10])
+    held.until_entered()
+    bench.layers.points.add([MIDDLE, 16, 10])
+    pause(2)
+    bench.layers.points.remove([0])
+    pause(2)
+    held.gate.set()
+    bench.wait()
+    assert bench.session.prompts == {PromptKey(1, MIDDLE): click(16, 10)}
 
 
 def test_what_is_refused_does_not_stay(bench: Dock) -> None:

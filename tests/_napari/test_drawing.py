@@ -100,6 +100,24 @@ def test_an_outline_that_is_left_is_closed_at_its_last_corner(
     assert desk.layers.shapes.shape_type == ["polygon"]
 
 
+def test_an_object_that_is_chosen_while_an_outline_is_drawn_stays_the_active_one(
+    desk: Desk, hand: Hand
+) -> None:
+    desk.layers.set_tool(Tool.OUTLINE)
+    desk.layers.shapes.mode = "add_polygon"
+    hand.settle()
+    for corner in CORNERS:
+        hand.move(desk.at(*corner))
+        hand.click(desk.at(*corner))
+    desk.layers.set_active(3)
+    desk.layers.set_tool(Tool.POINT)
+    hand.settle()
+    assert desk.layers.active == 3
+    assert desk.prompts[-1].keys() == {PromptKey(1, 2)}
+    hand.click(desk.at(35, 45))
+    assert desk.points(3) == [(35, 45, True)]
+
+
 def test_a_lasso_that_is_left_is_closed(desk: Desk, hand: Hand) -> None:
     path = [desk.at(20 + 9 * np.sin(angle), 25 + 9 * np.cos(angle)) for angle in np.linspace(0, 5, 20)]
     desk.layers.set_tool(Tool.OUTLINE)

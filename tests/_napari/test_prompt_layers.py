@@ -157,6 +157,30 @@ def test_a_click_that_was_not_told_yet_refines_a_mask_that_is_shown(desk: Desk) 
     assert desk.layers.prompts == {PromptKey(1, 2): FramePrompts(mask=~painted)}
 
 
+def test_an_undo_takes_points_away_though_another_one_was_not_told_yet(desk: Desk) -> None:
+    desk.layers.points.add([2, 10, 20])
+    settle()
+    desk.layers.points.add([2, 11, 21])
+    desk.layers.show_prompts({})
+    assert desk.last() == {PromptKey(1, 2): point(11, 21)}
+
+
+def test_an_outline_takes_the_place_of_points_and_box(desk: Desk) -> None:
+    desk.layers.points.add([2, 10, 20])
+    desk.layers.points.add([3, 10, 20])
+    desk.layers.shapes.add(square(2, 1, 1, 30, 30), shape_type="rectangle")
+    before = dict(desk.last())
+    desk.layers.points.add([2, 8, 8])
+    desk.layers.shapes.add(square(2, 4, 5, 10, 20), shape_type="polygon")
+    after = desk.last()[PromptKey(1, 2)]
+    assert (after.points, after.box, after.mask is None) == (((8, 8),), None, False), "given with it"
+    assert desk.layers.shapes.shape_type == ["polygon"]
+    desk.layers.points.add([2, 9, 9])
+    assert len(desk.last()[PromptKey(1, 2)].points) == 2, "later points refine it"
+    desk.layers.show_prompts(before)
+    assert desk.layers.prompts == before
+
+
 def test_a_deletion_that_was_not_told_yet_is_never_lost(desk: Desk) -> None:
     shown = {PromptKey(5, 0): point(1, 1), PromptKey(6, 0): point(2, 2)}
     desk.layers.show_prompts(shown)

@@ -314,6 +314,7 @@ class Controller:
             label=_DOING[verb],
             sequence=sequence,
             fate=Fate.DONE,
+            in_order=True,
         )
 
     def _stepped(

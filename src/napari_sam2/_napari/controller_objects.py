@@ -82,7 +82,7 @@ class ObjectControl:
             if done is not None:
                 done(answer)
 
-        self._space.ask(lambda desk: desk.edit(call), after, label="Editing", fate=Fate.DONE)
+        self._space.ask(lambda desk: desk.edit(call), after, label="Editing", fate=Fate.DONE, in_order=True)
 
     # --- one object
 

@@ -108,6 +108,28 @@ def same_prompts(a: Mapping[PromptKey, FramePrompts], b: Mapping[PromptKey, Fram
     return a.keys() == b.keys() and all(each is b[key] or each == b[key] for key, each in a.items())
 
 
+def absorbing(
+    prompts: Mapping[PromptKey, FramePrompts],
+    told: Mapping[PromptKey, FramePrompts],
+    outlines: Iterable[PromptKey],
+) -> dict[PromptKey, FramePrompts]:
+    """Return what outlines that were just drawn, or changed, make of the prompts there.
+
+    As a stroke does, an outline takes the place of the points and the box that were there before it.
+    """
+    found = {}
+    for key in outlines:
+        said, before = prompts[key], told.get(key, FramePrompts())
+        if before.is_empty or _is_same(said.mask, before.mask):
+            continue
+        clicks = [each for each in _clicks(said) if each not in _clicks(before)]
+        box = None if said.box == before.box else said.box
+        if (len(clicks), box) != (len(said.points), said.box):
+            points, signs = [at for at, _ in clicks], [sign for _, sign in clicks]
+            found[key] = FramePrompts(points, signs, box, said.mask)
+    return found
+
+
 def unread(
     shown: Mapping[PromptKey, FramePrompts],
     told: Mapping[PromptKey, FramePrompts],

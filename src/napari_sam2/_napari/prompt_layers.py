@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sam2._napari.colours import ObjectColours
-from napari_sam2._napari.declared import Declaration, Drawn, same_prompts, unread
+from napari_sam2._napari.declared import Declaration, Drawn, absorbing, same_prompts, unread
 from napari_sam2._napari.gestures import Gestures, Intent
 from napari_sam2._napari.keys import Command, bind_copies, bind_keys, unbind_keys
 from napari_sam2._napari.labels_layer import LabelsView
@@ -194,6 +194,9 @@ class PromptLayers:
         self._points.tidy()
         drawn = self._shapes.tidy()
         prompts = self._declaration.prompts(Drawn(self._points.read(), drawn.boxes, drawn.outlines))
+        if absorbed := absorbing(prompts, self._told, drawn.outlines):
+            prompts |= absorbed
+            self._draw(prompts)
         self._settle({key.obj for key in prompts})
         if not same_prompts(prompts, self._told):
             self._labels.look_at({key.frame for key in difference(self._told, prompts).changed})
@@ -283,13 +286,16 @@ class PromptLayers:
             return
         mine = unread(prompts, self._told, self.prompts)
         wanted = {key: each for key, each in {**prompts, **mine}.items() if not each.is_empty}
-        outlined = self._shapes.show(wanted)
-        self._points.show(wanted)
-        self._declaration.remember(wanted, outlined)
+        self._draw(wanted)
         self._told = dict(prompts)
         self._labels.note_objects({key.obj for key in wanted})
         if mine:
             self._turn.ask()
+
+    def _draw(self, prompts: Mapping[PromptKey, FramePrompts]) -> None:
+        outlined = self._shapes.show(prompts)
+        self._points.show(prompts)
+        self._declaration.remember(prompts, outlined)
 
     def write(self, changes: Sequence[LabelChange], geometry: SequenceGeometry | None = None) -> None:
         """Show pixels that were computed.

@@ -54,12 +54,15 @@ class Origin:
         Called on the GUI thread with the error; without it the error is raised there.
     fate : Fate
         What becomes of it when nobody works on its owner any more.
+    in_order : bool
+        Whether clicks that come later wait for it, as those after an undo.
     """
 
     owner: Hashable = None
     label: str = ""
     failed: Callable[[Exception], None] | None = None
     fate: Fate = Fate.DROPPED
+    in_order: bool = False
 
 
 NOBODY = Origin()
@@ -118,7 +121,12 @@ class Queue:
         place = task if task.key is None else (task.origin.owner, task.key)
         for tasks in self.tasks.values():
             tasks.pop(place, None)
-        self.tasks[task.priority][place] = task
+        waits = task.priority is Priority.CLICK and self._has_in_order(task.origin.owner)
+        self.tasks[Priority.EDIT if waits else task.priority][place] = task
+
+    def _has_in_order(self, owner: Hashable) -> bool:
+        edits = self.tasks[Priority.EDIT].values()
+        return any(task.origin.in_order and task.origin.owner == owner for task in edits)
 
     def take(self) -> Task | Stream | None:
         """Take the first of the most urgent tasks, else name the oldest stream."""

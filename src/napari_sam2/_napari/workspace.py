@@ -270,6 +270,7 @@ class Workspace:
         failed: Callable[[Exception], None] | None = None,
         sequence: Sequence | None = None,
         fate: Fate = Fate.DROPPED,
+        in_order: bool = False,
     ) -> None:
         """Do something to a session, on the inference thread.
 
@@ -289,6 +290,8 @@ class Workspace:
             Whose session; by default the one that is shown.
         fate : Fate
             What becomes of it when its image is left, or the dock closed.
+        in_order : bool
+            Whether clicks that come later wait for it.
         """
         sequence = sequence or self.sequence
         if sequence is None:
@@ -297,7 +300,7 @@ class Workspace:
         self.worker.submit(
             partial(work, sequence.desk),
             partial(self._take, sequence, done),
-            Origin(sequence, label, partial(self._failed, sequence, failed), fate),
+            Origin(sequence, label, partial(self._failed, sequence, failed), fate, in_order),
             priority=priority,
             key=key,
         )
