@@ -125,6 +125,12 @@ def test_colour_of_another_type_is_asked_for() -> None:
         Volume(ramp(5, 12, 10), channel="rgb")
 
 
+def test_a_narrow_image_is_not_colour_if_it_is_said() -> None:
+    for shape in [(6, 20, 3), (2, 3, 4)]:
+        volume = Volume(ramp(*shape, dtype=np.uint8), channel="grey")
+        assert (volume.shape, volume.channels) == (shape, 1)
+
+
 def test_one_channel_is_taken_by_number() -> None:
     last = ramp(5, 12, 10, 3)
     np.testing.assert_array_equal(Volume(last, channel=1).frame(2)[..., 0], last[2, ..., 1])
@@ -300,6 +306,7 @@ def test_a_frame_beyond_the_data_is_told(i: int) -> None:
         ((4, 5, 12, 10), np.uint16, {"axis": 1, "index": {0: 2}}),
         ((4, 12, 10, 3), np.uint8, {"channel": 1}),
         ((4, 12, 10, 3), np.uint16, {"channel": "rgb"}),
+        ((4, 12, 3), np.uint8, {"channel": "grey"}),
         ((4, 12, 10), np.uint8, {"axis": 2, "contrast": (3, 40)}),
     ],
 )

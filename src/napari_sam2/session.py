@@ -46,8 +46,8 @@ class Session(SessionObjects):
         The axis along which objects are tracked, z or t.
     index : mapping, optional
         Position along each other axis, ``{axis: position}``.
-    channel : int or "rgb", optional
-        Which channel, or that the last axis is colour.
+    channel : int, "rgb" or "grey", optional
+        Which channel, or that the last axis is colour, or that none is.
     contrast : (float, float), optional
         Values shown as black and white.
     view : {"auto", "frame", "window"} or WindowRules

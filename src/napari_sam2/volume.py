@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Frame: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
-Channel: TypeAlias = int | Literal["rgb"] | None
+Channel: TypeAlias = int | Literal["rgb", "grey"] | None
 
 SAMPLED_FRAMES = 16
 SAMPLED_VALUES = 1_000_000
@@ -51,15 +51,15 @@ class Volume:
     data : array
         Numpy, dask, zarr or whatever has `shape`, `dtype` and takes integers and slices in brackets. Two axes
         are one frame; of more, one is the frame axis. A last axis of 3 or 4 is colour if the data are uint8
-        or `channel` says so; the fourth colour (alpha) is not looked at.
+        or `channel` says so, and not if it says grey; the fourth colour (alpha) is not looked at.
     axis : int
         The frame axis, z or t.
     index : mapping of int to int, optional
         Which position to take along other axes, ``{axis: position}``. An axis of length 1 need not be named.
-    channel : int or "rgb", optional
-        ``"rgb"``: the last axis, of length 3 or 4, is colour, whatever the type. A number: take that channel,
-        of the last axis if it has at most 4, else of the one axis that is left beside the frame axis and the
-        image.
+    channel : int, "rgb" or "grey", optional
+        ``"rgb"``: the last axis, of length 3 or 4, is colour, whatever the type; ``"grey"``: no axis is. A
+        number: take that channel, of the last axis if it has at most 4, else of the one axis that is left
+        beside the frame axis and the image.
     contrast : tuple of 2 floats, optional
         Values shown as black and white. None: uint8 data pass as they are; of others, the 0.5 and 99.8
         percentiles of at most a million finite values from at most 16 frames, looked up once, here.
@@ -277,12 +277,12 @@ def _checked_array(data: Any) -> Any:  # noqa: ANN401 - whatever came
 
 
 def _checked_channel(channel: object) -> Channel:
-    if channel is None or channel == "rgb":
-        return "rgb" if channel else None
+    if channel is None or (isinstance(channel, str) and channel in {"rgb", "grey"}):
+        return channel  # type: ignore[return-value]
     if isinstance(channel, (int, np.integer)) and not isinstance(channel, bool):
         return int(channel)
     error = ValueError if isinstance(channel, str) else TypeError
-    raise error(f"channel must be a number, 'rgb' or None, got {channel!r}")
+    raise error(f"channel must be a number, 'rgb', 'grey' or None, got {channel!r}")
 
 
 def _layout(

@@ -69,7 +69,7 @@ def test_index() -> None:
 
 
 def test_channel_and_contrast() -> None:
-    assert [arguments.parse_channel(text) for text in (None, "rgb", "2")] == [None, "rgb", 2]
+    assert [arguments.parse_channel(text) for text in (None, "rgb", "grey", "2")] == [None, "rgb", "grey", 2]
     assert arguments.parse_contrast(None) is None
     assert arguments.parse_contrast("100,4095.5") == (100.0, 4095.5)
     with pytest.raises(ValueError, match="or rgb"):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import napari
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
+from napari_sam2._napari.drawing import CORNERS_MOVED, MOVED, NO_LINES
 from napari_sam2._napari.finding import camera_of
+from napari_sam2._napari.keys import Command
 from napari_sam2._napari.shapes_layer import mask_of
 from napari_sam2._napari.state import Tool
 from napari_sam2.placement import Box
 from napari_sam2.prompts import PromptKey
-from tests._napari.hand import Hand
+from tests._napari.hand import CONTROL, Hand
 from tests._napari.stage import Desk
 
 pytestmark = pytest.mark.gui
@@ -21,6 +24,14 @@ pytestmark = pytest.mark.gui
 def viewer(stage: Desk) -> napari.Viewer:
     """Return the viewer of the stage, whose mouse and keyboard are used here."""
     return stage.viewer
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what the user is told of shapes."""
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.shapes_layer.tell", told.append)
+    return told
 
 
 def boxes(desk: Desk) -> dict[int, tuple[int, ...]]:
@@ -100,6 +111,21 @@ def test_an_outline_that_is_left_is_closed_at_its_last_corner(
     assert desk.layers.shapes.shape_type == ["polygon"]
 
 
+def test_undo_takes_back_the_outline_that_is_being_drawn(desk: Desk, hand: Hand) -> None:
+    commands: list[Command] = []
+    desk.layers.commanded.connect(commands.append)
+    desk.layers.set_tool(Tool.OUTLINE)
+    desk.layers.shapes.mode = "add_polygon"
+    hand.settle()
+    for corner in CORNERS:
+        hand.move(desk.at(*corner))
+        hand.click(desk.at(*corner))
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert (commands, desk.prompts, len(desk.layers.shapes.data)) == ([], [], 0)
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert commands == [Command.UNDO]
+
+
 def test_an_object_that_is_chosen_while_an_outline_is_drawn_stays_the_active_one(
     desk: Desk, hand: Hand
 ) -> None:
@@ -175,3 +201,127 @@ def test_a_double_click_picks_while_boxes_are_drawn(desk: Desk, hand: Hand, zoom
     assert desk.active == [5]
     assert desk.prompts == []
     assert len(desk.layers.shapes.data) == 0
+
+
+def show_frame(desk: Desk, hand: Hand, frame: int) -> None:
+    desk.viewer.dims.set_point(0, float(frame))
+    hand.settle()
+
+
+def masks(desk: Desk) -> dict[PromptKey, int]:
+    """How many pixels each mask has that was told last."""
+    given = desk.prompts[-1] if desk.prompts else {}
+    return {key: int(each.mask.sum()) for key, each in given.items() if each.mask is not None}
+
+
+@pytest.mark.parametrize("mode", ["add_polygon", "add_polygon_lasso"])
+@pytest.mark.parametrize("moves", [True, False])
+@pytest.mark.parametrize("count", [2, 4])
+def test_an_outline_ends_where_another_frame_is_shown(
+    desk: Desk, hand: Hand, words: list[str], mode: str, moves: bool, count: int
+) -> None:
+    desk.layers.set_tool(Tool.OUTLINE)
+    desk.layers.shapes.mode = mode
+    hand.settle()
+    hand.click(desk.at(*CORNERS[0]))
+    for corner in CORNERS[1:count]:
+        hand.move(desk.at(*corner))
+        if mode == "add_polygon":
+            hand.click(desk.at(*corner))
+    show_frame(desk, hand, 4)
+    if moves:
+        hand.move(desk.at(20, 20))
+        hand.settle()
+        assert masks(desk).keys() == ({PromptKey(1, 2)} if count == 4 else set())
+    desk.layers.shapes.mode = "add_polygon" if moves else mode
+    hand.settle()
+    begun = len(desk.layers.shapes.data)
+    hand.click(desk.at(4, 4))
+    assert len(desk.layers.shapes.data) == begun + 1, "another outline is begun"
+    for corner in [(4, 30), (30, 30)]:
+        hand.move(desk.at(*corner))
+        hand.click(desk.at(*corner))
+    desk.layers.set_tool(Tool.POINT)
+    hand.settle()
+    first = {PromptKey(1, 2)} if count == 4 else set()
+    assert first <= masks(desk).keys() <= {PromptKey(1, 2), PromptKey(1, 4)}
+    assert mode != "add_polygon" or 300 < masks(desk)[PromptKey(1, 4)] < 400
+    assert words == []
+
+
+@pytest.mark.parametrize("here", [2, 6])
+def test_a_lasso_that_is_dragged_on_over_another_frame_is_of_its_own_frame(
+    desk: Desk, hand: Hand, words: list[str], here: int
+) -> None:
+    path = [desk.at(20 + 14 * np.sin(angle), 25 + 14 * np.cos(angle)) for angle in np.linspace(0, 6, 12)]
+    desk.layers.set_tool(Tool.OUTLINE)
+    hand.press(path[0])
+    for place in path[1:here]:
+        hand.drag(place)
+    show_frame(desk, hand, 4)
+    for place in path[here:]:
+        hand.drag(place)
+    hand.release(path[-1])
+    hand.settle()
+    assert masks(desk).keys() == ({PromptKey(1, 2)} if here > 2 else set())
+    assert all(each < 450 for each in masks(desk).values()), "the whole disc has 615"
+    assert words == [CORNERS_MOVED]
+    assert len(desk.layers.shapes.data) == len(masks(desk))
+
+
+@pytest.mark.parametrize("mode", ["add_rectangle", "add_ellipse", "add_line"])
+def test_a_shape_that_is_dragged_over_frames_is_taken_out(
+    desk: Desk, hand: Hand, words: list[str], mode: str
+) -> None:
+    desk.layers.set_tool(Tool.BOX)
+    hand.stroke(desk.at(5, 6), desk.at(8, 12), desk.at(15, 26))
+    desk.layers.shapes.mode = mode
+    hand.settle()
+    hand.press(desk.at(20, 6))
+    hand.drag(desk.at(25, 12))
+    show_frame(desk, hand, 3)
+    hand.drag(desk.at(28, 20))
+    hand.drag(desk.at(30, 26))
+    hand.release(desk.at(30, 26))
+    hand.settle()
+    assert words == [NO_LINES if mode == "add_line" else MOVED]
+    assert boxes(desk) == {1: (5, 6, 15, 26)}
+    assert len(desk.layers.shapes.data) == 1
+
+
+@pytest.mark.parametrize("mode", ["add_line", "add_path", "add_polyline"])
+@pytest.mark.parametrize("left", [True, False])
+def test_lines_are_taken_out(desk: Desk, hand: Hand, words: list[str], mode: str, left: bool) -> None:
+    desk.layers.set_tool(Tool.BOX)
+    hand.stroke(desk.at(5, 6), desk.at(8, 12), desk.at(15, 26))
+    desk.layers.shapes.mode = mode
+    hand.settle()
+    if mode == "add_polyline":
+        for corner in CORNERS:
+            hand.move(desk.at(*corner))
+            hand.click(desk.at(*corner))
+    else:
+        hand.stroke(*[desk.at(*corner) for corner in CORNERS])
+    if left:
+        desk.layers.set_tool(Tool.POINT)
+    else:
+        hand.key(Qt.Key.Key_Escape)
+    hand.settle()
+    assert words == [NO_LINES]
+    assert desk.layers.shapes.shape_type == ["rectangle"]
+    assert boxes(desk) == {1: (5, 6, 15, 26)}
+
+
+@pytest.mark.parametrize("mode", ["add_line", "add_path", "add_rectangle", "add_polygon"])
+def test_what_scripts_add_stays(desk: Desk, hand: Hand, words: list[str], mode: str) -> None:
+    desk.layers.set_tool(Tool.BOX)
+    desk.layers.shapes.mode = mode
+    hand.settle()
+    over_frames = np.array([[1, 4, 4], [1, 4, 9], [3, 9, 9], [3, 9, 4]])
+    kinds = ["line", "path", "rectangle", "polygon"]
+    for kind in kinds:
+        desk.layers.shapes.add(over_frames[: 2 if kind == "line" else 4], shape_type=kind)
+    hand.settle()
+    assert (desk.layers.shapes.shape_type, words) == (kinds, [])
+    desk.layers.shapes.data = []
+    hand.settle()

@@ -166,3 +166,9 @@ def test_sliders(model: ViewerModel) -> None:
     assert geometry.frames_shown(model)
     model.dims.ndisplay = 3
     assert geometry.frame_axis_displayed(model)
+
+
+def test_which_places_lie_with_the_first() -> None:
+    geometry = SequenceGeometry((3, 4, 30, 20), 2, 3, 1, {0: 1})
+    places = np.array([[1, 2, 5, 6], [1, 2.4, 25, 0], [1, 3, 5, 6], [0, 2, 5, 6]])
+    assert geometry.with_first(places).tolist() == [True, True, False, False]

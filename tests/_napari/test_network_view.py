@@ -57,6 +57,19 @@ def test_colour() -> None:
     assert freeze(deep, read_axes(deep), 0, [deep]).contrast == (0, 65535)
 
 
+@pytest.mark.parametrize("shape", [(6, 20, 3), (6, 20, 4), (2, 3, 3)])
+def test_the_layer_tells_whether_a_narrow_image_is_colour(shape: tuple[int, ...]) -> None:
+    layers = [Image(np.zeros(shape, np.uint8), name=name, rgb=False) for name in ("one", "other")]
+    axes = read_axes(layers[0])
+    view = freeze(layers[0], axes, 0, layers)
+    volume = Volume(view.data, channel=view.channel, contrast=view.contrast)
+    assert (volume.shape, volume.channels) == (shape, 1)
+    again = view.of(volume)
+    assert (again.channel, again.matches(view)) == (view.channel, True)
+    for seen in (view, freeze(layers[0], axes, 1, layers)):
+        assert seen.at_first(0, {}).shape == shape
+
+
 def test_a_composite_adds_the_visible_layers_in_their_colours() -> None:
     red = Image(np.full((4, 6, 7), 50, np.uint16), colormap="red", contrast_limits=(0, 100), name="a")
     green = Image(np.full((4, 6, 7), 100, np.uint16), colormap="green", contrast_limits=(0, 100), name="b")

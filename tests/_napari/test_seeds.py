@@ -60,6 +60,13 @@ def test_features_tell_objects_and_signs() -> None:
     }
 
 
+def test_words_tell_signs() -> None:
+    words = ["no", "False", " NEGATIVE ", "0", "yes", "True", "positive", "1", "of the nucleus"]
+    features = {"label": [1] * len(words), "positive": words}
+    (on_frame,) = seeds_of(Points([[2, 1, 1]] * len(words), features=features)).values()
+    assert on_frame[2].positive == (False,) * 4 + (True,) * 5
+
+
 def test_points_outside_are_left_out() -> None:
     assert seeds_of(Points([[9, 1, 1], [2, -3, 1]])) == {}
 

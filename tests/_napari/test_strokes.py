@@ -31,6 +31,25 @@ def test_strokes_tell_all_that_changed(before: Frame, after: Frame) -> None:
             assert told[obj].overpainted == only_covered
 
 
+def test_labels_below_zero_erase() -> None:
+    before = np.array([[1, 1, 2, 0]])
+    after = np.array([[1, -1, 2, -7]])
+    (stroke,) = strokes_between(3, before, after)
+    assert (stroke.obj, stroke.overpainted) == (1, False)
+    assert stroke.mask.tolist() == [[True, False, False, False]]
+    (back,) = strokes_between(3, after, before)
+    assert back.obj == 1
+
+
+def test_labels_below_zero_on_the_background_are_set_to_zero() -> None:
+    shown = np.array([[[1, 1, 0, 0]]] * 2)
+    record = LabelRecord(shown)
+    shown[:, 0, 2] = -1
+    assert record.take(0, shown[0]) == ()
+    assert shown.tolist() == [[[1, 1, 0, 0]], [[1, 1, -1, 0]]]
+    assert LabelRecord(np.zeros((1, 1, 4), int)).take(0, shown[1] - 1) == ()
+
+
 @given(FRAMES, FRAMES)
 def test_a_frame_is_told_once(before: Frame, after: Frame) -> None:
     record = LabelRecord(before[None])

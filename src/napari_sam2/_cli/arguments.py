@@ -45,7 +45,7 @@ class ImageOptions:
     index
         AXIS:I, for images of four dimensions: the position on an axis that is neither frames nor picture.
     channel
-        Number of a channel, or rgb.
+        Number of a channel, or rgb, or grey if a last axis of 3 or 4 is not colour.
     contrast
         LOW,HIGH: the intensities shown black and white. By default 8-bit images stay as they are, others are
         stretched between their percentiles 0.5 and 99.8.
@@ -182,14 +182,14 @@ def parse_index(texts: tuple[str, ...]) -> dict[int, int] | None:
     return index or None
 
 
-def parse_channel(text: str | None) -> int | Literal["rgb"] | None:
-    """Read the number of a channel, or ``rgb``."""
-    if text is None or text == "rgb":
+def parse_channel(text: str | None) -> int | Literal["rgb", "grey"] | None:
+    """Read the number of a channel, or ``rgb`` or ``grey``."""
+    if text is None or text in {"rgb", "grey"}:
         return text  # type: ignore[return-value]
     try:
         return int(text)
     except ValueError:
-        raise _misread(text, "the number of a channel, or rgb") from None
+        raise _misread(text, "the number of a channel, or rgb or grey") from None
 
 
 def parse_contrast(text: str | None) -> tuple[float, float] | None:

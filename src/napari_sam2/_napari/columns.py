@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari.layers import Points, Shapes
 
 OBJECT, POSITIVE = "object", "positive"
+_NEGATIVE_WORDS = frozenset({"", "0", "0.0", "n", "no", "f", "false", "neg", "negative", "-"})
 
 
 def _column(table: Any, name: str, count: int) -> npt.NDArray[Any]:  # noqa: ANN401 - a data frame
@@ -49,9 +50,15 @@ def _id(value: object, default: int) -> int:
 
 
 def sign_column(table: Any, count: int) -> npt.NDArray[np.bool_]:  # noqa: ANN401
-    """Return the signs of a feature table (count,); what is none is positive."""
+    """Return the signs of a feature table (count,); what is none is positive, words such as "no" are not."""
     values = _column(table, POSITIVE, count)
     if values.dtype.kind == "b":
         return values
-    missing = [value is None or (isinstance(value, float) and np.isnan(value)) for value in values]
-    return np.array([lacks or bool(value) for lacks, value in zip(missing, values, strict=True)], np.bool_)
+    return np.array([_sign(value) for value in values], np.bool_)
+
+
+def _sign(value: Any) -> bool:  # noqa: ANN401 - whatever a script or a file has put there
+    if isinstance(value, str):
+        return value.strip().lower() not in _NEGATIVE_WORDS
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    return missing or bool(value)

@@ -1,23 +1,40 @@
-"""Shapes while they are drawn, and those that were begun only or not closed."""
+"""Shapes while they are drawn, and what becomes of those that cannot stay as they were drawn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from napari_sam2._napari.wiring import Connections
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    import numpy.typing as npt
     from napari.layers import Shapes
 
+    Vertices = npt.NDArray[np.float64]
+
 _BY_VERTICES = frozenset({"add_polygon", "add_polygon_lasso"})
-_FEW = 3  # corners make an outline; while it is drawn, one more follows the mouse
-_BY_DRAGGING = frozenset({"rectangle", "ellipse"})
+_LINES = frozenset({"add_line", "add_path", "add_polyline"})
+_BY_DRAGGING = frozenset({"add_rectangle", "add_ellipse", "add_line"})
+_DRAGGED = frozenset({"rectangle", "ellipse"})
+_FEWEST = 3  # corners of an outline
+
+NO_LINES = "Lines and paths say nothing here: draw a box, an ellipse or a closed outline."
+MOVED = "The shape was taken out: another frame came up while it was drawn."
+CORNERS_MOVED = "The corners on other frames were left out: an outline lies on the frame of its first corner."
 
 
 class Drawing:
-    """Follows the shape that is drawn in a Shapes layer.
+    """Follows the shape that is drawn with the mouse in a Shapes layer; what scripts add stays as it is.
 
     Parameters
     ----------
     layer : Shapes
+    with_first : callable
+        Tells which vertices (n, ndim) lie on the frame of the first of them.
 
     Attributes
     ----------
@@ -25,28 +42,88 @@ class Drawing:
         Whether a shape is being drawn.
     """
 
-    def __init__(self, layer: Shapes) -> None:
-        self._layer = layer
+    def __init__(self, layer: Shapes, with_first: Callable[[Vertices], npt.NDArray[np.bool_]]) -> None:
+        self._layer, self._with_first = layer, with_first
         self.is_on = False
         self._before, self._mode = 0, ""
+        self._pressed = self._by_hand = self._given_up = False
         self._empty: set[bytes] = set()  # by vertices, since rows may change
-        self._open: set[bytes] = set()
+        self._open: dict[bytes, Vertices] = {}
+        self._words: list[str] = []
+        self._wires = Connections()
+        self._wires.insert(layer.mouse_drag_callbacks, self._on_press)
+        self._wires.insert(layer.mouse_move_callbacks, self._on_move)
+
+    # --- the mouse, before napari makes anything of it
+
+    def _on_press(self, layer: Shapes, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
+        self._on_move(layer, event)
+        self._pressed = not self.is_on and str(layer.mode).startswith("add_")
+        yield
+        while event.type == "mouse_move":
+            self._on_drag(layer, event)
+            yield
+
+    def _on_move(self, layer: Shapes, event: Any) -> None:  # noqa: ANN401 - napari's mouse event
+        """End an outline when the mouse comes back to a layer that shows another frame."""
+        if self._mode in _BY_VERTICES and self._is_elsewhere(layer, event):
+            self.end()
+
+    def _on_drag(self, layer: Shapes, event: Any) -> None:  # noqa: ANN401 - napari's mouse event
+        """End what is dragged when another frame is shown: napari fails where its shape is not seen."""
+        if self._mode in _BY_DRAGGING and self._is_elsewhere(layer, event):
+            if self._mode not in _LINES:
+                self._drop(layer.data[-1], MOVED)
+            self.end()
+
+    def _is_elsewhere(self, layer: Shapes, event: Any) -> bool:  # noqa: ANN401 - napari's mouse event
+        """Whether the mouse is on another frame than what is being drawn."""
+        if not self.is_on or len(layer.data) <= self._before:
+            return False
+        here = np.asarray(layer.world_to_data(event.position), float)
+        return not self._with_first(np.stack([layer.data[-1][0], here])).all()
+
+    # --- the shape
 
     def follow(self, event: Any) -> None:  # noqa: ANN401 - napari's event
         """Napari tells that it begins to add a shape, and again when it is complete."""
         action = getattr(event, "action", None)
         was_on, self.is_on = self.is_on, str(getattr(action, "value", action)) == "adding"
         if self.is_on:
-            self._before = len(self._layer.data)
-            self._mode = str(self._layer.mode)
-        elif was_on and self._mode in _BY_VERTICES and self._was_left():
-            enough = len(self._layer.data[-1]) > _FEW
-            (self._open if enough else self._empty).add(self._layer.data[-1].tobytes())
+            self._before, self._mode = len(self._layer.data), str(self._layer.mode)
+            self._by_hand, self._pressed = self._pressed, False
+        elif was_on and self._by_hand and len(self._layer.data) > self._before:
+            last = self._layer.data[-1]
+            if self._given_up:
+                self._empty.add(last.tobytes())
+            else:
+                self._judge(last)
+
+    def _judge(self, vertices: Vertices) -> None:
+        """Note what is to become of a shape that is complete or was left."""
+        if self._mode in _BY_VERTICES:
+            self._judge_outline(vertices)
+        elif self._mode in _LINES:
+            self._drop(vertices, NO_LINES)
+
+    def _judge_outline(self, vertices: Vertices) -> None:
+        # While an outline is drawn its last corner follows the mouse: it is none if the outline was left.
+        corners = vertices[:-1] if self._was_left() else vertices
+        counted = corners[self._with_first(corners)]
+        if len(counted) < len(corners):
+            self._words.append(CORNERS_MOVED)
+        if len(counted) < _FEWEST:
+            self._empty.add(vertices.tobytes())
+        elif len(counted) < len(vertices):
+            self._open[vertices.tobytes()] = counted
+
+    def _drop(self, vertices: Vertices, words: str) -> None:
+        self._empty.add(vertices.tobytes())
+        self._words.append(words)
 
     def _was_left(self) -> bool:
         """Whether napari leaves an outline as it was drawn: another mode was taken, or it is a path still."""
-        other = str(self._layer.mode) != self._mode
-        return len(self._layer.data) > self._before and (other or self._last_is({"path"}))
+        return str(self._layer.mode) != self._mode or self._last_is({"path"})
 
     def end(self) -> None:
         """End the shape that is being drawn: napari goes on with it when the layer is selected again."""
@@ -55,24 +132,44 @@ class Drawing:
             self._layer.mode = "pan_zoom"
             self._layer.mode = mode
 
+    def give_up(self) -> bool:
+        """Take back the outline that is being drawn by its corners; tell whether there was one."""
+        self._given_up = self.is_on and self._mode == "add_polygon"
+        if self._given_up:
+            self.end()
+        was_on, self._given_up = self._given_up, False
+        return was_on
+
     def void_click(self) -> None:
         """Take what is being drawn for a click: napari makes a shape of it, though nothing was dragged."""
-        if self.is_on and self._last_is(_BY_DRAGGING):
+        if self.is_on and self._last_is(_DRAGGED):
             self._empty.add(self._layer.data[-1].tobytes())
 
     def _last_is(self, kinds: set[str] | frozenset[str]) -> bool:
         return len(self._layer.data) > self._before and self._layer.shape_type[-1] in kinds
 
+    # --- what became of it
+
     def take_void(self) -> list[int]:
-        """Return the rows of shapes that were begun only, and forget them."""
+        """Return the rows of shapes that cannot stay, and forget them."""
         empty, self._empty = self._empty, set()
-        return self._rows(empty)
+        return list(self._rows(empty))
 
-    def take_open(self) -> list[int]:
-        """Return the rows of outlines that were left before they were closed, and forget them."""
-        left, self._open = self._open, set()
-        return self._rows(left)
+    def take_open(self) -> dict[int, Vertices]:
+        """Return the corners that count of outlines that were left or lie on several frames, by row."""
+        left, self._open = self._open, {}
+        return {row: left[name] for row, name in self._rows(left.keys()).items()}
 
-    def _rows(self, vertices: set[bytes]) -> list[int]:
+    def take_words(self) -> list[str]:
+        """Return what the user is to be told, each sentence once, and forget it."""
+        words, self._words = self._words, []
+        return list(dict.fromkeys(words))
+
+    def _rows(self, vertices: Collection[bytes]) -> dict[int, bytes]:
         shapes = enumerate(self._layer.data) if vertices else ()
-        return [row for row, each in shapes if each.tobytes() in vertices]
+        names = {row: each.tobytes() for row, each in shapes}
+        return {row: name for row, name in names.items() if name in vertices}
+
+    def close(self) -> None:
+        """Let the layer go."""
+        self._wires.close()

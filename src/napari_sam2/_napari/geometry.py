@@ -225,6 +225,12 @@ class SequenceGeometry:
         view: npt.NDArray[Any] = part.transpose(tuple(ranks))
         return view[None] if self.frame_axis is None else view
 
+    def with_first(self, coords: Floats) -> npt.NDArray[np.bool_]:
+        """Tell which data coordinates (n, ndim) lie on the frame and at the positions of the first."""
+        planes = np.delete(np.rint(coords), [self.y_axis, self.x_axis], axis=1)
+        same: npt.NDArray[np.bool_] = (planes == planes[0]).all(axis=1)
+        return same
+
     def frame_of(self, dims: Dims, layer: Layer) -> int:
         """Return the frame that sliders show of a layer of this shape, kept within the sequence."""
         position = layer.world_to_data(np.asarray(dims.point, float))

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
     from napari_sam2._napari.image_source import Axes
 
+    Colour = Literal["rgb", "grey"] | None
+
 _COMPOSITE = "Composite of the visible layers"
 _ALL_CHANNELS = "All channels, in colour"
 _MOST_COLOURS = len(CYMRGB)
+_LIKE_COLOUR = (3, 4)  # a last axis that `Volume` takes for colour where nothing is said
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +40,8 @@ class View:
         Pixels of the layer.
     data : array
         What is seen of it: the same, or a composite that is made when it is read.
-    channel : "rgb" or None
-        Whether the last axis is colour.
+    channel : "rgb", "grey" or None
+        Whether the last axis is colour; "grey" where it is not and its length looks like it.
     index : mapping of int to int
         Channel axis and chosen channel; empty without.
     contrast : (float, float) or None
@@ -51,7 +54,7 @@ class View:
 
     image: Any
     data: Any
-    channel: Literal["rgb"] | None = None
+    channel: Colour = None
     index: Mapping[int, int] = field(default_factory=dict)
     contrast: tuple[float, float] | None = None
     text: str = ""
@@ -91,7 +94,7 @@ class View:
     def at_first(self, axis: int, index: Mapping[int, int]) -> Volume:
         """Return the image at the first positions along all other axes, whatever is seen of it."""
         others = dict.fromkeys([*self.index, *index], 0)
-        colour = self.channel if self.data is self.image else None
+        colour = self.channel if self.data is self.image else "grey"
         return Volume(self.image, axis=axis, index=others, channel=colour, contrast=(0, 1))
 
     def _said(self) -> tuple[object, ...]:
@@ -196,7 +199,9 @@ def _plain(image: Any, index: Mapping[int, int], contrast: tuple[float, float] |
     text = _range(contrast or (0.0, 255.0))
     (channel,) = index.values() or (0,)
     named = f"{text}, channel {channel + 1}" if index else text
-    return View(image, image, index=index, contrast=contrast, text=named, choice=channel)
+    # Layers that are colour are not seen so, whatever the length of their last axis.
+    colour: Colour = "grey" if image.shape[-1] in _LIKE_COLOUR else None
+    return View(image, image, channel=colour, index=index, contrast=contrast, text=named, choice=channel)
 
 
 def _white(dtype: np.dtype[Any]) -> float:

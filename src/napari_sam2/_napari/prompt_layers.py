@@ -246,8 +246,8 @@ class PromptLayers:
         self._points.paste(self._geometry.frame_of(self._viewer.dims, self.labels))
 
     def _on_command(self, command: Command) -> None:
-        takes_back = command is Command.UNDO and self._labels.give_up()  # what is being painted, at first
-        if not (self._gone or takes_back):
+        takes_back = command is Command.UNDO and (self._labels.give_up() or self._shapes.drawn.give_up())
+        if not (self._gone or takes_back):  # what is being painted or drawn goes first
             self.commanded.emit(command)
 
     def _on_shuffled(self) -> None:

@@ -14,6 +14,7 @@ from skimage.draw import polygon2mask
 
 from napari_sam2._napari.columns import OBJECT, fill_objects, object_column
 from napari_sam2._napari.drawing import Drawing
+from napari_sam2._napari.notices import tell
 from napari_sam2._napari.shape_rows import rebuild, trim_features
 from napari_sam2._napari.wiring import Connections
 from napari_sam2.prompts import PromptKey
@@ -97,7 +98,7 @@ class ShapesView:
             edge_width=1,
             **options,
         )
-        self.drawn = Drawing(self.layer)
+        self.drawn = Drawing(self.layer, self._with_first)
         self._wires = Connections()
         events = self.layer.events
         self._wires.connect(events.data, self._on_data)
@@ -111,6 +112,9 @@ class ShapesView:
         if not self.drawing and trim_features(self.layer):
             self.restore_next()
         self.touched.emit()
+
+    def _with_first(self, vertices: Vertices) -> npt.NDArray[np.bool_]:
+        return self.geometry.with_first(vertices)  # of the position that is worked on then
 
     @property
     def drawing(self) -> bool:
@@ -214,6 +218,8 @@ class ShapesView:
         self._mend()
         self._exchange(self.drawn.take_void(), [])
         self._close(self.drawn.take_open())
+        for sentence in self.drawn.take_words():
+            tell(sentence)
         drawn = self.read()
         if drawn.void:
             self._exchange(drawn.void, [])
@@ -221,11 +227,11 @@ class ShapesView:
         self.remember(drawn)
         return drawn
 
-    def _close(self, rows: list[int]) -> None:
-        """Close outlines at their last corners; the one that followed the mouse is none."""
-        vertices, objects = self.layer.data, self.objects()
-        shapes = [self._shape(vertices[row][:-1], "polygon", int(objects[row])) for row in rows]
-        self._exchange(rows, [each for each in shapes if each is not None])
+    def _close(self, corners: Mapping[int, Vertices]) -> None:
+        """Close outlines at their last corners."""
+        objects = self.objects()
+        shapes = [self._shape(each, "polygon", int(objects[row])) for row, each in corners.items()]
+        self._exchange(list(corners), [each for each in shapes if each is not None])
 
     def _mend(self) -> None:
         """Have a row of features and colours for each shape, and an object."""
@@ -327,6 +333,7 @@ class ShapesView:
 
     def close(self) -> None:
         """Let the layer go."""
+        self.drawn.close()
         self._wires.close()
 
 

@@ -98,6 +98,7 @@ class LabelRecord:
         -------
         tuple of Stroke
             One for each object that gained pixels or lost some, sorted by object; empty if nothing changed.
+            Labels below zero are nobody's: those on the background are set to zero in `shown`.
         """
         before = self._frames.get(frame)
         if before is None:
@@ -106,20 +107,26 @@ class LabelRecord:
             before = np.zeros(shown.shape, shown.dtype)
         elif np.array_equal(before, shown):
             return ()
+        strokes = strokes_between(frame, before, shown)
+        if not strokes:  # else the whole frame is written anew
+            np.maximum(shown, 0, out=shown)
         self._frames[frame] = shown.copy()
-        return strokes_between(frame, before, shown)
+        return strokes
 
 
 def strokes_between(frame: int, before: LabelArray, after: LabelArray) -> tuple[Stroke, ...]:
-    """Find the objects whose pixels differ between two states (H, W) of a frame; see `Stroke`."""
+    """Find the objects whose pixels differ between two states (H, W) of a frame; see `Stroke`.
+
+    Labels below zero, as a script may write them, are background.
+    """
     changed = before != after
     box = mask_box(changed)
     if box is None:
         return ()
     where = changed[box.slices]
     old, new = before[box.slices][where], after[box.slices][where]
-    gained, erased = set(np.unique(new).tolist()), set(np.unique(old[new == 0]).tolist())
-    objects = (gained | set(np.unique(old).tolist())) - {0}
+    gained, erased = set(np.unique(new).tolist()), set(np.unique(old[new <= 0]).tolist())
+    objects = {obj for obj in gained | set(np.unique(old).tolist()) if obj > 0}
     return tuple(
         Stroke(obj, frame, after == obj, overpainted=obj not in gained and obj not in erased)
         for obj in sorted(objects)
