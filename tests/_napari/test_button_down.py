@@ -1,4 +1,4 @@
-"""A stroke the button of which is down while something else comes, with the mouse of a real viewer."""
+"""Strokes and outlines under way while something else comes, with the mouse of a real viewer."""
 
 from __future__ import annotations
 
@@ -80,3 +80,20 @@ def test_a_new_object_ends_the_stroke(four: Dock, mouse: Hand) -> None:
     mouse.release(at(four, 5, 12))
     four.wait()
     agree(four, {1: {PromptKey(1, 2)}})
+
+
+def test_a_new_object_is_another_one_than_that_of_an_outline_that_is_not_closed(
+    four: Dock, mouse: Hand
+) -> None:
+    four.controller.prompts.choose_tool(Tool.OUTLINE)
+    four.layers.shapes.mode = "add_polygon"
+    mouse.settle()
+    for y, x in [(4, 4), (4, 12), (14, 12)]:
+        mouse.move(at(four, y, x))
+        mouse.click(at(four, y, x))
+    four.view.tools.new_object.emit()
+    mouse.settle()
+    assert four.controller.space.active == 2
+    mouse.click(at(four, 18, 4))
+    four.wait()
+    agree(four, {1: {PromptKey(1, 2), PromptKey(2, 2)}})

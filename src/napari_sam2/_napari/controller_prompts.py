@@ -285,6 +285,8 @@ class PromptControl:
 
     def new_object(self) -> None:
         """Begin a new object, with Point at hand."""
+        if self._space.layers is not None:
+            self._space.layers.end_drawing()
         self.activate(self.next_object())
         self.choose_sign(True)
         self.choose_tool(Tool.POINT)

@@ -313,10 +313,14 @@ class PromptLayers:
         if not self._gone:
             self._labels.write(changes, geometry)
 
-    def finish(self) -> None:
-        """Tell of all changes now, as before another position is turned to."""
+    def end_drawing(self) -> None:
+        """Close the outline that is being drawn, and tell of changes now, as before a new object."""
         self._shapes.drawn.end()
         self.flush()
+
+    def finish(self) -> None:
+        """Tell of all changes now, as before another position is turned to."""
+        self.end_drawing()
         self._labels.finish()
 
     def set_geometry(self, geometry: SequenceGeometry, prompts: Mapping[PromptKey, FramePrompts]) -> None:
