@@ -140,6 +140,7 @@ def test_a_locked_mask_is_the_same(frame: int) -> None:
     assert {key.frame for key in target.prompts if key.obj == 1} == {3}
 
 
+@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize(
     "meanwhile",
     [
@@ -151,13 +152,17 @@ def test_a_locked_mask_is_the_same(frame: int) -> None:
         lambda source: source.rename(2, "two"),
     ],
 )
-def test_what_is_said_meanwhile_counts(meanwhile: Callable[[Session], object]) -> None:
+def test_what_is_said_meanwhile_counts(meanwhile: Callable[[Session], object], late: bool) -> None:
     source, target, fresh = saying(), session(), session()
     steps = target.say_again(source)
     assert next(steps) == PromptKey(1, 3)
     assert next(steps) == PromptKey(2, 3)
+    if late:
+        assert [next(steps), next(steps)] == [PromptKey(3, 2), PromptKey(3, 6)]
+        assert not steps.is_due
     meanwhile(source)
     list(steps)
+    assert list(steps) == []
     retold(source, fresh)
     assert (target.prompts, target.objects, target.names) == (source.prompts, source.objects, source.names)
     np.testing.assert_array_equal(target.labels, fresh.labels)

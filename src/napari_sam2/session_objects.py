@@ -13,10 +13,7 @@ from napari_sam2.session_retelling import Retelling
 from napari_sam2.session_views import SessionViews
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_sam2.lineage import Daughters
-    from napari_sam2.prompts import PromptKey
 
 
 class SessionObjects(SessionViews):
@@ -167,7 +164,7 @@ class SessionObjects(SessionViews):
         with self._state.lock, self._state.grouped("Divide"):
             return object_edits.divide(self._state, key, None if chosen is None else (chosen[0], chosen[1]))
 
-    def say_again(self, source: SessionObjects) -> Iterator[PromptKey]:
+    def say_again(self, source: SessionObjects) -> Retelling:
         """Say to this session, an empty one, all that was said to another one, as to see it otherwise.
 
         Prompts are answered anew. Locked masks and objects stay as they are, and so do the masks of objects
@@ -178,10 +175,11 @@ class SessionObjects(SessionViews):
         source : Session
             Of frames of the same shape. It may change meanwhile: what is new is said as well.
 
-        Yields
-        ------
-        PromptKey
-            Of the prompt that was answered. Take all: the objects' names, lives and locks come last.
+        Returns
+        -------
+        iterator of PromptKey
+            Each step answers a prompt and tells which. Take all: the objects' names, lives and locks come
+            last. Its `is_due` tells whether anything is left to be answered.
 
         Raises
         ------
@@ -192,7 +190,7 @@ class SessionObjects(SessionViews):
             raise ValueError(f"the frames are {source.volume.shape} there and {self.volume.shape} here")
         if self.objects:
             raise ValueError("something was said to this session already: take a new one")
-        return Retelling(source._state, self._state).steps()
+        return Retelling(source._state, self._state)
 
     def undo(self) -> str | None:
         """Take back the last step and return its name; None if there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,11 @@ from napari_sam2.prompts import FramePrompts
 from napari_sam2.session_state import PromptRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_sam2.prompts import PromptKey
     from napari_sam2.session_state import SessionState
 
 
-class Retelling:
+class Retelling(Iterator["PromptKey"]):
     """Brings an empty session up to date with what was said to another one.
 
     Parameters
@@ -28,13 +27,27 @@ class Retelling:
     def __init__(self, source: SessionState, target: SessionState) -> None:
         self._source, self._target = source, target
         self._said: dict[PromptKey, PromptRecord] = {}
+        self._has_ended = False
 
-    def steps(self) -> Iterator[PromptKey]:
-        """Answer one prompt at a time; after the last one all else is taken over, and cannot be undone."""
-        while (key := self._next()) is not None:
-            with self._target.lock:
-                self._say(key)
-            yield key
+    def __next__(self) -> PromptKey:
+        """Answer one more prompt; after the last one all else is taken over, and cannot be undone."""
+        key = self._next()
+        if key is None:
+            self._end()
+            raise StopIteration
+        with self._target.lock:
+            self._say(key)
+        return key
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a prompt has still to be answered; more may be said to the source until the end."""
+        return self._next() is not None
+
+    def _end(self) -> None:
+        if self._has_ended:
+            return
+        self._has_ended = True
         with self._source.lock, self._target.lock:
             for obj in self._source.objects:
                 self._take_over(obj)
@@ -42,6 +55,8 @@ class Retelling:
 
     def _next(self) -> PromptKey | None:
         """Find a place where the two were told different things."""
+        if self._has_ended:
+            return None
         with self._source.lock:
             records = self._told()
             gone = self._said.keys() - records.keys()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_sam2.passes import Direction
     from napari_sam2.prompts import FramePrompts, PromptKey
     from napari_sam2.session import Session
+    from napari_sam2.session_retelling import Retelling
 
 # Masks are shown before the click where that takes no longer, in seconds.
 PREVIEW_LIMIT = 0.05
@@ -43,7 +44,7 @@ class _Renewal:
 
     session: Session
     opening: Opening
-    steps: Iterator[PromptKey]
+    steps: Retelling
 
 
 class Desk:
@@ -161,8 +162,9 @@ class Desk:
         Answer
             Its value is whether there was one.
         """
-        renewal = self._renewal
-        return Answer(value=renewal is not None and next(renewal.steps, None) is not None)
+        steps = None if self._renewal is None else self._renewal.steps
+        # It is not ended here: clicks may come before it is taken.
+        return Answer(value=steps is not None and steps.is_due and next(steps, None) is not None)
 
     def take_new(self, step: ViewStep) -> Answer:
         """Take the session that was opened anew, as a step of undo; what was said meanwhile is said too."""
