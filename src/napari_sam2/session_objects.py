@@ -179,7 +179,7 @@ class SessionObjects(SessionViews):
         -------
         iterator of PromptKey
             Each step answers a prompt and tells which. Take all: the objects' names, lives and locks come
-            last. Its `is_due` tells whether anything is left to be answered.
+            last. Its `step` answers one without ending it.
 
         Raises
         ------

@@ -31,18 +31,19 @@ class Retelling(Iterator["PromptKey"]):
 
     def __next__(self) -> PromptKey:
         """Answer one more prompt; after the last one all else is taken over, and cannot be undone."""
-        key = self._next()
+        key = self.step()
         if key is None:
             self._end()
             raise StopIteration
-        with self._target.lock:
-            self._say(key)
         return key
 
-    @property
-    def is_due(self) -> bool:
-        """Whether a prompt has still to be answered; more may be said to the source until the end."""
-        return self._next() is not None
+    def step(self) -> PromptKey | None:
+        """Answer one more prompt, or return None if there is none now: more may be said to the source."""
+        key = self._next()
+        if key is not None:
+            with self._target.lock:
+                self._say(key)
+        return key
 
     def _end(self) -> None:
         if self._has_ended:
@@ -78,8 +79,8 @@ class Retelling(Iterator["PromptKey"]):
             del self._said[key]
             edits.take_back(self._target, key)
             return
-        self._said[key] = record
         edits.confirm(self._target, key, self._own(record.prompts, painted=record.source == "painted"))
+        self._said[key] = record
 
     def _own(self, prompts: FramePrompts, *, painted: bool) -> PromptRecord:
         """Make a record of the target: what the source had tracked there means nothing to it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,80 @@ def test_a_click_after_an_undo_brings_nothing_back(bench: Dock, monkeypatch: pyt
     undo(bench)
     (said,) = bench.session.prompts.values()
     assert said.points == (places[0],)
+
+
+def test_an_undo_takes_the_click_before_it_and_not_the_one_after_it(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, 0, 8, 10)
+    held = Held(monkeypatch, "prepare")
+    bench.controller.space.ask(lambda desk: desk.prepare(0))
+    held.until_entered()
+    bench.view.objects.object_activated.emit(1)
+    bench.layers.points.add([MIDDLE, 10, 10])
+    pause(5)
+    bench.view.progress.undo_requested.emit()
+    bench.layers.points.add([MIDDLE, 12, 10])
+    pause(5)
+    held.gate.set()
+    bench.wait()
+    assert bench.session.prompts[PromptKey(2, 0)] == click(8, 10)
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].points == ((8, 10), (12, 10))
+    assert bench.layers.prompts == dict(bench.session.prompts)
+
+
+def test_a_click_that_fails_is_said_again_with_the_next_one(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare, calls = Desk.declare, list[int]()
+    entered, gate = threading.Event(), threading.Event()
+
+    def declaring(desk: Desk, *args: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            entered.set()
+            assert gate.wait(60)
+            raise ValueError("out of memory")
+        return declare(desk, *args)
+
+    monkeypatch.setattr(Desk, "declare", declaring)
+    bench.layers.points.add([MIDDLE, 8, 10])
+    pause(1)
+    until(entered.is_set)
+    bench.layers.points.add([MIDDLE, 12, 10])
+    pause(5)
+    gate.set()
+    with pytest.raises(ValueError, match="memory"):
+        bench.wait()
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].points == ((8, 10), (12, 10))
+
+
+def test_a_click_does_not_wait_behind_frames_of_a_brush_because_of_a_name(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.prompt(2, 0, 8, 10)
+    held, order = Held(monkeypatch, "prepare"), list[str]()
+    bench.controller.space.ask(lambda desk: desk.prepare(0))
+    held.until_entered()
+    declare = Desk.declare
+
+    def noting(name: str, work: Any) -> Any:
+        def noted(*args: Any) -> Any:
+            order.append(name)
+            return work(*args)
+
+        return noted
+
+    monkeypatch.setattr(Desk, "declare", noting("click", declare))
+    bench.controller.space.ask(noting("edit", Desk.answer))
+    bench.view.objects.object_renamed.emit(2, "x")
+    bench.view.objects.object_activated.emit(1)
+    bench.layers.points.add([MIDDLE, 10, 10])
+    pause(5)
+    held.gate.set()
+    bench.wait()
+    assert order == ["click", "edit"]
 
 
 def test_a_click_that_is_taken_out_at_once_is_gone(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:

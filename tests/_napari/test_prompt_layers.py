@@ -181,6 +181,16 @@ def test_an_outline_takes_the_place_of_points_and_box(desk: Desk) -> None:
     assert desk.layers.prompts == before
 
 
+def test_one_of_two_outlines_that_is_taken_out_takes_no_points_with_it(desk: Desk) -> None:
+    desk.layers.shapes.add(square(2, 4, 5, 10, 20), shape_type="polygon")
+    desk.layers.shapes.add(square(2, 20, 5, 30, 20), shape_type="polygon")
+    settle()
+    desk.layers.points.add([2, 8, 8])
+    settle()
+    desk.layers.shapes.remove([0])
+    assert desk.last()[PromptKey(1, 2)].points == ((8, 8),)
+
+
 def test_a_deletion_that_was_not_told_yet_is_never_lost(desk: Desk) -> None:
     shown = {PromptKey(5, 0): point(1, 1), PromptKey(6, 0): point(2, 2)}
     desk.layers.show_prompts(shown)

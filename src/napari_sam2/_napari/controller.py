@@ -340,7 +340,7 @@ class Controller:
         for each in self.sequences.touched():
             if each is not sequence:
                 shown = partial(_show, self.prompts, each)
-                self.space.ask(step, shown, sequence=each, label=label)
+                self.space.ask(step, shown, sequence=each, label=label, in_order=True)
 
     def _answered(self, key: PromptKey) -> None:
         self.ahead.answered(key)

@@ -72,8 +72,14 @@ class ObjectControl:
             self.show(obj, True)
         self.solo(None)
 
-    def edit(self, call: Callable[[Session], object], done: Callable[[Answer], None] | None = None) -> None:
-        """Do something to the session, then draw its prompts."""
+    def edit(
+        self,
+        call: Callable[[Session], object],
+        done: Callable[[Answer], None] | None = None,
+        *,
+        in_order: bool = True,
+    ) -> None:
+        """Do something to the session, then draw its prompts; clicks that come later wait for it."""
         sequence = self._space.sequence
 
         def after(answer: Answer) -> None:
@@ -82,14 +88,16 @@ class ObjectControl:
             if done is not None:
                 done(answer)
 
-        self._space.ask(lambda desk: desk.edit(call), after, label="Editing", fate=Fate.DONE, in_order=True)
+        self._space.ask(
+            lambda desk: desk.edit(call), after, label="Editing", fate=Fate.DONE, in_order=in_order
+        )
 
     # --- one object
 
     def rename(self, obj: int, name: str) -> None:
         """Give an object a name."""
         if self._is_known(obj):
-            self.edit(lambda session: session.rename(obj, name))
+            self.edit(lambda session: session.rename(obj, name), in_order=False)
 
     def show(self, obj: int, shown: bool) -> None:
         """Show or hide an object."""

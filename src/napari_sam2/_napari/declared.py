@@ -120,7 +120,7 @@ def absorbing(
     found = {}
     for key in outlines:
         said, before = prompts[key], told.get(key, FramePrompts())
-        if before.is_empty or _is_same(said.mask, before.mask):
+        if before.is_empty or _adds_nothing(said.mask, before.mask):
             continue
         clicks = [each for each in _clicks(said) if each not in _clicks(before)]
         box = None if said.box == before.box else said.box
@@ -128,6 +128,11 @@ def absorbing(
             points, signs = [at for at, _ in clicks], [sign for _, sign in clicks]
             found[key] = FramePrompts(points, signs, box, said.mask)
     return found
+
+
+def _adds_nothing(mask: Mask | None, before: Mask | None) -> bool:
+    """Whether an outline is as it was, or one of several was taken out."""
+    return mask is None or (before is not None and not (mask & ~before).any())
 
 
 def unread(
@@ -181,8 +186,10 @@ def refine(said: FramePrompts, known: FramePrompts, there: FramePrompts) -> Fram
     clicks = _merged(_clicks(said), _clicks(known), _clicks(there))
     is_own = not _is_same(said.mask, known.mask)
     mask = said.mask if is_own else there.mask
-    choice = said.candidate if said.candidate != known.candidate and mask is said.mask else there.candidate
     box = there.box if said.box == known.box else said.box
+    choice = there.candidate if box == there.box else None
+    if said.candidate != known.candidate and mask is said.mask:
+        choice = said.candidate
     return FramePrompts([at for at, _ in clicks], [sign for _, sign in clicks], box, mask, choice)
 
 

@@ -163,8 +163,7 @@ class Desk:
             Its value is whether there was one.
         """
         steps = None if self._renewal is None else self._renewal.steps
-        # It is not ended here: clicks may come before it is taken.
-        return Answer(value=steps is not None and steps.is_due and next(steps, None) is not None)
+        return Answer(value=steps is not None and steps.step() is not None)  # clicks may still come
 
     def take_new(self, step: ViewStep) -> Answer:
         """Take the session that was opened anew, as a step of undo; what was said meanwhile is said too."""

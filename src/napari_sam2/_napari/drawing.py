@@ -63,6 +63,7 @@ class Drawing:
         while event.type == "mouse_move":
             self._on_drag(layer, event)
             yield
+        self._pressed = False
 
     def _on_move(self, layer: Shapes, event: Any) -> None:  # noqa: ANN401 - napari's mouse event
         """End an outline when the mouse comes back to a layer that shows another frame."""

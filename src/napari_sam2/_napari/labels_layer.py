@@ -263,10 +263,7 @@ class LabelsView:
         self._all_frames |= self._wake or self._pressed or self._encircling
 
     def _on_set_data(self, _event: object = None) -> None:
-        """Somebody refreshed the layer without moving a slider: a script, or an undo.
-
-        An encircling stroke that is given up, as with Escape, is told in this way only.
-        """
+        """Somebody refreshed the layer without moving a slider: a script, an undo, a stroke given up."""
         moved, self._shown_at = self._shown_at != self._position(), self._position()
         if not (self._own_write or moved):
             self._encircling = False
@@ -304,7 +301,15 @@ class LabelsView:
                 yield
         finally:  # also when the release never comes: the next press drops this generator
             self._pressed = self._is_down = False
+            self._put_left_back()
             self._turn.ask()
+
+    def _put_left_back(self) -> None:
+        """Take back what was painted at positions that had been left, on the way to the mouse."""
+        while self._left:
+            left = self._left.pop()
+            if left.index != self._geometry.index:
+                self._record(left).put_back(left.frames_of(self.layer.data))
 
     def _end_encircling(self, _event: object = None) -> None:
         self._encircling = False
@@ -364,9 +369,6 @@ class LabelsView:
         if self._all_frames or not flat:
             self._all_frames = False
             self._search.begin(self._record(), shown, action)
-        while self._left:
-            left = self._left.pop()
-            self._record(left).put_back(left.frames_of(self.layer.data))
 
     def look_at(self, frames: set[int]) -> None:
         """Tell now of what is still being looked for on these frames."""

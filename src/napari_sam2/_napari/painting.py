@@ -206,7 +206,8 @@ def declare(
     for painting in paintings:
         painting.take(key.frame, desk)
     known = heard.get(key, FramePrompts()) if saying.known is None else saying.known
-    heard[key] = prompts
     if not saying.is_certain and desk.session is not None:
         prompts = refine(prompts, known, desk.session.prompts.get(key, FramePrompts()))
-    return desk.declare(key, prompts)
+    answer = desk.declare(key, prompts)
+    heard[key] = saying.prompts  # now: what fails was not heard
+    return answer

@@ -117,16 +117,21 @@ class Queue:
     closed: bool = False
 
     def put(self, task: Task) -> None:
-        """Add a task; one that waits under the same key gives way to it."""
-        place = task if task.key is None else (task.origin.owner, task.key)
+        """Add a task; one that waits under the same key gives way to it, unless an undo comes between."""
+        before = self._last_in_order(task.origin.owner) if task.priority is Priority.CLICK else None
+        place = task if task.key is None else (task.origin.owner, task.key, before)
         for tasks in self.tasks.values():
             tasks.pop(place, None)
-        waits = task.priority is Priority.CLICK and self._has_in_order(task.origin.owner)
-        self.tasks[Priority.EDIT if waits else task.priority][place] = task
+        self.tasks[task.priority if before is None else Priority.EDIT][place] = task
 
-    def _has_in_order(self, owner: Hashable) -> bool:
-        edits = self.tasks[Priority.EDIT].values()
-        return any(task.origin.in_order and task.origin.owner == owner for task in edits)
+    def _last_in_order(self, owner: Hashable) -> Task | None:
+        edits = reversed(self.tasks[Priority.EDIT].values())
+        return next((each for each in edits if each.origin.in_order and each.origin.owner == owner), None)
+
+    def waits(self, priority: Priority) -> bool:
+        """Whether a task of this priority waits, clicks behind an undo among them."""
+        behind = self.tasks[Priority.EDIT].values() if priority is Priority.CLICK else ()
+        return bool(self.tasks[priority]) or any(each.priority is priority for each in behind)
 
     def take(self) -> Task | Stream | None:
         """Take the first of the most urgent tasks, else name the oldest stream."""

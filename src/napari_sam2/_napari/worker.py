@@ -179,7 +179,7 @@ class InferenceWorker(QObject):
     def waits(self, priority: Priority) -> bool:
         """Whether a task of this priority waits."""
         with self._condition:
-            return bool(self._queue.tasks[priority])
+            return self._queue.waits(priority)
 
     @property
     def is_idle(self) -> bool:
