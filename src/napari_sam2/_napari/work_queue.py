@@ -104,6 +104,10 @@ class Queue:
     ----------
     tasks : dict
         By priority, the most urgent first, and by owner and key; of those without a key each is its own.
+    in_order : dict
+        By owner, where the last edit is put that clicks wait for.
+    behind : set
+        Where clicks are put that wait for one.
     streams, dead : list of Stream
         Those that go on, and those that have to be closed.
     paused, closed : bool
@@ -111,6 +115,8 @@ class Queue:
     """
 
     tasks: dict[Priority, OrderedDict[Hashable, Task]] = field(default_factory=_no_tasks)
+    in_order: dict[Hashable, Hashable] = field(default_factory=dict)
+    behind: set[Hashable] = field(default_factory=set)
     streams: list[Stream] = field(default_factory=list)
     dead: list[Stream] = field(default_factory=list)
     paused: bool = False
@@ -122,16 +128,21 @@ class Queue:
         place = task if task.key is None else (task.origin.owner, task.key, before)
         for tasks in self.tasks.values():
             tasks.pop(place, None)
+        if task.origin.in_order:
+            self.in_order[task.origin.owner] = place
+        if before is not None:
+            self.behind.add(place)
         self.tasks[task.priority if before is None else Priority.EDIT][place] = task
 
-    def _last_in_order(self, owner: Hashable) -> Task | None:
-        edits = reversed(self.tasks[Priority.EDIT].values())
-        return next((each for each in edits if each.origin.in_order and each.origin.owner == owner), None)
+    def _last_in_order(self, owner: Hashable) -> Hashable:
+        """Return the place of the last edit that clicks of an owner have to wait for; None without."""
+        place = self.in_order.get(owner)
+        return place if place in self.tasks[Priority.EDIT] else None
 
     def waits(self, priority: Priority) -> bool:
         """Whether a task of this priority waits, clicks behind an undo among them."""
-        behind = self.tasks[Priority.EDIT].values() if priority is Priority.CLICK else ()
-        return bool(self.tasks[priority]) or any(each.priority is priority for each in behind)
+        self.behind &= self.tasks[Priority.EDIT].keys()
+        return bool(self.tasks[priority]) or (priority is Priority.CLICK and bool(self.behind))
 
     def take(self) -> Task | Stream | None:
         """Take the first of the most urgent tasks, else name the oldest stream."""
