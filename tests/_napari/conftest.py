@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import napari
-import numpy as np
 import pytest
 from napari._app_model._app import NapariApplication, _napari_names
 from napari._qt._qapp_model.qactions import init_qactions
@@ -16,7 +15,7 @@ from napari.components import ViewerModel
 from napari.plugins import _initialize_plugins
 from qtpy.QtWidgets import QApplication
 
-from tests._napari.dock import MIDDLE, Dock, add_frames, frames
+from tests._napari.dock import MIDDLE, Dock, add_frames, four_axes
 from tests._napari.hand import Hand
 from tests._napari.stage import Desk
 from tests.fakes import FakeModel
@@ -140,13 +139,7 @@ def bench(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
 @pytest.fixture
 def four(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
     """Return a dock over (t, z, y, x), at t = 1, z = 2."""
-    movie = np.stack([frames(4)] * 3)
-    model.add_image(movie, name="movie", axis_labels=("t", "z", "y", "x"), contrast_limits=(0, 255))
-    dock = Dock(model, fake_model)
-    model.dims.set_current_step((0, 1), (1, 2))
-    dock.wait()
-    yield dock
-    dock.end()
+    yield from four_axes(model, fake_model)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -154,3 +155,14 @@ class Dock:
         self.controller.close()
         self.widget.deleteLater()
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def four_axes(viewer: Any, fake: FakeModel) -> Iterator[Dock]:
+    """Yield a dock over (t, z, y, x), 3 x 4 frames, at t = 1, z = 2; end it then."""
+    movie = np.stack([frames(4)] * 3)
+    viewer.add_image(movie, name="movie", axis_labels=("t", "z", "y", "x"), contrast_limits=(0, 255))
+    dock = Dock(viewer, fake)
+    viewer.dims.set_current_step((0, 1), (1, 2))
+    dock.wait()
+    yield dock
+    dock.end()

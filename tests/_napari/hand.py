@@ -78,6 +78,12 @@ class Hand:
         self.release(world, button=button, keys=keys)
         self.settle()
 
+    def corners(self, *places: Any) -> None:
+        """Move to each place and click there, as for the corners of an outline."""
+        for place in places:
+            self.move(place)
+            self.click(place)
+
     def stroke(self, *path: Any, button: Any = LEFT, keys: Any = NO_KEY) -> None:
         """Press at the first place, drag over the others, release at the last one."""
         self.press(path[0], button=button, keys=keys)

@@ -11,7 +11,7 @@ import pytest
 
 from napari_sam2._napari.state import Tool
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import Dock, frames
+from tests._napari.dock import Dock, four_axes
 from tests._napari.hand import Hand
 from tests.fakes import FakeModel
 
@@ -21,14 +21,7 @@ pytestmark = pytest.mark.gui
 @pytest.fixture
 def four(open_viewer: Callable[[], napari.Viewer], fake_model: FakeModel) -> Iterator[Dock]:
     """Return a dock over (t, z, y, x) in a real viewer, at t = 1, z = 2."""
-    viewer = open_viewer()
-    movie = np.stack([frames(4)] * 3)
-    viewer.add_image(movie, name="movie", axis_labels=("t", "z", "y", "x"), contrast_limits=(0, 255))
-    dock = Dock(viewer, fake_model)
-    viewer.dims.set_current_step((0, 1), (1, 2))
-    dock.wait()
-    yield dock
-    dock.end()
+    yield from four_axes(open_viewer(), fake_model)
 
 
 @pytest.fixture
@@ -73,6 +66,38 @@ def test_what_was_painted_before_another_position_stays_there(four: Dock, mouse:
     assert not four.labels[1, 2, 10:].any(), "the way to where the mouse went on is not painted"
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_polygon_of_the_labels_layer_is_painted_where_it_was_begun(
+    four: Dock, mouse: Hand, axis: int
+) -> None:
+    four.controller.prompts.choose_tool(Tool.BRUSH)
+    four.layers.labels.mode = "polygon"
+    mouse.settle()
+    mouse.corners(at(four, 4, 4), at(four, 4, 12))
+    four.viewer.dims.set_current_step(axis, 0)
+    mouse.settle()
+    mouse.corners(at(four, 14, 12))
+    mouse.double_click(at(four, 14, 12))
+    four.wait()
+    assert four.labels[1, 2, 6, 10]
+    agree(four, {0: set(), 1: {PromptKey(1, 2)}, 2: set()})
+
+
+@pytest.mark.parametrize("over", [0, 2])
+def test_the_way_over_other_positions_is_taken_back_or_said(four: Dock, mouse: Hand, over: int) -> None:
+    four.viewer.dims.set_current_step(0, 2 - over)
+    four.wait()
+    begin(four, mouse)
+    four.viewer.dims.set_current_step(0, over)
+    mouse.settle()
+    mouse.drag(at(four, 16, 6))
+    mouse.release(at(four, 16, 6))
+    four.wait()
+    painted = {PromptKey(1, 2)}
+    between = painted if four.labels[1].any() else set()
+    agree(four, {2 - over: painted, 1: between, over: painted})
+
+
 def test_a_new_object_ends_the_stroke(four: Dock, mouse: Hand) -> None:
     begin(four, mouse)
     four.view.tools.new_object.emit()
@@ -88,9 +113,7 @@ def test_a_new_object_is_another_one_than_that_of_an_outline_that_is_not_closed(
     four.controller.prompts.choose_tool(Tool.OUTLINE)
     four.layers.shapes.mode = "add_polygon"
     mouse.settle()
-    for y, x in [(4, 4), (4, 12), (14, 12)]:
-        mouse.move(at(four, y, x))
-        mouse.click(at(four, y, x))
+    mouse.corners(at(four, 4, 4), at(four, 4, 12), at(four, 14, 12))
     four.view.tools.new_object.emit()
     mouse.settle()
     assert four.controller.space.active == 2

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_sam2._napari import stroke_search
 from napari_sam2._napari.desk import Desk
@@ -81,6 +83,95 @@ def paint(dock: Dock, obj: int, frame: int) -> None:
     """Paint as a script does, at t = 1."""
     dock.layers.labels.data[1, frame, 18:22, 2:6] = obj
     dock.layers.labels.events.paint(value=[])
+
+
+def array(dock: Dock) -> None:
+    dock.layers.labels.data[0, 2, 18:22, 2:6] = 3
+    dock.layers.labels.refresh()
+
+
+def brush(dock: Dock) -> None:
+    dock.layers.labels.brush_size = 4
+    dock.layers.labels.paint((0, 2, 20, 4), 3)
+
+
+def event(dock: Dock) -> None:
+    dock.layers.labels.data[0, 2, 18:22, 2:6] = 3
+    dock.layers.labels.events.paint(value=[])
+
+
+def other(dock: Dock) -> None:
+    labels = dock.labels.copy()
+    labels[0, 2, 18:22, 2:6] = 3
+    dock.layers.labels.data = labels
+
+
+@pytest.mark.parametrize("act", [array, brush, event, other])
+@pytest.mark.parametrize("visited", [True, False])
+def test_a_script_paints_where_nobody_looks(four: Dock, visited: bool, act: Callable[[Dock], None]) -> None:
+    four.prompt(1, 2, 8, 10)
+    if visited:
+        to(four, 0)
+        four.prompt(2, 2, 8, 10)
+        to(four, 1)
+    act(four)
+    four.wait()
+    (elsewhere,) = [each for each in four.controller.space.touched() if each.geometry.index[0] == 0]
+    assert elsewhere.desk.opened.prompts[PromptKey(3, 2)].mask is not None, "said though nobody looked"
+    assert four.session.prompts.keys() == {PromptKey(1, 2)}
+    there = {PromptKey(3, 2): "mask"} | ({PromptKey(2, 2): "click"} if visited else {})
+    assert prompts_at(four, 0) == there
+    assert prompts_at(four, 1) == {PromptKey(1, 2): "click"}
+    assert prompts_at(four, 2) == {}
+    to(four, 0)
+    undo(four)
+    assert PromptKey(3, 2) not in prompts_at(four, 0)
+
+
+@pytest.mark.parametrize("act", [array, brush, event, other])
+def test_a_script_paints_and_does_not_wait(four: Dock, tmp_path: Path, act: Callable[[Dock], None]) -> None:
+    four.prompt(1, 2, 8, 10)
+    act(four)
+    four.view.files.export_requested.emit(str(tmp_path / "masks.tif"))
+    four.wait()
+    assert (tifffile.imread(tmp_path / "masks.tif")[0, 2, 19:21, 3:5] == 3).all()
+    four.layers.labels.data[2, 2, 18:22, 2:6] = 5
+    four.layers.labels.refresh()
+    assert four.widget.session is not None
+    assert [len(each.desk.opened.prompts) for each in four.controller.space.touched()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("ending", ["closes", "goes on"])
+def test_what_a_script_paints_elsewhere_is_looked_for_while_the_slider_moves(
+    four: Dock, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(stroke_search, "_SECONDS", 0.0)
+    four.prompt(1, 2, 8, 10)
+    four.labels[:, 1, 18:22, 2:6] = 3
+    four.layers.labels.refresh()
+    pause(0)
+    to(four, 2)
+    assert four.layers._labels._search.is_on
+    if ending == "closes":
+        four.layers.finish(everywhere=True)
+        assert not four.layers._labels._search.is_on
+    expected = {PromptKey(3, 1): "mask"}
+    assert prompts_at(four, 0) == expected
+    assert prompts_at(four, 2) == expected
+    assert prompts_at(four, 1) == expected | {PromptKey(1, 2): "click"}
+
+
+def test_a_stroke_while_others_are_looked_for_loses_none(four: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stroke_search, "_SECONDS", 0.0)
+    four.labels[:, 3, 18:22, 2:6] = 3
+    four.layers.labels.refresh()
+    pause(0)
+    pause(0)
+    paint(four, 4, 0)
+    four.wait()
+    expected = {PromptKey(3, 3): "mask"}
+    assert prompts_at(four, 0) == prompts_at(four, 2) == expected
+    assert prompts_at(four, 1) == expected | {PromptKey(4, 0): "mask"}
 
 
 def test_a_stroke(four: Dock) -> None:

@@ -92,9 +92,7 @@ def test_an_outline_that_is_left_is_closed_at_its_last_corner(
     desk.layers.set_tool(Tool.OUTLINE)
     desk.layers.shapes.mode = "add_polygon"
     hand.settle()
-    for corner in CORNERS[:count]:
-        hand.move(desk.at(*corner))
-        hand.click(desk.at(*corner))
+    hand.corners(*(desk.at(*corner) for corner in CORNERS[:count]))
     hand.move(desk.at(38, 1))
     if left_for is None:
         desk.viewer.layers.selection.active = desk.image
@@ -117,9 +115,7 @@ def test_undo_takes_back_the_outline_that_is_being_drawn(desk: Desk, hand: Hand)
     desk.layers.set_tool(Tool.OUTLINE)
     desk.layers.shapes.mode = "add_polygon"
     hand.settle()
-    for corner in CORNERS:
-        hand.move(desk.at(*corner))
-        hand.click(desk.at(*corner))
+    hand.corners(*(desk.at(*corner) for corner in CORNERS))
     hand.key(Qt.Key.Key_Z, CONTROL)
     assert (commands, desk.prompts, len(desk.layers.shapes.data)) == ([], [], 0)
     hand.key(Qt.Key.Key_Z, CONTROL)
@@ -132,9 +128,7 @@ def test_an_object_that_is_chosen_while_an_outline_is_drawn_stays_the_active_one
     desk.layers.set_tool(Tool.OUTLINE)
     desk.layers.shapes.mode = "add_polygon"
     hand.settle()
-    for corner in CORNERS:
-        hand.move(desk.at(*corner))
-        hand.click(desk.at(*corner))
+    hand.corners(*(desk.at(*corner) for corner in CORNERS))
     desk.layers.set_active(3)
     desk.layers.set_tool(Tool.POINT)
     hand.settle()
@@ -238,9 +232,7 @@ def test_an_outline_ends_where_another_frame_is_shown(
     begun = len(desk.layers.shapes.data)
     hand.click(desk.at(4, 4))
     assert len(desk.layers.shapes.data) == begun + 1, "another outline is begun"
-    for corner in [(4, 30), (30, 30)]:
-        hand.move(desk.at(*corner))
-        hand.click(desk.at(*corner))
+    hand.corners(desk.at(4, 30), desk.at(30, 30))
     desk.layers.set_tool(Tool.POINT)
     hand.settle()
     first = {PromptKey(1, 2)} if count == 4 else set()
@@ -297,9 +289,7 @@ def test_lines_are_taken_out(desk: Desk, hand: Hand, words: list[str], mode: str
     desk.layers.shapes.mode = mode
     hand.settle()
     if mode == "add_polyline":
-        for corner in CORNERS:
-            hand.move(desk.at(*corner))
-            hand.click(desk.at(*corner))
+        hand.corners(*(desk.at(*corner) for corner in CORNERS))
     else:
         hand.stroke(*[desk.at(*corner) for corner in CORNERS])
     if left:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from napari.components import ViewerModel
 
+from napari_sam2._napari import stroke_search
 from napari_sam2._napari.colours import ObjectColours
 from napari_sam2._napari.geometry import Place, SequenceGeometry
 from napari_sam2._napari.labels_layer import LabelsView
@@ -137,6 +138,20 @@ def test_a_script_that_writes_and_refreshes_paints(bench: Bench, frame: int) -> 
     bench.layer.data[frame, 1:3, 1:4] = 5
     bench.layer.refresh()
     assert bench.told() == [(5, frame, 6)]
+
+
+def test_what_was_found_is_told_though_the_search_begins_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stroke_search, "_SECONDS", 0.0)
+    bench.layer.data[1, 1:3, 1:4] = 5
+    bench.layer.refresh()
+    for _ in range(3):
+        settle(1)
+    assert bench.strokes == []
+    bench.layer.data[5, 1:3, 1:4] = 5
+    bench.layer.refresh()
+    assert bench.told() == [(5, 1, 6), (5, 5, 6)]
 
 
 def test_another_array_is_compared_too(bench: Bench) -> None:

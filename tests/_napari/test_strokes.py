@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_sam2._napari.strokes import LabelRecord, Sweep, strokes_between
+from napari_sam2._napari.label_records import LabelRecord
+from napari_sam2._napari.strokes import Stroke, Sweep, strokes_between
 from napari_sam2.placement import Box
 
 Frame = npt.NDArray[np.uint16]
+
+
+def record_of(frames: npt.NDArray[Any]) -> LabelRecord:
+    """Return the record of a sequence in which these frames were written."""
+    record = LabelRecord()
+    for frame, written in enumerate(frames):
+        record.take(frame, written)
+    return record
+
+
 FRAMES = arrays(np.uint16, (4, 5), elements=st.integers(0, 3))
 
 
@@ -43,22 +57,22 @@ def test_labels_below_zero_erase() -> None:
 
 def test_labels_below_zero_on_the_background_are_set_to_zero() -> None:
     shown = np.array([[[1, 1, 0, 0]]] * 2)
-    record = LabelRecord(shown)
+    record = record_of(shown)
     shown[:, 0, 2] = -1
     assert record.take(0, shown[0]) == ()
     assert shown.tolist() == [[[1, 1, 0, 0]], [[1, 1, -1, 0]]]
-    assert LabelRecord(np.zeros((1, 1, 4), int)).take(0, shown[1] - 1) == ()
+    assert record_of(np.zeros((1, 1, 4), int)).take(0, shown[1] - 1) == ()
 
 
 @given(FRAMES, FRAMES)
 def test_a_frame_is_told_once(before: Frame, after: Frame) -> None:
-    record = LabelRecord(before[None])
+    record = record_of(before[None])
     assert len(record.take(0, after)) == len(strokes_between(0, before, after))
     assert record.take(0, after) == ()
 
 
 def test_erased_entirely() -> None:
-    record = LabelRecord(np.full((1, 2, 2), 4, np.uint16))
+    record = record_of(np.full((1, 2, 2), 4, np.uint16))
     (stroke,) = record.take(0, np.zeros((2, 2), np.uint16))
     assert (stroke.obj, stroke.overpainted) == (4, False)
     assert not stroke.mask.any()
@@ -66,7 +80,7 @@ def test_erased_entirely() -> None:
 
 def test_what_is_written_is_no_stroke() -> None:
     frames = np.zeros((2, 4, 4), np.uint16)
-    record = LabelRecord(frames)
+    record = record_of(frames)
     record.ensure(1, frames[1])
     frames[1, 1:3, 1:3] = 5
     record.put(1, Box(1, 1, 3, 3), frames[1, 1:3, 1:3])
@@ -74,24 +88,23 @@ def test_what_is_written_is_no_stroke() -> None:
 
 
 def test_wider_labels_fit() -> None:
-    record = LabelRecord(np.ones((1, 2, 2), np.uint16))
+    record = record_of(np.ones((1, 2, 2), np.uint16))
     record.put(0, Box(0, 0, 1, 1), np.array([[70_000]], np.uint32))
     assert record.take(0, np.array([[70_000, 1], [1, 1]], np.uint32)) == ()
 
 
 def test_a_sweep_goes_on_where_it_stopped() -> None:
     frames = np.zeros((6, 3, 3), np.uint16)
-    record = LabelRecord(frames)
+    record = record_of(frames)
     frames[1, 0, 0], frames[4, 1, 1], frames[5, 2, 2] = 3, 2, 1
-    sweep, seen = Sweep(record, 4), list[int]()
+    sweep, seen = Sweep(6, 4), list[int]()
 
-    def frame_of(frame: int) -> Frame:
+    def take(frame: int) -> Sequence[Stroke]:
         seen.append(frame)
-        shown: Frame = frames[frame]
-        return shown
+        return record.take(frame, frames[frame])
 
     steps = 1
-    while not sweep.step(frame_of, 0.0):
+    while not sweep.step(take, 0.0):
         steps += 1
     assert steps == 6
     assert seen[0] == 4
@@ -101,5 +114,6 @@ def test_a_sweep_goes_on_where_it_stopped() -> None:
 
 
 def test_a_quick_sweep_is_one_step() -> None:
-    frames = np.zeros((50, 3, 3), np.uint16)
-    assert Sweep(LabelRecord(frames), 20).step(lambda frame: frames[frame], 10.0)
+    frames, record = np.ones((50, 3, 3), np.uint16), LabelRecord()
+    assert Sweep(50, 20).step(lambda frame: record.take(frame, frames[frame]), 10.0)
+    assert Sweep(0, 0).step(lambda _: (), 0.0)

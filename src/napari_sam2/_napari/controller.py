@@ -378,7 +378,7 @@ class Controller:
         self._wires.close()
         layers, image = self.space.layers, self.space.image
         if layers is not None and image in self.space.viewer.layers:
-            layers.finish()  # what was said last is not lost
+            layers.finish(everywhere=True)  # what was said last is not lost
         self.tracking.close()
         self.ahead.close()
         self.saving.close()

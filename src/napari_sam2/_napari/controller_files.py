@@ -96,6 +96,7 @@ class FileControl:
 
         The dialog has asked about the very file that was chosen; of others it knows nothing.
         """
+        self._space.catch_up()
         target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
         sequences = self._to_save(target) or (self._space.sequence,)
         marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
@@ -125,6 +126,7 @@ class FileControl:
         """Export labels, tracks or a table of all positions into one file or folder, as the name says."""
         if not self._may_write([path], path):
             return
+        self._space.catch_up()
         whole = self._sequences.whole()
 
         def write(desk: Desk) -> Answer:
@@ -200,6 +202,7 @@ class FileControl:
 
     def show_tracks(self) -> None:
         """Show the paths of the objects as a layer; those of all positions if they lead through time."""
+        self._space.catch_up()
         whole = self._sequences.whole() if self._sequences.time_comes_first else None
         self._space.ask(
             lambda desk: desk.edit(lambda session: (session if whole is None else whole()).tracks()),

@@ -231,10 +231,11 @@ class ImageControl:
         self._follow.ask()
 
     def catch_up(self) -> None:
-        """Follow now, for a script that does not wait for the next turn."""
+        """Follow and hear all now, for a script that does not wait for the next turn."""
         if self._follow.waiting:
             self._follow.cancel()
             self._follow_layers()
+        self._space.catch_up()
 
     def _follow_layers(self) -> None:
         """While nothing was said of the image that is worked on, it is the active one."""

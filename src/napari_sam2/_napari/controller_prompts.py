@@ -164,15 +164,16 @@ class PromptControl:
                 "Undo brings it back; a click on the object shows where it is."
             )
 
-    def paint(self, strokes: tuple[Stroke, ...]) -> None:
+    def paint(self, strokes: tuple[Stroke, ...], geometry: SequenceGeometry) -> None:
         """Take what was painted into the Labels layer as masks, in one step of undo.
 
         Of many frames, as a brush in 3-D paints them, one is taken at a time, and clicks go between.
+        A script may paint at another position than the one that is shown.
         """
-        sequence = self._space.sequence
-        if sequence is None:
+        if self._space.sequence is None:
             return
         self._before()
+        sequence = self._space.at_index(geometry.index)
         self._space.prompted.emit({stroke.obj for stroke in strokes if not stroke.overpainted})
         painting = Painting(strokes, sequence.declared)
         sequence.paintings.append(painting)

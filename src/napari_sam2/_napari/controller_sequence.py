@@ -71,7 +71,7 @@ class SequenceControl:
         cache_bytes: int = 512 * 2**20,
     ) -> None:
         self._space = workspace
-        workspace.touched = self.touched
+        workspace.touched, workspace.at_index = self.touched, self.at_index
         self._opened, self._closing = opened, closing
         self._cache_bytes = cache_bytes
         self._sequences: dict[Place, Sequence] = {}
@@ -212,7 +212,7 @@ class SequenceControl:
         """Give the layers and sessions up; labels that hold something stay in the viewer."""
         space = self._space
         if space.layers is not None and space.image in space.viewer.layers:
-            space.layers.finish()  # what was said last is not lost
+            space.layers.finish(everywhere=True)  # what was said last is not lost
         has_objects = self.has_objects
         for sequence in self._sequences.values():
             if self.session_closing is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from napari.utils.transforms import Affine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy.typing as npt
     from napari.components import Dims, ViewerModel
@@ -162,6 +163,13 @@ class SequenceGeometry:
             self.shape, self.y_axis, self.x_axis, self.frame_axis, fixed, self.channel_axis
         )
 
+    def elsewhere(self) -> Iterator[SequenceGeometry]:
+        """Iterate over the sequences at all other positions along the fixed axes."""
+        for position in product(*(range(self.shape[axis]) for axis in self.index)):
+            index = dict(zip(self.index, position, strict=True))
+            if index != self.index:
+                yield self.at(index)
+
     def to_place(self, coords: npt.ArrayLike) -> Place:
         """Convert the data coordinates (ndim,) of one point, inside or outside of the sequence."""
         places = self.to_places(np.asarray(coords, float)[None])
@@ -250,6 +258,13 @@ class SequenceGeometry:
     def frames_shown(self, viewer: ViewerModel) -> bool:
         """Tell whether exactly rows and columns are on the canvas, so that a frame is seen as it is."""
         return viewer.dims.ndisplay == 2 and self._displayed(viewer) == {self.y_axis, self.x_axis}
+
+    def shows(self, viewer: ViewerModel, layer: Layer, frame: int) -> bool:
+        """Tell whether a frame of a layer of this shape is seen, if only as a part of what is."""
+        if not self.frames_shown(viewer):
+            return True
+        dims = viewer.dims
+        return self.frame_of(dims, layer) == frame and self.index_of(dims, layer) == dict(self.index)
 
     def brush_reach(self, dims: Dims) -> int:
         """Return over how many dimensions a brush may paint without leaving this sequence.

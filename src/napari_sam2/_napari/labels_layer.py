@@ -11,10 +11,11 @@ import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
+from napari_sam2._napari.geometry import SequenceGeometry
+from napari_sam2._napari.label_records import LabelRecords
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.refreshing import Refreshing
 from napari_sam2._napari.stroke_search import StrokeSearch
-from napari_sam2._napari.strokes import LabelRecord
 from napari_sam2._napari.wiring import Connections, Later
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2._napari.colours import ObjectColours
-    from napari_sam2._napari.geometry import Place, SequenceGeometry
+    from napari_sam2._napari.geometry import Place
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2.changes import LabelChange
 
@@ -41,7 +42,7 @@ class LabelsView:
     geometry : SequenceGeometry
         Of the sequence that is worked on.
     array : array of unsigned integers
-        Of the geometry's shape; shown as it is, and written on the GUI thread only.
+        Of the geometry's shape, zeros; shown as it is, and written on the GUI thread only.
     colours : ObjectColours
         Of the objects.
     options : dict
@@ -50,13 +51,15 @@ class LabelsView:
     Attributes
     ----------
     layer : Labels
+    strokes : Signal(tuple[Stroke, ...], SequenceGeometry)
+        What was painted, and the sequence that it belongs to.
     touched : Signal
         Somebody paints; what was said before is to be told before.
     replaced : Signal
         Labels that did not fit were put back; where they had other axes, the layer has lost its place.
     """
 
-    strokes = Signal(tuple)
+    strokes = Signal(tuple, SequenceGeometry)
     touched = Signal()
     picked = Signal(int)
     shuffled = Signal()
@@ -76,7 +79,7 @@ class LabelsView:
         self.layer = Labels(array, multiscale=False, opacity=0.5, colormap=colours.colormap(()), **options)
         self.layer.brush_size = 10
         self._array = array
-        self._records: dict[tuple[tuple[int, int], ...], LabelRecord] = {}
+        self._records = LabelRecords(self.layer)
         self._queue: list[tuple[LabelChange, SequenceGeometry]] = []
         self._objects: set[int] = set()
         self._highest = 0
@@ -85,11 +88,10 @@ class LabelsView:
         self._left: list[SequenceGeometry] = []  # while a button was down
         self._shown_at = self._position()
         self._turn = Later(self._compare)
-        self._search = StrokeSearch(self._frames, self._emit, lambda: self._pressed)
+        self._search = StrokeSearch(self._records.take, self._emit, lambda: self._looks_later)
         self._refreshing = Refreshing(self.layer, viewer, self._quietly)
         self._wires = Connections()
         self._connect()
-        self._record()
 
     def _connect(self) -> None:
         events, wires = self.layer.events, self._wires
@@ -116,7 +118,6 @@ class LabelsView:
         self._left += [self._geometry] if self._is_down else []
         self.finish()
         self._geometry = geometry
-        self._record()
 
     def value_at(self, place: Place) -> int:
         """Return the label at a place; 0 outside."""
@@ -159,7 +160,9 @@ class LabelsView:
 
     def _is_held(self, change: LabelChange, geometry: SequenceGeometry) -> bool:
         """Whether the frame may be painted right now; napari puts back what an encircling stroke began."""
-        encircled = self._encircling and (self._all_frames or self._is_seen(change.frame, geometry))
+        encircled = self._encircling and (
+            self._all_frames or geometry.shows(self._viewer, self.layer, change.frame)
+        )
         return self._pressed or encircled
 
     def _write_one(self, change: LabelChange, geometry: SequenceGeometry) -> bool:
@@ -170,11 +173,11 @@ class LabelsView:
         self._note_objects(change.values)
         if np.array_equal(part, change.values):
             return False
-        record = self._record(geometry)
+        record = self._records.of(geometry)
         record.ensure(change.frame, frame)
         part[...] = change.values
         record.put(change.frame, change.box, part)
-        return self._is_seen(change.frame, geometry)
+        return geometry.shows(self._viewer, self.layer, change.frame)
 
     def _fit_type(self, label: int) -> None:
         """Make the layer's type wide enough for a label."""
@@ -203,14 +206,6 @@ class LabelsView:
         with self._quietly():
             self.layer.colormap = self._colours.colormap(self._objects)
 
-    def _is_seen(self, frame: int, geometry: SequenceGeometry) -> bool:
-        if not geometry.frames_shown(self._viewer):
-            return True
-        dims = self._viewer.dims
-        return geometry.frame_of(dims, self.layer) == frame and (
-            geometry.index_of(dims, self.layer) == dict(geometry.index)
-        )
-
     @contextmanager
     def _quietly(self) -> Iterator[None]:
         """Do not take what happens to the layer for the user's doing."""
@@ -229,20 +224,6 @@ class LabelsView:
             self.layer.n_edit_dimensions = most
             tell(f"With more than {most} dimensions a brush would paint at other positions too: it does not.")
 
-    def _frames(self) -> npt.NDArray[Any]:
-        return self._geometry.frames_of(self.layer.data)
-
-    def _record(self, geometry: SequenceGeometry | None = None) -> LabelRecord:
-        """Return the record of a sequence; of a new one, what the layer shows."""
-        chosen = geometry or self._geometry
-        key = tuple(sorted(chosen.index.items()))
-        if key not in self._records:
-            frames = chosen.frames_of(self.layer.data)
-            self._records[key] = LabelRecord(frames)
-            for frame in frames:
-                self._note_objects(frame)
-        return self._records[key]
-
     def _position(self) -> tuple[object, ...]:
         dims = self._viewer.dims
         return tuple(dims.point), tuple(dims.order), dims.ndisplay
@@ -259,8 +240,12 @@ class LabelsView:
         self._turn.ask()
 
     def _on_moved(self, _event: object = None) -> None:
-        """Look everywhere for a stroke under way: what was painted before is not on the frame shown now."""
-        self._all_frames |= self._wake or self._pressed or self._encircling
+        """Look everywhere for a stroke under way: what was painted before is not on the frame shown now.
+
+        A polygon is painted where it was begun.
+        """
+        under_way = self._wake or self._pressed or self._encircling or self.layer.mode == "polygon"
+        self._all_frames |= under_way
 
     def _on_set_data(self, _event: object = None) -> None:
         """Somebody refreshed the layer without moving a slider: a script, an undo, a stroke given up."""
@@ -306,10 +291,11 @@ class LabelsView:
 
     def _put_left_back(self) -> None:
         """Take back what was painted at positions that had been left, on the way to the mouse."""
+        self._all_frames |= bool(self._left)  # the way may have led over others
         while self._left:
             left = self._left.pop()
             if left.index != self._geometry.index:
-                self._record(left).put_back(left.frames_of(self.layer.data))
+                self._records.put_back(left)
 
     def _end_encircling(self, _event: object = None) -> None:
         self._encircling = False
@@ -341,12 +327,26 @@ class LabelsView:
             self._turn.cancel()
             self._compare()
 
-    def finish(self) -> None:
-        """Tell of all strokes now, those under way and those that are still being looked for among them."""
+    @property
+    def _looks_later(self) -> bool:
+        """Whether a stroke is under way, or what it left at other positions was not taken back yet."""
+        return self._pressed or bool(self._left)
+
+    def tell(self) -> None:
+        """Tell now of all strokes that have ended, also of those that are still being looked for."""
+        self.compare()
+        if not self._looks_later:
+            self._search.finish()
+
+    def finish(self, *, everywhere: bool = False) -> None:
+        """Tell of all strokes now, those under way and those that are still being looked for among them.
+
+        Those at other positions only if asked for: to look there takes long.
+        """
         self.let_go()
         self._turn.cancel()
         self._compare()
-        self._search.finish()
+        self._search.finish(None if everywhere else self._geometry)
 
     def _compare(self) -> None:
         """Find strokes on the frame that is shown at once, on others in the background."""
@@ -361,25 +361,26 @@ class LabelsView:
         self._search.go_on()
 
     def _find_strokes(self) -> None:
-        shown = self._geometry.frame_of(self._viewer.dims, self.layer)
-        flat = self.layer.n_edit_dimensions <= 2 and self._geometry.frames_shown(self._viewer)
-        action = object()
+        here, action = self._geometry, object()
+        shown = here.frame_of(self._viewer.dims, self.layer)
+        flat = self.layer.n_edit_dimensions <= 2 and here.frames_shown(self._viewer)
         if flat:
-            self._emit(self._record().take(shown, self._frames()[shown]), action)
+            self._emit(self._records.take(here, shown), action, here)
         if self._all_frames or not flat:
+            others = here.elsewhere() if self._all_frames else ()
             self._all_frames = False
-            self._search.begin(self._record(), shown, action)
+            self._search.begin((here, *others), shown, action)
 
     def look_at(self, frames: set[int]) -> None:
         """Tell now of what is still being looked for on these frames."""
-        self._search.look_at(frames)
+        self._search.look_at(self._geometry, frames)
 
-    def _emit(self, strokes: Sequence[Stroke], action: object) -> None:
+    def _emit(self, strokes: Sequence[Stroke], action: object, geometry: SequenceGeometry) -> None:
         if strokes:
             painted = {stroke.obj for stroke in strokes}
             self._highest = max(self._highest, *painted)
             self.note_objects(painted)
-            self.strokes.emit(tuple(replace(stroke, action=action) for stroke in strokes))
+            self.strokes.emit(tuple(replace(stroke, action=action) for stroke in strokes), geometry)
 
     # --- what the user picks
 

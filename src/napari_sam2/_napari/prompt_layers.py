@@ -8,6 +8,7 @@ from psygnal import Signal
 
 from napari_sam2._napari.colours import ObjectColours
 from napari_sam2._napari.declared import Declaration, Drawn, absorbing, same_prompts, unread
+from napari_sam2._napari.geometry import SequenceGeometry
 from napari_sam2._napari.gestures import Gestures, Intent
 from napari_sam2._napari.keys import Command, bind_copies, bind_keys, unbind_keys
 from napari_sam2._napari.labels_layer import LabelsView
@@ -22,11 +23,9 @@ from napari_sam2.prompts import difference
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import numpy.typing as npt
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer, Points, Shapes
 
-    from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2.changes import LabelChange
     from napari_sam2.prompts import FramePrompts, PromptKey
 
@@ -46,9 +45,6 @@ class PromptLayers:
         The layer that is segmented; it is never changed. When it is moved or scaled, the layers follow.
     geometry : SequenceGeometry
         Which of its axes are what.
-    labels : array of unsigned integers, optional
-        Of the geometry's shape, what the Labels layer shows; zeros of uint16 by default. It is written on
-        the GUI thread only, by `write` and by the user.
 
     Attributes
     ----------
@@ -58,8 +54,9 @@ class PromptLayers:
         Which colour each object has, and which are shown; a change is seen in all layers.
     prompts_changed : Signal(dict[PromptKey, FramePrompts])
         All prompts that are declared now, painted masks that were shown by `show_prompts` included.
-    strokes : Signal(tuple[Stroke, ...])
-        What the user painted, after the stroke has ended; all frames of a 3-D brush in one.
+    strokes : Signal(tuple[Stroke, ...], SequenceGeometry)
+        What was painted, after the stroke has ended; all frames of a 3-D brush in one. The sequence that it
+        belongs to is another one than that which is worked on where a script painted at another position.
     active_changed : Signal(int)
         The user made another object the active one, possibly one that does not exist yet.
     sign_changed : Signal(bool)
@@ -81,7 +78,7 @@ class PromptLayers:
     """
 
     prompts_changed = Signal(dict)
-    strokes = Signal(tuple)
+    strokes = Signal(tuple, SequenceGeometry)
     active_changed = Signal(int)
     sign_changed = Signal(bool)
     tool_changed = Signal(Tool)
@@ -93,13 +90,7 @@ class PromptLayers:
     colours_changed = Signal()
     removed = Signal()
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        image: Image,
-        geometry: SequenceGeometry,
-        labels: npt.NDArray[Any] | None = None,
-    ) -> None:
+    def __init__(self, viewer: ViewerModel, image: Image, geometry: SequenceGeometry) -> None:
         self._viewer, self._image, self._geometry = viewer, image, geometry
         self._intent, self.colours, self._declaration = Intent(), ObjectColours(), Declaration()
         self.is_elsewhere: Callable[[int], bool] = lambda _: False  # at another position: not a new one
@@ -107,8 +98,7 @@ class PromptLayers:
         self._to_show: Mapping[PromptKey, FramePrompts] | None = None
         self._next_object, self._gone = 1, False
         options = geometry.layer_kwargs(image)
-        array = blank_labels(geometry.shape) if labels is None else labels
-        self._labels = LabelsView(viewer, geometry, array, self.colours, options)
+        self._labels = LabelsView(viewer, geometry, blank_labels(geometry.shape), self.colours, options)
         self._shapes = ShapesView(geometry, self.colours, options)
         self._points = PointsView(geometry, self.colours, options, viewer.dims)
         for layer, what in zip(self._layers, ("labels", "boxes", "points"), strict=True):
@@ -318,10 +308,15 @@ class PromptLayers:
         self._shapes.drawn.end()
         self.flush()
 
-    def finish(self) -> None:
-        """Tell of all changes now, as before another position is turned to."""
+    def tell(self) -> None:
+        """Tell now of all that was said and painted, at all positions; what is under way goes on."""
+        self.flush()
+        self._labels.tell()
+
+    def finish(self, *, everywhere: bool = False) -> None:
+        """Tell of all changes now, as before another position is turned to; at all of them only if asked."""
         self.end_drawing()
-        self._labels.finish()
+        self._labels.finish(everywhere=everywhere)
 
     def set_geometry(self, geometry: SequenceGeometry, prompts: Mapping[PromptKey, FramePrompts]) -> None:
         """Turn to another position along the other axes, for which these prompts were given."""

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from napari_sam2._napari.strokes import Sweep
 from napari_sam2._napari.wiring import Later
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    import numpy.typing as npt
-
-    from napari_sam2._napari.strokes import LabelRecord, Stroke
+    from napari_sam2._napari.geometry import SequenceGeometry
+    from napari_sam2._napari.strokes import Stroke
 
 _SECONDS = 0.004
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """A sequence that is being compared, and the action that strokes there are a part of."""
+
+    geometry: SequenceGeometry
+    sweep: Sweep
+    action: object
 
 
 class StrokeSearch:
@@ -22,61 +33,79 @@ class StrokeSearch:
 
     Parameters
     ----------
-    frames : callable
-        Returns the frames (frames, H, W) that the layer shows.
+    take : callable
+        Compares a frame of a sequence with what was written there, and takes what it shows as written.
     found : callable
-        Gets strokes and the action that they are a part of.
+        Gets strokes of a sequence, the action that they are a part of, and the sequence.
     rests : callable
         Tells whether a stroke is under way, so that nothing is looked for.
     """
 
     def __init__(
         self,
-        frames: Callable[[], npt.NDArray[Any]],
-        found: Callable[[Sequence[Stroke], object], None],
+        take: Callable[[SequenceGeometry, int], Sequence[Stroke]],
+        found: Callable[[Sequence[Stroke], object, SequenceGeometry], None],
         rests: Callable[[], bool],
     ) -> None:
-        self._frames, self._found, self._rests = frames, found, rests
-        self._record: LabelRecord | None = None
-        self._sweep: Sweep | None = None
-        self._action: object = None
+        self._take, self._found, self._rests = take, found, rests
+        self._searches: list[_Search] = []
         self._later = Later(self._step)
 
     @property
     def is_on(self) -> bool:
         """Whether anything is left to be compared."""
-        return self._sweep is not None
+        return bool(self._searches)
 
-    def begin(self, record: LabelRecord, first: int, action: object) -> None:
-        """Begin anew, at a frame; strokes of one action are told together."""
-        self._record, self._sweep, self._action = record, Sweep(record, first), action
+    def begin(self, places: Iterable[SequenceGeometry], first: int, action: object) -> None:
+        """Begin with these sequences, before those that are left, at a frame.
+
+        Strokes of one action are told together, each sequence by itself.
+        """
+        fresh = [_Search(each, Sweep(each.num_frames, first), action) for each in places]
+        positions = [each.geometry.index for each in fresh]
+        before, self._searches = self._searches, []
+        for search in before:
+            if search.geometry.index in positions:
+                self._tell(search)
+        self._searches = fresh + [each for each in before if each.geometry.index not in positions]
         self._later.ask()
 
     def go_on(self) -> None:
         """Go on after a stroke, if anything is left to be compared."""
-        if self._sweep is not None:
+        if self._searches:
             self._later.ask()
 
-    def _step(self, seconds: float | None = None) -> None:
-        sweep = self._sweep
-        if sweep is None or self._rests():
-            return
-        if sweep.step(lambda frame: self._frames()[frame], _SECONDS if seconds is None else seconds):
-            self._sweep = None
-            self._found(sweep.found(), self._action)
-        else:
-            self._later.ask()
+    def _step(self) -> None:
+        """Compare for a few milliseconds."""
+        end = time.perf_counter() + _SECONDS
+        while self._searches and not self._rests():
+            self._sweep(self._searches[0], end - time.perf_counter())
+            if time.perf_counter() >= end:
+                self._later.ask()
+                return
 
-    def look_at(self, frames: set[int]) -> None:
+    def _sweep(self, search: _Search, seconds: float) -> None:
+        """Compare frames of a sequence, and tell of it when all are done."""
+        if search.sweep.step(partial(self._take, search.geometry), seconds):
+            self._searches.remove(search)
+            self._tell(search)
+
+    def _tell(self, search: _Search) -> None:
+        self._found(search.sweep.found(), search.action, search.geometry)
+
+    def look_at(self, geometry: SequenceGeometry, frames: set[int]) -> None:
         """Tell now of what is still being looked for on these frames."""
-        if self._sweep is not None and self._record is not None:
+        for search in self._at(geometry):
             for frame in sorted(frames):
-                self._found(self._record.take(frame, self._frames()[frame]), self._action)
+                self._found(self._take(geometry, frame), search.action, geometry)
 
-    def finish(self) -> None:
-        """Compare now what is left."""
-        self._later.cancel()
-        self._step(float("inf"))
+    def finish(self, geometry: SequenceGeometry | None = None) -> None:
+        """Compare now what is left, of all sequences or of one."""
+        for search in self._at(geometry):
+            self._sweep(search, float("inf"))
+
+    def _at(self, geometry: SequenceGeometry | None) -> list[_Search]:
+        return [each for each in self._searches if geometry is None or each.geometry.index == geometry.index]
 
     def close(self) -> None:
         """Look no more."""

@@ -178,6 +178,8 @@ class Workspace:
         Ids up to this one are promised to objects that are still to come.
     touched : callable
         Returns the sequences of which something was said, at all positions.
+    at_index : callable
+        Returns the sequence at positions of the other axes, with its session asked for.
     changed : SignalInstance
         Something that the dock shows has changed.
     answered : SignalInstance
@@ -206,6 +208,7 @@ class Workspace:
         self.active = 1
         self.reserved = 0
         self.touched: Callable[[], tuple[Sequence, ...]] = tuple
+        self.at_index: Callable[[Mapping[int, int]], Sequence] = _nowhere
         self.fail: Callable[[Exception], None] = show_failure
 
     @property
@@ -238,6 +241,11 @@ class Workspace:
         """Return the ids of objects at other positions than that of a sequence, by default the shown one."""
         here = sequence or self.sequence
         return {obj for each in self.touched() if each is not here for obj in each.objects}
+
+    def catch_up(self) -> None:
+        """Hear of all that was said and painted until now, for whoever does not wait for the next turn."""
+        if self.layers is not None:
+            self.layers.tell()
 
     @property
     def frame(self) -> int:
@@ -345,6 +353,10 @@ class Workspace:
             sequence.lost.add(str(error))
             self.fail(error)
         self.changed.emit()
+
+
+def _nowhere(_index: Mapping[int, int]) -> Sequence:
+    raise RuntimeError("There is no image to work on: choose an image layer first.")
 
 
 def _lazily(steps: Callable[[Desk], Iterator[Answer | None]], desk: Desk) -> Iterator[Answer | None]:
