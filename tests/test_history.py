@@ -83,6 +83,18 @@ class Editing(RuleBasedStateMachine):
             carry_out(self.state, edit)
             self.now -= 1
 
+    @rule(values=st.lists(assignments.filter(bool), min_size=1, max_size=3))
+    def edit_and_take_back(self, values: list[list[tuple[str, int | None]]]) -> None:
+        undone, run = self.states[self.now + 1 :], object()
+        for each in values:
+            edit = make_edit(self.state, each)
+            carry_out(self.state, edit)
+            self.history.push(edit, run)
+        assert self.history.take_back(object()) is None
+        carry_out(self.state, self.history.take_back(run))
+        done = self.states[: self.now + 1][-self.limit :]
+        self.states, self.now = [*done, *undone], len(done) - 1
+
     @rule()
     def redo(self) -> None:
         edit = self.history.redo()
@@ -115,6 +127,27 @@ def test_a_new_edit_ends_redoing() -> None:
     history.push(change(3))
     assert history.redo() is None
     assert history.undo_label == "edit 3"
+
+
+def test_what_was_done_since_is_not_taken_back() -> None:
+    history, run = History(), object()
+    history.push(change(1), run)
+    history.push(change(2))
+    assert history.take_back(run) is None
+    history.undo()
+    assert history.take_back(object()) is None
+    assert history.take_back(run) == change(1).inverse()
+    assert (history.can_undo, history.can_redo) == (False, False), "what was undone since goes too"
+
+
+def test_what_was_forgotten_stays_so() -> None:
+    history, run = History(), object()
+    history.push(change(1))
+    history.undo()
+    history.push(change(1), run)
+    history.forget_undone()
+    history.take_back(run)
+    assert not history.can_redo
 
 
 def test_only_the_latest_edits_are_kept() -> None:

@@ -72,6 +72,7 @@ class History:
             raise ValueError(f"the limit is {limit}: give 1 or more edits")
         self._done: deque[_Step] = deque(maxlen=limit)
         self._undone: list[_Step] = []
+        self._forgotten: list[_Step] = []  # with the step that was made last
         self.made = 0
 
     @property
@@ -110,10 +111,11 @@ class History:
             return
         if run is not None and self._done and self._done[-1].run == run:
             self._done[-1].edits.append(edit)
+            self._undone = []
         else:
             self._done.append(_Step(run, [edit]))
+            self._forgotten, self._undone = self._undone, []
         self.made += 1
-        self.forget_undone()
 
     def undo(self, read: Callable[[Hashable], object] | None = None) -> Edit | None:
         """Step back and return the edit to apply, already inverted; None if there is none.
@@ -126,23 +128,35 @@ class History:
         """
         if not self._done:
             return None
+        self._forgotten = []
         edit = self._done.pop().joined()
         if read is not None:
             edit = replace(edit, changes=tuple(replace(c, after=read(c.key)) for c in edit.changes))
         self._undone.append(_Step(None, [edit]))
         return edit.inverse()
 
+    def take_back(self, run: Hashable) -> Edit | None:
+        """Step back as if the last edits, those of this run, had never been; return the edit to apply.
+
+        What could be redone before them can be again. None if the last ones are others.
+        """
+        if not self._done or self._done[-1].run != run:
+            return None
+        self._undone, self._forgotten = self._forgotten, []
+        return self._done.pop().joined().inverse()
+
     def redo(self) -> Edit | None:
         """Step forward and return the edit to apply; None if there is none."""
         if not self._undone:
             return None
+        self._forgotten = []
         step = self._undone.pop()
         self._done.append(step)
         return step.joined()
 
     def forget_undone(self) -> None:
         """Forget what could be done again."""
-        self._undone.clear()
+        self._undone, self._forgotten = [], []
 
     def clear(self) -> None:
         """Forget all edits."""

@@ -13,6 +13,8 @@ from napari_sam2.session_retelling import Retelling
 from napari_sam2.session_views import SessionViews
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from napari_sam2.lineage import Daughters
 
 
@@ -195,6 +197,22 @@ class SessionObjects(SessionViews):
     def undo(self) -> str | None:
         """Take back the last step and return its name; None if there is none."""
         return self._state.undo()
+
+    def take_back(self, run: Hashable) -> str | None:
+        """Take back the last step as if it had never been made, such as a click that was not meant.
+
+        Parameters
+        ----------
+        run : hashable
+            Of the step, as given to `Session.grouped`; any other step stays.
+
+        Returns
+        -------
+        str or None
+            Its name; None if the last step is another one. What could be done again before it was made can
+            be done again.
+        """
+        return self._state.take_back(run)
 
     def redo(self) -> str | None:
         """Do the step again that was taken back last, and return its name; None if there is none."""

@@ -233,6 +233,11 @@ class SessionState:
         with self.lock:
             return self._apply(self.history.undo(self._read))
 
+    def take_back(self, run: Hashable) -> str | None:
+        """Take back the last edits, if of this run, as if they had never been, and return their label."""
+        with self.lock:
+            return self._apply(self.history.take_back(run))
+
     def redo(self) -> str | None:
         """Do the edit again that was taken back last, and return its label."""
         with self.lock:

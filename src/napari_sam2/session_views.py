@@ -97,6 +97,12 @@ class SessionViews:
         return self._tracker.features.encoded
 
     @property
+    def prompted_objects(self) -> tuple[int, ...]:
+        """Ids of the objects that propagation can set out from, in order: prompted or locked on a frame."""
+        with self._state.lock:
+            return self._tracker.objects
+
+    @property
     def undo_label(self) -> str | None:
         """Name of the step that `undo` would take back; None if there is none."""
         return self._state.history.undo_label

@@ -182,6 +182,12 @@ def shots(dock: Dock) -> Shots:
     return taken
 
 
+def depths(dock: Dock) -> dict[object, int]:
+    """Return how many steps can be taken back in the session of each position."""
+    opened = {place: each.desk.session for place, each in sequences(dock).items()}
+    return {place: len(each._state.history._done) for place, each in opened.items() if each is not None}
+
+
 def _shot(session: Session) -> Shot:
     frames = range(session.volume.num_frames)
     entries = {(obj, frame): session.entry(obj, frame) for obj in session.objects for frame in frames}

@@ -16,19 +16,21 @@ from napari.components import ViewerModel
 
 from napari_sam2._napari.autosave import Autosave
 from tests._napari.dock import Dock, frames, pause
-from tests._napari.monkey_actions import ACTIONS, NO_STEP, THEN, Act, Monkey
+from tests._napari.monkey_actions import ACTIONS, NO_STEP
 from tests._napari.monkey_checks import (
     MonkeyError,
     check,
     check_everywhere,
     check_locked,
     compare,
+    depths,
     differences,
     settle,
     shots,
     step,
     step_to_the_end,
 )
+from tests._napari.monkey_hands import THEN, Act, Monkey
 from tests._napari.monkey_said import Promises
 from tests.fakes import FakeModel
 
@@ -166,7 +168,7 @@ def _probe(monkey: Monkey, act: Act, promises: Promises) -> None:
     """Do something that one undo takes back, and one redo does again."""
     dock = monkey.dock
     _rest(dock, promises)
-    before = shots(dock)
+    before, depth = shots(dock), depths(dock)
     promises.note(act)
     ACTIONS[act.name][1](monkey, *act.draws)
     _rest(dock, promises)
@@ -179,6 +181,8 @@ def _probe(monkey: Monkey, act: Act, promises: Promises) -> None:
         step(dock, back=False)
         check(dock)
         compare(f"redo does not bring back: {act.name}", after, shots(dock))
+    elif act.name != "propagate" and any(depths(dock).get(place, 0) > depth[place] for place in depth):
+        raise MonkeyError(f"a step that changes nothing: {act.name}", dock.state.progress.undo_label)
 
 
 def _finish(monkey: Monkey, errors: list[BaseException]) -> None:

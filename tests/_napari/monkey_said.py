@@ -9,8 +9,8 @@ from napari.utils.notifications import notification_manager
 
 from napari_sam2._napari.painting import is_locked
 from napari_sam2.prompts import PromptKey
-from tests._napari.monkey_actions import Act, Monkey
 from tests._napari.monkey_checks import MonkeyError, sequences
+from tests._napari.monkey_hands import Act, Monkey
 
 _CLICKS = frozenset({"click", "slow_click", "add_point"})
 _TAKES_NOTHING = _CLICKS | {

@@ -358,3 +358,24 @@ def test_a_negative_point_stays_its_objects_after_all_points_went(bench: Dock) -
     bench.view.tools.new_object.emit()
     bench.wait()
     assert list(bench.session.prompts) == [PromptKey(1, MIDDLE)]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("more", [True, False])
+def test_a_click_that_was_not_meant_leaves_no_step_unless_more_was_done_since(
+    bench: Dock, answered: bool, more: bool
+) -> None:
+    bench.prompt(2, 0, 16, 10)
+    before = bench.controller.space.picture.undo_label
+    bench.layers.points.add([MIDDLE, 8, 10])
+    if answered or more:
+        bench.wait()
+    if more:
+        bench.view.objects.object_renamed.emit(1, "bud")
+        bench.wait()
+    bench.layers._points.take_back_last()
+    bench.wait()
+    assert set(bench.session.prompts) == {PromptKey(2, 0)}
+    label = bench.controller.space.picture.undo_label
+    assert label == (f"Remove prompts (object 1, frame {MIDDLE})" if more else before)
+    assert not bench.session.redo_label

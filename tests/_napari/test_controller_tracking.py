@@ -248,3 +248,23 @@ def test_nothing_is_propagated_twice(bench: Dock) -> None:
     pause(1)
     np.testing.assert_array_equal(bench.labels, before)
     assert len(bench.fake.batches) == asked, "all is up to date"
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize("others", [True, False])
+def test_a_point_may_be_deleted_while_it_spreads(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, steps: int, others: bool
+) -> None:
+    if others:
+        bench.prompt(2, 0, 16, 10)
+    bench.controller.ahead.choose_live(True)
+    gate = bench.hold_steps(monkeypatch, steps)
+    bench.layers.points.add([MIDDLE, 8, 10])
+    until(lambda: bench.controller.tracking.running)
+    bench.layers.points.remove([len(bench.layers.points.data) - 1])
+    pause(1)
+    gate.release(100)
+    bench.wait()
+    assert [key.obj for key in bench.session.prompts] == ([2] if others else [])
+    assert not (bench.labels[MIDDLE] == 1).any()
+    np.testing.assert_array_equal(bench.labels, bench.session.labels)

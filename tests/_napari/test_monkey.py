@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests._napari.monkey_actions import Act
+from tests._napari.monkey_hands import Act
 from tests._napari.monkey_play import draw, play, shrink
 
 pytestmark = pytest.mark.gui

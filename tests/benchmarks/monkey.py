@@ -22,8 +22,8 @@ from pathlib import Path
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QApplication
 
-from tests._napari.monkey_actions import Act
 from tests._napari.monkey_checks import MonkeyError
+from tests._napari.monkey_hands import Act
 from tests._napari.monkey_play import SETTINGS, draw, play, shrink
 
 STUCK = 300.0

@@ -63,8 +63,17 @@ class PromptControl:
         layers.set_positive(self._positive)
         self.choose_tool(Tool.POINT)
 
-    def send(self, declared: Mapping[PromptKey, FramePrompts], certain: Collection[PromptKey] = ()) -> None:
-        """Send what differs from what was sent before; what is certain counts whatever is there."""
+    def send(
+        self,
+        declared: Mapping[PromptKey, FramePrompts],
+        unmeant: Collection[PromptKey] = (),
+        *,
+        certain: Collection[PromptKey] = (),
+    ) -> None:
+        """Send what differs from what was sent before.
+
+        What is certain counts whatever is there; of a click that was not meant nothing stays, if that can be.
+        """
         sequence = self._space.sequence
         if sequence is None:
             return
@@ -76,7 +85,8 @@ class PromptControl:
         sequence.declared = dict(declared)
         for key in (*wanted.removed, *wanted.changed):
             prompts = wanted.changed.get(key, FramePrompts())
-            self._send_one(sequence, Saying(key, prompts, sequence.known_before(key), key in certain))
+            known = sequence.known_before(key)
+            self._send_one(sequence, Saying(key, prompts, known, key in certain, key in unmeant))
         self._go_on({key.obj for key in wanted.changed})
 
     def expect(self, daughters: Daughters) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2._napari.answers import Answer, Picture, Replaced
-from napari_sam2._napari.opening import open_session
+from napari_sam2._napari.last_said import LastSaid
+from napari_sam2._napari.opening import check_place, open_session
 from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
 from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
@@ -61,7 +62,7 @@ class Desk:
         self._renewal: _Renewal | None = None
         self._pictured = 0.0
         self._slowness = 0.0
-        self._said: Hashable = None  # the run of what was said last
+        self._said = LastSaid()
         self.image = ""
 
     @property
@@ -120,23 +121,12 @@ class Desk:
                 f"the saved session has frames {loaded.volume.shape}, the image {before.volume.shape}: "
                 "choose the axis and the image that it was made with"
             )
-        self._check_place(loaded)
         opening = known.open.opening
+        check_place(loaded, opening)
         view = opening.view.of(loaded.volume)
         self._versions = Versions(Version(loaded, replace(opening, view=view)))
         loaded.cache_bytes = opening.cache_bytes
         return self._replace(before)
-
-    def _check_place(self, loaded: Session) -> None:
-        """Make sure that a session lies where this one does along the other axes."""
-        stored = loaded.volume.options()["index"]
-        for axis, position in self._known.open.opening.index.items():
-            at = stored.get(str(axis), position)
-            if at != position:
-                raise ValueError(
-                    f"the saved session is of position {at} along axis {axis}, the slider is at {position}: "
-                    "move it there and load again"
-                )
 
     def recover(
         self, autosave: Autosave, recovery: Recovery, images: Mapping[str, Any], model: Sam2
@@ -207,7 +197,8 @@ class Desk:
 
     def undo(self) -> Answer:
         """Take back the last step, of which opening the session anew may be one."""
-        before, self._said = self.opened, None
+        before = self.opened
+        self._said.forget()
         step = self._known.step_back()
         return self.answer(value=before.undo()) if step is None else self._replace(before, step)
 
@@ -246,15 +237,20 @@ class Desk:
             axes=session.geometry.axes,
         )
 
+    def take_back(self, key: PromptKey, prompts: FramePrompts) -> Answer | None:
+        """Take back a click that was not meant, as if it had never been; None if that cannot be done.
+
+        It can if nothing else was done since, and `prompts` are what was said there before.
+        """
+        return self.answer() if self._said.take_back(self.opened, key, prompts) else None
+
     def declare(self, key: PromptKey, prompts: FramePrompts) -> Answer:
         """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel."""
         session, began = self.opened, time.perf_counter()
         is_ready = session.is_ready(key.frame)
         verb = "Remove prompts" if prompts.is_empty else "Prompt"
-        run, made = object(), session.steps_made
-        with session.grouped(f"{verb} (object {key.obj}, frame {key.frame})", run):
+        with self._said.prompted(session, key, f"{verb} (object {key.obj}, frame {key.frame})"):
             result = _say(session, key, prompts)
-        self._note_said(run, made)
         if is_ready and len(prompts.points) == 1:
             self._note_pace(began)
         return self.answer(result)
@@ -274,15 +270,8 @@ class Desk:
         """Take what was painted as masks; a run is one step of undo. `repaint` tells what came of it."""
         if self.session is None:
             return tuple(Refusal(stroke.obj, RuntimeError(_NOT_OPEN)) for stroke in strokes)
-        made = self.session.steps_made
-        refusals = take_strokes(self.session, strokes, label, run)
-        self._note_said(run, made)
-        return refusals
-
-    def _note_said(self, run: Hashable, made: int) -> None:
-        """Note what was said last, unless it was refused or changed nothing."""
-        if self.opened.steps_made != made:
-            self._said = run
+        with self._said.noted(self.session, run):
+            return take_strokes(self.session, strokes, label, run)
 
     def repaint(self, frame: int, *, last: bool) -> Answer:
         """Tell of a whole frame that was painted on; a picture is made now and then, and with the last one.
@@ -350,16 +339,17 @@ class Desk:
 
     def spread(self, key: PromptKey) -> Iterator[Answer | None]:
         """Propagate outward from a prompt, then what else is stale: one step of undo with what was said."""
-        if self._said is None:  # it was taken back meanwhile
+        if self._said.run is None or not self.opened.prompted_objects:  # it was taken back meanwhile
             yield self.answer()
             return
         yield Answer(value=self.opened.steps_ahead())
         count, reach = self.opened.volume.num_frames, _FIRST_REACH
-        while reach < 4 * count:
+        while reach < 4 * count and key.obj in self.opened.prompted_objects:
             near = range(max(key.frame - reach, 0), min(key.frame + reach + 1, count))
             yield from self._tracked(near, (key.obj,), "both", spreads=True)
             reach *= 4
-        yield from self._tracked(None, None, "both", spreads=True)
+        if self.opened.prompted_objects:
+            yield from self._tracked(None, None, "both", spreads=True)
         yield self.answer()
 
     def _tracked(
@@ -379,10 +369,12 @@ class Desk:
             for result in session.track(frames, objects, direction, beats=True):
                 if self.session is not session:
                     break
+                if spreads and self._said.run is None:  # all that could spread was taken back
+                    return
                 if result is None:
                     yield None
                     continue
-                with session.grouped("Propagate", self._said if spreads else result.run):
+                with session.grouped("Propagate", self._said.run if spreads else result.run):
                     session.apply(result)
                 yield Answer(session.take_changes(), self._picture() if self._is_due else None, result)
             if self.session is session:

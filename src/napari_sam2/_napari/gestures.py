@@ -42,6 +42,15 @@ class Given:
     positive: bool
 
 
+@dataclass(frozen=True)
+class _Before:
+    """How many points there were before a click, what was under the mouse, and which object was active."""
+
+    points: int
+    value: int
+    active: int
+
+
 @dataclass
 class Intent:
     """What is chosen in the dock.
@@ -119,7 +128,7 @@ class Gestures:
         self._intent, self._fresh, self._is_new = intent, fresh, is_new
         self.pressed = False
         self.pending: Given | None = None
-        self._points_before: int | None = None  # the press that was last; None if it gave no point
+        self._before: _Before | None = None  # the press that was last; None if it gave no point
         self._hover: Place | None = None
         self._shown = False
         self._rest = Later(self._on_rest, _REST_MS, restart=True)
@@ -139,7 +148,7 @@ class Gestures:
 
     def _on_press(self, layer: Layer, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
         self.leave()
-        self._points_before = None
+        self._before = None
         adds = str(layer.mode).startswith("add")
         if adds and not self._shapes.drawing:
             self._prepare(layer, event)
@@ -173,7 +182,8 @@ class Gestures:
             refines=hit or self._is_new(),
         )
         if on_points:
-            self._points_before = len(self._points.layer.data)
+            count = len(self._points.layer.data)
+            self._before = _Before(count, self._value_under(event), self._intent.active)
             self._points.set_next(self.pending.obj, positive=self.pending.positive)
         else:
             self._shapes.set_next(self.pending.obj)
@@ -188,15 +198,17 @@ class Gestures:
 
     def _on_double_click(self, layer: Layer, event: Any) -> None:  # noqa: ANN401 - napari's mouse event
         """Make the object under the mouse the active one; the point of its first click was not meant."""
-        on_points = layer is self._points.layer
+        on_points, now = layer is self._points.layer, len(self._points.layer.data)
         draws = not on_points and str(layer.mode) not in _PICKING
-        value = 0 if draws else self._value_under(event)
-        if value in {0, self._intent.active}:
+        before = _Before(now, 0 if draws else self._value_under(event), self._intent.active)
+        if on_points and self._before is not None and self._before.points == now - 1:
+            before = self._before  # its point may have been answered, and be seen under the mouse
+        if before.value in {0, before.active}:
             return
-        if on_points and self._points_before == len(self._points.layer.data) - 1:
+        if before.points < now:
             self._points.take_back_last()
-        self.pending = None
-        self.picked.emit(value)
+        self.pending = self._before = None
+        self.picked.emit(before.value)
 
     def _value_under(self, event: Any) -> int:  # noqa: ANN401 - napari's mouse event
         value = self._labels.layer.get_value(

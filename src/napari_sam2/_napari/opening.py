@@ -64,3 +64,15 @@ def open_session(opening: Opening, model: Sam2) -> Session:
     session.made_of = view.made_of
     session.cache_bytes = opening.cache_bytes
     return session
+
+
+def check_place(loaded: Session, opening: Opening) -> None:
+    """Make sure that a session lies along the other axes where one is opened so; else ValueError."""
+    stored = loaded.volume.options()["index"]
+    for axis, position in opening.index.items():
+        at = stored.get(str(axis), position)
+        if at != position:
+            raise ValueError(
+                f"the saved session is of position {at} along axis {axis}, the slider is at {position}: "
+                "move it there and load again"
+            )

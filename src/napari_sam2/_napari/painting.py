@@ -186,12 +186,15 @@ class Saying:
         What they said before a mask was painted there of which they do not know.
     is_certain : bool
         Whether it is all that counts, whatever is there, as what a script says.
+    is_unmeant : bool
+        Whether it takes back a click that was not meant, as the first of a double click.
     """
 
     key: PromptKey
     prompts: FramePrompts
     known: FramePrompts | None = None
     is_certain: bool = False
+    is_unmeant: bool = False
 
 
 def declare(
@@ -208,6 +211,7 @@ def declare(
     known = heard.get(key, FramePrompts()) if saying.known is None else saying.known
     if not saying.is_certain and desk.session is not None:
         prompts = refine(prompts, known, desk.session.prompts.get(key, FramePrompts()))
-    answer = desk.declare(key, prompts)
+    without = desk.take_back(key, prompts) if saying.is_unmeant else None
+    answer = without or desk.declare(key, prompts)
     heard[key] = saying.prompts  # now: what fails was not heard
     return answer

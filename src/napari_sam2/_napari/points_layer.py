@@ -61,6 +61,7 @@ class PointsView:
         self.geometry, self._colours, self._dims = geometry, colours, dims
         self._obj, self._positive = 1, True
         self._setting = False
+        self._unmeant: set[PromptKey] = set()
         self._copied: tuple[npt.NDArray[Any], ...] | None = None
         self.layer = Points(
             np.zeros((0, geometry.ndim)),
@@ -236,9 +237,16 @@ class PointsView:
         self.layer.selected_data = set(range(before, before + len(yx)))
 
     def take_back_last(self) -> None:
-        """Remove the point that was given last."""
-        if len(self.layer.data):
-            self.layer.remove([len(self.layer.data) - 1])
+        """Remove the point that was given last, which was not meant."""
+        last = len(self.layer.data) - 1
+        places = self.geometry.to_places(self.layer.data[last:])
+        self._unmeant |= {PromptKey(int(self.objects()[last]), int(frame)) for frame in places.frame}
+        self.layer.remove([last])
+
+    def take_unmeant(self) -> set[PromptKey]:
+        """Return where points were taken back that were not meant, and forget it."""
+        unmeant, self._unmeant = self._unmeant, set()
+        return unmeant
 
     def close(self) -> None:
         """Let the layer go."""

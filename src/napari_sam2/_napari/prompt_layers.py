@@ -52,8 +52,9 @@ class PromptLayers:
         Held by reference; their names are the user's.
     colours : ObjectColours
         Which colour each object has, and which are shown; a change is seen in all layers.
-    prompts_changed : Signal(dict[PromptKey, FramePrompts])
-        All prompts that are declared now, painted masks that were shown by `show_prompts` included.
+    prompts_changed : Signal(dict[PromptKey, FramePrompts], set[PromptKey])
+        All prompts that are declared now, painted masks that were shown by `show_prompts` included; and where
+        a click was taken back that was not meant.
     strokes : Signal(tuple[Stroke, ...], SequenceGeometry)
         What was painted, after the stroke has ended; all frames of a 3-D brush in one. The sequence that it
         belongs to is another one than that which is worked on where a script painted at another position.
@@ -77,7 +78,7 @@ class PromptLayers:
         The user deleted one of the layers; nothing is told any more, `close` has still to be called.
     """
 
-    prompts_changed = Signal(dict)
+    prompts_changed = Signal(dict, set)
     strokes = Signal(tuple, SequenceGeometry)
     active_changed = Signal(int)
     sign_changed = Signal(bool)
@@ -181,6 +182,7 @@ class PromptLayers:
         if self._to_show is not None:
             waited, self._to_show = self._to_show, None
             self.show_prompts(waited)
+        unmeant = self._points.take_unmeant()
         self._points.tidy()
         drawn = self._shapes.tidy()
         prompts = self._declaration.prompts(Drawn(self._points.read(), drawn.boxes, drawn.outlines))
@@ -192,7 +194,7 @@ class PromptLayers:
             self._labels.look_at({key.frame for key in difference(self._told, prompts).changed})
             self._told = prompts
             self._labels.note_objects({key.obj for key in prompts})
-            self.prompts_changed.emit(dict(prompts))
+            self.prompts_changed.emit(dict(prompts), unmeant)
 
     def _settle(self, objects: set[int]) -> None:
         """After a click: a new object is the active one, and the next click is as the dock says."""
