@@ -51,7 +51,7 @@ def _sleeps(dock: Dock) -> bool:
     if layers is None:
         return not follows
     labels = layers._labels
-    waits = (layers._turn.waiting, labels._turn.waiting, labels._search.is_on)
+    waits = (layers._turn.waiting, labels._turn.waiting, labels.search.is_on)
     return not follows and not any(waits)
 
 

@@ -15,7 +15,7 @@ from napari_sam2._napari import stroke_search
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.seeds import LabelSeeds
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import Dock, pause
+from tests._napari.dock import Dock, Held, pause
 from tests.fakes import SHAPE
 
 pytestmark = pytest.mark.gui
@@ -151,14 +151,29 @@ def test_what_a_script_paints_elsewhere_is_looked_for_while_the_slider_moves(
     four.layers.labels.refresh()
     pause(0)
     to(four, 2)
-    assert four.layers._labels._search.is_on
+    assert four.layers.search.is_on
     if ending == "closes":
         four.layers.finish(everywhere=True)
-        assert not four.layers._labels._search.is_on
+        assert not four.layers.search.is_on
     expected = {PromptKey(3, 1): "mask"}
     assert prompts_at(four, 0) == expected
     assert prompts_at(four, 2) == expected
     assert prompts_at(four, 1) == expected | {PromptKey(1, 2): "click"}
+
+
+def test_the_next_position_is_looked_at_when_the_one_before_was_taken(
+    four: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(monkeypatch, "paint")
+    four.labels[:, 1, 18:22, 2:6] = 3
+    four.layers.labels.refresh()
+    held.until_entered()
+    pause(30)
+    (first,) = four.controller.space.touched()
+    assert first is four.controller.space.sequence
+    assert four.layers.search.is_on
+    held.gate.set()
+    assert [prompts_at(four, position) for position in range(3)] == [{PromptKey(3, 1): "mask"}] * 3
 
 
 def test_a_stroke_while_others_are_looked_for_loses_none(four: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +217,7 @@ def test_strokes_that_are_still_looked_for(four: Dock, monkeypatch: pytest.Monke
     four.layers.labels.data[1, 0, 20:23, 2:5] = 3
     four.layers.labels.refresh()
     pause(0)
-    assert four.layers._labels._search.is_on
+    assert four.layers.search.is_on
     to(four, 2)
     assert prompts_at(four, 2) == {PromptKey(2, 2): "click"}
     assert prompts_at(four, 1) == {PromptKey(1, 2): "click", PromptKey(3, 0): "mask"}

@@ -59,6 +59,7 @@ class PromptControl:
         self._sisters, self._first_ones = {}, {}
         layers.set_each_click_new(self._each_click_new)
         layers.is_elsewhere = self._is_elsewhere
+        layers.search.holds_back = lambda: any(each.paintings for each in self._space.touched())
         self.activate(1)
         layers.set_positive(self._positive)
         self.choose_tool(Tool.POINT)
@@ -215,6 +216,8 @@ class PromptControl:
             for each in sequence.paintings
             if not each.ended or not each.known.keys().isdisjoint(sequence.waiting)
         ]
+        if self._space.layers is not None:
+            self._space.layers.search.go_on()
 
     def _tell_of_refusals(self, painting: Painting) -> None:
         """Say why strokes were put back; errors that nobody foresaw are told as those of any other work."""

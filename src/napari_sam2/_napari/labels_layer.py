@@ -51,6 +51,8 @@ class LabelsView:
     Attributes
     ----------
     layer : Labels
+    search : StrokeSearch
+        Looks for strokes on frames that are not shown.
     strokes : Signal(tuple[Stroke, ...], SequenceGeometry)
         What was painted, and the sequence that it belongs to.
     touched : Signal
@@ -88,7 +90,7 @@ class LabelsView:
         self._left: list[SequenceGeometry] = []  # while a button was down
         self._shown_at = self._position()
         self._turn = Later(self._compare)
-        self._search = StrokeSearch(self._records.take, self._emit, lambda: self._looks_later)
+        self.search = StrokeSearch(self._records.take, self._emit, lambda: self._looks_later)
         self._refreshing = Refreshing(self.layer, viewer, self._quietly)
         self._wires = Connections()
         self._connect()
@@ -336,7 +338,7 @@ class LabelsView:
         """Tell now of all strokes that have ended, also of those that are still being looked for."""
         self.compare()
         if not self._looks_later:
-            self._search.finish()
+            self.search.finish()
 
     def finish(self, *, everywhere: bool = False) -> None:
         """Tell of all strokes now, those under way and those that are still being looked for among them.
@@ -346,7 +348,7 @@ class LabelsView:
         self.let_go()
         self._turn.cancel()
         self._compare()
-        self._search.finish(None if everywhere else self._geometry)
+        self.search.finish(None if everywhere else self._geometry)
 
     def _compare(self) -> None:
         """Find strokes on the frame that is shown at once, on others in the background."""
@@ -358,7 +360,7 @@ class LabelsView:
         self._by_hand = False
         if self._queue:
             self._write_queue()
-        self._search.go_on()
+        self.search.go_on()
 
     def _find_strokes(self) -> None:
         here, action = self._geometry, object()
@@ -369,11 +371,7 @@ class LabelsView:
         if self._all_frames or not flat:
             others = here.elsewhere() if self._all_frames else ()
             self._all_frames = False
-            self._search.begin((here, *others), shown, action)
-
-    def look_at(self, frames: set[int]) -> None:
-        """Tell now of what is still being looked for on these frames."""
-        self._search.look_at(self._geometry, frames)
+            self.search.begin((here, *others), shown, action)
 
     def _emit(self, strokes: Sequence[Stroke], action: object, geometry: SequenceGeometry) -> None:
         if strokes:
@@ -394,6 +392,6 @@ class LabelsView:
 
     def close(self) -> None:
         """Let the layer go."""
-        for part in (self._turn, self._search, self._refreshing):
+        for part in (self._turn, self.search, self._refreshing):
             part.close()
         self._wires.close()

@@ -52,6 +52,8 @@ class PromptLayers:
         Held by reference; their names are the user's.
     colours : ObjectColours
         Which colour each object has, and which are shown; a change is seen in all layers.
+    search : StrokeSearch
+        Looks for strokes on frames that are not shown.
     prompts_changed : Signal(dict[PromptKey, FramePrompts], set[PromptKey])
         All prompts that are declared now, painted masks that were shown by `show_prompts` included; and where
         a click was taken back that was not meant.
@@ -100,6 +102,7 @@ class PromptLayers:
         self._next_object, self._gone = 1, False
         options = geometry.layer_kwargs(image)
         self._labels = LabelsView(viewer, geometry, blank_labels(geometry.shape), self.colours, options)
+        self.search = self._labels.search
         self._shapes = ShapesView(geometry, self.colours, options)
         self._points = PointsView(geometry, self.colours, options, viewer.dims)
         for layer, what in zip(self._layers, ("labels", "boxes", "points"), strict=True):
@@ -123,10 +126,9 @@ class PromptLayers:
         for layer in self._layers:
             bind_keys(layer, self._on_command)
         bind_copies(self.points, self._points.copy_selected, self._paste)
-        self._points.touched.connect(self._turn_soon)
-        self._shapes.touched.connect(self._turn_soon)
+        for signal in (self._points.touched, self._shapes.touched, self._gestures.released):
+            signal.connect(self._turn_soon)
         self._points.defaults_changed.connect(self._on_defaults)
-        self._gestures.released.connect(self._turn_soon)
         self._gestures.picked.connect(self._on_picked)
         self._gestures.hovered.connect(self.hovered)
         self._gestures.unhovered.connect(self.unhovered)
@@ -191,7 +193,9 @@ class PromptLayers:
             self._draw(prompts)
         self._settle({key.obj for key in prompts})
         if not same_prompts(prompts, self._told):
-            self._labels.look_at({key.frame for key in difference(self._told, prompts).changed})
+            self.search.look_at(
+                self._geometry, {key.frame for key in difference(self._told, prompts).changed}
+            )
             self._told = prompts
             self._labels.note_objects({key.obj for key in prompts})
             self.prompts_changed.emit(dict(prompts), unmeant)

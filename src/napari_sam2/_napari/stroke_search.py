@@ -39,6 +39,11 @@ class StrokeSearch:
         Gets strokes of a sequence, the action that they are a part of, and the sequence.
     rests : callable
         Tells whether a stroke is under way, so that nothing is looked for.
+
+    Attributes
+    ----------
+    holds_back : callable
+        Tells whether what was found before is still to be taken, which has memory of its own; then `go_on`.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class StrokeSearch:
         rests: Callable[[], bool],
     ) -> None:
         self._take, self._found, self._rests = take, found, rests
+        self.holds_back: Callable[[], bool] = lambda: False
         self._searches: list[_Search] = []
         self._later = Later(self._step)
 
@@ -71,14 +77,14 @@ class StrokeSearch:
         self._later.ask()
 
     def go_on(self) -> None:
-        """Go on after a stroke, if anything is left to be compared."""
+        """Go on after a stroke, or when it was taken, if anything is left to be compared."""
         if self._searches:
             self._later.ask()
 
     def _step(self) -> None:
         """Compare for a few milliseconds."""
         end = time.perf_counter() + _SECONDS
-        while self._searches and not self._rests():
+        while self._searches and not (self._rests() or self.holds_back()):
             self._sweep(self._searches[0], end - time.perf_counter())
             if time.perf_counter() >= end:
                 self._later.ask()
