@@ -59,7 +59,7 @@ class History:
     Attributes
     ----------
     made : int
-        How many edits were noted so far.
+        How many edits were noted so far, less those that `take_back` took back.
 
     Raises
     ------
@@ -94,6 +94,11 @@ class History:
     def redo_label(self) -> str | None:
         """Name of the edit that `redo` would do again."""
         return self._undone[-1].edits[0].label if self._undone else None
+
+    @property
+    def undo_run(self) -> Hashable | None:
+        """Run of the edits that `undo` would take back; None if they have none."""
+        return self._done[-1].run if self._done else None
 
     def push(self, edit: Edit, run: Hashable | None = None) -> None:
         """Note an edit that was just carried out; what was undone before it can no longer be redone.
@@ -138,12 +143,15 @@ class History:
     def take_back(self, run: Hashable) -> Edit | None:
         """Step back as if the last edits, those of this run, had never been; return the edit to apply.
 
-        What could be redone before them can be again. None if the last ones are others.
+        What could be redone before them can be again, unless more was undone since. None if the last ones are
+        others.
         """
-        if not self._done or self._done[-1].run != run:
+        if run is None or run != self.undo_run:
             return None
         self._undone, self._forgotten = self._forgotten, []
-        return self._done.pop().joined().inverse()
+        step = self._done.pop()
+        self.made -= len(step.edits)
+        return step.joined().inverse()
 
     def redo(self) -> Edit | None:
         """Step forward and return the edit to apply; None if there is none."""

@@ -210,7 +210,7 @@ class SessionObjects(SessionViews):
         -------
         str or None
             Its name; None if the last step is another one. What could be done again before it was made can
-            be done again.
+            be done again, unless more was undone since.
         """
         return self._state.take_back(run)
 

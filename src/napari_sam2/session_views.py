@@ -13,7 +13,7 @@ from napari_sam2.session_checks import check_key, check_objects, check_range
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -106,6 +106,11 @@ class SessionViews:
     def undo_label(self) -> str | None:
         """Name of the step that `undo` would take back; None if there is none."""
         return self._state.history.undo_label
+
+    @property
+    def undo_run(self) -> Hashable | None:
+        """Run of the step that `undo` would take back, as given to `Session.grouped`; None if it has none."""
+        return self._state.history.undo_run
 
     @property
     def redo_label(self) -> str | None:

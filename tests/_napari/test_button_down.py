@@ -127,6 +127,19 @@ def test_a_double_click_that_picks_an_object_leaves_no_step(
     agree(four, {1: {PromptKey(1, 2), PromptKey(2, 2)}})
 
 
+def test_what_a_script_paints_on_another_frame_meanwhile_stays(four: Dock, mouse: Hand) -> None:
+    begin(four, mouse)
+    four.viewer.dims.set_current_step(0, 2)
+    mouse.settle()
+    four.labels[1, 0, 18:22, 2:6] = 3
+    four.layers.labels.refresh()
+    mouse.settle()
+    mouse.drag(at(four, 16, 6))
+    mouse.release(at(four, 16, 6))
+    four.wait()
+    agree(four, {1: {PromptKey(1, 2), PromptKey(3, 0)}})
+
+
 def test_a_new_object_ends_the_stroke(four: Dock, mouse: Hand) -> None:
     begin(four, mouse)
     four.view.tools.new_object.emit()

@@ -113,6 +113,13 @@ class PromptControl:
         if not any(key.obj in {first, second} for key in sequence.declared):
             self.expect(Daughters(first, second))
 
+    def _expect_again(self, sequence: Sequence) -> None:
+        """Let the other daughter follow on the first one again, where neither has a click."""
+        said = {key.obj for key in sequence.declared}
+        for second, first in self._first_ones.items():
+            if {first, second} <= sequence.objects and said.isdisjoint({first, second}):
+                self._sisters[first] = second
+
     def set_prompts(self, obj: int, frame: int, prompts: FramePrompts) -> None:
         """Say all that is said of an object on a frame, as a script does."""
         sequence, layers = self._space.sequence, self._space.layers
@@ -136,7 +143,7 @@ class PromptControl:
         heard = partial(sequence.heard, key, sequence.wait_for(key))
         self._space.ask(
             partial(declare, tuple(sequence.paintings), sequence.said, saying),
-            partial(self._take, sequence, key, heard),
+            partial(self._take, sequence, saying, heard),
             priority=Priority.CLICK,
             key=key,
             label=f"Looking at frame {key.frame}",
@@ -149,7 +156,8 @@ class PromptControl:
         heard()
         self._show_painted(sequence)
 
-    def _take(self, sequence: Sequence, key: PromptKey, heard: Callable[[], None], answer: Answer) -> None:
+    def _take(self, sequence: Sequence, saying: Saying, heard: Callable[[], None], answer: Answer) -> None:
+        key = saying.key
         heard()
         if self._space.layers is not None:
             self._space.layers.set_next_object(self.next_object())
@@ -160,7 +168,9 @@ class PromptControl:
         elif not sequence.shows(key):
             self.show(sequence)
         # What spreads is what is shown; the slider may have gone on since the click.
-        if sequence is self._space.sequence and not self._space.worker.waits(Priority.CLICK):
+        if saying.is_unmeant:
+            self._expect_again(sequence)
+        elif sequence is self._space.sequence and not self._space.worker.waits(Priority.CLICK):
             self._answered(key)
 
     def _tell_of_nothing(self, sequence: Sequence, key: PromptKey, answer: Answer) -> None:

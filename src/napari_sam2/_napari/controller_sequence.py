@@ -112,7 +112,7 @@ class SequenceControl:
         self.group = uuid.uuid4().hex
 
     def _sequence(self, geometry: SequenceGeometry, view: View) -> Sequence:
-        position = tuple(sorted(geometry.index.items()))
+        position = geometry.position
         if position not in self._sequences:
             self._sequences[position] = Sequence(geometry, Desk(), self._view or view)
         return self._sequences[position]
@@ -356,7 +356,12 @@ class SequenceControl:
         if sequence is self._space.sequence:
             self._open(sequence)
         else:
-            self._space.ask(Desk.close, sequence=sequence)
+            self._space.ask(
+                Desk.close, self._has_closed, priority=Priority.CLICK, key="open", sequence=sequence
+            )
+
+    def _has_closed(self, _answer: Answer) -> None:
+        self.loading = False
 
     def _follow(self, sequence: Sequence, answer: Answer) -> None:
         """Let sequences of which nothing was said see what the shown one does after a step back or forth."""

@@ -226,7 +226,8 @@ class Desk:
 
     def _picture(self) -> Picture:
         session, known = self.opened, self._known
-        known.prune()
+        if not self._said.may_be_taken_back(session):
+            known.prune()
         self._pictured = time.perf_counter()
         return Picture(
             objects=session.objects,
@@ -339,7 +340,7 @@ class Desk:
 
     def spread(self, key: PromptKey) -> Iterator[Answer | None]:
         """Propagate outward from a prompt, then what else is stale: one step of undo with what was said."""
-        if self._said.run is None or not self.opened.prompted_objects:  # it was taken back meanwhile
+        if not (self._said.begin_to_spread() and self.opened.prompted_objects):  # it was taken back meanwhile
             yield self.answer()
             return
         yield Answer(value=self.opened.steps_ahead())

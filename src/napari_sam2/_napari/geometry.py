@@ -156,6 +156,11 @@ class SequenceGeometry:
         """Height and width of a frame in pixels."""
         return self.shape[self.y_axis], self.shape[self.x_axis]
 
+    @property
+    def position(self) -> tuple[tuple[int, int], ...]:
+        """What tells it from those at other positions: axes and positions, in order."""
+        return tuple(sorted(self.index.items()))
+
     def at(self, index: Mapping[int, int]) -> SequenceGeometry:
         """Return the sequence at other positions along the fixed axes, ``{axis: position}``."""
         fixed = {axis: index.get(axis, position) for axis, position in self.index.items()}

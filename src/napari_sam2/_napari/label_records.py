@@ -40,11 +40,10 @@ class LabelRecord:
         if frame not in self._frames:
             self._frames[frame] = np.zeros(shown.shape, shown.dtype)
 
-    def put_back(self, frames: LabelArray) -> None:
-        """Write again what was written into frames (frames, H, W), where they show something else."""
-        for frame, shown in enumerate(frames):
-            written = self._frames.get(frame)
-            shown[...] = 0 if written is None else written
+    def put_back(self, frame: int, shown: LabelArray) -> None:
+        """Write again what was written into a frame (H, W)."""
+        written = self._frames.get(frame)
+        shown[...] = 0 if written is None else written
 
     def take(self, frame: int, shown: LabelArray) -> tuple[Stroke, ...]:
         """Compare a frame (H, W) with what was written, and take its pixels as written from now on.
@@ -84,12 +83,42 @@ class LabelRecords:
 
     def of(self, geometry: SequenceGeometry) -> LabelRecord:
         """Return the record of a sequence."""
-        return self._records.setdefault(tuple(sorted(geometry.index.items())), LabelRecord())
+        return self._records.setdefault(geometry.position, LabelRecord())
 
     def take(self, geometry: SequenceGeometry, frame: int) -> tuple[Stroke, ...]:
         """Compare a frame with what was written there, and take what it shows as written."""
         return self.of(geometry).take(frame, geometry.frames_of(self._layer.data)[frame])
 
-    def put_back(self, geometry: SequenceGeometry) -> None:
-        """Write again what was written."""
-        self.of(geometry).put_back(geometry.frames_of(self._layer.data))
+    def put_back(self, geometry: SequenceGeometry, frames: range) -> None:
+        """Write again what was written into these frames."""
+        shown = geometry.frames_of(self._layer.data)
+        for frame in frames:
+            self.of(geometry).put_back(frame, shown[frame])
+
+
+class LeftBehind:
+    """Positions that were left while a button was down; the brush paints there on its way to the mouse.
+
+    Parameters
+    ----------
+    records : LabelRecords
+        Of what was written there, and painted before they were left.
+    """
+
+    def __init__(self, records: LabelRecords) -> None:
+        self._records = records
+        self._left: list[tuple[SequenceGeometry, int]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._left)
+
+    def note(self, geometry: SequenceGeometry, frame: int) -> None:
+        """Note that a position is left on this frame."""
+        self._left.append((geometry, frame))
+
+    def put_back(self, geometry: SequenceGeometry, frame: int) -> None:
+        """Take back what the way to this place has painted, and forget where it led from."""
+        while self._left:
+            left, first = self._left.pop()
+            if left.position != geometry.position:
+                self._records.put_back(left, range(min(first, frame), max(first, frame) + 1))

@@ -12,7 +12,7 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_sam2._napari.geometry import SequenceGeometry
-from napari_sam2._napari.label_records import LabelRecords
+from napari_sam2._napari.label_records import LabelRecords, LeftBehind
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.refreshing import Refreshing
 from napari_sam2._napari.stroke_search import StrokeSearch
@@ -87,7 +87,7 @@ class LabelsView:
         self._highest = 0
         self._pressed = self._encircling = self._by_hand = self._own_write = self._is_down = False
         self._wake, self._all_frames = False, False
-        self._left: list[SequenceGeometry] = []  # while a button was down
+        self._left = LeftBehind(self._records)
         self._shown_at = self._position()
         self._turn = Later(self._compare)
         self.search = StrokeSearch(self._records.take, self._emit, lambda: self._looks_later)
@@ -117,7 +117,8 @@ class LabelsView:
 
     def set_geometry(self, geometry: SequenceGeometry) -> None:
         """Turn to another position along the axes that are neither frames, rows nor columns."""
-        self._left += [self._geometry] if self._is_down else []
+        if self._is_down:
+            self._left.note(self._geometry, self._shown())
         self.finish()
         self._geometry = geometry
 
@@ -156,16 +157,16 @@ class LabelsView:
         waits = [self._is_held(*each) for each in self._queue]
         queue, self._queue = self._queue, list(compress(self._queue, waits))
         free = [each for each, held in zip(queue, waits, strict=True) if not held]
+        for change, geometry in free:  # what was painted there and not found yet comes first
+            self.search.look_at(geometry, {change.frame})
         seen = [self._write_one(change, geometry) for change, geometry in free]
         if any(seen):
             self._refreshing.soon()
 
     def _is_held(self, change: LabelChange, geometry: SequenceGeometry) -> bool:
         """Whether the frame may be painted right now; napari puts back what an encircling stroke began."""
-        encircled = self._encircling and (
-            self._all_frames or geometry.shows(self._viewer, self.layer, change.frame)
-        )
-        return self._pressed or encircled
+        may_be_encircled = self._all_frames or geometry.shows(self._viewer, self.layer, change.frame)
+        return self._pressed or bool(self._left) or (self._encircling and may_be_encircled)
 
     def _write_one(self, change: LabelChange, geometry: SequenceGeometry) -> bool:
         """Write one change; return whether it can be seen now."""
@@ -220,11 +221,14 @@ class LabelsView:
     # --- strokes
 
     def _keep_within(self, _event: object = None) -> None:
-        """Keep brush and fill within the sequence: nobody looks for strokes at other positions."""
+        """Keep brush and fill within the sequence: nobody sees what they paint at other positions."""
         most = self._geometry.brush_reach(self._viewer.dims)
         if self.layer.n_edit_dimensions > most:
             self.layer.n_edit_dimensions = most
             tell(f"With more than {most} dimensions a brush would paint at other positions too: it does not.")
+
+    def _shown(self) -> int:
+        return self._geometry.frame_of(self._viewer.dims, self.layer)
 
     def _position(self) -> tuple[object, ...]:
         dims = self._viewer.dims
@@ -252,7 +256,7 @@ class LabelsView:
     def _on_set_data(self, _event: object = None) -> None:
         """Somebody refreshed the layer without moving a slider: a script, an undo, a stroke given up."""
         moved, self._shown_at = self._shown_at != self._position(), self._position()
-        if not (self._own_write or moved):
+        if not (self._own_write or moved) and self.layer.data.shape == self._geometry.shape:
             self._encircling = False
             self._look_soon(everywhere=True)
 
@@ -288,16 +292,9 @@ class LabelsView:
                 yield
         finally:  # also when the release never comes: the next press drops this generator
             self._pressed = self._is_down = False
-            self._put_left_back()
+            self._all_frames |= bool(self._left)  # the way may have led over other positions
+            self._left.put_back(self._geometry, self._shown())
             self._turn.ask()
-
-    def _put_left_back(self) -> None:
-        """Take back what was painted at positions that had been left, on the way to the mouse."""
-        self._all_frames |= bool(self._left)  # the way may have led over others
-        while self._left:
-            left = self._left.pop()
-            if left.index != self._geometry.index:
-                self._records.put_back(left)
 
     def _end_encircling(self, _event: object = None) -> None:
         self._encircling = False
@@ -332,7 +329,7 @@ class LabelsView:
     @property
     def _looks_later(self) -> bool:
         """Whether a stroke is under way, or what it left at other positions was not taken back yet."""
-        return self._pressed or bool(self._left)
+        return self._pressed or self._encircling or bool(self._left)
 
     def tell(self) -> None:
         """Tell now of all strokes that have ended, also of those that are still being looked for."""
@@ -364,7 +361,7 @@ class LabelsView:
 
     def _find_strokes(self) -> None:
         here, action = self._geometry, object()
-        shown = here.frame_of(self._viewer.dims, self.layer)
+        shown = self._shown()
         flat = self.layer.n_edit_dimensions <= 2 and here.frames_shown(self._viewer)
         if flat:
             self._emit(self._records.take(here, shown), action, here)

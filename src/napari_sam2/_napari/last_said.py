@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class _Click:
-    """What was said last by prompts, what was said there before, and the run of what was said before it."""
+    """What was said last by prompts, what was said there before, and what spread before it."""
 
     run: Hashable
     key: PromptKey
     before: FramePrompts
-    run_before: Hashable
+    spread_before: Hashable
 
 
 class LastSaid:
@@ -31,16 +31,26 @@ class LastSaid:
     Attributes
     ----------
     run : hashable
-        Of its step; None if nothing is left of it.
+        Of its step; None if nothing is left of it that could spread.
     """
 
     def __init__(self) -> None:
         self.run: Hashable = None
         self._click: _Click | None = None
+        self._spreads = False
 
     def forget(self) -> None:
         """Forget it: it was taken back."""
-        self.run = None
+        self.run, self._spreads = None, False
+
+    def begin_to_spread(self) -> bool:
+        """Note that it spreads from now on, if anything is left of it."""
+        self._spreads = self.run is not None
+        return self._spreads
+
+    def may_be_taken_back(self, session: Session) -> bool:
+        """Whether the last click is the last step."""
+        return self._click is not None and session.undo_run == self._click.run
 
     @contextmanager
     def noted(self, session: Session, run: Hashable) -> Iterator[None]:
@@ -48,18 +58,22 @@ class LastSaid:
         made = session.steps_made
         yield
         if session.steps_made != made:
-            self.run = run
+            self.run, self._spreads = run, False
 
     @contextmanager
     def prompted(self, session: Session, key: PromptKey, label: str) -> Iterator[None]:
         """Make what is said inside by prompts a step of its own, which `take_back` may take back."""
-        click = _Click(object(), key, session.prompts.get(key, FramePrompts()), self.run)
+        click = _Click(
+            object(), key, session.prompts.get(key, FramePrompts()), self.run if self._spreads else None
+        )
         with self.noted(session, click.run), session.grouped(label, click.run):
             yield
         self._click = click
 
     def take_back(self, session: Session, key: PromptKey, prompts: FramePrompts) -> bool:
         """Take back the last click, with what spread from it, as if it had never been.
+
+        What was spreading before it may go on.
 
         Parameters
         ----------
@@ -71,12 +85,15 @@ class LastSaid:
         Returns
         -------
         bool
-            Whether that could be done: nothing else was said or done since.
+            Whether nothing of it is left: nothing else was said or done since, or it was never heard of.
         """
+        if session.prompts.get(key, FramePrompts()) == prompts:
+            return True
         click, self._click = self._click, None
         if click is None or (click.key, click.before) != (key, prompts):
             return False
         if session.take_back(click.run) is None:
             return False
-        self.run = click.run_before
+        self._spreads = click.spread_before is not None and session.undo_run == click.spread_before
+        self.run = click.spread_before if self._spreads else None
         return True

@@ -11,7 +11,7 @@ from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.declared import refine
 from napari_sam2._napari.strokes import label_of
 from napari_sam2.changes import LabelChange
-from napari_sam2.placement import Box
+from napari_sam2.placement import Box, PackedMask
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Painting:
         self._waiting: dict[int, list[Stroke]] = {}
         for stroke in strokes:
             self._waiting.setdefault(stroke.frame, []).append(stroke)
-        self.frames, self.shape = tuple(self._waiting), strokes[0].mask.shape
+        self.frames, self.shape = tuple(self._waiting), strokes[0].pixels.shape
 
     def take(self, frame: int, desk: Desk) -> None:
         """Take the strokes of a frame, if they wait still; on the inference thread."""
@@ -139,7 +139,7 @@ def _unlost(session: Session, stroke: Stroke, refused: Mapping[int, npt.NDArray[
     if stroke.frame not in refused:
         return stroke
     kept = refused[stroke.frame] & (session.labels[stroke.frame] == stroke.obj)
-    return replace(stroke, mask=stroke.mask | kept) if kept.any() else stroke
+    return replace(stroke, pixels=PackedMask.pack(stroke.mask | kept)) if kept.any() else stroke
 
 
 def _take_stroke(session: Session, stroke: Stroke, label: str, run: Hashable) -> Refusal | None:

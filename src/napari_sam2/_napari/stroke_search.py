@@ -43,7 +43,7 @@ class StrokeSearch:
     Attributes
     ----------
     holds_back : callable
-        Tells whether what was found before is still to be taken, which has memory of its own; then `go_on`.
+        Tells whether too much waits that was found before, so that nothing is looked for until `go_on`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class StrokeSearch:
     ) -> None:
         self._take, self._found, self._rests = take, found, rests
         self.holds_back: Callable[[], bool] = lambda: False
-        self._searches: list[_Search] = []
+        self._searches: dict[tuple[tuple[int, int], ...], _Search] = {}
         self._later = Later(self._step)
 
     @property
@@ -67,13 +67,13 @@ class StrokeSearch:
 
         Strokes of one action are told together, each sequence by itself.
         """
-        fresh = [_Search(each, Sweep(each.num_frames, first), action) for each in places]
-        positions = [each.geometry.index for each in fresh]
-        before, self._searches = self._searches, []
-        for search in before:
-            if search.geometry.index in positions:
+        before = self._searches
+        self._searches = {
+            each.position: _Search(each, Sweep(each.num_frames, first), action) for each in places
+        }
+        for position, search in before.items():
+            if self._searches.setdefault(position, search) is not search:
                 self._tell(search)
-        self._searches = fresh + [each for each in before if each.geometry.index not in positions]
         self._later.ask()
 
     def go_on(self) -> None:
@@ -85,7 +85,7 @@ class StrokeSearch:
         """Compare for a few milliseconds."""
         end = time.perf_counter() + _SECONDS
         while self._searches and not (self._rests() or self.holds_back()):
-            self._sweep(self._searches[0], end - time.perf_counter())
+            self._sweep(next(iter(self._searches.values())), end - time.perf_counter())
             if time.perf_counter() >= end:
                 self._later.ask()
                 return
@@ -93,7 +93,7 @@ class StrokeSearch:
     def _sweep(self, search: _Search, seconds: float) -> None:
         """Compare frames of a sequence, and tell of it when all are done."""
         if search.sweep.step(partial(self._take, search.geometry), seconds):
-            self._searches.remove(search)
+            del self._searches[search.geometry.position]
             self._tell(search)
 
     def _tell(self, search: _Search) -> None:
@@ -101,17 +101,16 @@ class StrokeSearch:
 
     def look_at(self, geometry: SequenceGeometry, frames: set[int]) -> None:
         """Tell now of what is still being looked for on these frames."""
-        for search in self._at(geometry):
+        search = self._searches.get(geometry.position)
+        if search is not None:
             for frame in sorted(frames):
                 self._found(self._take(geometry, frame), search.action, geometry)
 
     def finish(self, geometry: SequenceGeometry | None = None) -> None:
         """Compare now what is left, of all sequences or of one."""
-        for search in self._at(geometry):
-            self._sweep(search, float("inf"))
-
-    def _at(self, geometry: SequenceGeometry | None) -> list[_Search]:
-        return [each for each in self._searches if geometry is None or each.geometry.index == geometry.index]
+        for position, search in list(self._searches.items()):
+            if geometry is None or position == geometry.position:
+                self._sweep(search, float("inf"))
 
     def close(self) -> None:
         """Look no more."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.placement import mask_box
+from napari_sam2.placement import PackedMask, mask_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +26,8 @@ class Stroke:
     ----------
     obj, frame : int
         Whose mask, and where.
-    mask : array (H, W) of bool
-        The pixels that show the object now; none if it was erased entirely.
+    pixels : PackedMask
+        Those that show the object now; none if it was erased entirely.
     overpainted : bool
         Whether it only lost pixels to other objects. It need not be told so, unless its mask was painted by
         hand too: painted pixels of two objects would have to be shared out.
@@ -37,9 +37,14 @@ class Stroke:
 
     obj: int
     frame: int
-    mask: npt.NDArray[np.bool_]
+    pixels: PackedMask
     overpainted: bool = False
     action: object = None
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """The pixels that show the object now (H, W)."""
+        return self.pixels.unpack()
 
 
 def label_of(strokes: Sequence[Stroke]) -> str:
@@ -64,13 +69,13 @@ def strokes_between(frame: int, before: LabelArray, after: LabelArray) -> tuple[
     gained, erased = set(np.unique(new).tolist()), set(np.unique(old[new <= 0]).tolist())
     objects = {obj for obj in gained | set(np.unique(old).tolist()) if obj > 0}
     return tuple(
-        Stroke(obj, frame, after == obj, overpainted=obj not in gained and obj not in erased)
+        Stroke(obj, frame, PackedMask.pack(after == obj), obj not in gained and obj not in erased)
         for obj in sorted(objects)
     )
 
 
 class Sweep:
-    """Compares all frames with the record, a few milliseconds at a time.
+    """Goes over all frames for strokes, a few milliseconds at a time.
 
     Parameters
     ----------
