@@ -137,6 +137,17 @@ def test_a_locked_object_gets_advice(bench: Dock, told: list[str]) -> None:
     assert told == ["Object 1 is locked: unlock it in the table, then it can be propagated."]
 
 
+def test_nothing_but_locked_objects_gets_advice(bench: Dock, told: list[str]) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.controller.objects.lock(1, True)
+    bench.wait()
+    assert not bench.state.progress.can_propagate
+    bench.layers.commanded.emit(Command.PROPAGATE)
+    assert told == ["All objects are locked: unlock one in the table, then it can be propagated."]
+    bench.prompt(2, MIDDLE, 16, 10)
+    assert bench.state.progress.can_propagate
+
+
 def test_an_object_with_a_locked_mask_alone_is_propagated(bench: Dock, told: list[str]) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()

@@ -74,6 +74,17 @@ def test_it_ends_with_a_session_that_is_loaded(bench: Dock, tmp_path: Path) -> N
     assert [is_seen(bench, obj) for obj in (1, 2)] == [True, True]
 
 
+@pytest.mark.parametrize("alone", [1, 2])
+def test_what_it_is_merged_into_is_shown_alone_instead(bench: Dock, alone: int) -> None:
+    two(bench)
+    bench.view.objects.object_activated.emit(alone)
+    bench.view.objects.object_solo.emit(alone)
+    bench.view.objects.merge_requested.emit((1, 2))
+    bench.wait()
+    assert bench.state.objects.solo == 1
+    assert is_seen(bench, 1)
+
+
 def test_what_is_prompted_is_shown(bench: Dock) -> None:
     two(bench)
     bench.view.objects.object_shown.emit(2, False)

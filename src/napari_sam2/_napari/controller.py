@@ -204,8 +204,11 @@ class Controller:
         layers.commanded.connect(self._command)
         layers.blocked_changed.connect(lambda _: self.space.changed.emit())
         layers.colours_changed.connect(self.space.changed.emit)
-        layers.removed.connect(self.space.interrupted.emit)  # at once: the other thread would go on
+        layers.removed.connect(self._interrupt)  # at once: the other thread would go on
         layers.removed.connect(self._deleted.ask)
+
+    def _interrupt(self) -> None:
+        self.space.interrupted.emit(None)
 
     def _detach(self) -> None:
         self._deleted.cancel()
@@ -248,10 +251,10 @@ class Controller:
 
     def propagate(self, direction: str = "both") -> None:
         """Propagate all objects."""
-        if not self.tracking.can_begin:
-            tell("Click on an object first; then it can be propagated.")
-            return
-        self.tracking.start(direction)
+        if advice := self.tracking.advice_for_all():
+            tell(advice)
+        else:
+            self.tracking.start(direction)
 
     def propagate_range(self, first: int, last: int) -> None:
         """Propagate all objects within frames `first` to `last`, both included."""
@@ -302,7 +305,8 @@ class Controller:
         """Take a step back or forth; one to another view or network is taken at all positions."""
         if sequence is None or not sequence.is_open:
             return
-        self.space.interrupted.emit()
+        self.space.interrupted.emit(sequence)
+        self.ahead.leave()  # it was outlined for what was said then
 
         def take(desk: Desk) -> Answer:
             answer = step(desk)

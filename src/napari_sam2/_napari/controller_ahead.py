@@ -145,7 +145,8 @@ class AheadControl:
         """Let an answered prompt spread, or let the propagation that is under way go on."""
         self.leave()
         prompts = self._space.picture.prompts.get(key)
-        if self.live and not self._tracking.by_hand and prompts is not None and not prompts.says_absent:
+        covered = self._tracking.covers(self._space.sequence)
+        if self.live and not covered and prompts is not None and not prompts.says_absent:
             self._tracking.spread(key)
 
     def close(self) -> None:

@@ -158,7 +158,7 @@ class FileControl:
         if shown is None:
             raise RuntimeError("Choose the image layer that the session belongs to first.")
         others = self._beside(path, self._sequences.mark(shown))
-        self._space.interrupted.emit()
+        self._space.interrupted.emit(None)
         self._sequences.ensure_open()
         places = {self._sequences.at(position): place for position, place in others.items()} or {shown: path}
         self._saving.turn_over(tuple(places))

@@ -224,7 +224,7 @@ class ImageControl:
     def _on_removed(self, event: Any) -> None:  # noqa: ANN401 - napari's events
         """End what goes on by itself with its image: on the next turn the other thread is further on."""
         if event.value is not None and event.value is self._space.image:
-            self._space.interrupted.emit()
+            self._space.interrupted.emit(None)
 
     def _follow_soon(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         """Follow on the next turn: layers must not be made while napari adds, removes or clears others."""

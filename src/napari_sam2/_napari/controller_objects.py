@@ -207,7 +207,12 @@ class ObjectControl:
                 for other in others:
                     session.merge(first, other)
 
-        self.edit(join, lambda _: self._prompts.activate(first))
+        def after(_answer: Answer) -> None:
+            self._prompts.activate(first)
+            if self._solo in others:
+                self.solo(first)
+
+        self.edit(join, after)
 
     def delete(self, objects: tuple[int, ...]) -> None:
         """Delete objects with their prompts, all of them or, where one is locked, none."""
@@ -234,8 +239,8 @@ class ObjectControl:
 
     def return_to_origin(self) -> None:
         """Make the object active again of which the active one was a part that is no more, as after undo."""
-        obj, sequence = self._space.active, self._space.sequence
-        if sequence is not None and obj not in sequence.objects and obj in self._origins:
+        obj = self._space.active
+        if obj not in self._space.objects and obj in self._origins:
             self._prompts.activate(self._origins.pop(obj))
 
     def state(self) -> ObjectsState:

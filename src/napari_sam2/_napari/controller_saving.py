@@ -221,7 +221,7 @@ class SavingControl:
         shown = self._space.sequence
         if self._autosave is None or shown is None:
             return
-        self._space.interrupted.emit()
+        self._space.interrupted.emit(None)
         self.turn_over(self._sequences.touched())
         self._sequences.group = work.parts[0].group or self._sequences.group
         within = [part for part in work.parts if self._sequences.has(part.index)]

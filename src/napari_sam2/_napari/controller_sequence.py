@@ -312,7 +312,7 @@ class SequenceControl:
 
     def _renew(self, views: Mapping[Sequence, View], step: ViewStep, model: Sam2 | None = None) -> None:
         self.renewals.supersede()
-        self._space.interrupted.emit()
+        self._space.interrupted.emit(None)
         changed = [sequence for sequence, view in views.items() if not self._sees(sequence, view, model)]
         touched = [sequence for sequence in changed if sequence.is_touched]
         run = Renewal(step, {each: self._position(each, views[each]) for each in touched}, views, model)

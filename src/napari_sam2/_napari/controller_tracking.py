@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -52,8 +53,17 @@ class Pace:
         return (len(self._times) - 1) / (self._times[-1] - self._times[0])
 
 
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A propagation of a sequence, which may wait for that of another one."""
+
+    sequence: Sequence
+    steps: Callable[[Desk], Iterator[Answer | None]]
+    by_hand: bool
+
+
 class TrackingControl:
-    """Propagates.
+    """Propagates, one sequence after the other.
 
     Parameters
     ----------
@@ -71,7 +81,8 @@ class TrackingControl:
         self.running = False
         self._planned: frozenset[Step] = frozenset()
         self._done: set[Step] = set()
-        self._sequence: Sequence | None = None
+        self._run: _Run | None = None
+        self._waiting: list[_Run] = []
         self._pace = Pace()
         self._beats = 0
         self._bar: progress | None = None
@@ -83,7 +94,12 @@ class TrackingControl:
     @property
     def by_hand(self) -> bool:
         """Whether a propagation is under way that the user has asked for."""
-        return self.running and self._bar is not None
+        return self.running and self._run is not None and self._run.by_hand
+
+    def covers(self, sequence: Sequence | None) -> bool:
+        """Whether the user has asked for a propagation of a sequence that is under way or waits."""
+        runs = [*self._waiting, *([self._run] if self.running and self._run is not None else [])]
+        return any(run.sequence is sequence and run.by_hand for run in runs)
 
     def start(
         self,
@@ -92,6 +108,8 @@ class TrackingControl:
         objects: tuple[int, ...] | None = None,
     ) -> None:
         """Propagate; what is under way ends first, and what it has done stays.
+
+        What is under way at another position goes first.
 
         Parameters
         ----------
@@ -102,7 +120,8 @@ class TrackingControl:
         objects : tuple of int, optional
             Which objects.
         """
-        if self._space.sequence is None:
+        sequence = self._space.sequence
+        if sequence is None:
             return
         chosen = cast("Direction", direction)
 
@@ -110,9 +129,7 @@ class TrackingControl:
             yield Answer(value=desk.opened.steps_ahead(frames, objects, chosen))
             yield from desk.steps(frames, objects, chosen)
 
-        self._begin(steps)
-        # How much there is to do is not known yet. Without a file it would print to the terminal as well.
-        self._bar = progress(total=0, desc="SAM 2: propagating", file=io.StringIO())
+        self._ask(_Run(sequence, steps, by_hand=True))
 
     @property
     def can_begin(self) -> bool:
@@ -122,8 +139,22 @@ class TrackingControl:
             return False
         free = np.array([not row.locked for row in summary.rows], bool)
         is_locked = bool((summary.cells.status[free] == CellStatus.LOCKED).any())
-        waits = bool(sequence.paintings) or sequence.is_seeded
-        return is_locked or waits or any(not said.says_absent for said in sequence.declared.values())
+        waits, locked = bool(sequence.paintings) or sequence.is_seeded, self._locked
+        said = (not each.says_absent and key.obj not in locked for key, each in sequence.declared.items())
+        return is_locked or waits or any(said)
+
+    @property
+    def _locked(self) -> set[int]:
+        """Objects that are locked as a whole."""
+        return {row.obj for row in self._space.picture.summary.rows if row.locked}
+
+    def advice_for_all(self) -> str:
+        """Say what to do before anything can be propagated; empty if it can be."""
+        if self.can_begin:
+            return ""
+        if self._locked:
+            return "All objects are locked: unlock one in the table, then it can be propagated."
+        return "Click on an object first; then it can be propagated."
 
     def advice(self, obj: int) -> str:
         """Say what to do before an object can be propagated; empty if it can be."""
@@ -144,14 +175,29 @@ class TrackingControl:
     def spread(self, key: PromptKey) -> None:
         """Propagate outward from a prompt, in the background."""
         if self._space.sequence is not None:
-            self._begin(lambda desk: desk.spread(key))
+            self._ask(_Run(self._space.sequence, lambda desk: desk.spread(key), by_hand=False))
 
-    def _begin(self, steps: Callable[[Desk], Iterator[Answer | None]]) -> None:
-        self.interrupt()
+    def _ask(self, run: _Run) -> None:
+        """Begin, after what the user has asked for at another position; what spreads there waits."""
+        self._drop(run.sequence)
+        other = self._run if self.running else None
+        if other is not None and other.by_hand and not self._space.worker.paused:
+            self._waiting.append(run)
+            self._space.changed.emit()
+            return
+        self._suspend()
+        if other is not None:
+            self._waiting.insert(0, other)
+        self._begin(run)
+
+    def _begin(self, run: _Run) -> None:
         self._space.worker.paused = False
-        self.running, self._sequence = True, self._space.sequence
+        self.running, self._run = True, run
         self._planned, self._done, self._pace = frozenset(), set(), Pace()
-        self._space.track(steps, self._count, self._end, lambda _: self._end())
+        if run.by_hand:
+            # How much there is to do is not known yet. Without a file it would print to the terminal as well.
+            self._bar = progress(total=0, desc="SAM 2: propagating", file=io.StringIO())
+        self._space.track(run.steps, self._count, self._end, lambda _: self._end(), run.sequence)
         self._timer.start()
         self._space.changed.emit()
 
@@ -167,25 +213,41 @@ class TrackingControl:
             self._pace.count(time.perf_counter())
 
     def _end(self) -> None:
-        self.stop()
+        self._stop()
+        self._go_on()
         self._space.changed.emit()
 
-    def interrupt(self) -> None:
-        """End the propagation without a word, since something else comes; its picture lags behind."""
-        sequence, was_running = self._sequence, self.running
-        self.stop()
-        if was_running and sequence is not None:
-            self._space.ask(lambda desk: desk.answer(), sequence=sequence)
+    def _go_on(self) -> None:
+        """Begin what waits, if nothing is under way."""
+        if self._waiting and not self.running:
+            self._begin(self._waiting.pop(0))
+
+    def interrupt(self, sequence: Sequence | None) -> None:
+        """End the propagation of a sequence, or all, without a word, since something else comes."""
+        self._drop(sequence)
+        self._go_on()
+
+    def _drop(self, sequence: Sequence | None) -> None:
+        self._waiting = [] if sequence is None else [e for e in self._waiting if e.sequence is not sequence]
+        if sequence is None or (self._run is not None and self._run.sequence is sequence):
+            self._suspend()
+
+    def _suspend(self) -> None:
+        """End the propagation that is under way; its picture lags behind."""
+        if self.running and self._run is not None:
+            self._stop()
+            self._space.ask(lambda desk: desk.answer(), sequence=self._run.sequence)
 
     def forget(self) -> None:
-        """End the propagation, and forget where it was: its image is left."""
-        self.stop()
-        self._sequence = None
+        """End all propagations, and forget where they were: their image is left."""
+        self._waiting = []
+        self._stop()
+        self._run = None
 
-    def stop(self) -> None:
-        """End the propagation without a word."""
-        if self.running:
-            self._space.worker.cancel_streams(self._sequence)
+    def _stop(self) -> None:
+        """End the propagation that is under way without a word."""
+        if self.running and self._run is not None:
+            self._space.worker.cancel_streams(self._run.sequence)
         self.running = False
         self._timer.stop()
         if self._bar is not None:
@@ -193,13 +255,14 @@ class TrackingControl:
             self._bar = None
 
     def cancel(self) -> None:
-        """End the propagation and keep what it has done."""
-        if not self.running:
+        """End all propagations and keep what they have done."""
+        self._waiting = []
+        if not self.running or self._run is None:
             return
-        self.stop()
+        self._stop()
         self._space.worker.paused = False
         # The picture lags behind what was tracked last.
-        self._space.ask(lambda desk: desk.answer(), label="Stopping", sequence=self._sequence)
+        self._space.ask(lambda desk: desk.answer(), label="Stopping", sequence=self._run.sequence)
         self._space.changed.emit()
 
     def toggle_pause(self) -> None:
@@ -237,7 +300,7 @@ class TrackingControl:
         waits = worker.waits(Priority.CLICK)
         return ProgressState(
             activity=self.activity,
-            message=self._message(worker.running, waits=waits),
+            message=self._message(worker.running, waits=waits) or self._elsewhere(),
             done=done if self.running else 0,
             total=total if self.running else 0,
             frames_per_second=speed,
@@ -260,7 +323,15 @@ class TrackingControl:
             return f"{running}; a click waits for it"
         return f"{running} ..." if running.startswith(_TOLD) else ""
 
+    def _elsewhere(self) -> str:
+        """Say what the progress is of, if not of what is shown."""
+        shown = self._space.sequence
+        if not self.running or self._run is None or self._run.sequence is shown:
+            return ""
+        waits = any(run.sequence is shown for run in self._waiting)
+        return "At another position" + ("; this one comes after it" if waits else "")
+
     def close(self) -> None:
-        """End the propagation; tell nobody."""
-        self.stop()
+        """End all propagations; tell nobody."""
+        self.forget()
         self._timer.timeout.disconnect()

@@ -127,16 +127,25 @@ class Sam2Widget(QWidget):
             self.wait()  # for the prompts
         self.controller.propagate(direction)
         if wait:
+            tracking = self.controller.tracking
+            self._wait_until(lambda: not tracking.running)  # also where the user pauses it meanwhile
             self.wait()
 
     def wait(self) -> None:
-        """Return when all that was asked for is done and shown; the viewer stays alive meanwhile."""
+        """Return when all that was asked for is done and shown; the viewer stays alive meanwhile.
+
+        What the user has paused is not waited for.
+        """
         self.controller.image.catch_up()
+        self._wait_until(lambda: self.controller.worker.is_idle)
+
+    def _wait_until(self, is_done: Callable[[], bool]) -> None:
+        """Let the event loop turn until something is done, or the dock closed."""
         worker = self.controller.worker
         loop, timer = QEventLoop(), QTimer()
-        timer.timeout.connect(lambda: loop.quit() if worker.is_idle or worker.is_closed else None)
+        timer.timeout.connect(lambda: loop.quit() if is_done() or worker.is_closed else None)
         timer.start(_LOOK_EVERY)
-        if not worker.is_idle and not worker.is_closed:
+        if not is_done() and not worker.is_closed:
             loop.exec()
         timer.stop()
 

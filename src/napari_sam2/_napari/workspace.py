@@ -185,7 +185,8 @@ class Workspace:
     answered : SignalInstance
         A sequence got an `Answer`.
     interrupted : SignalInstance
-        What a propagation is at is about to change under it: it has to end.
+        What a propagation of a sequence, or of any where it is None, is at is about to change under it: it
+        has to end.
     prompted : SignalInstance
         Something is about to be said of these objects.
     loaded : SignalInstance
@@ -194,7 +195,7 @@ class Workspace:
 
     changed = Signal()
     answered = Signal(Sequence, Answer)
-    interrupted = Signal()
+    interrupted = Signal(object)
     prompted = Signal(set)
     loaded = Signal(Sequence)
 
@@ -320,11 +321,9 @@ class Workspace:
         item: Callable[[Answer], None],
         ended: Callable[[], None],
         failed: Callable[[Exception], None],
+        sequence: Sequence,
     ) -> None:
-        """Take steps of a propagation of the sequence that is shown, whenever nothing else waits."""
-        sequence = self.sequence
-        if sequence is None:
-            return
+        """Take steps of a propagation of a sequence, whenever nothing else waits."""
         self.worker.stream(
             _lazily(steps, sequence.desk),
             partial(self._take, sequence, item),

@@ -243,6 +243,21 @@ def test_the_menu_of_several_merges_and_deletes_only(table: ObjectsTable, qtbot:
     assert usable == {"Merge into one", "Delete"}
 
 
+def test_a_row_can_be_taken_out_of_several(table: ObjectsTable, qtbot: QtBot) -> None:
+    def activate(obj: int) -> None:
+        table.show_state(ObjectsState(rows(1, 2, 3), active=obj))
+
+    table.object_activated.connect(activate)
+    click(qtbot, table, 1, Column.ID)
+    keys = Qt.KeyboardModifier.ControlModifier
+    for obj in (2, 3, 2):
+        place = centre(table, obj, Column.ID)
+        qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, keys, place)
+    assert table.selected_objects() == (1, 3)
+    activate(1)
+    assert table.selected_objects() == (1,)
+
+
 def test_no_menu_without_objects(table: ObjectsTable) -> None:
     table.show_state(ObjectsState())
     assert table.build_menu() is None

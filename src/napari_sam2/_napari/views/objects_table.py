@@ -171,7 +171,8 @@ class ObjectsTable(QTableView):
             selection.clear()
             return
         index = self._sorted.mapFromSource(self._objects.index(row, Column.NAME))
-        if selection.currentIndex().row() != index.row() or not selection.isSelected(index):
+        # A row that the user has taken out of several is the active one, and stays out.
+        if selection.currentIndex().row() != index.row() or not selection.hasSelection():
             flags = QItemSelectionModel.SelectionFlag
             selection.setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
         self.scrollTo(index)
