@@ -165,8 +165,7 @@ class SavingControl:
     # --- bringing back
 
     def _has_opened(self, sequence: Sequence) -> None:
-        if not sequence.is_touched:
-            self._look(sequence, self._offer)
+        self._look(sequence, self._offer)
 
     def _look(self, sequence: Sequence, done: Callable[[], None]) -> None:
         """Look for earlier work on the image that is open."""

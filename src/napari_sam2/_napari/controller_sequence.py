@@ -15,6 +15,7 @@ from napari_sam2._napari.controller_renewal import (
 )
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import Axes, geometry_of
+from napari_sam2._napari.many_files import mark_of
 from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.opening import Opening
 from napari_sam2._napari.prompt_layers import PromptLayers
@@ -206,7 +207,7 @@ class SequenceControl:
         """Return what tells files of a sequence from those of others, as "_t0003"; empty without others."""
         names = () if self._axes is None else self._axes.names
         others = _others(sequence.geometry).items()
-        return "".join(f"_{names[axis].replace(' ', '')}{at:04d}" for axis, at in others)
+        return "".join(mark_of(names[axis], at) for axis, at in others)
 
     def end(self) -> None:
         """Give the layers and sessions up; labels that hold something stay in the viewer."""

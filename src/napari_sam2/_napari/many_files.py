@@ -7,6 +7,8 @@ from pathlib import Path
 
 # Suffixes with a dot or without in them, which the name of the position has to stand before.
 _SUFFIXES = (".sam2.json", ".ome.zarr", "_RES")
+# What no file can be called.
+_FORBIDDEN = r'[<>:"/\\|?*\x00-\x1f]'
 
 
 def proposed_stem(name: str, path: str | None) -> str:
@@ -19,9 +21,22 @@ def proposed_stem(name: str, path: str | None) -> str:
     path : str or None
         Where the image was opened; files are proposed to lie beside it.
     """
-    bare = " ".join(re.sub(r'[<>:"/\\|?*\x00-\x1f]', " ", name).split()).strip(" .") or "image"
+    bare = " ".join(re.sub(_FORBIDDEN, " ", name).split()).strip(" .") or "image"
     folder = Path(path).parent if path else None
     return str(folder / bare) if folder is not None and folder.is_dir() else bare
+
+
+def mark_of(axis: str, position: int) -> str:
+    """Return the mark of a position along another axis, as "_t0003".
+
+    Parameters
+    ----------
+    axis : str
+        Its name; blanks and what no file can be called are left out.
+    position : int
+        From 0 on.
+    """
+    return f"_{re.sub(_FORBIDDEN, '', axis).replace(' ', '')}{position:04d}"
 
 
 def _parts(path: str) -> tuple[str, str]:
