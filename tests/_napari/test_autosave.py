@@ -128,13 +128,15 @@ def test_ones_own_sessions_are_no_recoveries(tmp_path: Path) -> None:
     assert len(crashed(Autosave(tmp_path))) == 2
 
 
-def test_a_recovered_session_goes_on_as_ones_own(tmp_path: Path) -> None:
+def test_a_recovered_session_goes_on_as_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Autosave(tmp_path).save(painted(0), about=About("embryo"))
     autosave = Autosave(tmp_path)
     (found,) = crashed(autosave)
     loaded = Session.load(found.folder, plain_frames(COUNT), FakeModel().as_model())
     autosave.take_over(found, loaded)
     assert crashed(autosave) == ()
+    assert crashed(Autosave(tmp_path)) == (), "it is worked on"
+    monkeypatch.setattr("napari_sam2._napari.autosave.has_ended", lambda _text: True)
     (again,) = crashed(Autosave(tmp_path))
     assert again.folder != found.folder
     assert again.name == "embryo"

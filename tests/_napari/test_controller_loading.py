@@ -89,3 +89,132 @@ def test_an_axis_with_a_name_that_no_file_can_have(tmp_path: Path) -> None:
     load(two, tmp_path / "w_wellsite0000.sam2.json")
     assert on(two) == [0, 2]
     two.end()
+
+
+def test_what_a_file_takes_the_place_of_is_listed_at_once(tmp_path: Path) -> None:
+    dock = cells(tmp_path / "own")
+    dock.wait()
+    dock.prompt(1, MIDDLE, 8, 10)
+    save(dock, tmp_path / "w")
+    dock.prompt(2, MIDDLE, 16, 10)
+    load(dock, tmp_path / "w.sam2.json")
+    (text,) = dock.state.files.recent
+    assert text.startswith("2 objects")
+    dock.end()
+
+
+def test_a_file_that_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 2)
+    save(one, tmp_path / "w")
+    one.end()
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 1, 0, obj=3)
+    labels, saved = dock.labels.copy(), dock.controller.sequences.group.name
+    for broken in ("w_t0001.sam2.json", "bad.sam2.json"):
+        (tmp_path / broken).write_text("{")
+    (tmp_path / "w.sam2.json").rename(tmp_path / "w_t0002.sam2.json")
+    for name in ("w_t0002.sam2.json", "bad.sam2.json"):
+        dock.view.files.load_requested.emit(str(tmp_path / name))
+        with pytest.raises(ValueError, match="not a session file"):
+            dock.wait()
+    np.testing.assert_array_equal(dock.labels, labels)
+    assert dock.controller.sequences.group.name == saved
+    dock.prompt(4, 1, 16, 10)
+    dock.end()
+    again = movie(tmp_path / "own")
+    assert [len(work.parts) for work in again.controller.saving.recent] == [2]
+    again.end()
+
+
+@pytest.mark.parametrize("kind", ["file", "recent"])
+@pytest.mark.parametrize("seen_from", [0, 1, 2])
+def test_other_work_takes_the_place_of_all_positions(tmp_path: Path, kind: str, seen_from: int) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 1, 2)
+    if kind == "file":
+        save(one, tmp_path / "w")
+        one.prompt(9, 1, 16, 10)
+    one.end()
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0, 1, obj=5)
+    go(dock, seen_from)
+    if kind == "file":
+        load(dock, tmp_path / "w_t0002.sam2.json")
+    else:
+        dock.view.files.recent_requested.emit(0)
+        dock.wait()
+    assert on(dock) == [1, 2]
+    for t, objects in enumerate(((), (1,), (1,))):
+        go(dock, t)
+        assert dock.session.objects == objects
+        assert {key.obj for key in dock.layers.prompts} == {*objects}
+    dock.controller.saving.save()
+    dock.wait()
+    left = dock.controller.saving.recent[0]
+    assert sorted(part.index[0] for part in left.parts) == [0, 1]
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    assert on(dock) == [0, 1]
+    assert np.unique(dock.labels).tolist() == [0, 5]
+    prompt_at(dock, 0, obj=6)
+    dock.end()
+
+
+def test_what_is_said_right_before_belongs_to_the_work_that_is_left(tmp_path: Path) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 1)
+    save(one, tmp_path / "w")
+    one.end()
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0, obj=5)
+    dock.layers.points.add([0, 2, 16, 10])  # not read yet
+    dock.viewer.dims.set_current_step((0, 1), (1, 2))
+    dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    dock.wait()
+    assert on(dock) == [1]
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    go(dock, 0)
+    assert len(dock.layers.points.data) == 2
+    dock.end()
+
+
+def test_work_that_another_dock_has_brought_back_is_listed_no_longer(tmp_path: Path) -> None:
+    one = cells(tmp_path)
+    one.wait()
+    one.prompt(1, MIDDLE, 8, 10)
+    one.end()
+    two, three = cells(tmp_path), cells(tmp_path)
+    for dock in (two, three):
+        dock.wait()
+    two.view.files.recent_requested.emit(0)
+    two.wait()
+    three.prompt(2, MIDDLE, 16, 10)
+    three.view.files.recent_requested.emit(0)
+    with pytest.raises(FileNotFoundError, match="brought back in another window"):
+        three.wait()
+    three.wait()
+    assert three.state.files.recent == ()
+    assert three.session.objects == (2,)
+    for dock in (two, three):
+        dock.end()
+
+
+def test_nothing_is_left_that_cannot_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 1)
+    save(dock, tmp_path / "w")
+    prompt_at(dock, 0)
+    go(dock, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Autosave, "save", full)
+        dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+        with pytest.raises(OSError, match="no space left"):
+            dock.wait()
+    assert on(dock) == [0, 1]
+    dock.end()
+
+
+def full(*_args: Any, **_options: Any) -> bool:
+    raise OSError("no space left")

@@ -99,6 +99,19 @@ class Work:
         return f"{objects} object{'' if objects == 1 else 's'}, {when.lstrip('0')}"
 
 
+@dataclass(eq=False)
+class WorkGroup:
+    """What is worked on in one go, at all positions of an image.
+
+    Attributes
+    ----------
+    name : str
+        `Recovery.group` of what is saved now. The thread that saves changes it when other work comes.
+    """
+
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
 @dataclass
 class _Saved:
     """Where a session is saved, and when it was last."""
@@ -241,6 +254,7 @@ class Autosave:
     def take_over(self, recovery: Recovery, session: Session) -> None:
         """Save a session that was recovered as one's own, and delete what it came from."""
         self.save(session, about=About(recovery.name, recovery.image, recovery.group), now=True)
+        self.beat()  # before it can be found in its new place
         self._delete(recovery.folder)
 
     def discard(self, work: Work) -> None:
