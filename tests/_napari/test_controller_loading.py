@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from qtpy.QtWidgets import QMessageBox
 
 from napari_sam2._napari.autosave import Autosave
 from tests._napari.dock import MIDDLE, Dock, Held, add_frames, frames
@@ -218,3 +220,34 @@ def test_nothing_is_left_that_cannot_be_saved(tmp_path: Path, monkeypatch: pytes
 
 def full(*_args: Any, **_options: Any) -> bool:
     raise OSError("no space left")
+
+
+def test_only_files_of_one_save_are_loaded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 0, 2)
+    save(one, tmp_path / "w")
+    one.end()
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    two = movie(tmp_path / "own")
+    prompt_at(two, 0, 1, obj=3)
+    save(two, tmp_path / "w")
+    load(two, tmp_path / "w_t0001.sam2.json")
+    assert (on(two), np.unique(two.labels).tolist()) == ([0, 1], [0, 3])
+    load(two, tmp_path / "w_t0002.sam2.json")
+    assert (on(two), np.unique(two.labels).tolist()) == ([2], [0, 1])
+    two.end()
+
+
+def test_older_files_are_loaded_together_by_name(tmp_path: Path) -> None:
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0, 2)
+    save(dock, tmp_path / "w")
+    for path in tmp_path.glob("*.sam2.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        assert document.pop("remarks").keys() == {"together"}
+        path.write_text(json.dumps(document), encoding="utf-8")
+    dock.view.objects.objects_deleted.emit((1,))
+    dock.wait()
+    load(dock, tmp_path / "w_t0000.sam2.json")
+    assert on(dock) == [0, 2]
+    dock.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from napari.layers import Layer
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.exchange import Source
 from napari_sam2._napari.exports import tracks_layer
-from napari_sam2._napari.many_files import marked, siblings
+from napari_sam2._napari.many_files import TOGETHER, marked, saved_together, siblings
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.worker import Fate
 from napari_sam2.tracks import Tracks
@@ -42,13 +43,14 @@ class _Saving:
     def __init__(self, saved: Callable[[Session], None], places: tuple[str, ...]) -> None:
         self._saved, self._places = saved, places
         self._left = len(places)
+        self._remarks = {TOGETHER: uuid.uuid4().hex}
         self._failed = False
 
     def save(self, place: str, desk: Desk) -> Answer:
         """Save one of them, on the inference thread."""
         if not self._failed:
             try:
-                desk.opened.save(place)
+                desk.opened.save(place, **self._remarks)
             except Exception:
                 self._failed = True
                 raise
@@ -162,8 +164,9 @@ class FileControl:
         self._saving.exchange(sources, partial(self._loaded, name))
 
     def _beside(self, path: str, mark: str) -> dict[int, str]:
-        """Return the sessions of this image's positions that lie beside one, and say which lie beyond it."""
-        others = siblings(path, mark) if mark else {}
+        """Return the sessions of this image's positions saved with one, and say which lie beyond it."""
+        named = siblings(path, mark) if mark else {}
+        others = saved_together(path, named) if named else {}
         within = {at: place for at, place in others.items() if self._sequences.reaches(at)}
         beyond = tuple(place for at, place in others.items() if at not in within)
         if beyond and not within:

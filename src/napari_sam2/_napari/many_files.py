@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from napari_sam2 import io
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOGETHER = "together"
+"""The remark that is the same in all sessions that are saved in one go."""
 # Suffixes with a dot or without in them, which the name of the position has to stand before.
 _SUFFIXES = (".sam2.json", ".ome.zarr", "_RES")
 # What no file can be called.
@@ -63,8 +71,27 @@ def _unmarked(stem: str, mark: str) -> str:
     return re.sub(re.escape(mark[:-4]) + r"\d{4}$", "", stem) if mark else stem
 
 
+def saved_together(path: str, others: Mapping[int, str]) -> dict[int, str]:
+    """Return those of some sessions that were saved in one go with another one, by position.
+
+    Parameters
+    ----------
+    path : str
+        The other one.
+    others : mapping of int to str
+        Sessions by position. Older ones do not tell; they are taken as saved together.
+
+    Raises
+    ------
+    OSError, ValueError
+        If one of the files cannot be read.
+    """
+    wanted = io.read_remarks(path).get(TOGETHER)
+    return {at: each for at, each in others.items() if io.read_remarks(each).get(TOGETHER) == wanted}
+
+
 def siblings(path: str, mark: str) -> dict[int, str]:
-    """Return the files that were written together with one that is there, by position.
+    """Return the files that have the name of one that is there but for the position, by position.
 
     Parameters
     ----------
