@@ -251,3 +251,72 @@ def test_older_files_are_loaded_together_by_name(tmp_path: Path) -> None:
     load(dock, tmp_path / "w_t0000.sam2.json")
     assert on(dock) == [0, 2]
     dock.end()
+
+
+def test_earlier_work_is_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, work = list[str | None](), Autosave.work
+
+    def noted(autosave: Autosave, image: str | None = None) -> Any:
+        looked.append(image)
+        return work(autosave, image)
+
+    monkeypatch.setattr(Autosave, "work", noted)
+    dock = movie(tmp_path)
+    for t in (1, 2):
+        go(dock, t)
+    assert len(looked) == 1
+    dock.controller.image.begin_anew()
+    dock.wait()
+    assert len(looked) == 2
+    dock.end()
+
+
+def test_what_waits_at_a_position_that_becomes_empty_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 1)
+    save(one, tmp_path / "w")
+    one.end()
+    dock = movie(tmp_path / "own")
+    held = Held(monkeypatch, "declare")
+    dock.widget.set_prompts(5, 2, click(8, 10))
+    held.until_entered()
+    dock.widget.set_prompts(6, 3, click(16, 10))  # at the first t, and waits
+    dock.viewer.dims.set_current_step(0, 1)
+    dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    held.gate.set()
+    dock.wait()
+    assert on(dock) == [1]
+    (text,) = dock.state.files.recent
+    assert text.startswith("2 objects")
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    assert np.unique(dock.labels[0]).tolist() == [0, 5, 6]
+    dock.end()
+
+
+def test_an_image_that_is_left_while_a_file_is_read_keeps_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 1)
+    save(one, tmp_path / "w")
+    one.end()
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0, 1, obj=5)
+    dock.viewer.add_image(frames(), name="other", contrast_limits=(0, 255))
+    dock.wait()
+    held = Held(monkeypatch, "read")
+    dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    held.until_entered()
+    names = [image.name for image in dock.controller.image.images()]
+    dock.view.image.image_chosen.emit(names.index("other"))
+    held.gate.set()
+    dock.wait()
+    dock.view.image.image_chosen.emit(names.index("movie"))
+    dock.wait()
+    (work,) = dock.controller.saving.recent
+    assert sorted(part.index[0] for part in work.parts) == [0, 1]
+    assert work.text.startswith("2 objects")
+    dock.end()

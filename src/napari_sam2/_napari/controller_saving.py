@@ -70,7 +70,7 @@ class SavingControl:
             autosave = Autosave(every=settings.autosave_seconds)
         self._autosave = autosave
         self.recent: tuple[Work, ...] = ()
-        self._told = False
+        self._told = self._has_looked = False
         self._timer = QTimer()
         self._timer.setInterval(_LOOK_EVERY)
         self._timer.timeout.connect(self.save)
@@ -154,7 +154,10 @@ class SavingControl:
     # --- bringing back
 
     def _has_opened(self, sequence: Sequence) -> None:
-        self._look(sequence, self._offer)
+        """Look once for each image: earlier work may have many files, and is of the whole image."""
+        if not self._has_looked:
+            self._has_looked = True
+            self._look(sequence, self._offer)
 
     def _look(self, sequence: Sequence, done: Callable[[], None]) -> None:
         """Look for earlier work on the image that is open."""
@@ -185,7 +188,7 @@ class SavingControl:
 
     def forget_image(self) -> None:
         """List no work: another image comes."""
-        self.recent = ()
+        self.recent, self._has_looked = (), False
 
     def _offer(self) -> None:
         """Offer what a crash has left; what was closed as it should be is listed, and no more."""
