@@ -16,6 +16,7 @@ from napari_sam2._model.weights import save_model
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
 from napari_sam2.device import Runtime
+from napari_sam2.io import read_remarks
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
 from tests.fakes import SHAPE, absent, click, noisy_frames, seeing_model
@@ -82,6 +83,15 @@ def saved(session: Session, folder: Path) -> Path:
 
 
 # ------------------------------------------------------------------- round trip
+
+
+def test_what_is_noted_beside_a_session_is_read_without_it(tmp_path: Path) -> None:
+    session = busy_session()
+    path = saved(session, tmp_path)
+    assert read_remarks(path) == {}
+    session.save(path, together="one", number=3)
+    assert read_remarks(path) == {"together": "one", "number": 3}
+    assert_same(Session.load(path, IMAGES, REAL), session)
 
 
 @pytest.mark.parametrize("recompute", [False, True])

@@ -311,10 +311,13 @@ class Session(SessionObjects):
         """Make all that is done inside one step of undo, under this name; groups of one run in a row too."""
         return self._state.grouped(label, run)
 
-    def save(self, path: str | Path) -> None:
-        """Write ``NAME.sam2.json`` and beside it ``NAME.sam2.zarr``, whole or not at all."""
+    def save(self, path: str | Path, **remarks: str | float | None) -> None:
+        """Write ``NAME.sam2.json`` and beside it ``NAME.sam2.zarr``, whole or not at all.
+
+        `remarks` are whatever is to be noted beside; `load` does not need them.
+        """
         with self._state.lock:
-            write_session(path, self._state, self._opening())
+            write_session(path, self._state, self._opening(), remarks)
 
     def autosave(self, folder: str | Path, **remarks: str | float | None) -> bool:
         """Bring a folder of its own up to date with the session; only what has changed is written.

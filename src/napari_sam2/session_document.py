@@ -76,8 +76,10 @@ def describe_state(state: SessionState, origins: Iterable[PassKey]) -> dict[str,
     }
 
 
-def write_session(path: str | Path, state: SessionState, opening: Mapping[str, Any]) -> None:
-    """Write what `read_session` reads: ``NAME.json`` and ``NAME.zarr`` beside it."""
+def write_session(
+    path: str | Path, state: SessionState, opening: Mapping[str, Any], remarks: Mapping[str, Any]
+) -> None:
+    """Write what `read_session` reads: ``NAME.json`` with these remarks, and ``NAME.zarr`` beside it."""
     entries = [
         StoredEntry(key, entry)
         for obj in state.objects
@@ -88,7 +90,8 @@ def write_session(path: str | Path, state: SessionState, opening: Mapping[str, A
     arrays = {"labels": state.labels.array, **pack_entries(entries, origins)}
     for key, record in state.records.items():
         arrays |= record_arrays(key, record)
-    io.write_session(path, {**opening, **describe_state(state, origins)}, arrays)
+    noted = {"remarks": dict(remarks)} if remarks else {}
+    io.write_session(path, {**opening, **describe_state(state, origins), **noted}, arrays)
 
 
 def _describe_model(model: Sam2) -> dict[str, Any]:

@@ -128,13 +128,15 @@ def test_ones_own_sessions_are_no_recoveries(tmp_path: Path) -> None:
     assert len(crashed(Autosave(tmp_path))) == 2
 
 
-def test_a_recovered_session_goes_on_as_ones_own(tmp_path: Path) -> None:
+def test_a_recovered_session_goes_on_as_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Autosave(tmp_path).save(painted(0), about=About("embryo"))
     autosave = Autosave(tmp_path)
     (found,) = crashed(autosave)
     loaded = Session.load(found.folder, plain_frames(COUNT), FakeModel().as_model())
     autosave.take_over(found, loaded)
     assert crashed(autosave) == ()
+    assert crashed(Autosave(tmp_path)) == (), "it is worked on"
+    monkeypatch.setattr("napari_sam2._napari.autosave.has_ended", lambda _text: True)
     (again,) = crashed(Autosave(tmp_path))
     assert again.folder != found.folder
     assert again.name == "embryo"
@@ -215,6 +217,21 @@ def test_the_newest_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert [each.name for each in crashed(autosave)] == ["1", "2", "3"]
     autosave.clean(most=2)
     assert [each.name for each in crashed(autosave)] == ["1", "2"]
+
+
+def test_a_work_of_many_positions_is_never_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    for days, group in ((3, "older"), (40, "movie"), (1, "movie"), (0.5, "movie")):
+        monkeypatch.setattr(time, "time", lambda days=days: now - days * 24 * 60 * 60)
+        Autosave(tmp_path).save(painted(0), about=About(group, group=group))
+    monkeypatch.undo()
+    autosave = Autosave(tmp_path)
+    autosave.clean()
+    assert [len(work.parts) for work in autosave.work()] == [3, 1]
+    autosave.clean(most=1)
+    assert [len(work.parts) for work in autosave.work()] == [3]
+    autosave.clean(days=0.1)
+    assert autosave.work() == ()
 
 
 def test_other_folders_are_left_alone(tmp_path: Path) -> None:

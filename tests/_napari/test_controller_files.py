@@ -84,7 +84,7 @@ def test_files_are_written_before_the_dock_closes(
 def test_what_cannot_be_written_is_told_although_the_dock_closes(
     bench: Dock, busy: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **_remarks: object) -> None:
         raise OSError("the disk is full")
 
     monkeypatch.setattr(Session, "save", full)
@@ -110,11 +110,11 @@ def test_the_first_of_several_files_that_fails_ends_all(
         four.prompt(t, 2, 8, 10)
     save, tried = Session.save, list[str]()
 
-    def full(session: Session, path: str) -> None:
+    def full(session: Session, path: str, **remarks: str) -> None:
         tried.append(Path(path).name)
         if len(tried) == 1:
             raise OSError("the disk is full")
-        save(session, path)
+        save(session, path, **remarks)
 
     monkeypatch.setattr(Session, "save", full)
     four.view.files.save_requested.emit(str(tmp_path / "movie"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_sam2._napari.many_files import marked, proposed_stem, siblings
+from napari_sam2._napari.many_files import mark_of, marked, proposed_stem, siblings
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,12 @@ from napari_sam2._napari.many_files import marked, proposed_stem, siblings
 def test_the_mark_stands_before_the_suffix(path: str, wanted: str) -> None:
     assert marked(path, "_t0003") == wanted
     assert marked(path, "") == path
+
+
+def test_a_mark_is_what_a_file_can_be_called() -> None:
+    assert mark_of("t", 3) == "_t0003"
+    assert mark_of("well / site", 12) == "_wellsite0012"
+    assert marked("a/cells.sam2.json", mark_of("/", 3)) == "a/cells_0003.sam2.json"
 
 
 def test_names_are_proposed_after_the_image(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from napari_sam2 import io
 from napari_sam2._napari.presence import has_ended, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from napari_sam2.session import Session
 
@@ -97,6 +97,19 @@ class Work:
         objects = sum(part.objects for part in self.parts)
         when = time.strftime("%d %B, %H:%M", time.localtime(self.parts[0].saved_at))
         return f"{objects} object{'' if objects == 1 else 's'}, {when.lstrip('0')}"
+
+
+@dataclass(eq=False)
+class WorkGroup:
+    """What is worked on in one go, at all positions of an image.
+
+    Attributes
+    ----------
+    name : str
+        `Recovery.group` of what is saved now. The thread that saves changes it when other work comes.
+    """
+
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 @dataclass
@@ -226,11 +239,8 @@ class Autosave:
         image : str, optional
             Of `About`: only work on this image. Where nothing was noted, the checksum of the frames counts.
         """
-        groups: dict[str, list[Recovery]] = {}
-        for each in self._left():
-            if image in {None, each.image or each.checksum}:
-                groups.setdefault(each.group or each.folder.name, []).append(each)
-        return tuple(Work(tuple(parts)) for parts in groups.values() if any(each.objects for each in parts))
+        left = [each for each in self._left() if image in {None, each.image or each.checksum}]
+        return tuple(each for each in _together(left) if any(part.objects for part in each.parts))
 
     def _left(self) -> list[Recovery]:
         """List all that earlier programs left, however they ended, the newest first."""
@@ -244,6 +254,7 @@ class Autosave:
     def take_over(self, recovery: Recovery, session: Session) -> None:
         """Save a session that was recovered as one's own, and delete what it came from."""
         self.save(session, about=About(recovery.name, recovery.image, recovery.group), now=True)
+        self.beat()  # before it can be found in its new place
         self._delete(recovery.folder)
 
     def discard(self, work: Work) -> None:
@@ -252,24 +263,32 @@ class Autosave:
             self._delete(part.folder)
 
     def clean(self, *, days: float = 30.0, most: int = 30) -> None:
-        """Delete what earlier programs left too long ago, or too much of.
+        """Delete what earlier programs left too long ago, or too much of; all of a work or nothing.
 
         Parameters
         ----------
         days : float
-            How old it may become.
+            How old it may become, at the position where it is newest.
         most : int
-            How many sessions may stay; the newest do.
+            How many works may stay, of any number of positions each; the newest do.
         """
         now = time.time()
-        for index, recovery in enumerate(self._left()):
-            if index >= most or now - recovery.saved_at > days * _DAY:
-                self._delete(recovery.folder)
+        for index, work in enumerate(_together(self._left())):
+            if index >= most or now - work.parts[0].saved_at > days * _DAY:
+                self.discard(work)
 
     def _delete(self, folder: Path) -> None:
         self._own.discard(folder)
         # Another program may have it open: what cannot be deleted now is deleted by a later `clean`.
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _together(recoveries: Iterable[Recovery]) -> tuple[Work, ...]:
+    """Put together what belongs to one work, in the order in which each is met first."""
+    groups: dict[str, list[Recovery]] = {}
+    for each in recoveries:
+        groups.setdefault(each.group or each.folder.name, []).append(each)
+    return tuple(Work(tuple(parts)) for parts in groups.values())
 
 
 def _mark_closed(folder: Path) -> None:

@@ -94,9 +94,7 @@ class Controller:
         self.seeds = SeedControl(space, self.prompts)
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)
         self.image.may_end = self._may_end
-        self.files = FileControl(
-            space, self.prompts, self.saving, self.sequences, view.files.ask_whether_to_replace
-        )
+        self.files = FileControl(space, self.saving, self.sequences, view.files.ask_whether_to_replace)
         self._draw = Later(self._show, _DRAW_EVERY)
         self._deleted = Later(self._begin_anew)
         self._wires = Connections()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 from napari.layers import Layer
 
 from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.exchange import Source
 from napari_sam2._napari.exports import tracks_layer
-from napari_sam2._napari.many_files import marked, siblings
+from napari_sam2._napari.many_files import TOGETHER, marked, saved_together, siblings
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.worker import Fate
 from napari_sam2.tracks import Tracks
@@ -18,7 +20,6 @@ from napari_sam2.tracks import Tracks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.desk import Desk
@@ -42,13 +43,14 @@ class _Saving:
     def __init__(self, saved: Callable[[Session], None], places: tuple[str, ...]) -> None:
         self._saved, self._places = saved, places
         self._left = len(places)
+        self._remarks = {TOGETHER: uuid.uuid4().hex}
         self._failed = False
 
     def save(self, place: str, desk: Desk) -> Answer:
         """Save one of them, on the inference thread."""
         if not self._failed:
             try:
-                desk.opened.save(place)
+                desk.opened.save(place, **self._remarks)
             except Exception:
                 self._failed = True
                 raise
@@ -69,8 +71,6 @@ class FileControl:
     ----------
     workspace : Workspace
         Whose session.
-    prompts : PromptControl
-        Draws the prompts of a session that was loaded.
     saving : SavingControl
         Told what the user has in a file.
     sequences : SequenceControl
@@ -82,14 +82,13 @@ class FileControl:
     def __init__(
         self,
         workspace: Workspace,
-        prompts: PromptControl,
         saving: SavingControl,
         sequences: SequenceControl,
         may_replace: Callable[[tuple[str, ...]], bool],
     ) -> None:
         self._space = workspace
         self._may_replace = may_replace
-        self._prompts, self._saving, self._sequences = prompts, saving, sequences
+        self._saving, self._sequences = saving, sequences
 
     def save(self, path: str) -> None:
         """Save the sessions of all positions, each into a file of its own; the suffix may be left out.
@@ -158,17 +157,16 @@ class FileControl:
         if shown is None:
             raise RuntimeError("Choose the image layer that the session belongs to first.")
         others = self._beside(path, self._sequences.mark(shown))
-        self._space.interrupted.emit(None)
         self._sequences.ensure_open()
         places = {self._sequences.at(position): place for position, place in others.items()} or {shown: path}
-        self._saving.turn_over(tuple(places))
         name = _listed(tuple(others.values())) if others else Path(path).name
-        for sequence, place in places.items():
-            self._load(sequence, place, name)
+        sources = {sequence: self._source(place) for sequence, place in places.items()}
+        self._saving.exchange(sources, partial(self._loaded, name))
 
     def _beside(self, path: str, mark: str) -> dict[int, str]:
-        """Return the sessions of this image's positions that lie beside one, and say which lie beyond it."""
-        others = siblings(path, mark) if mark else {}
+        """Return the sessions of this image's positions saved with one, and say which lie beyond it."""
+        named = siblings(path, mark) if mark else {}
+        others = saved_together(path, named) if named else {}
         within = {at: place for at, place in others.items() if self._sequences.reaches(at)}
         beyond = tuple(place for at, place in others.items() if at not in within)
         if beyond and not within:
@@ -177,28 +175,16 @@ class FileControl:
             tell(f"The image ends before {_listed(beyond)}: left out.")
         return within
 
-    def _load(self, sequence: Sequence, path: str, name: str) -> None:
-        images, model, saving = self._space.arrays(), self._space.model, self._saving
-
-        def read(desk: Desk) -> Answer:
-            answer = desk.load(path, images, model.take())
-            saving.note_saved(desk.opened)
-            return answer
-
-        self._space.ask(
-            read,
-            lambda _: self._loaded(sequence, name),
-            label="Loading",
-            sequence=sequence,
+    def _source(self, path: str) -> Source:
+        images, model = self._space.arrays(), self._space.model
+        return Source(
+            lambda desk: desk.read(path, images, model.take()),
+            lambda desk: self._saving.note_saved(desk.opened),
         )
 
-    def _loaded(self, sequence: Sequence, name: str) -> None:
-        self._prompts.show(sequence)
-        self._space.loaded.emit(sequence)
-        if sequence is self._space.sequence:
-            objects = self._space.picture.objects
-            self._prompts.activate(objects[0] if objects else 1)
-            tell(f"Loaded {name}: {len(objects)} object{'' if len(objects) == 1 else 's'} here.")
+    def _loaded(self, name: str) -> None:
+        count = len(self._space.picture.objects)
+        tell(f"Loaded {name}: {count} object{'' if count == 1 else 's'} here.")
 
     def show_tracks(self) -> None:
         """Show the paths of the objects as a layer; those of all positions if they lead through time."""

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import Notification, NotificationSeverity, notification_manager
 from qtpy.QtCore import QTimer
 
 from napari_sam2._napari.answers import Answer
-from napari_sam2._napari.autosave import About, Autosave
+from napari_sam2._napari.autosave import About, Autosave, WorkGroup, read_recovery
+from napari_sam2._napari.exchange import Exchange, Source
 from napari_sam2._napari.many_files import proposed_stem
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import FilesState
 from napari_sam2._napari.worker import Fate, Origin, Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Mapping
 
     from napari_sam2._napari.autosave import Recovery, Work
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.settings import Settings
-    from napari_sam2._napari.workspace import Sequence, Workspace
+    from napari_sam2._napari.versions import Version
+    from napari_sam2._napari.workspace import ModelBox, Sequence, Workspace
     from napari_sam2.session import Session
+
+    Told = Callable[[], About]
 
 # How often it is asked whether anything has to be saved, in milliseconds.
 _LOOK_EVERY = 2000
@@ -67,9 +70,7 @@ class SavingControl:
             autosave = Autosave(every=settings.autosave_seconds)
         self._autosave = autosave
         self.recent: tuple[Work, ...] = ()
-        self._told = False
-        # What comes next is other work, and must not be saved before it has come, after all that waits.
-        self._turning: WeakSet[Sequence] = WeakSet()
+        self._told = self._has_looked = False
         self._timer = QTimer()
         self._timer.setInterval(_LOOK_EVERY)
         self._timer.timeout.connect(self.save)
@@ -90,17 +91,11 @@ class SavingControl:
     def save(self) -> None:
         """Save what has changed, if the last time was long enough ago."""
         for sequence in self._sequences.touched():
-            origin = Origin(sequence, failed=self._failed)
-            if sequence in self._turning:
-                turned = partial(self._turned, sequence)
-                self._submit(sequence, _save, origin, Priority.AHEAD, "autosave", turned)
-            else:
-                self._submit(sequence, _save, origin, Priority.REGULAR, "autosave")
+            self._submit(
+                sequence, _save, Origin(sequence, failed=self._failed), Priority.REGULAR, key="autosave"
+            )
         if self._autosave is not None:
             self._autosave.beat()
-
-    def _turned(self, sequence: Sequence, _: object) -> None:
-        self._turning.discard(sequence)
 
     def keep(self, sequence: Sequence) -> None:
         """Save a session for the last time: another one takes its place, or its image is left."""
@@ -111,31 +106,25 @@ class SavingControl:
         if answer.replaced is not None:
             self._submit(sequence, _save_open_one, Origin(sequence, failed=self._failed))
 
-    def turn_over(self, sequences: Iterable[Sequence]) -> None:
-        """Save sessions for the last time; what comes in their place is other work."""
-        for sequence in sequences:
-            self.keep(sequence)
-            self._turning.add(sequence)
-        self._sequences.begin_group()
-
     def _submit(
         self,
         sequence: Sequence,
-        work: Callable[[Autosave, Desk, About], object],
+        work: Callable[[Autosave, Desk, Told], object],
         origin: Origin,
         priority: Priority = Priority.AHEAD,
         key: str | None = None,
-        done: Callable[[object], None] | None = None,
     ) -> None:
         autosave = self._autosave
         if autosave is not None and sequence.is_touched:
             call = partial(work, autosave, sequence.desk, self._about)
-            self._space.worker.submit(call, done, origin, priority=priority, key=key)
+            self._space.worker.submit(call, origin=origin, priority=priority, key=key)
 
     @property
-    def _about(self) -> About:
+    def _about(self) -> Told:
+        """What tells of the image; to be called on the inference thread, which knows of other work."""
         name = "" if self._space.image is None else self._space.image.name
-        return About(name, group=self._sequences.group)
+        group = self._sequences.group
+        return lambda: About(name, group=group.name)
 
     def _failed(self, error: Exception) -> None:
         """Tell once: it will not get better by saying it every few seconds."""
@@ -165,7 +154,9 @@ class SavingControl:
     # --- bringing back
 
     def _has_opened(self, sequence: Sequence) -> None:
-        if not sequence.is_touched:
+        """Look once for each image: earlier work may have many files, and is of the whole image."""
+        if not self._has_looked:
+            self._has_looked = True
             self._look(sequence, self._offer)
 
     def _look(self, sequence: Sequence, done: Callable[[], None]) -> None:
@@ -178,6 +169,11 @@ class SavingControl:
                 priority=Priority.AHEAD,
                 sequence=sequence,
             )
+
+    def _look_again(self) -> None:
+        """List what has come since, and no longer what has gone."""
+        if self._space.sequence is not None:
+            self._look(self._space.sequence, lambda: None)
 
     def _found(self, answer: Answer, done: Callable[[], None]) -> None:
         if isinstance(answer.value, tuple):
@@ -192,7 +188,7 @@ class SavingControl:
 
     def forget_image(self) -> None:
         """List no work: another image comes."""
-        self.recent = ()
+        self.recent, self._has_looked = (), False
 
     def _offer(self) -> None:
         """Offer what a crash has left; what was closed as it should be is listed, and no more."""
@@ -218,36 +214,82 @@ class SavingControl:
 
     def recover(self, work: Work) -> None:
         """Bring work back, at all its positions; nothing is computed."""
-        shown = self._space.sequence
-        if self._autosave is None or shown is None:
+        autosave = self._autosave
+        if autosave is None or self._space.sequence is None:
             return
-        self._space.interrupted.emit(None)
-        self.turn_over(self._sequences.touched())
-        self._sequences.group = work.parts[0].group or self._sequences.group
         within = [part for part in work.parts if self._sequences.has(part.index)]
+        if not within:
+            self._space.fail(ValueError("the image ends before that work: open the one that it belongs to"))
+            return
         if len(within) < len(work.parts):
             tell("The image ends before some of that work: it was left out, and is still listed.")
-        for part in within:
-            self._recover_part(part, self._sequences.at_index(part.index))
-        self._look(shown, lambda: None)
+        sources = {self._sequences.at_index(part.index): self._source(autosave, part) for part in within}
+        self.exchange(sources, lambda: tell("Your work is back."), work.parts[0].group)
 
-    def _recover_part(self, part: Recovery, sequence: Sequence) -> None:
-        autosave, images, model = self._autosave, self._space.arrays(), self._space.model
-        if autosave is not None:
-            self._space.ask(
-                lambda desk: desk.recover(autosave, part, images, model.take()),
-                lambda _: self._recovered(sequence),
-                label="Loading",
-                sequence=sequence,
-            )
+    def _source(self, autosave: Autosave, part: Recovery) -> Source:
+        read = partial(_read_part, part, self._space.arrays(), self._space.model)
+        return Source(read, lambda desk: autosave.take_over(part, desk.opened))
 
-    def _recovered(self, sequence: Sequence) -> None:
+    def exchange(self, sources: Mapping[Sequence, Source], done: Callable[[], None], group: str = "") -> None:
+        """Put other work in place of all that is here; where it cannot be read, change nothing.
+
+        Parameters
+        ----------
+        sources : mapping of Sequence to Source
+            Where it comes to; all other positions become empty.
+        done : callable
+            Called when it is there.
+        group : str
+            `About.group` of it, if it has one.
+        """
+        space = self._space
+        space.catch_up()  # what was said until now belongs to the work that is left
+        space.interrupted.emit(None)
+        run = Exchange(self._sequences.group, group or WorkGroup().name, self._leaving())
+        left = [each for each in self._sequences.touched() if each not in sources]
+        for sequence, source in sources.items():
+            self._ask(partial(run.read, source), sequence)
+        for sequence in left:
+            self._ask(run.clear, sequence)
+        space.worker.submit(
+            run.take,
+            lambda answers: self._exchanged(run, answers, [*sources, *left], done),
+            Origin(space.sequence, "Loading", space.fail),
+        )
+
+    def _ask(self, work: Callable[[Desk], Answer], sequence: Sequence) -> None:
+        self._space.ask(work, label="Loading", sequence=sequence, failed=lambda _: self._look_again())
+
+    def _leaving(self) -> Callable[[Collection[Desk]], None]:
+        """Return what saves sessions for the last time; on the inference thread."""
+        autosave, about = self._autosave, self._about
+        return lambda desks: None if autosave is None else _leave(autosave, desks, about)
+
+    def _exchanged(
+        self,
+        run: Exchange,
+        answers: Mapping[Desk, Answer],
+        sequences: list[Sequence],
+        done: Callable[[], None],
+    ) -> None:
+        """Show other work that has come."""
+        for sequence in sequences:
+            if sequence.desk in answers:
+                shown = partial(self._shows_other, sequence, is_blank=not run.brings(sequence.desk))
+                self._space.take(sequence, shown, answers[sequence.desk])
+        if answers:
+            done()
+            self._look_again()
+        if run.problem is not None:
+            self._failed(run.problem)
+
+    def _shows_other(self, sequence: Sequence, _answer: Answer, *, is_blank: bool) -> None:
         self._prompts.show(sequence)
-        self._space.loaded.emit(sequence)
+        if not is_blank:
+            self._space.loaded.emit(sequence)
         if sequence is self._space.sequence:
             objects = self._space.picture.objects
             self._prompts.activate(objects[0] if objects else 1)
-            tell("Your work is back.")
 
     def discard(self, work: Work) -> None:
         """Delete what is left of earlier work."""
@@ -262,22 +304,37 @@ class SavingControl:
         self._timer.timeout.disconnect()
 
 
-def _save(autosave: Autosave, desk: Desk, about: About, *, now: bool = False) -> None:
+def _save(autosave: Autosave, desk: Desk, about: Told, *, now: bool = False) -> None:
     if desk.session is not None:
-        autosave.save(desk.session, about=replace(about, image=desk.image), now=now)
+        autosave.save(desk.session, about=replace(about(), image=desk.image), now=now)
 
 
-def _save_open_one(autosave: Autosave, desk: Desk, about: About) -> None:
+def _save_open_one(autosave: Autosave, desk: Desk, about: Told) -> None:
     if desk.others:
         _save(autosave, desk, about, now=True)
     for session in desk.others:
         autosave.withdraw(session)
 
 
-def _keep(autosave: Autosave, desk: Desk, about: About) -> None:
-    if desk.session is not None:
+def _keep(autosave: Autosave, desk: Desk, about: Told) -> None:
+    _leave(autosave, (desk,), about)
+
+
+def _leave(autosave: Autosave, desks: Collection[Desk], about: Told) -> None:
+    """Save all sessions for the last time; none is left if one cannot be saved."""
+    for desk in desks:
         _save(autosave, desk, about, now=True)
-        autosave.release(desk.session)
+    for desk in desks:
+        if desk.session is not None:
+            autosave.release(desk.session)
+
+
+def _read_part(part: Recovery, images: Mapping[str, Any], model: ModelBox, desk: Desk) -> Version:
+    if read_recovery(part.folder) is None:
+        raise FileNotFoundError(
+            "that work is not here any more: it was brought back in another window, or deleted"
+        )
+    return desk.read(str(part.folder), images, model.take())
 
 
 def _work_on(autosave: Autosave, desk: Desk) -> Answer:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari_sam2._napari.autosave import WorkGroup
 from napari_sam2._napari.controller_renewal import (
     Position,
     Renewal,
@@ -15,6 +15,7 @@ from napari_sam2._napari.controller_renewal import (
 )
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import Axes, geometry_of
+from napari_sam2._napari.many_files import mark_of
 from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.opening import Opening
 from napari_sam2._napari.prompt_layers import PromptLayers
@@ -56,8 +57,8 @@ class SequenceControl:
         Answers prompts anew when the network sees something else.
     loading : bool
         Whether a session is being opened.
-    group : str
-        The same for all sequences of an image that are worked on in one go.
+    group : WorkGroup
+        Of all sequences of the image.
     session_opened, session_closing : callable or None
         Called with each sequence whose session was opened, or is about to be given up.
     """
@@ -82,7 +83,7 @@ class SequenceControl:
         self.renewals.done, self.renewals.late = self._renewed, self._late
         workspace.answered.connect(self._follow)
         self.loading = False
-        self.group = ""
+        self.group = WorkGroup()
         self.session_opened: Callable[[Sequence], None] | None = None
         self.session_closing: Callable[[Sequence], None] | None = None
 
@@ -101,15 +102,11 @@ class SequenceControl:
         geometry = geometry_of(image, axes, frame_axis)
         geometry = geometry.at(geometry.index_of(self._space.viewer.dims, image))
         self._axes, self._problem = axes, ""
-        self.begin_group()
+        self.group = WorkGroup()
         self._space.layers = PromptLayers(self._space.viewer, image, geometry)
         self._space.sequence = self._sequence(geometry, view)
         self._opened(self._space.layers)
         self.ensure_open()
-
-    def begin_group(self) -> None:
-        """Begin another piece of work."""
-        self.group = uuid.uuid4().hex
 
     def _sequence(self, geometry: SequenceGeometry, view: View) -> Sequence:
         position = geometry.position
@@ -206,7 +203,7 @@ class SequenceControl:
         """Return what tells files of a sequence from those of others, as "_t0003"; empty without others."""
         names = () if self._axes is None else self._axes.names
         others = _others(sequence.geometry).items()
-        return "".join(f"_{names[axis].replace(' ', '')}{at:04d}" for axis, at in others)
+        return "".join(mark_of(names[axis], at) for axis, at in others)
 
     def end(self) -> None:
         """Give the layers and sessions up; labels that hold something stay in the viewer."""

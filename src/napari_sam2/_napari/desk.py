@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2._napari.autosave import Autosave, Recovery
+    from napari_sam2._napari.network_view import View
     from napari_sam2._napari.opening import Opening
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2._napari.versions import ViewStep
@@ -107,34 +107,36 @@ class Desk:
                 session.geometry = replace(session.geometry, axes=axes)
         return Answer()
 
-    def load(self, path: str, images: Mapping[str, Any], model: Sam2) -> Answer:
-        """Read a saved session of these images, in place of the one that is open.
+    def read(self, path: str, images: Mapping[str, Any], model: Sam2) -> Version:
+        """Read a saved session of these images, for `put`; the one that is open stays.
 
         `images` are all that a composite may be made of, by name.
         """
         from napari_sam2.session import Session
 
-        known, before = self._known, self.opened
-        loaded = Session.load(path, partial(known.open.opening.view.again, images=images), model)
+        opening, before = self._known.open.opening, self.opened
+        loaded = Session.load(path, partial(opening.view.again, images=images), model)
         if loaded.volume.shape != before.volume.shape:
             raise ValueError(
                 f"the saved session has frames {loaded.volume.shape}, the image {before.volume.shape}: "
                 "choose the axis and the image that it was made with"
             )
-        opening = known.open.opening
         check_place(loaded, opening)
-        view = opening.view.of(loaded.volume)
-        self._versions = Versions(Version(loaded, replace(opening, view=view)))
-        loaded.cache_bytes = opening.cache_bytes
-        return self._replace(before)
+        return Version(loaded, replace(opening, view=opening.view.of(loaded.volume)))
 
-    def recover(
-        self, autosave: Autosave, recovery: Recovery, images: Mapping[str, Any], model: Sam2
-    ) -> Answer:
-        """Bring back what was saved by itself before a crash; nothing is computed."""
-        answer = self.load(str(recovery.folder), images, model)
-        autosave.take_over(recovery, self.opened)
-        return answer
+    def blank(self, view: View) -> Version:
+        """Open a session of which nothing was said, for `put`; the one that is open stays."""
+        opening = replace(self._known.open.opening, view=view)
+        session = open_session(opening, self.opened.model)
+        session.geometry = self.opened.geometry
+        return Version(session, opening)
+
+    def put(self, version: Version) -> Answer:
+        """Put a session in place of the one that is open, and of all that undo would bring back."""
+        before = self.opened
+        self._versions = Versions(version)
+        version.session.cache_bytes = version.opening.cache_bytes
+        return self._replace(before)
 
     # --- another view or network
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from napari_sam2 import io
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOGETHER = "together"
+"""The remark that is the same in all sessions that are saved in one go."""
 # Suffixes with a dot or without in them, which the name of the position has to stand before.
 _SUFFIXES = (".sam2.json", ".ome.zarr", "_RES")
+# What no file can be called.
+_FORBIDDEN = r'[<>:"/\\|?*\x00-\x1f]'
 
 
 def proposed_stem(name: str, path: str | None) -> str:
@@ -19,9 +29,22 @@ def proposed_stem(name: str, path: str | None) -> str:
     path : str or None
         Where the image was opened; files are proposed to lie beside it.
     """
-    bare = " ".join(re.sub(r'[<>:"/\\|?*\x00-\x1f]', " ", name).split()).strip(" .") or "image"
+    bare = " ".join(re.sub(_FORBIDDEN, " ", name).split()).strip(" .") or "image"
     folder = Path(path).parent if path else None
     return str(folder / bare) if folder is not None and folder.is_dir() else bare
+
+
+def mark_of(axis: str, position: int) -> str:
+    """Return the mark of a position along another axis, as "_t0003".
+
+    Parameters
+    ----------
+    axis : str
+        Its name; blanks and what no file can be called are left out.
+    position : int
+        From 0 on.
+    """
+    return f"_{re.sub(_FORBIDDEN, '', axis).replace(' ', '')}{position:04d}"
 
 
 def _parts(path: str) -> tuple[str, str]:
@@ -48,8 +71,27 @@ def _unmarked(stem: str, mark: str) -> str:
     return re.sub(re.escape(mark[:-4]) + r"\d{4}$", "", stem) if mark else stem
 
 
+def saved_together(path: str, others: Mapping[int, str]) -> dict[int, str]:
+    """Return those of some sessions that were saved in one go with another one, by position.
+
+    Parameters
+    ----------
+    path : str
+        The other one.
+    others : mapping of int to str
+        Sessions by position. Older ones do not tell; they are taken as saved together.
+
+    Raises
+    ------
+    OSError, ValueError
+        If one of the files cannot be read.
+    """
+    wanted = io.read_remarks(path).get(TOGETHER)
+    return {at: each for at, each in others.items() if io.read_remarks(each).get(TOGETHER) == wanted}
+
+
 def siblings(path: str, mark: str) -> dict[int, str]:
-    """Return the files that were written together with one that is there, by position.
+    """Return the files that have the name of one that is there but for the position, by position.
 
     Parameters
     ----------

@@ -308,7 +308,7 @@ class Workspace:
             return
         self.worker.submit(
             partial(work, sequence.desk),
-            partial(self._take, sequence, done),
+            partial(self.take, sequence, done),
             Origin(sequence, label, partial(self._failed, sequence, failed), fate, in_order),
             priority=priority,
             key=key,
@@ -326,12 +326,12 @@ class Workspace:
         """Take steps of a propagation of a sequence, whenever nothing else waits."""
         self.worker.stream(
             _lazily(steps, sequence.desk),
-            partial(self._take, sequence, item),
+            partial(self.take, sequence, item),
             ended,
             Origin(sequence, "Propagating", partial(self._failed, sequence, failed)),
         )
 
-    def _take(self, sequence: Sequence, done: Callable[[Answer], None] | None, answer: Answer) -> None:
+    def take(self, sequence: Sequence, done: Callable[[Answer], None] | None, answer: Answer) -> None:
         """Take over what was written, then tell whoever asked."""
         if answer.changes and self.layers is not None and not sequence.is_left:
             self.layers.write(answer.changes, sequence.geometry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from napari_sam2.io.exporting import export_labels
 from napari_sam2.io.journal import Journal, JournalContent, read_journal, read_journal_document
 from napari_sam2.io.reading import LabelGeometry, OpenedImage, frame_axis, label_geometry, open_image
-from napari_sam2.io.session_file import SessionDocument, read_session, write_session
+from napari_sam2.io.session_file import SessionDocument, read_remarks, read_session, write_session
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
 from napari_sam2.io.table import write_table
 
@@ -24,6 +24,7 @@ __all__ = [
     "open_image",
     "read_journal",
     "read_journal_document",
+    "read_remarks",
     "read_session",
     "write_session",
     "write_table",

@@ -127,6 +127,12 @@ def read_session(path: str | Path) -> SessionDocument:
     return SessionDocument(document, arrays)
 
 
+def read_remarks(path: str | Path) -> dict[str, Any]:
+    """Read what was noted beside a session, and no array; empty if nothing was. Errors as `read_session`."""
+    remarks = _checked_document(Path(path)).get("remarks")
+    return remarks if isinstance(remarks, dict) else {}
+
+
 def _members(group: zarr.Group) -> list[tuple[str, zarr.Array[Any]]]:
     return [(name, node) for name, node in group.members(max_depth=None) if isinstance(node, zarr.Array)]
 

@@ -1,0 +1,322 @@
+"""Work that takes the place of other work: from a file, or from what was saved by itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QMessageBox
+
+from napari_sam2._napari.autosave import Autosave
+from tests._napari.dock import MIDDLE, Dock, Held, add_frames, frames
+from tests.fakes import FakeModel, click
+
+pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("qapp")]
+
+
+def cells(root: Path) -> Dock:
+    """Open a dock over nine frames."""
+    viewer = ViewerModel()
+    add_frames(viewer)
+    return Dock(viewer, FakeModel(), Autosave(root, every=0))
+
+
+def movie(root: Path, name: str = "t") -> Dock:
+    """Open a dock over three stacks, at the first."""
+    viewer = ViewerModel()
+    options: dict[str, Any] = {"axis_labels": (name, "z", "y", "x"), "contrast_limits": (0, 255)}
+    viewer.add_image(np.stack([frames(4)] * 3), name="movie", **options)
+    dock = Dock(viewer, FakeModel(), Autosave(root, every=0))
+    go(dock, 0)
+    return dock
+
+
+def go(dock: Dock, t: int) -> None:
+    dock.viewer.dims.set_current_step((0, 1), (t, 2))
+    dock.wait()
+
+
+def on(dock: Dock) -> list[int]:
+    """Return the positions that show labels."""
+    return [t for t in range(3) if dock.labels[t].any()]
+
+
+def prompt_at(dock: Dock, *positions: int, obj: int = 1) -> None:
+    for t in positions:
+        go(dock, t)
+        dock.prompt(obj, 2, 8, 10)
+
+
+def save(dock: Dock, path: Path) -> None:
+    dock.view.files.save_requested.emit(str(path))
+    dock.wait()
+
+
+def load(dock: Dock, path: Path) -> None:
+    dock.view.files.load_requested.emit(str(path))
+    dock.wait()
+
+
+def test_earlier_work_is_listed_after_a_click_that_came_before_the_image_was_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = cells(tmp_path)
+    one.wait()
+    one.prompt(1, MIDDLE, 8, 10)
+    one.end()
+    held = Held(monkeypatch, "open")
+    two = cells(tmp_path)
+    held.until_entered()
+    two.widget.set_prompts(1, MIDDLE, click(16, 10))
+    held.gate.set()
+    two.wait()
+    assert len(two.state.files.recent) == 1
+    two.end()
+
+
+def test_an_axis_with_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    one = movie(tmp_path / "own", "well/site")
+    prompt_at(one, 0, 2)
+    save(one, tmp_path / "w")
+    assert {each.name for each in tmp_path.glob("*.json")} == {
+        "w_wellsite0000.sam2.json",
+        "w_wellsite0002.sam2.json",
+    }
+    one.end()
+    two = movie(tmp_path / "own", "well/site")
+    load(two, tmp_path / "w_wellsite0000.sam2.json")
+    assert on(two) == [0, 2]
+    two.end()
+
+
+def test_what_a_file_takes_the_place_of_is_listed_at_once(tmp_path: Path) -> None:
+    dock = cells(tmp_path / "own")
+    dock.wait()
+    dock.prompt(1, MIDDLE, 8, 10)
+    save(dock, tmp_path / "w")
+    dock.prompt(2, MIDDLE, 16, 10)
+    load(dock, tmp_path / "w.sam2.json")
+    (text,) = dock.state.files.recent
+    assert text.startswith("2 objects")
+    dock.end()
+
+
+def test_a_file_that_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 2)
+    save(one, tmp_path / "w")
+    one.end()
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 1, 0, obj=3)
+    labels, saved = dock.labels.copy(), dock.controller.sequences.group.name
+    for broken in ("w_t0001.sam2.json", "bad.sam2.json"):
+        (tmp_path / broken).write_text("{")
+    (tmp_path / "w.sam2.json").rename(tmp_path / "w_t0002.sam2.json")
+    for name in ("w_t0002.sam2.json", "bad.sam2.json"):
+        dock.view.files.load_requested.emit(str(tmp_path / name))
+        with pytest.raises(ValueError, match="not a session file"):
+            dock.wait()
+    np.testing.assert_array_equal(dock.labels, labels)
+    assert dock.controller.sequences.group.name == saved
+    dock.prompt(4, 1, 16, 10)
+    dock.end()
+    again = movie(tmp_path / "own")
+    assert [len(work.parts) for work in again.controller.saving.recent] == [2]
+    again.end()
+
+
+@pytest.mark.parametrize("kind", ["file", "recent"])
+@pytest.mark.parametrize("seen_from", [0, 1, 2])
+def test_other_work_takes_the_place_of_all_positions(tmp_path: Path, kind: str, seen_from: int) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 1, 2)
+    if kind == "file":
+        save(one, tmp_path / "w")
+        one.prompt(9, 1, 16, 10)
+    one.end()
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0, 1, obj=5)
+    go(dock, seen_from)
+    if kind == "file":
+        load(dock, tmp_path / "w_t0002.sam2.json")
+    else:
+        dock.view.files.recent_requested.emit(0)
+        dock.wait()
+    assert on(dock) == [1, 2]
+    for t, objects in enumerate(((), (1,), (1,))):
+        go(dock, t)
+        assert dock.session.objects == objects
+        assert {key.obj for key in dock.layers.prompts} == {*objects}
+    dock.controller.saving.save()
+    dock.wait()
+    left = dock.controller.saving.recent[0]
+    assert sorted(part.index[0] for part in left.parts) == [0, 1]
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    assert on(dock) == [0, 1]
+    assert np.unique(dock.labels).tolist() == [0, 5]
+    prompt_at(dock, 0, obj=6)
+    dock.end()
+
+
+def test_what_is_said_right_before_belongs_to_the_work_that_is_left(tmp_path: Path) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 1)
+    save(one, tmp_path / "w")
+    one.end()
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0, obj=5)
+    dock.layers.points.add([0, 2, 16, 10])  # not read yet
+    dock.viewer.dims.set_current_step((0, 1), (1, 2))
+    dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    dock.wait()
+    assert on(dock) == [1]
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    go(dock, 0)
+    assert len(dock.layers.points.data) == 2
+    dock.end()
+
+
+def test_work_that_another_dock_has_brought_back_is_listed_no_longer(tmp_path: Path) -> None:
+    one = cells(tmp_path)
+    one.wait()
+    one.prompt(1, MIDDLE, 8, 10)
+    one.end()
+    two, three = cells(tmp_path), cells(tmp_path)
+    for dock in (two, three):
+        dock.wait()
+    two.view.files.recent_requested.emit(0)
+    two.wait()
+    three.prompt(2, MIDDLE, 16, 10)
+    three.view.files.recent_requested.emit(0)
+    with pytest.raises(FileNotFoundError, match="brought back in another window"):
+        three.wait()
+    three.wait()
+    assert three.state.files.recent == ()
+    assert three.session.objects == (2,)
+    for dock in (two, three):
+        dock.end()
+
+
+def test_nothing_is_left_that_cannot_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 1)
+    save(dock, tmp_path / "w")
+    prompt_at(dock, 0)
+    go(dock, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Autosave, "save", full)
+        dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+        with pytest.raises(OSError, match="no space left"):
+            dock.wait()
+    assert on(dock) == [0, 1]
+    dock.end()
+
+
+def full(*_args: Any, **_options: Any) -> bool:
+    raise OSError("no space left")
+
+
+def test_only_files_of_one_save_are_loaded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 0, 2)
+    save(one, tmp_path / "w")
+    one.end()
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    two = movie(tmp_path / "own")
+    prompt_at(two, 0, 1, obj=3)
+    save(two, tmp_path / "w")
+    load(two, tmp_path / "w_t0001.sam2.json")
+    assert (on(two), np.unique(two.labels).tolist()) == ([0, 1], [0, 3])
+    load(two, tmp_path / "w_t0002.sam2.json")
+    assert (on(two), np.unique(two.labels).tolist()) == ([2], [0, 1])
+    two.end()
+
+
+def test_older_files_are_loaded_together_by_name(tmp_path: Path) -> None:
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0, 2)
+    save(dock, tmp_path / "w")
+    for path in tmp_path.glob("*.sam2.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        assert document.pop("remarks").keys() == {"together"}
+        path.write_text(json.dumps(document), encoding="utf-8")
+    dock.view.objects.objects_deleted.emit((1,))
+    dock.wait()
+    load(dock, tmp_path / "w_t0000.sam2.json")
+    assert on(dock) == [0, 2]
+    dock.end()
+
+
+def test_earlier_work_is_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, work = list[str | None](), Autosave.work
+
+    def noted(autosave: Autosave, image: str | None = None) -> Any:
+        looked.append(image)
+        return work(autosave, image)
+
+    monkeypatch.setattr(Autosave, "work", noted)
+    dock = movie(tmp_path)
+    for t in (1, 2):
+        go(dock, t)
+    assert len(looked) == 1
+    dock.controller.image.begin_anew()
+    dock.wait()
+    assert len(looked) == 2
+    dock.end()
+
+
+def test_what_waits_at_a_position_that_becomes_empty_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 1)
+    save(one, tmp_path / "w")
+    one.end()
+    dock = movie(tmp_path / "own")
+    held = Held(monkeypatch, "declare")
+    dock.widget.set_prompts(5, 2, click(8, 10))
+    held.until_entered()
+    dock.widget.set_prompts(6, 3, click(16, 10))  # at the first t, and waits
+    dock.viewer.dims.set_current_step(0, 1)
+    dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    held.gate.set()
+    dock.wait()
+    assert on(dock) == [1]
+    (text,) = dock.state.files.recent
+    assert text.startswith("2 objects")
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    assert np.unique(dock.labels[0]).tolist() == [0, 5, 6]
+    dock.end()
+
+
+def test_an_image_that_is_left_while_a_file_is_read_keeps_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 1)
+    save(one, tmp_path / "w")
+    one.end()
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0, 1, obj=5)
+    dock.viewer.add_image(frames(), name="other", contrast_limits=(0, 255))
+    dock.wait()
+    held = Held(monkeypatch, "read")
+    dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    held.until_entered()
+    names = [image.name for image in dock.controller.image.images()]
+    dock.view.image.image_chosen.emit(names.index("other"))
+    held.gate.set()
+    dock.wait()
+    dock.view.image.image_chosen.emit(names.index("movie"))
+    dock.wait()
+    (work,) = dock.controller.saving.recent
+    assert sorted(part.index[0] for part in work.parts) == [0, 1]
+    assert work.text.startswith("2 objects")
+    dock.end()
