@@ -362,3 +362,13 @@ def test_all_that_is_said_of_objects_is_saved(tmp_path: Path, recompute: bool) -
     assert loaded.locked_objects == {1}
     assert [loaded.life(obj) for obj in loaded.objects] == [session.life(obj) for obj in session.objects]
     np.testing.assert_array_equal(loaded.labels, session.labels)
+
+
+def test_releasing_what_is_not_locked_is_no_step() -> None:
+    session = tracked_session(1)
+    made = session.steps_made
+    session.unlock_object(1)
+    assert session.steps_made == made
+    session.lock_object(1)
+    session.lock_object(1)
+    assert session.steps_made == made + 1

@@ -165,6 +165,8 @@ def rename(state: SessionState, obj: int, name: str) -> None:
 def set_locked(state: SessionState, obj: int, *, locked: bool) -> None:
     """Keep an object as it is, or let it be changed again."""
     check_known(state, obj)
+    if state.facts_of(obj).locked == locked:
+        return
     if locked:
         _put_all(state, obj, beside_locked)
     state.put_facts(obj, replace(state.facts_of(obj), locked=locked))
