@@ -257,10 +257,15 @@ class Desk:
             self._note_pace(began)
         return self.answer(result)
 
-    def seed(self, key: PromptKey, prompts: FramePrompts, run: Hashable) -> Answer:
-        """Say one of many things; those of a run that come one after the other are one step of undo."""
+    def seed(self, key: PromptKey, prompts: FramePrompts, run: Hashable, name: str = "") -> Answer:
+        """Say one of many things; those of a run that come one after the other are one step of undo.
+
+        An object without a name gets this one.
+        """
         with self.opened.grouped("Seed", run):
             _say(self.opened, key, prompts)
+            if name and key.obj not in self.opened.names:
+                self.opened.rename(key.obj, name)
         return Answer(self.opened.take_changes(), self._picture() if self._is_due else None)
 
     @property
