@@ -11,6 +11,7 @@ import numpy as np
 from napari.layers import Labels, Points, Shapes
 
 from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.ids import MAX_GIVEN, is_allowed
 from napari_sam2._napari.left_out import left_out, sentence_of
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.outline import is_preview
@@ -207,6 +208,9 @@ class SeedControl:
         """Give all of them higher ids if one of them is taken; ids that were only counted, anywhere."""
         elsewhere = self._space.objects_elsewhere(run.sequence)
         used = {*run.sequence.objects, *(elsewhere if counted else ())}
+        beyond = {key.obj for key in found if not is_allowed(key.obj, self._space.objects)}
+        found = {key: each for key, each in found.items() if key.obj not in beyond}
+        run.note = _told_of(beyond)
         shift = max({*used, *elsewhere}) if used & {key.obj for key in found} else 0
         return {PromptKey(key.obj + shift, key.frame): each for key, each in found.items()}
 
@@ -330,6 +334,13 @@ class SeedControl:
                 if areas[frame]:
                     masks[PromptKey(obj, frame)] = partial(_mask, sequence.desk, obj, frame)
         return masks
+
+
+def _told_of(beyond: set[int]) -> str:
+    if not beyond:
+        return ""
+    listed = ", ".join(map(str, sorted(beyond)))
+    return f"Left out: {listed}, since ids of objects go up to {MAX_GIVEN}."
 
 
 def _mask(desk: Desk, obj: int, frame: int) -> FramePrompts:
