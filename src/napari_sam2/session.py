@@ -342,7 +342,7 @@ class Session(SessionObjects):
         with self._state.lock:
             if self._journal is None or self._journal.folder != Path(folder):
                 self._journal = SessionJournal(Path(folder), self._state, self._opening())
-            self._journal.call_axes(self.geometry.axes)
+            self._journal.describe(self.geometry)
             if self._journal.is_current:
                 return False
             self._journal.write(remarks)

@@ -52,11 +52,12 @@ class SessionJournal:
         """Whether nothing has changed since the last `write`."""
         return self._edition == self._state.edition
 
-    def call_axes(self, axes: str) -> None:
-        """Take other names for the axes, such as "tyx"; the next `write` tells them."""
+    def describe(self, geometry: io.LabelGeometry) -> None:
+        """Take other names of the axes, or another scale; the next `write` tells them."""
         images = self._opening["images"]
-        if images["axes"] != axes:
-            self._opening = {**self._opening, "images": {**images, "axes": axes}}
+        told = {"axes": geometry.axes, "scale": geometry.scale}
+        if {name: images[name] for name in told} != told:
+            self._opening = {**self._opening, "images": {**images, **told}}
             self._edition = -1
 
     def write(self, remarks: Mapping[str, Any]) -> None:

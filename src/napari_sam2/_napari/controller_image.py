@@ -104,6 +104,8 @@ class ImageControl:
             self._image_wires.connect(emitter, self._ask_view)
         for emitter in (events.axis_labels, events.metadata, events.units):
             self._image_wires.connect(emitter, self._ask_axes)
+        for emitter in (events.scale, events.units):
+            self._image_wires.connect(emitter, self._follow_sizes)
 
     def choose_axis(self, index: int) -> None:
         """Take another axis for the frames."""
@@ -201,6 +203,10 @@ class ImageControl:
             return
         self.leave()
         self.choose(image)
+
+    def _follow_sizes(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
+        """Whatever was said of the image, its pixels are as large as the layer says now."""
+        self._sequences.measure()
 
     def _choose_again(self, image: Image) -> None:
         """Begin anew with data of another shape."""

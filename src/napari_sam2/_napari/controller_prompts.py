@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.controller_candidates import CandidateControl
+from napari_sam2._napari.ids import check_allowed, next_id
 from napari_sam2._napari.notices import sentence, tell, warn
 from napari_sam2._napari.painting import Painting, Saying, declare, take_frame
 from napari_sam2._napari.state import Tool, ToolState
@@ -126,6 +127,7 @@ class PromptControl:
         if sequence is None or layers is None:
             raise RuntimeError("There is no image to work on: choose an image layer first.")
         key = _checked(obj, frame, prompts, sequence.geometry)
+        check_allowed(key.obj, self._space.objects)
         for painting in sequence.paintings:  # it knows what it says
             painting.known.pop(key, None)
         declared = {other: each for other, each in sequence.declared.items() if other != key}
@@ -301,7 +303,7 @@ class PromptControl:
     def next_object(self) -> int:
         """Return the lowest id above those of the sessions and of prompts that wait to be answered."""
         space = self._space
-        return max({*space.objects, space.reserved}) + 1
+        return next_id({*space.objects, space.reserved})
 
     def _is_elsewhere(self, obj: int) -> bool:
         """Whether an object is there at another position, so that in a crowd a click here begins another."""

@@ -11,6 +11,8 @@ import numpy as np
 from napari.layers import Labels, Points, Shapes
 
 from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.ids import MAX_GIVEN, is_allowed
+from napari_sam2._napari.left_out import left_out, sentence_of
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.outline import is_preview
 from napari_sam2._napari.seeds import LabelSeeds, given_ids, read_seeds
@@ -38,9 +40,13 @@ class Seeding:
         Where they come from, for the user.
     sequence : Sequence
         Whose session is told.
+    names : mapping of int to str, optional
+        What objects are called that have no name there.
 
     Attributes
     ----------
+    note : str
+        What else there is to say in the end.
     looks, looked : int
         How many frames have to be looked at before, and how many were.
     objects, total : int
@@ -51,8 +57,9 @@ class Seeding:
         Whether no more is said.
     """
 
-    def __init__(self, source: str, sequence: Sequence) -> None:
-        self.source, self.sequence = source, sequence
+    def __init__(self, source: str, sequence: Sequence, names: Mapping[int, str] | None = None) -> None:
+        self.source, self.sequence, self.note = source, sequence, ""
+        self._names = names or {}
         self.looks = self.looked = self.objects = self.total = self.said = 0
         self.ended = False
 
@@ -62,7 +69,8 @@ class Seeding:
         if not self.total:
             return "Seeding was ended before anything was said."
         if self.said == self.total:
-            return f"{self.objects} object{'' if self.objects == 1 else 's'} from {self.source}."
+            text = f"{self.objects} object{'' if self.objects == 1 else 's'} from {self.source}."
+            return f"{text} {self.note}".strip()
         return f"Seeding was ended after {self.said} of {self.total}; undo takes these back."
 
     def look(self, masks: LabelSeeds, frame: int, _desk: Desk) -> Answer:
@@ -78,7 +86,7 @@ class Seeding:
         if self.ended:
             return Answer()
         with self._to_the_end():
-            answer = desk.seed(key, prompts(), self)
+            answer = desk.seed(key, prompts(), self, self._names.get(key.obj, ""))
         self.said += 1
         return answer
 
@@ -200,13 +208,16 @@ class SeedControl:
         """Give all of them higher ids if one of them is taken; ids that were only counted, anywhere."""
         elsewhere = self._space.objects_elsewhere(run.sequence)
         used = {*run.sequence.objects, *(elsewhere if counted else ())}
+        beyond = {key.obj for key in found if not is_allowed(key.obj, self._space.objects)}
+        found = {key: each for key, each in found.items() if key.obj not in beyond}
+        run.note = _told_of(beyond)
         shift = max({*used, *elsewhere}) if used & {key.obj for key in found} else 0
         return {PromptKey(key.obj + shift, key.frame): each for key, each in found.items()}
 
     def _say(self, run: Seeding, wanted: _Wanted) -> None:
         """Say all of it, each in a job of its own."""
         if not wanted:
-            tell(f"There is nothing in {run.source} that lies on a frame of this image.")
+            tell(run.note or f"There is nothing in {run.source} that lies on a frame of this image.")
             return
         self._prompts.freeze()
         run.sequence.is_seeded = True
@@ -290,6 +301,7 @@ class SeedControl:
     def seed_next(self) -> None:
         """Give the masks of this index as prompts to the next one along the other axis."""
         space = self._space
+        space.catch_up()
         layers, sequence = space.layers, space.sequence
         if layers is None or sequence is None or self._is_busy():
             return
@@ -299,13 +311,19 @@ class SeedControl:
         if axis is None or sequence.geometry.index[axis] + 1 >= sequence.geometry.shape[axis]:
             tell("There is no next index along another axis.")
             return
-        wanted = self._masks(sequence)
+        wanted, names = self._masks(sequence), sequence.names
         step = sequence.geometry.at({axis: sequence.geometry.index[axis] + 1})
         place = layers.labels.data_to_world(step.to_layer(space.frame, 0, 0))
         offset = space.viewer.dims.ndim - step.ndim
         space.viewer.dims.set_point(offset + axis, float(place[axis]))
         if space.sequence is not None:
-            self._say(Seeding("the index before", space.sequence), wanted)
+            self._pass_on(Seeding("the index before", space.sequence, names), wanted)
+
+    def _pass_on(self, run: Seeding, wanted: _Wanted) -> None:
+        """Say what does not contradict what was said there before, and tell what does."""
+        kept = left_out(run.sequence, wanted)
+        run.note = sentence_of(kept)
+        self._say(run, {key: prompts for key, prompts in wanted.items() if key.obj not in kept})
 
     def _masks(self, sequence: Sequence) -> _Wanted:
         """Return the masks of all objects on the frames that they were prompted on, else on the shown one."""
@@ -316,6 +334,13 @@ class SeedControl:
                 if areas[frame]:
                     masks[PromptKey(obj, frame)] = partial(_mask, sequence.desk, obj, frame)
         return masks
+
+
+def _told_of(beyond: set[int]) -> str:
+    if not beyond:
+        return ""
+    listed = ", ".join(map(str, sorted(beyond)))
+    return f"Left out: {listed}, since ids of objects go up to {MAX_GIVEN}."
 
 
 def _mask(desk: Desk, obj: int, frame: int) -> FramePrompts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2._napari.autosave import WorkGroup
 from napari_sam2._napari.controller_renewal import (
@@ -18,6 +18,7 @@ from napari_sam2._napari.image_source import Axes, geometry_of
 from napari_sam2._napari.many_files import mark_of
 from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.opening import Opening
+from napari_sam2._napari.pixel_sizes import pixel_sizes, step_along
 from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.versions import OTHER_MODEL, OTHER_VIEW, ViewStep
 from napari_sam2._napari.worker import Fate, Priority
@@ -159,7 +160,7 @@ class SequenceControl:
         if image is None or not touched or not _others(touched[0].geometry):
             return None
         (axis,) = _others(touched[0].geometry)
-        count, step = touched[0].geometry.shape[axis], abs(float(image.scale[axis]))
+        count, step = touched[0].geometry.shape[axis], step_along(image, axis)
         desks = {sequence.geometry.index[axis]: sequence.desk for sequence in touched}
         name = "" if self._axes is None else self._axes.names[axis]
         return lambda: Positions({at: desk.opened for at, desk in desks.items()}, count, step, name)
@@ -185,19 +186,24 @@ class SequenceControl:
         """Take other names for the axes, and let all that is exported from now on have them."""
         self._axes = axes
         for sequence in self._sequences.values():
-            named = f"{self._letter(sequence.geometry)}yx"
-            self._space.ask(partial(Desk.call_axes, axes=named), label="Naming the axis", sequence=sequence)
+            self._describe(sequence, axes=f"{self._letter(sequence.geometry)}yx")
+
+    def measure(self) -> None:
+        """Let exports have the pixel sizes of now; windows in which masks were made stay as they are."""
+        for sequence in self._sequences.values():
+            scale = pixel_sizes(self._space.image, sequence.geometry)
+            if sequence.is_open and not sequence.is_touched:
+                self._open_otherwise(sequence, sequence.view)
+            else:
+                self._describe(sequence, scale=scale)
+
+    def _describe(self, sequence: Sequence, **known: Any) -> None:  # noqa: ANN401 - of `LabelGeometry`
+        told, key = partial(Desk.describe, **known), tuple(known)
+        self._space.ask(told, key=key, label="Describing the image", sequence=sequence)
 
     def _letter(self, geometry: SequenceGeometry) -> str:
-        """Return "t" or "z" for the axis of the frames: its name, else the one that the other leaves over."""
-        frames, others = geometry.frame_axis, tuple(_others(geometry))
-        names = () if self._axes is None else self._axes.names
-        if frames is None or names[frames] in {"t", "z"}:
-            return "z" if frames is None else names[frames]
-        left = {"t", "z"} - {names[axis] for axis in others}
-        if len(left) == 1:
-            return left.pop()
-        return "t" if others and frames < others[0] else "z"
+        """Return "t" or "z" for the axis of the frames."""
+        return "z" if self._axes is None else self._axes.letter(geometry.frame_axis, tuple(_others(geometry)))
 
     def mark(self, sequence: Sequence) -> str:
         """Return what tells files of a sequence from those of others, as "_t0003"; empty without others."""
@@ -280,7 +286,7 @@ class SequenceControl:
             axis=geometry.frame_axis or 0,
             index=_fixed(geometry),
             axes=f"{self._letter(geometry)}yx",
-            scale=_scale(geometry, None if image is None else image.scale),
+            scale=pixel_sizes(image, geometry),
             location=source,
             cache_bytes=self._cache_bytes,
         )
@@ -386,10 +392,3 @@ def _fixed(geometry: SequenceGeometry) -> Mapping[int, int]:
 def _others(geometry: SequenceGeometry) -> Mapping[int, int]:
     """Return the positions along axes on which there are others."""
     return {axis: at for axis, at in _fixed(geometry).items() if geometry.shape[axis] > 1}
-
-
-def _scale(geometry: SequenceGeometry, scale: object) -> tuple[float, float, float]:
-    """Return the size of a step along frames, rows and columns."""
-    sizes = [1.0] * geometry.ndim if scale is None else [abs(float(each)) for each in scale]  # type: ignore[attr-defined]
-    frame = 1.0 if geometry.frame_axis is None else sizes[geometry.frame_axis]
-    return frame, sizes[geometry.y_axis], sizes[geometry.x_axis]

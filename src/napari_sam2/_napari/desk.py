@@ -99,12 +99,12 @@ class Desk:
         self._versions = None
         return Answer()
 
-    def call_axes(self, axes: str) -> Answer:
-        """Call the axes "zyx" or "tyx" in files; a session that is opened later is told when it is."""
+    def describe(self, **known: Any) -> Answer:  # noqa: ANN401 - of `LabelGeometry`
+        """Tell axes or scale for files; a session that is opened later is told when it is."""
         new = None if self._renewal is None else self._renewal.session
         for session in (self.session, new, *self.others):
             if session is not None:
-                session.geometry = replace(session.geometry, axes=axes)
+                session.geometry = replace(session.geometry, **known)
         return Answer()
 
     def read(self, path: str, images: Mapping[str, Any], model: Sam2) -> Version:
@@ -143,6 +143,7 @@ class Desk:
     def renew(self, opening: Opening, model: Sam2) -> Answer:
         """Begin to open the session anew, beside the one that is open; `say_again` goes on with it."""
         session = open_session(opening, model)
+        session.geometry = self.opened.geometry  # what was told since it was asked for
         self._renewal = _Renewal(session, opening, session.say_again(self.opened))
         return Answer()
 
@@ -258,10 +259,15 @@ class Desk:
             self._note_pace(began)
         return self.answer(result)
 
-    def seed(self, key: PromptKey, prompts: FramePrompts, run: Hashable) -> Answer:
-        """Say one of many things; those of a run that come one after the other are one step of undo."""
+    def seed(self, key: PromptKey, prompts: FramePrompts, run: Hashable, name: str = "") -> Answer:
+        """Say one of many things; those of a run that come one after the other are one step of undo.
+
+        An object without a name gets this one.
+        """
         with self.opened.grouped("Seed", run):
             _say(self.opened, key, prompts)
+            if name and key.obj not in self.opened.names:
+                self.opened.rename(key.obj, name)
         return Answer(self.opened.take_changes(), self._picture() if self._is_due else None)
 
     @property

@@ -61,6 +61,15 @@ class Axes:
         told = {self.names[axis] for axis in self.candidates if axis not in self.untold}
         return () if frames not in self.untold or told & set(_OTHER_LETTER) else tuple(_OTHER_LETTER)
 
+    def letter(self, frames: int | None, others: Sequence[int]) -> str:
+        """Return "t" or "z" for the axis of the frames: its name, else the one that the others leave over."""
+        if frames is None or self.names[frames] in _OTHER_LETTER:
+            return "z" if frames is None else self.names[frames]
+        left = set(_OTHER_LETTER) - {self.names[axis] for axis in others}
+        if len(left) == 1:
+            return left.pop()
+        return "t" if others and frames < others[0] else "z"
+
     def called(self, frames: int, letter: str) -> Axes:
         """Return the same with frames along "z" or "t"; another axis without a name gets the other letter."""
         other = _OTHER_LETTER[letter]

@@ -12,6 +12,7 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_sam2._napari.geometry import SequenceGeometry
+from napari_sam2._napari.ids import is_allowed
 from napari_sam2._napari.label_records import LabelRecords, LeftBehind
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.refreshing import Refreshing
@@ -373,7 +374,8 @@ class LabelsView:
     def _emit(self, strokes: Sequence[Stroke], action: object, geometry: SequenceGeometry) -> None:
         if strokes:
             painted = {stroke.obj for stroke in strokes}
-            self._highest = max(self._highest, *painted)
+            taken = {obj for obj in painted if is_allowed(obj, (self._highest,))}
+            self._highest = max({self._highest, *taken})
             self.note_objects(painted)
             self.strokes.emit(tuple(replace(stroke, action=action) for stroke in strokes), geometry)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.declared import refine
+from napari_sam2._napari.ids import check_allowed, is_allowed
 from napari_sam2._napari.strokes import label_of
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box, PackedMask
@@ -131,7 +132,8 @@ def take_strokes(
 
 def _turn_of(session: Session, stroke: Stroke) -> tuple[bool, bool]:
     """Sort what is certain to be refused first, then what gained pixels."""
-    return not is_locked(session, stroke.obj, stroke.frame), stroke.overpainted
+    is_refused = not is_allowed(stroke.obj, session.objects) or is_locked(session, stroke.obj, stroke.frame)
+    return not is_refused, stroke.overpainted
 
 
 def _unlost(session: Session, stroke: Stroke, refused: Mapping[int, npt.NDArray[np.bool_]]) -> Stroke:
@@ -148,6 +150,7 @@ def _take_stroke(session: Session, stroke: Stroke, label: str, run: Hashable) ->
     if not _is_told(session, stroke):
         return None
     try:
+        check_allowed(stroke.obj, session.objects)
         with session.grouped(label, run):
             session.paint(stroke.obj, stroke.frame, stroke.mask)
     except Exception as error:  # noqa: BLE001 - whatever it is, the user is told when the layer was put back

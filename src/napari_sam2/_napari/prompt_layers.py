@@ -10,6 +10,7 @@ from napari_sam2._napari.colours import ObjectColours
 from napari_sam2._napari.declared import Declaration, Drawn, absorbing, same_prompts, unread
 from napari_sam2._napari.geometry import SequenceGeometry
 from napari_sam2._napari.gestures import Gestures, Intent
+from napari_sam2._napari.ids import next_id
 from napari_sam2._napari.keys import Command, bind_copies, bind_keys, unbind_keys
 from napari_sam2._napari.labels_layer import LabelsView
 from napari_sam2._napari.points_layer import PointsView
@@ -372,9 +373,8 @@ class PromptLayers:
 
     def next_object(self) -> int:
         """Return an id that is not in use."""
-        used = {self._labels.highest(), self._next_object - 1}
-        used |= set(self._points.objects().tolist()) | set(self._shapes.objects().tolist())
-        return max(used) + 1
+        drawn = {*self._points.objects().tolist(), *self._shapes.objects().tolist()}
+        return next_id({*drawn, self._labels.highest(), self._next_object - 1}, self._next_object)
 
     def _active_is_new(self) -> bool:
         active = self._intent.active

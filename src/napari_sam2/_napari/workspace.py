@@ -112,6 +112,11 @@ class Sequence:
         return {*self.picture.objects, *(key.obj for key in self.declared)}
 
     @property
+    def names(self) -> dict[int, str]:
+        """Names of its objects, by id, of those that have one."""
+        return {row.obj: row.name for row in self.picture.summary.rows if row.name}
+
+    @property
     def answered_objects(self) -> set[int]:
         """Ids of its objects, less those that its layers still show after they have gone."""
         painted = (key.obj for painting in self.paintings for key in painting.known)
