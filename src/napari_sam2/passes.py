@@ -17,6 +17,12 @@ Direction = Literal["both", "forward", "backward"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 
+def check_direction(direction: str) -> None:
+    """Raise ValueError if there is no such direction."""
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {direction!r}")
+
+
 class Step(NamedTuple):
     """A frame that is computed on the way in one direction."""
 

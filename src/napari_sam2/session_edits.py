@@ -12,6 +12,7 @@ from napari_sam2.frame_result import FrameResult
 from napari_sam2.labels import Entry, PackedMask
 from napari_sam2.passes import PassKey, limited
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.refusals import ObjectLockedError
 from napari_sam2.session_state import Hovered, PromptRecord
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ def check_free(state: SessionState, *objects: int) -> None:
     for obj in objects:
         check_known(state, obj)
         if state.facts_of(obj).locked:
-            raise ValueError(f"object {obj} is locked: unlock it first (unlock_object)")
+            raise ObjectLockedError(obj)
 
 
 def check_open(state: SessionState, key: PromptKey) -> None:
     """Raise ValueError where an object cannot be changed: locked, or beyond its beginning or end."""
     facts, entry = state.facts_of(key.obj), state.entry(key)
     if facts.locked:
-        raise ValueError(f"object {key.obj} is locked: unlock it first (unlock_object)")
+        raise ObjectLockedError(key.obj)
     if entry is not None and entry.locked:
         raise ValueError(f"object {key.obj} is locked on frame {key.frame}: unlock it first")
     if key.frame not in facts.life:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2 import io, object_edits
 from napari_sam2 import session_edits as edits
 from napari_sam2.changes import read_changes
-from napari_sam2.passes import DIRECTIONS
+from napari_sam2.passes import check_direction
 from napari_sam2.session_checks import check_key, check_objects, check_range
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
@@ -203,8 +203,7 @@ class SessionViews:
         self, frames: range | None, objects: Sequence[int] | None, direction: Direction
     ) -> tuple[Job, ...]:
         """Plan a propagation; both ways, what is up to date is left out."""
-        if direction not in DIRECTIONS:
-            raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {direction!r}")
+        check_direction(direction)
         limits = check_range(frames, self.volume.num_frames)
         with self._state.lock:
             chosen = check_objects(objects, self._tracker.objects)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from napari_sam2._napari.notices import sentence
 from napari_sam2._napari.views.objects_table import ObjectsTable
 from tests._napari.dock import MIDDLE, Dock, until
+from tests.fakes import click
 
 pytestmark = pytest.mark.gui
 
@@ -48,3 +50,22 @@ def test_what_is_undone_is_said(bench: Dock) -> None:
     redo.emit()
     bench.wait()
     assert bench.viewer.status == f"Done again: {label}"
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_script_is_told_of_a_direction_that_is_none(bench: Dock, wait: bool) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    with pytest.raises(ValueError, match="direction must be one of both, forward, backward; got 'sideways'"):
+        bench.widget.propagate("sideways", wait=wait)
+    bench.wait()
+    assert bench.on == [MIDDLE]
+
+
+def test_of_locked_objects_the_dock_says_where_to_unlock_them(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.objects.object_locked.emit(1, True)
+    bench.wait()
+    bench.widget.set_prompts(1, MIDDLE, click(16, 10))
+    with pytest.raises(ValueError, match="object 1 is locked") as caught:
+        bench.wait()
+    assert sentence(caught.value) == "Object 1 is locked: unlock it in the table first"

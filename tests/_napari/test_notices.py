@@ -14,6 +14,7 @@ from napari.utils.notifications import (
 
 from napari_sam2._model.errors import CheckpointError
 from napari_sam2._napari.notices import sentence, show_failure, tell, warn
+from napari_sam2.refusals import ObjectLockedError
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def missing(path: Path) -> FileNotFoundError:
         (MemoryError(), "choose a smaller model"),
         (missing(Path("/nowhere/cells.sam2.json")), "There is no file /nowhere/cells.sam2.json"),
         (OSError("no space left"), "No space left"),
+        (ObjectLockedError(3), "Object 3 is locked: unlock it in the table first"),
     ],
 )
 def test_foreseen_errors_are_sentences(error: Exception, said: str, told: list[Notification]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from napari.utils.notifications import notification_manager, show_error, show_info, show_warning
 
 from napari_sam2._model.errors import CheckpointError
+from napari_sam2.refusals import ObjectLockedError
 
 _OWN_WORDS = (ValueError, TypeError, OSError, CheckpointError)
 _MEMORY_MARKS = ("out of memory", "can't allocate memory", "not enough memory")
@@ -17,6 +18,8 @@ def sentence(error: Exception) -> str | None:
         return "There is not enough memory for this model here: choose a smaller model, or the CPU as device."
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"There is no file {error.filename}: it may have been moved or deleted."
+    if isinstance(error, ObjectLockedError):
+        return f"Object {error.obj} is locked: unlock it in the table first"
     if type(error) is RuntimeError or isinstance(error, _OWN_WORDS):
         return f"{text[:1].upper()}{text[1:]}" if text else None
     return None

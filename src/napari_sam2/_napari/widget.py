@@ -13,6 +13,7 @@ from napari_sam2._napari.controller_model import load
 from napari_sam2._napari.keys import KEYS
 from napari_sam2._napari.settings import read_settings
 from napari_sam2._napari.views.dock_view import DockView
+from napari_sam2.passes import check_direction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +122,13 @@ class Sam2Widget(QWidget):
             As for `Session.propagate`.
         wait : bool
             Whether to return only when all is done; the viewer stays alive meanwhile.
+
+        Raises
+        ------
+        ValueError
+            If there is no such direction.
         """
+        check_direction(direction)
         self.controller.image.catch_up()
         if wait:
             self.wait()  # for the prompts

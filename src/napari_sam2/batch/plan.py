@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from napari_sam2.cleanup import Cleanup
-from napari_sam2.passes import DIRECTIONS, Direction
+from napari_sam2.passes import Direction, check_direction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,8 +117,7 @@ class Options:
     feature_gigabytes: float = 20.0
 
     def __post_init__(self) -> None:
-        if self.direction not in DIRECTIONS:
-            raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {self.direction!r}")
+        check_direction(self.direction)
         if self.format not in FORMATS:
             raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {self.format!r}")
         if not self.feature_gigabytes >= 0:
