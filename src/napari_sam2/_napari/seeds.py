@@ -127,7 +127,7 @@ def _is_number(value: object) -> bool:
     """Whether it can be an id; a column of which a part was missing once holds floats."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         return False
-    return 1 <= value < _HUGE and value == int(value)
+    return bool(1 <= value < _HUGE and value == int(value))
 
 
 def _is_name(value: object) -> bool:
