@@ -84,6 +84,30 @@ def test_equal_numbers_are_one_object() -> None:
     }
 
 
+def test_names_are_objects_beside_those_of_other_layers() -> None:
+    mask = np.zeros((COUNT, *SHAPE), np.uint8)
+    mask[2, 2:5, 3:6] = 1
+    points = Points([[2, 10, 8], [2, 4, 4], [2, 12, 8]], features={"label": ["bud", "mother", "bud"]})
+    found = read_layers(image(), (Labels(mask), points)).prompts
+    assert list(found) == [PromptKey(1, 2), PromptKey(2, 2), PromptKey(3, 2)]
+    assert found[PromptKey(1, 2)] == FramePrompts(mask=mask[2] > 0)
+    assert found[PromptKey(2, 2)].points == ((10, 8), (12, 8))
+
+
+def test_columns_that_tell_nothing_join_no_object() -> None:
+    mask = np.zeros((COUNT, *SHAPE), np.uint8)
+    mask[2, 2:5, 3:6] = 1
+    points = Points([[2, 10, 8], [2, 4, 4]], features={"id": [0.5, np.nan]})
+    found = read_layers(image(), (Labels(mask), points)).prompts
+    assert list(found) == [PromptKey(1, 2), PromptKey(2, 2), PromptKey(3, 2)]
+
+
+def test_whole_numbers_are_ids_also_as_floats() -> None:
+    points = Points([[2, 10, 8], [2, 4, 4]], features={"object": [3.0, 3.0]})
+    boxes = Shapes([rectangle(2, 2, 3, 12, 15)], features={"object": [3]})
+    assert list(read_layers(image(), (None, points, boxes)).prompts) == [PromptKey(3, 2)]
+
+
 def test_layers_without_frames_count_on_the_frame_that_is_said(fake_model: FakeModel) -> None:
     layer = Points([[10, 8]])
     assert list(read_layers(image(), (layer,), frame=4).prompts) == [PromptKey(1, 4)]

@@ -10,7 +10,7 @@ import pytest
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_sam2._napari.geometry import SequenceGeometry
-from napari_sam2._napari.seeds import read_seeds
+from napari_sam2._napari.seeds import owners_of, read_seeds
 from napari_sam2.prompts import FramePrompts
 
 SHAPE = (6, 20, 30)
@@ -58,6 +58,35 @@ def test_features_tell_objects_and_signs() -> None:
         7: {2: FramePrompts(((1, 1), (9, 9)), (True, False))},
         2: {2: FramePrompts(((5, 5),), (True,))},
     }
+
+
+@pytest.mark.parametrize(
+    ("column", "ids", "are_given"),
+    [
+        ([7, 2, 7], [7, 2, 7], True),
+        (np.array([7, 2, 7], np.uint32), [7, 2, 7], True),
+        ([7.0, 2.0, 7.0], [7, 2, 7], True),
+        (np.array([np.int64(7), np.float32(2), 7], object), [7, 2, 7], True),
+        (np.array([7, 2.0, 7], object), [7, 2, 7], True),
+        (["bud", "mother", "bud"], [1, 2, 1], False),
+        (np.array(["bud", "mother", "bud"], object), [1, 2, 1], False),
+        ([7.5, 2.0, 7.0], [1, 2, 3], False),
+        ([7.0, np.nan, 7.0], [1, 2, 3], False),
+        ([np.inf, 2.0, 7.0], [1, 2, 3], False),
+        ([0, 2, 7], [1, 2, 3], False),
+        (["bud", "", "bud"], [1, 2, 3], False),
+        ([True, True, False], [1, 2, 3], False),
+    ],
+)
+def test_columns_tell_whose_points_are(column: Any, ids: list[int], are_given: bool) -> None:
+    owners = owners_of(Points([[2, 1, 1], [2, 5, 5], [2, 9, 9]], features={"label": column}))
+    assert owners.ids.tolist() == ids
+    assert owners.are_given is are_given
+
+
+def test_numbers_come_before_names() -> None:
+    features = {"label": ["bud", "bud"], "track_id": [4, 5]}
+    assert list(seeds_of(Points([[2, 1, 1], [2, 5, 5]], features=features))) == [4, 5]
 
 
 def test_words_tell_signs() -> None:

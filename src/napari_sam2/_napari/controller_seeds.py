@@ -15,7 +15,7 @@ from napari_sam2._napari.ids import MAX_GIVEN, is_allowed
 from napari_sam2._napari.left_out import left_out, sentence_of
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.outline import is_preview
-from napari_sam2._napari.seeds import LabelSeeds, given_ids, read_seeds
+from napari_sam2._napari.seeds import LabelSeeds, owners_of, read_seeds
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2.prompts import FramePrompts, PromptKey
 
@@ -149,7 +149,7 @@ class SeedControl:
             for obj, frames in seeds.items()
             for frame, prompts in frames.items()
         }
-        self._say(run, self._free(run, found, counted=given_ids(chosen) is None))
+        self._say(run, self._free(run, found, counted=not owners_of(chosen).are_given))
 
     def _is_busy(self) -> bool:
         """Whether seeding is under way, and say so."""

@@ -20,7 +20,7 @@ from napari_sam2._napari.image_source import Axes, geometry_of, read_axes, why_n
 from napari_sam2._napari.model_choices import EMBEDDED
 from napari_sam2._napari.network_view import View, freeze
 from napari_sam2._napari.outline import is_preview
-from napari_sam2._napari.seeds import ID_COLUMNS, read_seeds
+from napari_sam2._napari.seeds import owners_of, read_seeds
 from napari_sam2.labels import blank_labels
 from napari_sam2.passes import DIRECTIONS, Direction
 from napari_sam2.prompts import FramePrompts, PromptKey
@@ -79,7 +79,8 @@ def propagate_prompts(
         The image layer; its contrast limits say what the network sees.
     points, boxes, mask : Points, Shapes, Labels, optional
         What to track, at least one of them, read in world coordinates; see `read_seeds`. Each point and each
-        shape is an object, unless their features have a column ``object``: equal numbers are one object.
+        shape is an object, unless their features have a column ``object``: equal numbers are one object, in
+        all layers, and equal names are one object of their layer.
     axis : int, optional
         Axis of the frames; by default z, or t, or the one with a slider.
     frame : int
@@ -166,7 +167,7 @@ def _prompts(
 
 
 def _tells_ids(layer: Layer) -> bool:
-    return isinstance(layer, Labels) or any(name in layer.features for name in ID_COLUMNS)
+    return isinstance(layer, Labels) or (isinstance(layer, (Points, Shapes)) and owners_of(layer).are_given)
 
 
 def _flat(seeds: Seeds, first: int) -> Iterator[tuple[PromptKey, FramePrompts]]:

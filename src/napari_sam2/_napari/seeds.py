@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ID_COLUMNS = ("object", "label", "id", "track_id")
 """Columns of a feature table that tell which points or shapes belong together."""
+_HUGE = 2**63
 
 
 def read_seeds(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
@@ -47,8 +49,9 @@ def read_seeds(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: i
     -------
     dict of int to dict of int to FramePrompts
         Prompts by object and frame. Labels keep their values as ids. Points and shapes are an object each,
-        counted from 1, unless the features have a column of whole numbers named ``object``, ``label``,
-        ``id`` or ``track_id``. What lies outside the sequence is left out.
+        counted from 1, unless the features have a column named ``object``, ``label``, ``id`` or ``track_id``:
+        whole numbers in it are ids, and words are names, of which each is an object, counted as they appear.
+        It counts if it says so of all of them. What lies outside the sequence is left out.
 
     Raises
     ------
@@ -91,25 +94,49 @@ def _base(target: Layer, geometry: SequenceGeometry, frame: int) -> Floats:
     return np.asarray(target.data_to_world(geometry.to_layer(frame, 0.0, 0.0)), float)
 
 
-def given_ids(layer: Points | Shapes) -> npt.NDArray[np.int64] | None:
-    """Return whose each point or shape is, as a column of the features says; None if none does."""
-    for name in ID_COLUMNS:
-        if name in layer.features:
-            values = layer.features[name].to_numpy()
-            if values.dtype.kind in "iu" and (values >= 1).all():
-                return np.asarray(values, np.int64)
-    return None
+@dataclass(frozen=True, eq=False)
+class Owners:
+    """Whose each point or shape of a layer is.
+
+    Attributes
+    ----------
+    ids : array of int64
+        One for each.
+    are_given : bool
+        Whether the layer says these numbers; else they are counted from 1.
+    """
+
+    ids: npt.NDArray[np.int64]
+    are_given: bool = False
 
 
-def _ids(layer: Points | Shapes, count: int) -> npt.NDArray[np.int64]:
-    """Whose each point or shape is: as the features say, else an object each."""
-    given = given_ids(layer)
-    return np.arange(1, count + 1) if given is None else given
+def owners_of(layer: Points | Shapes) -> Owners:
+    """Read it from a column of the features, of numbers, else of names; without one, each is an object."""
+    columns = [layer.features[name].tolist() for name in ID_COLUMNS if name in layer.features]
+    numbers = next((values for values in columns if all(map(_is_number, values))), None)
+    if numbers is not None:
+        return Owners(np.array(numbers, np.int64), are_given=True)
+    names = next((values for values in columns if all(map(_is_name, values))), None)
+    if names is not None:
+        order = {name: place for place, name in enumerate(dict.fromkeys(names), start=1)}
+        return Owners(np.array([order[name] for name in names], np.int64))
+    return Owners(np.arange(1, len(layer.data) + 1))
+
+
+def _is_number(value: object) -> bool:
+    """Whether it can be an id; a column of which a part was missing once holds floats."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return False
+    return bool(1 <= value < _HUGE and value == int(value))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _from_points(layer: Points, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
     places = geometry.to_places(_carried(layer, layer.data, target, _base(target, geometry, frame)))
-    ids, signs = _ids(layer, len(layer.data)), sign_column(layer.features, len(layer.data))
+    ids, signs = owners_of(layer).ids, sign_column(layer.features, len(layer.data))
     seeds: Seeds = {}
     nothing = FramePrompts()
     for row in np.flatnonzero(places.inside):
@@ -123,7 +150,7 @@ def _from_points(layer: Points, target: Layer, geometry: SequenceGeometry, frame
 
 def _from_shapes(layer: Shapes, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
     base, seeds = _base(target, geometry, frame), dict[int, dict[int, FramePrompts]]()
-    rows = zip(_ids(layer, len(layer.data)).tolist(), layer.data, layer.shape_type, strict=True)
+    rows = zip(owners_of(layer).ids.tolist(), layer.data, layer.shape_type, strict=True)
     for obj, vertices, kind in rows:
         if kind != "rectangle" and kind not in CLOSED:
             continue
