@@ -84,20 +84,11 @@ def test_equal_numbers_are_one_object() -> None:
     }
 
 
-def test_names_are_objects_beside_those_of_other_layers() -> None:
+@pytest.mark.parametrize("column", [[0.5, np.nan], ["bud", "mother"], ["cell", "cell"]])
+def test_columns_that_tell_nothing_join_no_object(column: list[object]) -> None:
     mask = np.zeros((COUNT, *SHAPE), np.uint8)
     mask[2, 2:5, 3:6] = 1
-    points = Points([[2, 10, 8], [2, 4, 4], [2, 12, 8]], features={"label": ["bud", "mother", "bud"]})
-    found = read_layers(image(), (Labels(mask), points)).prompts
-    assert list(found) == [PromptKey(1, 2), PromptKey(2, 2), PromptKey(3, 2)]
-    assert found[PromptKey(1, 2)] == FramePrompts(mask=mask[2] > 0)
-    assert found[PromptKey(2, 2)].points == ((10, 8), (12, 8))
-
-
-def test_columns_that_tell_nothing_join_no_object() -> None:
-    mask = np.zeros((COUNT, *SHAPE), np.uint8)
-    mask[2, 2:5, 3:6] = 1
-    points = Points([[2, 10, 8], [2, 4, 4]], features={"id": [0.5, np.nan]})
+    points = Points([[2, 10, 8], [2, 4, 4]], features={"id": column})
     found = read_layers(image(), (Labels(mask), points)).prompts
     assert list(found) == [PromptKey(1, 2), PromptKey(2, 2), PromptKey(3, 2)]
 

@@ -79,8 +79,7 @@ def propagate_prompts(
         The image layer; its contrast limits say what the network sees.
     points, boxes, mask : Points, Shapes, Labels, optional
         What to track, at least one of them, read in world coordinates; see `read_seeds`. Each point and each
-        shape is an object, unless their features have a column ``object``: equal numbers are one object, in
-        all layers, and equal names are one object of their layer.
+        shape is an object, unless their features have a column ``object``: equal numbers are one object.
     axis : int, optional
         Axis of the frames; by default z, or t, or the one with a slider.
     frame : int

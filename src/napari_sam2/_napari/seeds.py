@@ -49,9 +49,9 @@ def read_seeds(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: i
     -------
     dict of int to dict of int to FramePrompts
         Prompts by object and frame. Labels keep their values as ids. Points and shapes are an object each,
-        counted from 1, unless the features have a column named ``object``, ``label``, ``id`` or ``track_id``:
-        whole numbers in it are ids, and words are names, of which each is an object, counted as they appear.
-        It counts if it says so of all of them. What lies outside the sequence is left out.
+        counted from 1, unless the features have a column of whole numbers named ``object``, ``label``,
+        ``id`` or ``track_id``; words in it may as well be classes, and tell nothing. What lies outside the
+        sequence is left out.
 
     Raises
     ------
@@ -111,15 +111,11 @@ class Owners:
 
 
 def owners_of(layer: Points | Shapes) -> Owners:
-    """Read it from a column of the features, of numbers, else of names; without one, each is an object."""
+    """Read it from a column of whole numbers of the features; without one, each is an object."""
     columns = [layer.features[name].tolist() for name in ID_COLUMNS if name in layer.features]
     numbers = next((values for values in columns if all(map(_is_number, values))), None)
     if numbers is not None:
         return Owners(np.array(numbers, np.int64), are_given=True)
-    names = next((values for values in columns if all(map(_is_name, values))), None)
-    if names is not None:
-        order = {name: place for place, name in enumerate(dict.fromkeys(names), start=1)}
-        return Owners(np.array([order[name] for name in names], np.int64))
     return Owners(np.arange(1, len(layer.data) + 1))
 
 
@@ -128,10 +124,6 @@ def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         return False
     return bool(1 <= value < _HUGE and value == int(value))
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
 
 
 def _from_points(layer: Points, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
