@@ -511,3 +511,15 @@ def test_what_has_to_be_downloaded_is_not_loaded(
     chosen = bench.state.model
     assert not chosen.needs_download
     bench.prompt(1, MIDDLE, 8, 10)
+
+
+def test_image_features_are_kept_of_the_position_that_is_shown(four: Dock) -> None:
+    four.controller.sequences.at(2)
+    for position in (0, 1, 0, 2):
+        four.viewer.dims.set_current_step(0, position)
+        four.prompt(1, 2, 8, 10)
+        kept = {
+            each.geometry.index[0]: each.desk.opened.cache_bytes for each in four.controller.space.touched()
+        }
+        assert kept.pop(position) == 512 * 2**20
+        assert not any(kept.values())

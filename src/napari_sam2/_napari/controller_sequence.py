@@ -242,6 +242,8 @@ class SequenceControl:
         # What was said last still belongs to the sequence that was shown.
         space.layers.finish()
         space.sequence = wanted
+        space.give_cache(shown, 0)  # features are kept of what is shown: there may be hundreds of positions
+        space.give_cache(wanted, self._cache_bytes)
         space.layers.set_geometry(geometry, wanted.declared)
         space.changed.emit()
 
@@ -288,7 +290,7 @@ class SequenceControl:
             axes=f"{self._letter(geometry)}yx",
             scale=pixel_sizes(image, geometry),
             location=source,
-            cache_bytes=self._cache_bytes,
+            cache_bytes=self._cache_bytes if sequence is self._space.sequence else 0,
         )
 
     def show_view(self, view: View) -> None:

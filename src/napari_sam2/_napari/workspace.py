@@ -248,6 +248,16 @@ class Workspace:
         here = sequence or self.sequence
         return {obj for each in self.touched() if each is not here for obj in each.objects}
 
+    def give_cache(self, sequence: Sequence, cache_bytes: int) -> None:
+        """Let a session keep so many bytes of image features; that of its newest frame stays in any case."""
+        if sequence.is_open:
+            self.ask(
+                partial(_keep_features, cache_bytes=cache_bytes),
+                priority=Priority.AHEAD,
+                key="cache",
+                sequence=sequence,
+            )
+
     def catch_up(self) -> None:
         """Hear of all that was said and painted until now, for whoever does not wait for the next turn."""
         if self.layers is not None:
@@ -357,6 +367,12 @@ class Workspace:
             sequence.lost.add(str(error))
             self.fail(error)
         self.changed.emit()
+
+
+def _keep_features(desk: Desk, cache_bytes: int) -> Answer:
+    if desk.session is not None:
+        desk.session.cache_bytes = cache_bytes
+    return Answer()
 
 
 def _nowhere(_index: Mapping[int, int]) -> Sequence:
