@@ -99,7 +99,7 @@ def lateness(dock: Dock, meanwhile: Callable[[], object]) -> float:
     late = Ticks(time.perf_counter).between(dock.propagate) - TICK
     acting.stop()
     assert all(dock.session.entry(1, frame) is not None for frame in range(3))
-    assert len(late) > 10
+    assert len(late) > 10 or late.max() > BAR, "too few ticks, and none of them late: nothing was measured"
     return float(late.max())
 
 
