@@ -81,7 +81,7 @@ class Promises:
     def _add(self, frame: int, act: Act, painted: int | None = None) -> None:
         sequence = self._monkey.dock.controller.space.sequence
         if sequence is not None:
-            place = tuple(sorted(sequence.geometry.index.items()))
+            place = sequence.geometry.position
             y, x = (float(each) for each in self._monkey.at(frame, *act.draws[:2])[-2:])
             if painted is None or int(self._monkey.shown[frame, round(y), round(x)]) != painted:
                 self._said.append(_Said(place, frame, (y, x), painted))

@@ -271,14 +271,19 @@ def test_earlier_work_is_looked_for_once(tmp_path: Path, monkeypatch: pytest.Mon
     dock.end()
 
 
-def test_what_waits_at_a_position_that_becomes_empty_is_not_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def beside_a_file(tmp_path: Path) -> Dock:
+    """Return a dock of which nothing was said, beside a file with work at the second t."""
     one = movie(tmp_path / "own")
     prompt_at(one, 1)
     save(one, tmp_path / "w")
     one.end()
-    dock = movie(tmp_path / "own")
+    return movie(tmp_path / "own")
+
+
+def test_what_waits_at_a_position_that_becomes_empty_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dock = beside_a_file(tmp_path)
     held = Held(monkeypatch, "declare")
     dock.widget.set_prompts(5, 2, click(8, 10))
     held.until_entered()
@@ -299,11 +304,7 @@ def test_what_waits_at_a_position_that_becomes_empty_is_not_lost(
 def test_an_image_that_is_left_while_a_file_is_read_keeps_its_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = movie(tmp_path / "own")
-    prompt_at(one, 1)
-    save(one, tmp_path / "w")
-    one.end()
-    dock = movie(tmp_path / "own")
+    dock = beside_a_file(tmp_path)
     prompt_at(dock, 0, 1, obj=5)
     dock.viewer.add_image(frames(), name="other", contrast_limits=(0, 255))
     dock.wait()
