@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.controller_prompts import PromptControl
+    from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.controller_tracking import TrackingControl
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.workspace import Workspace
@@ -35,6 +36,8 @@ class AheadControl:
         What the next click would be.
     tracking : TrackingControl
         Spreads clicks.
+    sequences : SequenceControl
+        Opens the session that is shown.
     by_default : callable
         Whether clicks spread by themselves unless the user says otherwise.
     """
@@ -44,11 +47,12 @@ class AheadControl:
         workspace: Workspace,
         prompts: PromptControl,
         tracking: TrackingControl,
+        sequences: SequenceControl,
         by_default: Callable[[], bool],
     ) -> None:
         self._space = workspace
         self._prompts, self._tracking = prompts, tracking
-        self._by_default = by_default
+        self._sequences, self._by_default = sequences, by_default
         self._chosen: bool | None = None
         self._outline: Outline | None = None
         self._hovering = 0
@@ -78,6 +82,7 @@ class AheadControl:
 
     def _prepare(self) -> None:
         """Compute the features of the frame that is shown, unless a propagation is at them anyway."""
+        self._sequences.open_ahead()
         if self._space.sequence is None or self._tracking.by_hand:
             return
         frame = self._space.frame
