@@ -56,6 +56,9 @@ class AheadControl:
         self._chosen: bool | None = None
         self._outline: Outline | None = None
         self._hovering = 0
+        self._cursor: tuple[int, float, float] | None = None
+        self._shown_for: tuple[int, bool] = (0, True)
+        workspace.changed.connect(self._follow)
         self._rest = Later(self._prepare, REST, restart=True)
 
     def attach(self, layers: PromptLayers) -> None:
@@ -102,6 +105,7 @@ class AheadControl:
         if sequence is None or layers is None:
             return
         self._hovering += 1
+        self._cursor, self._shown_for = (frame, y, x), self._next_click
         obj, prompts = self._wanted(frame, y, x)
         number = self._hovering
         self._space.ask(
@@ -110,6 +114,16 @@ class AheadControl:
             priority=Priority.AHEAD,
             key="hover",
         )
+
+    @property
+    def _next_click(self) -> tuple[int, bool]:
+        """Of which object the next click is, and which sign it has."""
+        return self._space.active, self._prompts.positive
+
+    def _follow(self) -> None:
+        """Show another mask under a cursor that rests, where a click would make another one now."""
+        if self._cursor is not None and self._shown_for != self._next_click:
+            self.hover(*self._cursor)
 
     def _wanted(self, frame: int, y: float, x: float) -> tuple[int, FramePrompts]:
         """Return whose a click here would be, and the prompts that it would make."""
@@ -122,15 +136,18 @@ class AheadControl:
     def _show(self, number: int, obj: int, frame: int, answer: Answer) -> None:
         """Show an answer, unless the cursor has gone on."""
         layers, sequence = self._space.layers, self._space.sequence
-        if answer.result is None or number != self._hovering or layers is None or sequence is None:
+        if number != self._hovering or layers is None or sequence is None or self._outline is None:
             return
-        if self._outline is not None:
+        if answer.result is None:
+            self._outline.clear()
+        else:
             placed = answer.result.mask_of(obj)
             self._outline.show(frame, placed, sequence.geometry, layers.colours.colour(obj))
 
     def leave(self) -> None:
         """Show no outline any more."""
         self._hovering += 1
+        self._cursor = None
         if self._outline is not None:
             self._outline.clear()
 
@@ -156,5 +173,6 @@ class AheadControl:
 
     def close(self) -> None:
         """Do nothing any more."""
+        self._space.changed.disconnect(self._follow)
         self._rest.close()
         self.detach()
