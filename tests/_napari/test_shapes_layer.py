@@ -22,7 +22,7 @@ KEY = PromptKey(1, 2)
 
 @pytest.fixture
 def view(model: ViewerModel) -> Iterator[ShapesView]:
-    view = ShapesView(GEOMETRY, ObjectColours(), {})
+    view = ShapesView(GEOMETRY, ObjectColours(), {}, model)
     model.add_layer(view.layer)
     yield view
     view.close()

@@ -8,8 +8,8 @@ import numpy as np
 from napari.layers import Shapes
 from skimage.measure import find_contours
 
-from napari_sam2._napari.finding import camera_of
 from napari_sam2._napari.keys import block_keys
+from napari_sam2._napari.lines import line_width
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -66,7 +66,7 @@ class Outline:
             return
         layer = self._ready(geometry)
         layer.data = []
-        layer.add(lines, shape_type="path", edge_color=[colour], edge_width=_width(self._viewer))
+        layer.add(lines, shape_type="path", edge_color=[colour], edge_width=line_width(self._viewer, layer))
 
     def _ready(self, geometry: SequenceGeometry) -> Shapes:
         if self._layer is None or self._layer not in self._viewer.layers:
@@ -90,8 +90,3 @@ class Outline:
         if self._layer is not None and self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
         self._layer = None
-
-
-def _width(viewer: ViewerModel) -> float:
-    """Return the width of a line of two pixels on the screen."""
-    return float(2 / max(camera_of(viewer).zoom, 1e-6))

@@ -104,7 +104,7 @@ class PromptLayers:
         options = geometry.layer_kwargs(image)
         self._labels = LabelsView(viewer, geometry, blank_labels(geometry.shape), self.colours, options)
         self.search = self._labels.search
-        self._shapes = ShapesView(geometry, self.colours, options)
+        self._shapes = ShapesView(geometry, self.colours, options, viewer)
         self._points = PointsView(geometry, self.colours, options, viewer.dims)
         for layer, what in zip(self._layers, ("labels", "boxes", "points"), strict=True):
             layer.name = f"{image.name} {what}"

@@ -14,6 +14,7 @@ from skimage.draw import polygon2mask
 
 from napari_sam2._napari.columns import OBJECT, fill_objects, object_column
 from napari_sam2._napari.drawing import Drawing
+from napari_sam2._napari.lines import EvenLines
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.shape_rows import rebuild, trim_features
 from napari_sam2._napari.wiring import Connections
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
+    from napari.components import ViewerModel
 
     from napari_sam2._napari.colours import ObjectColours
     from napari_sam2._napari.geometry import SequenceGeometry
@@ -71,8 +73,8 @@ class _Shape:
 class ShapesView:
     """Keeps a Shapes layer whose feature says whose each shape is.
 
-    Parameters are those of `PointsView`. A shape is a prompt if it lies on one frame of the sequence, as it
-    does if it was drawn while the frame axis was a slider.
+    Parameters are those of `PointsView`, with the viewer instead of its sliders. A shape is a prompt if it
+    lies on one frame of the sequence, as it does if it was drawn while the frame axis was a slider.
 
     Attributes
     ----------
@@ -83,7 +85,13 @@ class ShapesView:
 
     touched = Signal()
 
-    def __init__(self, geometry: SequenceGeometry, colours: ObjectColours, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        geometry: SequenceGeometry,
+        colours: ObjectColours,
+        options: dict[str, Any],
+        viewer: ViewerModel,
+    ) -> None:
         self.geometry, self._colours, self._obj = geometry, colours, 1
         self._given: dict[PromptKey, Box] = {}
         self._masks: dict[bytes, Mask] = {}
@@ -95,10 +103,10 @@ class ShapesView:
             features={OBJECT: np.zeros(0, np.int64)},
             feature_defaults={OBJECT: 1},
             face_color="#ffffff10",
-            edge_width=1,
             **options,
         )
         self.drawn = Drawing(self.layer, self._with_first)
+        self._lines = EvenLines(viewer, self.layer, lambda: self.drawing)
         self._wires = Connections()
         events = self.layer.events
         self._wires.connect(events.data, self._on_data)
@@ -334,6 +342,7 @@ class ShapesView:
     def close(self) -> None:
         """Let the layer go."""
         self.drawn.close()
+        self._lines.close()
         self._wires.close()
 
 
