@@ -15,6 +15,7 @@ from napari.components import ViewerModel
 from napari.plugins import _initialize_plugins
 from qtpy.QtWidgets import QApplication
 
+from napari_sam2._napari import label_writer
 from tests._napari.dock import MIDDLE, Dock, add_frames, four_axes
 from tests._napari.hand import Hand
 from tests._napari.stage import Desk
@@ -149,3 +150,10 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for module in ("controller_sequence", "controller_renewal"):
         monkeypatch.setattr(f"napari_sam2._napari.{module}.tell", notes.append)
     return notes
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one change of labels be written in each turn of the event loop."""
+    monkeypatch.setattr(label_writer, "_SECONDS", 0.0)
+    monkeypatch.setattr(label_writer, "_EACH", label_writer._AT_ONCE)

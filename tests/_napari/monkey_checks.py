@@ -59,7 +59,7 @@ def _is_at_rest(dock: Dock) -> bool:
     controller = dock.controller
     if controller.worker.paused and controller.tracking.running:
         controller.tracking.toggle_pause()
-    return controller.worker.is_idle and _sleeps(dock)
+    return controller.space.is_at_rest and _sleeps(dock)
 
 
 def settle(dock: Dock) -> None:

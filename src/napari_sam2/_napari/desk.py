@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2._napari.answers import Answer, Picture, Replaced
+from napari_sam2._napari.differences import label_differences
 from napari_sam2._napari.last_said import LastSaid
 from napari_sam2._napari.opening import NotOpenError, check_place, open_session
 from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
@@ -178,16 +179,8 @@ class Desk:
         return self._replace(before, step)
 
     def _replace(self, before: Session, step: ViewStep | None = None) -> Answer:
-        """Tell of all frames on which the session before or the one in its place has labels."""
-        session = self.opened
-        session.take_changes()
-        told = {change.frame for change in before.take_changes()}
-        frames = [
-            frame
-            for frame in range(session.volume.num_frames)
-            if frame in told or np.any(before.labels[frame]) or np.any(session.labels[frame])
-        ]
-        changes = tuple(self._whole(frame) for frame in frames)
+        """Tell of all that the session in place of the one before shows otherwise."""
+        changes = tuple(label_differences(before, self.opened))
         value = "" if step is None else step.label
         return Answer(changes, self._picture(), value=value, replaced=self._replaced(step))
 

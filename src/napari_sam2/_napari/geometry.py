@@ -27,6 +27,13 @@ class Place(NamedTuple):
     x: float
 
 
+class FrameKey(NamedTuple):
+    """What tells a frame from all others of an image: `SequenceGeometry.position`, and its index there."""
+
+    position: tuple[tuple[int, int], ...]
+    frame: int
+
+
 @dataclass(frozen=True, eq=False)
 class Places:
     """Many points of the sequence.
@@ -274,12 +281,16 @@ class SequenceGeometry:
         """Tell whether exactly rows and columns are on the canvas, so that a frame is seen as it is."""
         return viewer.dims.ndisplay == 2 and self._displayed(viewer) == {self.y_axis, self.x_axis}
 
-    def shows(self, viewer: ViewerModel, layer: Layer, frame: int) -> bool:
-        """Tell whether a frame of a layer of this shape is seen, if only as a part of what is."""
+    def key(self, frame: int) -> FrameKey:
+        """Name one of the frames."""
+        return FrameKey(self.position, frame)
+
+    def seen(self, viewer: ViewerModel, layer: Layer) -> FrameKey | None:
+        """Name the frame that is seen of such a layer, at any position; None if parts of many are."""
         if not self.frames_shown(viewer):
-            return True
-        dims = viewer.dims
-        return self.frame_of(dims, layer) == frame and self.index_of(dims, layer) == dict(self.index)
+            return None
+        position = tuple(sorted(self.index_of(viewer.dims, layer).items()))
+        return FrameKey(position, self.frame_of(viewer.dims, layer))
 
     def brush_reach(self, dims: Dims) -> int:
         """Return over how many dimensions a brush may paint without leaving this sequence.

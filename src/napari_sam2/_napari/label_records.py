@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from napari_sam2._napari.strokes import strokes_between
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
     from napari.layers import Labels
 
@@ -44,6 +47,18 @@ class LabelRecord:
         """Write again what was written into a frame (H, W)."""
         written = self._frames.get(frame)
         shown[...] = 0 if written is None else written
+
+    @contextmanager
+    def beneath(self, frame: int, shown: LabelArray) -> Iterator[None]:
+        """Let what is written into a frame (H, W) meanwhile go beneath what was painted there."""
+        before = self._frames.get(frame, np.zeros((), shown.dtype))
+        painted = shown != before
+        values = shown[painted]
+        self.put_back(frame, shown)
+        try:
+            yield
+        finally:
+            shown[painted] = values
 
     def take(self, frame: int, shown: LabelArray) -> tuple[Stroke, ...]:
         """Compare a frame (H, W) with what was written, and take its pixels as written from now on.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from psygnal import Signal
 from napari_sam2._napari.geometry import SequenceGeometry
 from napari_sam2._napari.ids import is_allowed
 from napari_sam2._napari.label_records import LabelRecords, LeftBehind
+from napari_sam2._napari.label_writer import Hold, LabelWriter
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.refreshing import Refreshing
 from napari_sam2._napari.stroke_search import StrokeSearch
@@ -54,6 +54,8 @@ class LabelsView:
     layer : Labels
     search : StrokeSearch
         Looks for strokes on frames that are not shown.
+    writer : LabelWriter
+        Writes what was computed.
     strokes : Signal(tuple[Stroke, ...], SequenceGeometry)
         What was painted, and the sequence that it belongs to.
     touched : Signal
@@ -83,7 +85,6 @@ class LabelsView:
         self.layer.brush_size = 10
         self._array = array
         self._records = LabelRecords(self.layer)
-        self._queue: list[tuple[LabelChange, SequenceGeometry]] = []
         self._objects: set[int] = set()
         self._highest = 0
         self._pressed = self._encircling = self._by_hand = self._own_write = self._is_down = False
@@ -91,12 +92,16 @@ class LabelsView:
         self._left = LeftBehind(self._records)
         self._shown_at = self._position()
         self._turn = Later(self._compare)
-        self.search = StrokeSearch(self._records.take, self._emit, lambda: self._looks_later)
+        self.search = StrokeSearch(self._take, self._emit, lambda: self._looks_later)
+        self.writer = LabelWriter(self.layer, self._records, self._hold, self.search.look_at)
         self._refreshing = Refreshing(self.layer, viewer, self._quietly)
         self._wires = Connections()
         self._connect()
 
     def _connect(self) -> None:
+        self.writer.resumed.connect(self.compare)
+        self.writer.coming.connect(self._prepare)
+        self.writer.seen_changed.connect(self._refreshing.soon)
         events, wires = self.layer.events, self._wires
         wires.connect(events.paint, self._on_paint)
         wires.connect(events.set_data, self._on_set_data)
@@ -129,11 +134,8 @@ class LabelsView:
         height, width = self._geometry.frame_shape
         if not (0 <= place.frame < self._geometry.num_frames and 0 <= row < height and 0 <= column < width):
             return 0
+        self.writer.write_beneath(self._geometry, place.frame)
         return int(self._geometry.frames_of(self.layer.data)[place.frame, row, column])
-
-    def has_pixels(self, obj: int, frame: int) -> bool:
-        """Tell whether an object is seen on a frame."""
-        return bool((self._geometry.frames_of(self.layer.data)[frame] == obj).any())
 
     def highest(self) -> int:
         """Return the highest label that was written or painted."""
@@ -150,53 +152,27 @@ class LabelsView:
 
     def write(self, changes: Sequence[LabelChange], geometry: SequenceGeometry | None = None) -> None:
         """Show pixels that were computed; see `PromptLayers.write`."""
-        self._queue += [(change, geometry or self._geometry) for change in changes]
         self.compare()
-        self._write_queue()
+        self.writer.put(changes, geometry or self._geometry)
+        self.writer.go_on()
 
-    def _write_queue(self) -> None:
-        waits = [self._is_held(*each) for each in self._queue]
-        queue, self._queue = self._queue, list(compress(self._queue, waits))
-        free = [each for each, held in zip(queue, waits, strict=True) if not held]
-        for change, geometry in free:  # what was painted there and not found yet comes first
-            self.search.look_at(geometry, {change.frame})
-        seen = [self._write_one(change, geometry) for change, geometry in free]
-        if any(seen):
-            self._refreshing.soon()
+    def _hold(self) -> Hold:
+        """Tell which frames may be painted right now; napari puts back what an encircling stroke began."""
+        seen = self._geometry.seen(self._viewer, self.layer)
+        anywhere = self._encircling and (self._all_frames or seen is None)
+        return Hold(seen, self._pressed or bool(self._left) or anywhere, self._encircling)
 
-    def _is_held(self, change: LabelChange, geometry: SequenceGeometry) -> bool:
-        """Whether the frame may be painted right now; napari puts back what an encircling stroke began."""
-        may_be_encircled = self._all_frames or geometry.shows(self._viewer, self.layer, change.frame)
-        return self._pressed or bool(self._left) or (self._encircling and may_be_encircled)
-
-    def _write_one(self, change: LabelChange, geometry: SequenceGeometry) -> bool:
-        """Write one change; return whether it can be seen now."""
-        self._fit_type(int(change.values.max(initial=0)))
-        frame = geometry.frames_of(self.layer.data)[change.frame]
-        part = frame[change.box.slices]
-        self._note_objects(change.values)
-        if np.array_equal(part, change.values):
-            return False
-        record = self._records.of(geometry)
-        record.ensure(change.frame, frame)
-        part[...] = change.values
-        record.put(change.frame, change.box, part)
-        return geometry.shows(self._viewer, self.layer, change.frame)
+    def _prepare(self, objects: set[int]) -> None:
+        """Make room for labels that are about to be written."""
+        self._highest = max(self._highest, *objects)
+        self._fit_type(max(objects))
+        self.note_objects(objects)
 
     def _fit_type(self, label: int) -> None:
         """Make the layer's type wide enough for a label."""
         if label > np.iinfo(self.layer.data.dtype).max:
             with self._quietly():
                 self.layer.data = self.layer.data.astype(np.uint32)
-
-    def _note_objects(self, values: npt.NDArray[Any]) -> None:
-        highest = int(values.max(initial=0))
-        if not highest:  # at once, where finding out which they are takes long
-            return
-        self._highest = max(self._highest, highest)
-        found = set(np.unique(values).tolist()) - {0}
-        if not found <= self._objects:
-            self.note_objects(found)
 
     def note_objects(self, objects: set[int]) -> None:
         """Remember that these objects exist; they need a place in the colormap when some are hidden."""
@@ -356,8 +332,7 @@ class LabelsView:
             self._wake = False
             self._find_strokes()
         self._by_hand = False
-        if self._queue:
-            self._write_queue()
+        self.writer.go_on()
         self.search.go_on()
 
     def _find_strokes(self) -> None:
@@ -365,11 +340,16 @@ class LabelsView:
         shown = self._shown()
         flat = self.layer.n_edit_dimensions <= 2 and here.frames_shown(self._viewer)
         if flat:
-            self._emit(self._records.take(here, shown), action, here)
+            self._emit(self._take(here, shown), action, here)
         if self._all_frames or not flat:
             others = here.elsewhere() if self._all_frames else ()
             self._all_frames = False
             self.search.begin((here, *others), shown, action)
+
+    def _take(self, geometry: SequenceGeometry, frame: int) -> tuple[Stroke, ...]:
+        """Find what was painted on a frame, over what is to be written there."""
+        self.writer.write_beneath(geometry, frame)
+        return self._records.take(geometry, frame)
 
     def _emit(self, strokes: Sequence[Stroke], action: object, geometry: SequenceGeometry) -> None:
         if strokes:
@@ -390,7 +370,7 @@ class LabelsView:
             self.shuffled.emit()
 
     def close(self) -> None:
-        """Let the layer go."""
-        for part in (self._turn, self.search, self._refreshing):
+        """Let the layer go, with all that was computed in it."""
+        for part in (self._turn, self.search, self.writer, self._refreshing):
             part.close()
         self._wires.close()

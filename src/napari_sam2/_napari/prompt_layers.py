@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sam2._napari.alongside import Alongside
 from napari_sam2._napari.colours import ObjectColours
 from napari_sam2._napari.declared import Declaration, Drawn, absorbing, same_prompts, unread
 from napari_sam2._napari.geometry import SequenceGeometry
@@ -55,6 +56,8 @@ class PromptLayers:
         Which colour each object has, and which are shown; a change is seen in all layers.
     search : StrokeSearch
         Looks for strokes on frames that are not shown.
+    writer : LabelWriter
+        Writes what was computed.
     prompts_changed : Signal(dict[PromptKey, FramePrompts], set[PromptKey])
         All prompts that are declared now, painted masks that were shown by `show_prompts` included; and where
         a click was taken back that was not meant.
@@ -95,7 +98,7 @@ class PromptLayers:
     removed = Signal()
 
     def __init__(self, viewer: ViewerModel, image: Image, geometry: SequenceGeometry) -> None:
-        self._viewer, self._image, self._geometry = viewer, image, geometry
+        self._viewer, self._geometry = viewer, geometry
         self._intent, self.colours, self._declaration = Intent(), ObjectColours(), Declaration()
         self.is_elsewhere: Callable[[int], bool] = lambda _: False  # at another position: not a new one
         self._told: dict[PromptKey, FramePrompts] = {}
@@ -103,12 +106,13 @@ class PromptLayers:
         self._next_object, self._gone = 1, False
         options = geometry.layer_kwargs(image)
         self._labels = LabelsView(viewer, geometry, blank_labels(geometry.shape), self.colours, options)
-        self.search = self._labels.search
+        self.search, self.writer = self._labels.search, self._labels.writer
         self._shapes = ShapesView(geometry, self.colours, options, viewer)
         self._points = PointsView(geometry, self.colours, options, viewer.dims)
         for layer, what in zip(self._layers, ("labels", "boxes", "points"), strict=True):
             layer.name = f"{image.name} {what}"
             viewer.add_layer(layer)
+        self._alongside = Alongside(image, geometry, self._layers)
         self._turn = Later(self.flush)
         self._tools = Toolbox(viewer, geometry, self.points, self.shapes, self.labels)
         self._gestures = Gestures(
@@ -122,8 +126,6 @@ class PromptLayers:
         wires, events = self._wires, self._viewer.layers.events
         wires.connect(events.removed, self._on_layer_removed)
         wires.connect(self._viewer.layers.selection.events.active, self._on_selected)
-        for name in ("scale", "translate", "rotate", "shear", "affine", "units"):
-            wires.connect(getattr(self._image.events, name), self._on_image_moved)
         for layer in self._layers:
             bind_keys(layer, self._on_command)
         bind_copies(self.points, self._points.copy_selected, self._paste)
@@ -138,7 +140,7 @@ class PromptLayers:
         self._labels.picked.connect(self._on_picked)
         self.colours.changed.connect(self._show_colours)
         self._labels.shuffled.connect(self._on_shuffled)
-        self._labels.replaced.connect(self._on_image_moved)
+        self._labels.replaced.connect(self._alongside.place)
         self._tools.tool_changed.connect(self.tool_changed)
         self._tools.blocked_changed.connect(self.blocked_changed)
         self._tools.switched.connect(self._restore_next)
@@ -266,11 +268,6 @@ class PromptLayers:
             self._turn.cancel()
             self.removed.emit()
 
-    def _on_image_moved(self, _event: object = None) -> None:
-        for name, value in self._geometry.layer_kwargs(self._image).items():
-            for layer in self._layers:
-                setattr(layer, name, value)
-
     # --- what the owner does
 
     def show_prompts(self, prompts: Mapping[PromptKey, FramePrompts]) -> None:
@@ -297,8 +294,9 @@ class PromptLayers:
     def write(self, changes: Sequence[LabelChange], geometry: SequenceGeometry | None = None) -> None:
         """Show pixels that were computed.
 
-        During a stroke they wait until it has ended. Frames that are not seen are not refreshed, and
-        refreshes are merged: about ten a second in 2-D, one or fewer in 3-D.
+        Much is written in many turns of the event loop, the frame that is seen first. During a stroke they
+        wait until it has ended. Frames that are not seen are not refreshed, and refreshes are merged: about
+        ten a second in 2-D, one or fewer in 3-D.
 
         Parameters
         ----------
@@ -390,9 +388,9 @@ class PromptLayers:
     def close(self, *, remove_layers: bool) -> None:
         """Let viewer and layers go; layers that are not removed stay in the viewer as any other."""
         self._gone = True
-        for part in (self._turn, self._gestures, self._tools, self._points, self._shapes, self._labels):
+        views = (self._points, self._shapes, self._labels)
+        for part in (self._turn, self._gestures, self._tools, self._alongside, *views, self._wires):
             part.close()
-        self._wires.close()
         for layer in self._layers:
             unbind_keys(layer)
             if remove_layers and layer in self._viewer.layers:

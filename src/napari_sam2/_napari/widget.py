@@ -144,7 +144,7 @@ class Sam2Widget(QWidget):
         What the user has paused is not waited for.
         """
         self.controller.image.catch_up()
-        self._wait_until(lambda: self.controller.worker.is_idle)
+        self._wait_until(lambda: self.controller.space.is_at_rest)
 
     def _wait_until(self, is_done: Callable[[], bool]) -> None:
         """Let the event loop turn until something is done, or the dock closed."""

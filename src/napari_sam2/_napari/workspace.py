@@ -267,6 +267,12 @@ class Workspace:
             self.layers.tell()
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether all that was asked for is done and shown, less what a stroke holds back."""
+        writes = self.layers is not None and self.layers.writer.is_at_work
+        return self.worker.is_idle and not writes
+
+    @property
     def frame(self) -> int:
         """The frame that is shown."""
         if self.sequence is None or self.layers is None:

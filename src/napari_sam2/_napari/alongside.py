@@ -1,0 +1,44 @@
+"""Layers that stay where their image is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2._napari.wiring import Connections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari.layers import Image, Layer
+
+    from napari_sam2._napari.geometry import SequenceGeometry
+
+
+class Alongside:
+    """Moves and scales layers as somebody moves and scales their image.
+
+    Parameters
+    ----------
+    image : Image
+        It is never changed.
+    geometry : SequenceGeometry
+        Of its sequence, at any position.
+    layers : iterable of Layer
+        Of the geometry's shape.
+    """
+
+    def __init__(self, image: Image, geometry: SequenceGeometry, layers: Iterable[Layer]) -> None:
+        self._image, self._geometry, self._layers = image, geometry, tuple(layers)
+        self._wires = Connections()
+        for name in ("scale", "translate", "rotate", "shear", "affine", "units"):
+            self._wires.connect(getattr(image.events, name), self.place)
+
+    def place(self, _event: object = None) -> None:
+        """Put the layers where the image is."""
+        for name, value in self._geometry.layer_kwargs(self._image).items():
+            for layer in self._layers:
+                setattr(layer, name, value)
+
+    def close(self) -> None:
+        """Let them go."""
+        self._wires.close()
