@@ -29,13 +29,19 @@ def undone(dock: Dock) -> NDArray[Any]:
 
 
 def meanwhile(dock: Dock, act: Callable[[], object]) -> None:
-    """Propagate again at once, and do something when most frames wait to be written."""
+    """Propagate again at once, and do something when only one of the frames was written."""
+    turn = dock.layers.writer._turn
+
+    def do() -> None:
+        act()
+        turn.ask()
 
     def look(_sequence: object, answer: Answer) -> None:
         if len(answer.changes) > 1:
             dock.controller.space.answered.disconnect(look)
-            assert dock.layers.writer.is_at_work
-            QTimer.singleShot(0, act)
+            assert turn.waiting
+            turn.cancel()
+            QTimer.singleShot(0, do)
 
     dock.controller.space.answered.connect(look)
     dock.view.progress.redo_requested.emit()
