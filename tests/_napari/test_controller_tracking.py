@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import napari
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QProgressBar, QWidget
+from qtpy.QtWidgets import QApplication, QProgressBar, QWidget
 
+from napari_sam2._napari.controller_tracking import Pace
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.views.hints import hint
+from napari_sam2._napari.worker import InferenceWorker
 from napari_sam2.prompts import FramePrompts
-from tests._napari.dock import COUNT, MIDDLE, Dock, Held, pause, until
-from tests.fakes import click
+from tests._napari.dock import COUNT, MIDDLE, Dock, Held, four_axes, pause, until
+from tests.fakes import FakeModel, click
 
 pytestmark = pytest.mark.gui
 
@@ -199,6 +203,82 @@ def test_napari_shows_the_progress_too(dock: Dock, monkeypatch: pytest.MonkeyPat
     gate.release(1000)
     dock.wait()
     until(lambda: bars(dock.viewer) == [])
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Collect, of each time that the event loop is entered, whether answers were being taken."""
+    deliver, turn = InferenceWorker._deliver, QApplication.processEvents
+    taking: list[InferenceWorker] = []
+    turns: list[bool] = []
+
+    def watched(worker: InferenceWorker) -> None:
+        taking.append(worker)
+        deliver(worker)
+        taking.pop()
+
+    def turning(*args: Any) -> None:
+        turns.append(bool(taking))
+        turn(*args)
+
+    monkeypatch.setattr(InferenceWorker, "_deliver", watched)
+    monkeypatch.setattr(QApplication, "processEvents", staticmethod(turning))
+    return turns
+
+
+@pytest.fixture
+def watched(turns: list[bool], viewer: napari.Viewer, fake_model: FakeModel) -> Iterator[Dock]:
+    """Return a dock over (t, z, y, x) in a real viewer."""
+    yield from four_axes(viewer, fake_model)
+
+
+def test_no_event_loop_is_entered_where_answers_are_taken(
+    watched: Dock, turns: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for t in (1, 2):
+        watched.viewer.dims.set_current_step((0, 1), (t, 2))
+        watched.prompt(1, 2, 8, 10)
+    gate = watched.hold_steps(monkeypatch, 0)
+    for t in (1, 2):
+        watched.viewer.dims.set_current_step((0, 1), (t, 2))
+        watched.widget.propagate()
+    until(lambda: len(bars(watched.viewer)) == 1)
+    assert "At another position" in watched.state.progress.message
+    turns.clear()
+    gate.release(3)  # the other one begins where the end of this one is told
+    until(lambda: watched.state.progress.message == "")
+    until(lambda: bool(turns))
+    assert not any(turns)
+    gate.release(1000)
+    watched.wait()
+
+
+@pytest.mark.parametrize("seconds", [0.5, 4.0, 7.0, 60.0])
+def test_a_slow_network_has_a_pace_too(seconds: float) -> None:
+    pace = Pace()
+    for count in range(20):
+        pace.count(seconds * count)
+    assert pace.per_second() == pytest.approx(1 / seconds)
+
+
+def test_the_pace_is_that_of_the_last_seconds() -> None:
+    pace = Pace()
+    for now in (*range(0, 100, 10), *np.arange(100, 110, 0.5)):
+        pace.count(now)
+    assert pace.per_second() == pytest.approx(2)
+
+
+def test_a_rest_is_no_slow_frame(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    gate = bench.hold_steps(monkeypatch, 2)
+    bench.widget.propagate()
+    until(lambda: bench.state.progress.done == 2)
+    assert bench.state.progress.frames_per_second is not None
+    for _ in range(2):
+        bench.view.progress.pause_toggled.emit()
+    assert bench.state.progress.frames_per_second is None
+    gate.release(1000)
+    bench.wait()
 
 
 def test_the_dock_says_what_a_click_waits_for(bench: Dock) -> None:

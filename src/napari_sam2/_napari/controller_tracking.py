@@ -43,7 +43,7 @@ class Pace:
     def count(self, now: float) -> None:
         """Note that a frame was done."""
         self._times.append(now)
-        while now - self._times[0] > _SPAN:
+        while len(self._times) > 2 and now - self._times[0] > _SPAN:  # a slow network takes longer for one
             self._times.popleft()
 
     def per_second(self) -> float | None:
@@ -194,9 +194,6 @@ class TrackingControl:
         self._space.worker.paused = False
         self.running, self._run = True, run
         self._planned, self._done, self._pace = frozenset(), set(), Pace()
-        if run.by_hand:
-            # How much there is to do is not known yet. Without a file it would print to the terminal as well.
-            self._bar = progress(total=0, desc="SAM 2: propagating", file=io.StringIO())
         self._space.track(run.steps, self._count, self._end, lambda _: self._end(), run.sequence)
         self._timer.start()
         self._space.changed.emit()
@@ -269,16 +266,33 @@ class TrackingControl:
         """Pause, or go on."""
         if self.running:
             self._space.worker.paused = not self._space.worker.paused
+            self._pace = Pace()  # a rest is no slow frame
             self._space.changed.emit()
 
     def _beat(self) -> None:
         """Show the progress; napari's bar runs the event loop, so never where answers are taken."""
         self._beats += 1
-        bar = self._bar
-        if bar is not None and self._beats % (_BAR_BEAT // _BEAT) == 0:
-            bar.total = len(self._planned)
-            bar.update(len(self._done) - bar.n)
+        if self._bar is None:
+            self._make_bar()
+        elif self._beats % (_BAR_BEAT // _BEAT) == 0:
+            self._move(self._bar)
         self._space.changed.emit()
+
+    def _make_bar(self) -> None:
+        """Let napari show a propagation that the user has asked for, unless it ends while the bar is made."""
+        run = self._run
+        if run is None or not run.by_hand:
+            return
+        # Without a file it would print to the terminal as well.
+        bar = progress(total=len(self._planned), desc="SAM 2: propagating", file=io.StringIO())
+        if self.running and self._run is run and self._bar is None:
+            self._bar = bar
+        else:
+            bar.close()
+
+    def _move(self, bar: progress) -> None:
+        bar.total = len(self._planned)
+        bar.update(len(self._done) - bar.n)
 
     @property
     def activity(self) -> Activity:
