@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
 from napari_sam2._napari.answers import Answer
+from napari_sam2.changes import LabelChange
 from tests._napari.dock import COUNT, MIDDLE, Dock
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("one_by_one")]
@@ -68,6 +69,23 @@ def test_other_work_is_there_after_waiting(bench: Dock, tmp_path: Path) -> None:
     bench.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
     bench.widget.wait()
     np.testing.assert_array_equal(bench.labels, before)
+
+
+def test_of_other_work_is_sent_what_differs(bench: Dock, tmp_path: Path) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    bench.view.files.save_requested.emit(str(tmp_path / "w"))
+    sent: list[LabelChange] = []
+    bench.controller.space.answered.connect(lambda _, answer: sent.extend(answer.changes))
+    bench.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    bench.wait()
+    assert sent == []
+    bench.prompt(2, 0, 16, 10)
+    sent.clear()
+    bench.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    bench.wait()
+    assert [each.frame for each in sent] == [0]
+    assert sent[0].values.size < bench.labels[0].size / 2
 
 
 def test_undo_comes_after_what_it_takes_back(bench: Dock) -> None:
