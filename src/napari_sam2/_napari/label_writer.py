@@ -120,10 +120,12 @@ class LabelWriter:
     @property
     def is_at_work(self) -> bool:
         """Whether it goes on by itself: something waits that no stroke keeps."""
-        return self._next(self._hold()) is not None
+        return bool(self._waiting) and self._next(self._hold()) is not None
 
     def go_on(self) -> None:
         """Write for a few milliseconds, and go on in the next turn if anything is left."""
+        if not self._waiting:
+            return
         hold = self._hold()
         self._write(hold, _SECONDS)
         if self._next(hold) is not None:

@@ -114,4 +114,5 @@ class StrokeSearch:
 
     def close(self) -> None:
         """Look no more."""
+        self._searches.clear()
         self._later.close()
