@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 
+from napari_sam2._napari.notices import NotWrittenError
 from napari_sam2._napari.worker import Priority
 from napari_sam2.session import Session
 from tests._napari.dock import MIDDLE, Dock, frames
@@ -93,6 +95,20 @@ def test_what_cannot_be_written_is_told_although_the_dock_closes(
     bench.controller.close()
     assert [str(error) for error in bench.failures] == ["the disk is full"]
     assert (tmp_path / "labels.tif").is_file()
+
+
+def test_a_folder_that_cannot_be_written_into_is_told(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+
+    def refused(path: Path, *_: object) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("napari_sam2.io.atomic.Path.open", refused)
+    bench.view.files.export_requested.emit(str(tmp_path / "labels.tif"))
+    with pytest.raises(NotWrittenError, match=r"labels\.tif cannot be written there: choose another folder"):
+        bench.wait()
 
 
 def test_the_first_of_several_files_that_fails_ends_all(

@@ -201,8 +201,9 @@ def test_a_folder_that_cannot_be_written_is_told(
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "open" if name == "a.tif" else "mkdir", refused)
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError) as caught:
         export_labels(tmp_path / name, blocks(4, 24, 20))
+    assert caught.value.filename == str(tmp_path / name), "not the one beside it"
     monkeypatch.undo()
     assert names(tmp_path) == []
     with pytest.raises(FileNotFoundError, match="there is no folder"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -221,11 +222,11 @@ def _explained(checkpoint: ReleasedCheckpoint, folder: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise CheckpointError(f"Cannot write into {folder}: {error}.") from error
+        raise CheckpointError(f"You have no right to write into {folder}: ask for it. {by_hand}") from error
     except (OSError, RuntimeError) as error:  # requests' errors are OSErrors, urllib3 may add others
         raise CheckpointError(
             f"Could not fetch {checkpoint.name} ({_reason(error)}). Nothing was kept; "
-            f"check the network and try again. {by_hand}"
+            f"{_advice(error, folder)} and try again. {by_hand}"
         ) from error
     except ValueError as error:  # pooch's word for a checksum that differs
         raise CheckpointError(
@@ -234,6 +235,12 @@ def _explained(checkpoint: ReleasedCheckpoint, folder: Path) -> Iterator[None]:
         ) from error
 
 
+def _advice(error: BaseException, folder: Path) -> str:
+    is_full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return f"make room on the disk of {folder}" if is_full else "check the network"
+
+
 def _reason(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
+    words = error.strerror if isinstance(error, OSError) else None
+    text = words or str(error).strip() or type(error).__name__
     return text if len(text) <= 160 else f"{text[:157]}..."

@@ -13,7 +13,7 @@ from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.exchange import Source
 from napari_sam2._napari.exports import tracks_layer
 from napari_sam2._napari.many_files import TOGETHER, marked, saved_together, siblings
-from napari_sam2._napari.notices import tell
+from napari_sam2._napari.notices import tell, writing
 from napari_sam2._napari.worker import Fate
 from napari_sam2.tracks import Tracks
 
@@ -50,7 +50,8 @@ class _Saving:
         """Save one of them, on the inference thread."""
         if not self._failed:
             try:
-                desk.opened.save(place, **self._remarks)
+                with writing(place):
+                    desk.opened.save(place, **self._remarks)
             except Exception:
                 self._failed = True
                 raise
@@ -129,7 +130,8 @@ class FileControl:
         whole = self._sequences.whole()
 
         def write(desk: Desk) -> Answer:
-            (desk.opened if whole is None else whole()).export(path)
+            with writing(path):
+                (desk.opened if whole is None else whole()).export(path)
             return Answer()
 
         self._space.ask(

@@ -13,7 +13,7 @@ from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.autosave import About, Autosave, WorkGroup, read_recovery
 from napari_sam2._napari.exchange import Exchange, Source
 from napari_sam2._napari.many_files import proposed_stem
-from napari_sam2._napari.notices import tell
+from napari_sam2._napari.notices import reason, tell
 from napari_sam2._napari.state import FilesState
 from napari_sam2._napari.worker import Fate, Origin, Priority
 
@@ -130,7 +130,9 @@ class SavingControl:
         """Tell once: it will not get better by saying it every few seconds."""
         if not self._told:
             self._told = True
-            self._space.fail(OSError(f"the session cannot be saved by itself ({error}): save it by hand"))
+            self._space.fail(
+                OSError(f"the session cannot be saved by itself ({reason(error)}): save it by hand")
+            )
 
     def note_saved(self, session: Session) -> None:
         """Note that the user has a session in a file as it is now; called on the inference thread."""
