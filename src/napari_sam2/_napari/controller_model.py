@@ -64,19 +64,21 @@ class ModelControl:
         workspace.answered.connect(self._follow)
 
     def start(self, *, another: bool = False) -> None:
-        """Load what was chosen, if it is on this computer; `another` takes the place of one that was used."""
+        """Load what was chosen, if it is on this computer; `another` takes the place of one that was used.
+
+        Until it is, the one before answers, and the dock says so.
+        """
         box = self._space.model
         self._problem = ""
         if not self.choice.is_here:
-            box.model = None
             box.problem = (
                 f"{self.choice.name} has to be downloaded first: press Download under Model, or choose nano."
             )
             self._space.changed.emit()
             return
         self._loading = True
-        choice, used = self.choice, self._in_use()
-        known = used if used is not None and self._made.get(used) == choice else None
+        choice, at_hand = self.choice, (self._in_use(), box.model)
+        known = next((each for each in at_hand if each is not None and self._made.get(each) == choice), None)
         self._space.worker.submit(
             lambda: self._load(choice, known),
             partial(self._loaded, another=another),
@@ -124,6 +126,13 @@ class ModelControl:
         choice = None if replaced is None or replaced.step is None else self._made.get(replaced.model)
         if choice is not None and not self._loading and self.choice.is_here:
             self.choice, self._problem = choice, ""
+
+    @property
+    def _answering(self) -> str:
+        """The name of the network that answers in place of the chosen one, until that is downloaded."""
+        model = self._space.model.model
+        choice = None if model is None or self.choice.is_here else self._made.get(model)
+        return "" if choice is None else shown_name(choice.name)
 
     def choose(self, index: int) -> None:
         """Take the network that the dock lists at this place."""
@@ -191,6 +200,7 @@ class ModelControl:
             chosen=names.index(self.choice.name),
             detail=self.choice.detail,
             needs_download=not self.choice.is_here,
+            answered_by=self._answering,
             download=None if self._fetched is None else self._fetched.share,
             fetched="" if self._fetched is None else self._fetched.text,
             devices=DEVICES,

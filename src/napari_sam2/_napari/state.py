@@ -104,6 +104,8 @@ class ModelState:
         Size, version, where it runs; or that it has to be downloaded.
     needs_download : bool
         Whether *Download* is offered.
+    answered_by : str
+        Name of the network that answers until then; empty if none does.
     download : float or None
         Progress of the download, 0 to 1.
     fetched : str
@@ -122,6 +124,7 @@ class ModelState:
     chosen: int = 0
     detail: str = ""
     needs_download: bool = False
+    answered_by: str = ""
     download: float | None = None
     fetched: str = ""
     devices: tuple[str, ...] = ("auto",)

@@ -66,7 +66,14 @@ def _model_obstacle(model: ModelState) -> Hint | None:
     if model.problem:
         return Hint("This model cannot be used; the part Model says why.", HintKind.PROBLEM)
     if model.download is not None:
-        return Hint(f"Downloading the model, {model.download:.0%} ...", HintKind.BUSY)
+        until_then = f" Until then {model.answered_by} answers." if model.answered_by else ""
+        return Hint(f"Downloading the model, {model.download:.0%} ...{until_then}", HintKind.BUSY)
+    if model.needs_download and model.answered_by:
+        chosen = model.names[model.chosen]
+        return Hint(
+            f"Answered by {model.answered_by} until {chosen} is downloaded. Press Download under Model, "
+            f"or choose {model.answered_by}."
+        )
     if model.needs_download:
         return Hint("Press Download under Model, or choose nano, which is at hand.")
     return None
