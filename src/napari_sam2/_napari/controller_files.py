@@ -18,7 +18,7 @@ from napari_sam2._napari.worker import Fate
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
@@ -129,9 +129,9 @@ class FileControl:
         self._space.catch_up()
         whole = self._sequences.whole()
 
-        def write(desk: Desk) -> Answer:
+        def write(desk: Desk) -> Generator[None, None, Answer]:
             with writing(path):
-                (desk.opened if whole is None else whole()).export(path)
+                yield from (desk.opened if whole is None else whole()).export_steps(path)
             return Answer()
 
         self._space.ask(

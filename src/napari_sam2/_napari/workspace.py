@@ -16,7 +16,7 @@ from napari_sam2._napari.versions import OTHER_MODEL, OTHER_VIEW
 from napari_sam2._napari.worker import Fate, InferenceWorker, Origin, Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from napari.viewer import Viewer
 
@@ -288,7 +288,7 @@ class Workspace:
 
     def ask(
         self,
-        work: Callable[[Desk], Answer],
+        work: Callable[[Desk], Answer | Generator[None, None, Answer]],
         done: Callable[[Answer], None] | None = None,
         *,
         priority: Priority = Priority.EDIT,
@@ -304,7 +304,7 @@ class Workspace:
         Parameters
         ----------
         work : callable
-            Gets the desk there.
+            Gets the desk there; a generator is done step by step.
         done : callable, optional
             Gets the answer here, after labels and picture were taken over.
         priority, key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_sam2.io.exporting import export_labels
+from napari_sam2.io.exporting import export_labels, export_steps
 from napari_sam2.io.journal import Journal, JournalContent, read_journal, read_journal_document
 from napari_sam2.io.reading import LabelGeometry, OpenedImage, frame_axis, label_geometry, open_image
 from napari_sam2.io.session_file import SessionDocument, read_remarks, read_session, write_session
@@ -18,6 +18,7 @@ __all__ = [
     "StreamedLabels",
     "create_labels",
     "export_labels",
+    "export_steps",
     "finish_labels",
     "frame_axis",
     "label_geometry",
