@@ -10,7 +10,7 @@ from napari_sam2._napari.geometry import spatial_shape
 from napari_sam2._napari.image_source import Axes, base_level, displayed_axes, read_axes, why_not
 from napari_sam2._napari.network_view import channel_choices, freeze
 from napari_sam2._napari.notices import tell
-from napari_sam2._napari.state import ImageState
+from napari_sam2._napari.state import ImageState, Tool
 from napari_sam2._napari.wiring import Connections, Later
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class ImageControl:
         images = self.images()
         if 0 <= index < len(images) and (images[index] is self._space.image or self.may_end()):
             self.choose(images[index])
+            if self._space.layers is not None:
+                self._space.layers.set_tool(Tool.POINT)  # the next click counts, on the same image too
 
     def choose(self, image: Image) -> None:
         """Work on an image layer."""
