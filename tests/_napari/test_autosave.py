@@ -249,3 +249,24 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
 
 def test_sessions_go_to_the_cache_folder() -> None:
     assert autosave_folder().parts[-2:] == ("napari-sam2", "autosave")
+
+
+def test_a_disk_that_is_full_stops_no_beat_and_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    autosave = Autosave(tmp_path, every=0)
+    for frame in (0, 1):
+        autosave.save(painted(frame))
+    refused = list[Path]()
+
+    def refuse(path: Path, *_args: object, **_options: object) -> int:
+        refused.append(path)
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", refuse)
+        patch.setattr(Path, "write_text", refuse)
+        autosave.beat()
+        autosave.close()
+    assert len({path.parent for path in refused}) == 2
+    assert len(Autosave(tmp_path).work()) == 2

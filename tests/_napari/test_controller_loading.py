@@ -12,6 +12,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QMessageBox
 
 from napari_sam2._napari.autosave import Autosave
+from napari_sam2.session import Session
 from tests._napari.dock import MIDDLE, Dock, Held, add_frames, frames
 from tests.fakes import FakeModel, click
 
@@ -321,3 +322,80 @@ def test_an_image_that_is_left_while_a_file_is_read_keeps_its_work(
     assert sorted(part.index[0] for part in work.parts) == [0, 1]
     assert work.text.startswith("2 objects")
     dock.end()
+
+
+def changed_at(tmp_path: Path, position: int) -> Dock:
+    """Return a dock with work at two positions that is in files, and has changed at one of them since."""
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0, 1)
+    save(dock, tmp_path / "w")
+    go(dock, position)
+    dock.prompt(7, 2, 16, 10)
+    return dock
+
+
+def recent_is_on(dock: Dock) -> list[int]:
+    """Bring the only earlier work back, and return the positions that show labels."""
+    (_,) = dock.controller.saving.recent
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    return on(dock)
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_what_is_in_files_comes_back_with_what_has_changed_since(tmp_path: Path, changed: int) -> None:
+    one = changed_at(tmp_path, changed)
+    one.end()
+    two = movie(tmp_path / "own")
+    assert recent_is_on(two) == [0, 1]
+    assert np.unique(two.labels[changed]).tolist() == [0, 1, 7]
+    two.end()
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_what_is_in_files_is_left_with_what_has_changed_since(tmp_path: Path, changed: int) -> None:
+    dock = changed_at(tmp_path, changed)
+    load(dock, tmp_path / "w_t0000.sam2.json")
+    assert recent_is_on(dock) == [0, 1]
+    dock.controller.image.begin_anew()
+    dock.wait()
+    assert recent_is_on(dock) == [0, 1]
+    dock.end()
+
+
+def test_positions_that_are_all_in_files_are_not_offered(tmp_path: Path) -> None:
+    dock = changed_at(tmp_path, 1)
+    prompt_at(dock, 2)
+    for _ in range(2):
+        dock.controller.saving.save()
+        dock.wait()
+    assert len([*(tmp_path / "own").iterdir()]) == 3
+    dock.view.objects.objects_deleted.emit((1,))  # at the third, of which nothing is left
+    dock.wait()
+    dock.controller.files._may_replace = lambda _: True
+    save(dock, tmp_path / "w")
+    dock.controller.saving.save()
+    dock.end()
+    two = movie(tmp_path / "own")
+    assert two.controller.saving.recent == ()
+    two.end()
+
+
+def test_a_position_that_cannot_be_saved_keeps_no_other_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 0, 1, 2)
+    autosave, tried = Session.autosave, list[Path]()
+
+    def fails_first(session: Session, folder: Path, **remarks: Any) -> bool:
+        tried.append(folder)
+        return full() if len(tried) == 1 else autosave(session, folder, **remarks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "autosave", fails_first)
+        one.end()
+    two = movie(tmp_path / "own")
+    (work,) = two.controller.saving.recent
+    assert (work.closed, len(work.parts)) == (True, 2)
+    two.end()

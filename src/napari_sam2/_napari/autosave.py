@@ -114,9 +114,10 @@ class WorkGroup:
 
 @dataclass
 class _Saved:
-    """Where a session is saved, and when it was last."""
+    """Where a session is saved, with which others, and when it was last."""
 
     folder: Path
+    group: str = ""
     at: float = -float("inf")
 
 
@@ -161,8 +162,7 @@ class Autosave:
         Parameters
         ----------
         session : Session
-            One without objects that was never saved is left alone, and so is one that has not changed since
-            the user has saved or loaded it.
+            One without objects that was never saved is left alone, and so is one that `is_settled`.
         about : About
             What is noted of the image.
         now : bool
@@ -181,9 +181,9 @@ class Autosave:
         """
         saved = self._saved.get(session)
         if saved is None:
-            if not session.objects or self._settled.get(session) == session.edition:
+            if not session.objects or self.is_settled(session, about.group):
                 return False
-            saved = self._saved[session] = _Saved(self.root / uuid.uuid4().hex)
+            saved = self._saved[session] = _Saved(self.root / uuid.uuid4().hex, about.group)
             self._own.add(saved.folder)
         if not now and self._clock() - saved.at < self.every:
             return False
@@ -197,6 +197,14 @@ class Autosave:
         if not written:
             saved.at = before  # the next change need not wait
         return written
+
+    def is_settled(self, session: Session, group: str = "") -> bool:
+        """Whether the user has all in files: the session as it is now, and what is worked on with it.
+
+        What belongs together comes back together: where one position has changed, all of them are saved.
+        """
+        changed = any(group == each.group and other.objects for other, each in self._saved.items())
+        return self._settled.get(session) == session.edition and not (group and changed)
 
     def forget(self, session: Session) -> None:
         """Delete what was saved of a session as it is now: the user has it in a file."""
@@ -216,7 +224,8 @@ class Autosave:
         """
         for folder in tuple(self._own):
             if folder.is_dir():
-                with suppress(FileNotFoundError):  # the other thread has deleted it
+                # The other thread has deleted it, or the disk is full: whoever saves tells of that.
+                with suppress(OSError):
                     _mark_alive(folder / _ALIVE)
 
     def release(self, session: Session) -> None:
@@ -229,7 +238,8 @@ class Autosave:
     def close(self) -> None:
         """Note that the program ended as it should: what it saved is kept for a while."""
         for folder in self._own:
-            _mark_closed(folder)
+            with suppress(OSError):  # one that cannot be marked is taken for left by a crash, and offered
+                _mark_closed(folder)
 
     def work(self, image: str | None = None) -> tuple[Work, ...]:
         """List what is left of earlier work that has objects, however it ended, the newest first.

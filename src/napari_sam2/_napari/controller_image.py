@@ -127,7 +127,9 @@ class ImageControl:
             axis = axes.names[frames]
             for layer in (layers.labels, layers.shapes, layers.points):
                 layer.name = f"{layer.name} (frames along {axis})"
-            saved = f" Choose {axis} again and it is under Recent." if self._sequences.session_closing else ""
+            saved = (
+                f" Choose {axis} again and it is under Recent." if self._sequences.sessions_closing else ""
+            )
             tell(f"Work along {axis} has ended; its labels stay as “{layers.labels.name}”.{saved}")
 
     def choose_letter(self, index: int) -> None:

@@ -76,7 +76,7 @@ class SavingControl:
         self._timer.timeout.connect(self.save)
         if autosave is not None:
             sequences.session_opened = self._has_opened
-            sequences.session_closing = self.keep
+            sequences.sessions_closing = self.keep
             workspace.answered.connect(self._note_replaced)
             workspace.worker.submit(
                 autosave.clean, origin=Origin(self, failed=self._failed), priority=Priority.AHEAD
@@ -97,9 +97,14 @@ class SavingControl:
         if self._autosave is not None:
             self._autosave.beat()
 
-    def keep(self, sequence: Sequence) -> None:
-        """Save a session for the last time: another one takes its place, or its image is left."""
-        self._submit(sequence, _keep, Origin(self, failed=self._failed, fate=Fate.TOLD), Priority.EDIT)
+    def keep(self, sequences: Collection[Sequence]) -> None:
+        """Save sessions for the last time: their image is left."""
+        desks, autosave = [each.desk for each in sequences if each.is_touched], self._autosave
+        if autosave is not None and desks:
+            self._space.worker.submit(
+                partial(_keep, autosave, desks, self._about),
+                origin=Origin(self, failed=self._failed, fate=Fate.TOLD),
+            )
 
     def _note_replaced(self, sequence: Sequence, answer: Answer) -> None:
         """Save a session that took the place of another one, and that one no longer."""
@@ -145,9 +150,10 @@ class SavingControl:
             return None
 
         def last() -> None:
-            for desk in desks:
-                _save(autosave, desk, about, now=True)
-            autosave.close()
+            try:
+                _save_all(autosave, desks, about)
+            finally:
+                autosave.close()
 
         return last
 
@@ -316,14 +322,33 @@ def _save_open_one(autosave: Autosave, desk: Desk, about: Told) -> None:
         autosave.withdraw(session)
 
 
-def _keep(autosave: Autosave, desk: Desk, about: Told) -> None:
-    _leave(autosave, (desk,), about)
+def _save_all(autosave: Autosave, desks: Collection[Desk], about: Told) -> None:
+    """Save all that can be saved, those first that bring others along; then raise what kept one from it."""
+    problem: OSError | None = None
+    for desk in sorted(desks, key=lambda each: each.session is None or autosave.is_settled(each.session)):
+        try:
+            _save(autosave, desk, about, now=True)
+        except OSError as error:
+            problem = error
+    if problem is not None:
+        raise problem
+
+
+def _keep(autosave: Autosave, desks: Collection[Desk], about: Told) -> None:
+    """Save all sessions for the last time; what was saved before is kept of one that cannot be saved now."""
+    try:
+        _save_all(autosave, desks, about)
+    finally:
+        _release(autosave, desks)
 
 
 def _leave(autosave: Autosave, desks: Collection[Desk], about: Told) -> None:
     """Save all sessions for the last time; none is left if one cannot be saved."""
-    for desk in desks:
-        _save(autosave, desk, about, now=True)
+    _save_all(autosave, desks, about)
+    _release(autosave, desks)
+
+
+def _release(autosave: Autosave, desks: Collection[Desk]) -> None:
     for desk in desks:
         if desk.session is not None:
             autosave.release(desk.session)

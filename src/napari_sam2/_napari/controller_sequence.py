@@ -26,7 +26,7 @@ from napari_sam2._napari.workspace import Sequence, Workspace
 from napari_sam2.positions import Positions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from napari.layers import Image
 
@@ -60,8 +60,8 @@ class SequenceControl:
         Whether a session is being opened.
     group : WorkGroup
         Of all sequences of the image.
-    session_opened, session_closing : callable or None
-        Called with each sequence whose session was opened, or is about to be given up.
+    session_opened, sessions_closing : callable or None
+        Called with each sequence whose session was opened, and with all that are about to be given up.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class SequenceControl:
         self.loading = False
         self.group = WorkGroup()
         self.session_opened: Callable[[Sequence], None] | None = None
-        self.session_closing: Callable[[Sequence], None] | None = None
+        self.sessions_closing: Callable[[Collection[Sequence]], None] | None = None
 
     @property
     def is_touched(self) -> bool:
@@ -217,9 +217,9 @@ class SequenceControl:
         if space.layers is not None and space.image in space.viewer.layers:
             space.layers.finish(everywhere=True)  # what was said last is not lost
         has_objects = self.has_objects
+        if self.sessions_closing is not None:
+            self.sessions_closing(tuple(self._sequences.values()))
         for sequence in self._sequences.values():
-            if self.session_closing is not None:
-                self.session_closing(sequence)
             sequence.is_left = True
             space.worker.forget(sequence, wholly=not sequence.is_touched)
         self._sequences, self._view = {}, None
