@@ -399,3 +399,51 @@ def test_a_position_that_cannot_be_saved_keeps_no_other_from_it(
     (work,) = two.controller.saving.recent
     assert (work.closed, len(work.parts)) == (True, 2)
     two.end()
+
+
+def cube(root: Path, *names: str) -> Dock:
+    """Open a dock over an image that is as long along each of its axes."""
+    viewer, length = ViewerModel(), 12
+    values = np.random.default_rng(0).integers(0, 255, (length,) * len(names), np.uint8)
+    viewer.add_image(values, name="cube", axis_labels=names, contrast_limits=(0, 255))
+    dock = Dock(viewer, FakeModel(), Autosave(root, every=0))
+    dock.wait()
+    return dock
+
+
+@pytest.mark.parametrize("names", [("z", "y", "x"), ("t", "z", "y", "x")])
+def test_a_file_of_another_axis_is_refused_though_the_shape_is_the_same(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    one = cube(tmp_path / "own", *names)
+    one.prompt(1, 5, 8, 6)
+    save(one, tmp_path / "w")
+    one.end()
+    other = {"z": "y", "y": "z"} if len(names) == 3 else {"z": "t", "t": "z"}
+    two = cube(tmp_path / "own", *(other.get(name, name) for name in names))
+    two.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    with pytest.raises(ValueError, match=r"along axis .* along axis .*: choose the axis"):
+        two.wait()
+    assert not two.labels.any()
+    two.end()
+
+
+@pytest.mark.parametrize("kind", ["file", "recent"])
+def test_what_the_layer_says_of_sizes_and_axes_counts_for_other_work(tmp_path: Path, kind: str) -> None:
+    one = cells(tmp_path / "own")
+    one.wait()
+    one.prompt(1, MIDDLE, 8, 10)
+    if kind == "file":
+        save(one, tmp_path / "w")
+    one.end()
+    viewer = ViewerModel()
+    add_frames(viewer, scale=(5, 0.5, 0.25), axis_labels=("t", "y", "x"))
+    two = Dock(viewer, FakeModel(), Autosave(tmp_path / "own", every=0))
+    two.wait()
+    if kind == "file":
+        load(two, tmp_path / "w.sam2.json")
+    else:
+        two.view.files.recent_requested.emit(0)
+        two.wait()
+    assert (two.session.geometry.axes, two.session.geometry.scale) == ("tyx", (5, 0.5, 0.25))
+    two.end()

@@ -116,12 +116,9 @@ class Desk:
 
         opening, before = self._known.open.opening, self.opened
         loaded = Session.load(path, partial(opening.view.again, images=images), model)
-        if loaded.volume.shape != before.volume.shape:
-            raise ValueError(
-                f"the saved session has frames {loaded.volume.shape}, the image {before.volume.shape}: "
-                "choose the axis and the image that it was made with"
-            )
-        check_place(loaded, opening)
+        check_place(loaded, before, opening)
+        # Pixels are as large as the layer says now; what the frames are called is kept.
+        loaded.geometry = replace(loaded.geometry, scale=before.geometry.scale)
         return Version(loaded, replace(opening, view=opening.view.of(loaded.volume)))
 
     def blank(self, view: View) -> Version:
