@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -294,11 +295,19 @@ class Autosave:
 
 
 def _together(recoveries: Iterable[Recovery]) -> tuple[Work, ...]:
-    """Put together what belongs to one work, in the order in which each is met first."""
-    groups: dict[str, list[Recovery]] = {}
+    """Put together what belongs to one work, in the order in which each is met first.
+
+    Two programs may have gone on with the same work, or one was stopped while it moved it: what there is
+    twice of a position is another work.
+    """
+    works: dict[tuple[str, int], list[Recovery]] = {}
+    count = Counter[tuple[str, frozenset[tuple[int, int]]]]()
     for each in recoveries:
-        groups.setdefault(each.group or each.folder.name, []).append(each)
-    return tuple(Work(tuple(parts)) for parts in groups.values())
+        group = each.group or each.folder.name
+        place = (group, frozenset(each.index.items()))
+        works.setdefault((group, count[place]), []).append(each)
+        count[place] += 1
+    return tuple(Work(tuple(parts)) for parts in works.values())
 
 
 def _mark_closed(folder: Path) -> None:

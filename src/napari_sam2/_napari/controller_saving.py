@@ -229,7 +229,10 @@ class SavingControl:
             return
         if len(within) < len(work.parts):
             tell("The image ends before some of that work: it was left out, and is still listed.")
-        sources = {self._sequences.at_index(part.index): self._source(autosave, part) for part in within}
+        newest_last = reversed(
+            within
+        )  # channels may differ where a program was stopped while it changed them
+        sources = {self._sequences.at_index(part.index): self._source(autosave, part) for part in newest_last}
         self.exchange(sources, lambda: tell("Your work is back."), work.parts[0].group)
 
     def _source(self, autosave: Autosave, part: Recovery) -> Source:

@@ -68,7 +68,7 @@ def open_session(opening: Opening, model: Sam2) -> Session:
 
 
 def check_place(loaded: Session, opened: Session, opening: Opening) -> None:
-    """Make sure that a session lies in the image where another one does that is opened so; else ValueError."""
+    """Make sure that a session lies in the image where another one that is opened so does; or ValueError."""
     found, wanted = loaded.volume, opened.volume
     if found.shape != wanted.shape or (wanted.num_frames > 1 and _axis(found) != _axis(wanted)):
         raise ValueError(
