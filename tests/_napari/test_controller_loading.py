@@ -447,3 +447,29 @@ def test_what_the_layer_says_of_sizes_and_axes_counts_for_other_work(tmp_path: P
         two.wait()
     assert (two.session.geometry.axes, two.session.geometry.scale) == ("tyx", (5, 0.5, 0.25))
     two.end()
+
+
+@pytest.mark.parametrize("name", ["w", "w_t0000.sam2.json"])
+def test_a_file_comes_to_the_position_that_it_is_of(tmp_path: Path, name: str) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 2)
+    save(one, tmp_path / name)
+    one.end()
+    (path,) = tmp_path.glob("*.sam2.json")
+    two = movie(tmp_path / "own")
+    prompt_at(two, 1, obj=5)
+    load(two, path)
+    assert on(two) == [2]
+    two.end()
+
+
+def test_files_that_were_renamed_keep_their_positions(tmp_path: Path) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 1, 2)
+    save(one, tmp_path / "w")
+    one.end()
+    (tmp_path / "w_t0002.sam2.json").rename(tmp_path / "w_t0000.sam2.json")
+    two = movie(tmp_path / "own")
+    load(two, tmp_path / "w_t0000.sam2.json")
+    assert on(two) == [1, 2]
+    two.end()

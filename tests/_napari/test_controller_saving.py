@@ -369,7 +369,7 @@ def test_an_image_with_a_frame_that_cannot_be_read_is_worked_on(
     dock = Dock(movie(), FakeModel(), Autosave(tmp_path, every=0))
     dock.wait()
     dock.prompt(1, MIDDLE, 8, 10)
-    dock.controller.sequences.at(0)
+    dock.controller.sequences.at_index({0: 0})
     dock.wait()
     assert said == ["Not all of this image can be read: frame 0 cannot be read. The rest can be worked on."]
     dock.end()

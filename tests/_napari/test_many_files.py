@@ -42,5 +42,5 @@ def test_files_of_other_positions_are_found(tmp_path: Path) -> None:
     for name in ("a_t0002.sam2.json", "a_t0010.sam2.json", "b_t0003.sam2.json", "a_t0002.tif", "a.sam2.json"):
         (tmp_path / name).touch()
     found = siblings(str(tmp_path / "a_t0010.sam2.json"), "_t0000")
-    assert found == {t: str(tmp_path / f"a_t{t:04d}.sam2.json") for t in (2, 10)}
-    assert siblings(str(tmp_path / "a.sam2.json"), "_t0000") == {}
+    assert found == tuple(str(tmp_path / f"a_t{t:04d}.sam2.json") for t in (2, 10))
+    assert siblings(str(tmp_path / "a.sam2.json"), "_t0000") == ()

@@ -18,7 +18,7 @@ from napari_sam2._napari.worker import Fate
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
@@ -156,19 +156,17 @@ class FileControl:
         shown = self._space.sequence
         if shown is None:
             raise RuntimeError("Choose the image layer that the session belongs to first.")
-        others = self._beside(path, self._sequences.mark(shown))
+        places = self._with_others(path, self._sequences.mark(shown))
         self._sequences.ensure_open()
-        places = {self._sequences.at(position): place for position, place in others.items()} or {shown: path}
-        name = _listed(tuple(others.values())) if others else Path(path).name
-        sources = {sequence: self._source(place) for sequence, place in places.items()}
+        name = Path(path).name if len(places) == 1 else _listed(tuple(sorted(places)))
+        sources = {self._sequences.at_index(at): self._source(place) for place, at in places.items()}
         self._saving.exchange(sources, partial(self._loaded, name))
 
-    def _beside(self, path: str, mark: str) -> dict[int, str]:
-        """Return the sessions of this image's positions saved with one, and say which lie beyond it."""
-        named = siblings(path, mark) if mark else {}
-        others = saved_together(path, named) if named else {}
-        within = {at: place for at, place in others.items() if self._sequences.reaches(at)}
-        beyond = tuple(place for at, place in others.items() if at not in within)
+    def _with_others(self, path: str, mark: str) -> dict[str, Mapping[int, int]]:
+        """Return a session and those saved with it, with their positions; say which lie beyond the image."""
+        found = saved_together(path, siblings(path, mark) if mark else ())
+        within = {place: at for place, at in found.items() if self._sequences.has(at)}
+        beyond = tuple(sorted(place for place in found if place not in within))
         if beyond and not within:
             raise ValueError(f"the image ends before {_listed(beyond)}: choose the one that it belongs to")
         if beyond:
@@ -184,7 +182,8 @@ class FileControl:
 
     def _loaded(self, name: str) -> None:
         count = len(self._space.picture.objects)
-        tell(f"Loaded {name}: {count} object{'' if count == 1 else 's'} here.")
+        elsewhere = "" if count or not self._space.objects_elsewhere() else " They are at other positions."
+        tell(f"Loaded {name}: {count} object{'' if count == 1 else 's'} here.{elsewhere}")
 
     def show_tracks(self) -> None:
         """Show the paths of the objects as a layer; those of all positions if they lead through time."""

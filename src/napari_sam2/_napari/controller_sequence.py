@@ -119,19 +119,6 @@ class SequenceControl:
         """Return the sequences of which something was said."""
         return tuple(sequence for sequence in self._sequences.values() if sequence.is_touched)
 
-    def at(self, position: int) -> Sequence:
-        """Return the sequence at a position of the other axis, with its session asked for."""
-        shown = self._space.sequence
-        if shown is None:
-            raise RuntimeError("There is no image to work on: choose an image layer first.")
-        (axis,) = _others(shown.geometry)
-        return self.at_index({axis: position})
-
-    def reaches(self, position: int) -> bool:
-        """Whether the other axis has this position."""
-        shown = self._space.sequence
-        return shown is not None and self.has(dict.fromkeys(_others(shown.geometry), position))
-
     def has(self, index: Mapping[int, int]) -> bool:
         """Whether the other axes have these positions."""
         shown = self._space.sequence

@@ -127,10 +127,32 @@ def read_session(path: str | Path) -> SessionDocument:
     return SessionDocument(document, arrays)
 
 
-def read_remarks(path: str | Path) -> dict[str, Any]:
-    """Read what was noted beside a session, and no array; empty if nothing was. Errors as `read_session`."""
-    remarks = _checked_document(Path(path)).get("remarks")
-    return remarks if isinstance(remarks, dict) else {}
+@dataclass(frozen=True, eq=False)
+class SessionDescription:
+    """What `read_description` found.
+
+    Parameters
+    ----------
+    remarks : dict
+        What was noted beside the session; empty if nothing was.
+    index : dict of int to int
+        Positions along the axes that are neither frames, rows nor columns; empty if none is told.
+    """
+
+    remarks: dict[str, Any]
+    index: dict[int, int]
+
+
+def read_description(path: str | Path) -> SessionDescription:
+    """Read what is said of a session, and no array. Errors as `read_session`."""
+    document = _checked_document(Path(path))
+    remarks = document.get("remarks")
+    try:
+        stored = document["images"]["options"]["index"]
+        index = {int(axis): int(position) for axis, position in stored.items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        index = {}  # whoever reads all of it tells what is missing
+    return SessionDescription(remarks if isinstance(remarks, dict) else {}, index)
 
 
 def _members(group: zarr.Group) -> list[tuple[str, zarr.Array[Any]]]:
