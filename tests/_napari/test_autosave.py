@@ -144,7 +144,7 @@ def test_a_recovered_session_goes_on_as_ones_own(tmp_path: Path, monkeypatch: py
     autosave.take_over(found, loaded)
     assert crashed(autosave) == ()
     assert crashed(Autosave(tmp_path)) == (), "it is worked on"
-    monkeypatch.setattr("napari_sam2._napari.autosave.has_ended", lambda _text: True)
+    monkeypatch.setattr("napari_sam2._napari.autosave.still_runs", lambda _text: False)
     (again,) = crashed(Autosave(tmp_path))
     assert again.folder != found.folder
     assert again.name == "embryo"
@@ -186,7 +186,10 @@ def test_work_is_offered_as_soon_as_its_program_has_ended(
     autosave.beat()
     autosave.beat()
     assert crashed(Autosave(tmp_path)) == (), "it is still worked on"
-    monkeypatch.setattr("napari_sam2._napari.autosave.has_ended", lambda _text: True)
+    (alive,) = tmp_path.glob("*/alive")
+    os.utime(alive, (0, 0))
+    assert crashed(Autosave(tmp_path)) == (), "it is busy with something else"
+    monkeypatch.setattr("napari_sam2._napari.autosave.still_runs", lambda _text: False)
     assert len(crashed(Autosave(tmp_path))) == 1
 
 
@@ -246,12 +249,17 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "journal.json").write_text('{"format": "napari-sam2 journal", "version": 1}')
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "journal.json").write_text(
+        '{"format": "napari-sam2 journal", "version": 1, "parts": [1], "document": {"images": '
+        '{"location": null, "checksum": ""}, "remarks": {"saved_at": 1, "name": "", "objects": 1}}}'
+    )
     (tmp_path / "file").write_text("")
     autosave = Autosave(tmp_path)
     assert crashed(autosave) == ()
     assert read_recovery(tmp_path / "broken") is None
     autosave.clean(days=0, most=0)
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
     assert Autosave(tmp_path / "missing").work() == ()
 
 

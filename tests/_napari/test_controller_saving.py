@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +16,7 @@ from napari.utils.notifications import Notification, notification_manager
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.keys import Command
+from napari_sam2._napari.presence import signature
 from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import PromptKey
@@ -60,12 +61,12 @@ def save(dock: Dock) -> None:
 
 
 def crash(dock: Dock) -> None:
-    """End as a crash would, a while ago: nothing is saved any more, and nobody works on it."""
+    """End as a crash would: nothing is saved any more, and the program that worked on it has ended."""
     autosave, dock.controller.saving._autosave = dock.controller.saving._autosave, None
     dock.end()
     if autosave is not None:
         for each in autosave.root.glob("*/alive"):
-            os.utime(each, (0, 0))
+            each.write_text(json.dumps({**json.loads(signature()), "began": 0.0}), encoding="utf-8")
 
 
 @pytest.mark.usefixtures("qapp")

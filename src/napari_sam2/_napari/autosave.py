@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import pooch
 
 from napari_sam2 import io
-from napari_sam2._napari.presence import has_ended, signature
+from napari_sam2._napari.presence import signature, still_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DAY = 24 * 60 * 60
 _CLOSED, _ALIVE = "closed", "alive"
 # A session of which nobody said for so long that it is worked on was left by a crash, in seconds; on the same
-# machine it is known at once whether the program is still there.
+# machine it is known whether the program is still there, which may be busy with something else for longer.
 _SILENCE = 15.0
 
 
@@ -312,8 +312,8 @@ def _together(recoveries: Iterable[Recovery]) -> tuple[Work, ...]:
 
 def _mark_closed(folder: Path) -> None:
     if folder.is_dir():
+        (folder / _ALIVE).unlink(missing_ok=True)  # first: there may be no room for the other mark
         (folder / _CLOSED).touch()
-        (folder / _ALIVE).unlink(missing_ok=True)
 
 
 def _mark_alive(path: Path) -> None:
@@ -326,9 +326,9 @@ def _mark_alive(path: Path) -> None:
 def _is_alive(folder: Path) -> bool:
     path = folder / _ALIVE
     try:
-        is_silent = time.time() - path.stat().st_mtime >= _SILENCE
-        return not is_silent and not has_ended(path.read_text(encoding="utf-8"))
-    except OSError:
+        runs = still_runs(path.read_text(encoding="utf-8"))
+        return time.time() - path.stat().st_mtime < _SILENCE if runs is None else runs
+    except (OSError, UnicodeDecodeError):
         return False
 
 
@@ -351,5 +351,5 @@ def read_recovery(folder: Path) -> Recovery | None:
             index={int(axis): int(at) for axis, at in images["options"]["index"].items()},
             closed=(folder / _CLOSED).exists(),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
