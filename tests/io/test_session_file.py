@@ -195,3 +195,12 @@ def test_a_session_that_is_moved_is_read(tmp_path: Path) -> None:
         if name.startswith("a."):
             (tmp_path / name).rename(tmp_path / "there" / name)
     np.testing.assert_array_equal(read_session(tmp_path / "there" / "a.sam2.json").arrays["labels"], LABELS)
+
+
+@pytest.mark.parametrize("name", ["cells.sam2.json", "cells.sam2.zarr"])
+def test_a_folder_with_something_else_is_not_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine").touch()
+    with pytest.raises(FileExistsError, match=name):
+        write_session(tmp_path / "cells.sam2.json", {}, {})
+    assert [path.name for path in tmp_path.rglob("*")] == [name, "mine"]

@@ -100,7 +100,10 @@ class FileControl:
         sequences = self._to_save(target) or (self._space.sequence,)
         marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
         jobs = [(each, marked(target, mark)) for each, mark in zip(sequences, marks, strict=True)]
-        if self._may_write([place for _, place in jobs], path):
+        places = [place for _, place in jobs]
+        # A session that was renamed still has its arrays under the old name.
+        arrays = [str(Path(place).with_suffix(".zarr")) for place in places if not Path(place).exists()]
+        if self._may_write([*places, *arrays], path):
             self._save(jobs)
 
     def _to_save(self, target: str) -> tuple[Sequence, ...]:

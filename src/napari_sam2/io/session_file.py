@@ -18,6 +18,7 @@ import numpy.typing as npt
 import zarr
 
 from napari_sam2.io.atomic import replacing_all
+from napari_sam2.io.planes import check_replaceable
 
 FORMAT = "napari-sam2 session"
 VERSION = 2
@@ -62,11 +63,15 @@ def write_session(path: str | Path, document: Mapping[str, Any], arrays: Mapping
         If `path` does not end with ``.json``, a key is taken, or a number is not finite.
     TypeError
         If the document holds what JSON cannot.
+    FileExistsError
+        If there is a folder of that name, or one for the arrays that holds something else.
     OSError
         If it cannot be written; what was there before is still there.
     """
     path = Path(path)
     folder = _folder(path)
+    check_replaceable(path, path.is_file(), "a session file")
+    check_replaceable(folder, _is_store(folder), "the arrays of a session")
     taken = {"format", "version", "arrays", _MARK} & document.keys()
     if taken:
         raise ValueError(f"keys of the session file itself cannot be set: {sorted(taken)}")
@@ -82,6 +87,13 @@ def _folder(path: Path) -> Path:
     if path.suffix != ".json":
         raise ValueError(f"a session file is called something.sam2.json, got {path.name}")
     return path.with_suffix(".zarr")
+
+
+def _is_store(folder: Path) -> bool:
+    try:
+        return zarr.open_group(folder, mode="r").attrs.get("format") == FORMAT
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> None:
