@@ -473,3 +473,40 @@ def test_files_that_were_renamed_keep_their_positions(tmp_path: Path) -> None:
     load(two, tmp_path / "w_t0000.sam2.json")
     assert on(two) == [1, 2]
     two.end()
+
+
+@pytest.mark.parametrize("name", ["w", "w.sam2.json"])
+def test_no_older_file_stays_under_the_name_that_was_chosen(tmp_path: Path, name: str) -> None:
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0)
+    save(dock, tmp_path / "w")
+    prompt_at(dock, 1)
+    asked = list[tuple[str, ...]]()
+
+    def refuse(places: tuple[str, ...]) -> bool:
+        asked.append(places)
+        return False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dock.controller.files, "_may_replace", refuse)
+        save(dock, tmp_path / name)
+    # The dialog has asked about the very name that was typed.
+    assert asked == ([(str(tmp_path / "w.sam2.json"),)] if name == "w" else [])
+    dock.controller.files._may_replace = lambda _: True
+    save(dock, tmp_path / name)
+    left = {path.name for path in tmp_path.glob("w*")}
+    assert left == {f"w_t000{t}.sam2.{kind}" for t in (0, 1) for kind in ("json", "zarr")}
+    dock.end()
+
+
+def test_a_file_of_a_position_that_was_chosen_as_the_name_stays(tmp_path: Path) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 0, 1)
+    save(one, tmp_path / "w")
+    one.end()
+    two = movie(tmp_path / "own")
+    prompt_at(two, 1, 2)
+    two.controller.files._may_replace = lambda _: True
+    save(two, tmp_path / "w_t0000.sam2.json")
+    assert len(list(tmp_path.glob("*.sam2.json"))) == 3
+    two.end()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_sam2._napari.many_files import mark_of, marked, proposed_stem, siblings
+from napari_sam2._napari.many_files import is_marked, mark_of, marked, proposed_stem, siblings
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,8 @@ from napari_sam2._napari.many_files import mark_of, marked, proposed_stem, sibli
 def test_the_mark_stands_before_the_suffix(path: str, wanted: str) -> None:
     assert marked(path, "_t0003") == wanted
     assert marked(path, "") == path
+    assert is_marked(wanted, "_t0000")
+    assert is_marked(path, "_t0000") == ("_t0001" in path)
 
 
 def test_a_mark_is_what_a_file_can_be_called() -> None:

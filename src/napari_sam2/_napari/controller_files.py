@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Layer
 
+from napari_sam2 import io
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.exchange import Source
 from napari_sam2._napari.exports import tracks_layer
-from napari_sam2._napari.many_files import TOGETHER, marked, saved_together, siblings
+from napari_sam2._napari.many_files import TOGETHER, is_marked, marked, saved_together, siblings
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.worker import Fate
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
@@ -38,10 +39,14 @@ class _Saving:
         Told of each session on the inference thread.
     places : tuple of str
         The files.
+    older : iterable of str
+        Files that they take the place of under other names.
     """
 
-    def __init__(self, saved: Callable[[Session], None], places: tuple[str, ...]) -> None:
-        self._saved, self._places = saved, places
+    def __init__(
+        self, saved: Callable[[Session], None], places: tuple[str, ...], older: Iterable[str]
+    ) -> None:
+        self._saved, self._places, self._older = saved, places, older
         self._left = len(places)
         self._remarks = {TOGETHER: uuid.uuid4().hex}
         self._failed = False
@@ -55,6 +60,9 @@ class _Saving:
                 self._failed = True
                 raise
             self._saved(desk.opened)
+            if place == self._places[-1]:
+                for each in self._older:
+                    io.remove_session(each)
         return Answer()
 
     def tell(self, _answer: Answer) -> None:
@@ -103,8 +111,10 @@ class FileControl:
         places = [place for _, place in jobs]
         # A session that was renamed still has its arrays under the old name.
         arrays = [str(Path(place).with_suffix(".zarr")) for place in places if not Path(place).exists()]
-        if self._may_write([*places, *arrays], path):
-            self._save(jobs)
+        # Whoever looks for this work under the name without a position must not find what it was before.
+        older = [] if target in places or is_marked(target, marks[0]) else [target]
+        if self._may_write([*places, *arrays, *older], path):
+            self._save(jobs, older)
 
     def _to_save(self, target: str) -> tuple[Sequence, ...]:
         """Return sequences with objects, and those that have lost theirs since they were saved here."""
@@ -112,9 +122,9 @@ class FileControl:
         there = {each for each in control.touched() if Path(marked(target, control.mark(each))).exists()}
         return tuple(each for each in control.touched() if each.objects or each in there)
 
-    def _save(self, jobs: list[tuple[Sequence | None, str]]) -> None:
+    def _save(self, jobs: list[tuple[Sequence | None, str]], older: list[str]) -> None:
         """Save one after the other; the first that fails ends it."""
-        run = _Saving(self._saving.note_saved, tuple(place for _, place in jobs))
+        run = _Saving(self._saving.note_saved, tuple(place for _, place in jobs), older)
         for sequence, place in jobs:
             self._space.ask(
                 partial(run.save, place), run.tell, label="Saving", sequence=sequence, fate=Fate.TOLD

@@ -67,6 +67,12 @@ def marked(path: str, mark: str) -> str:
     return f"{_unmarked(stem, mark)}{mark}{suffix}"
 
 
+def is_marked(path: str, mark: str) -> bool:
+    """Whether a path has a mark of any position, such as this one."""
+    stem, _ = _parts(path)
+    return _unmarked(stem, mark) != stem
+
+
 def _unmarked(stem: str, mark: str) -> str:
     return re.sub(re.escape(mark[:-4]) + r"\d{4}$", "", stem) if mark else stem
 
@@ -114,7 +120,7 @@ def siblings(path: str, mark: str) -> tuple[str, ...]:
     """
     stem, suffix = _parts(path)
     bare = Path(_unmarked(stem, mark))
-    if str(bare) == str(Path(stem)):
+    if not is_marked(path, mark):
         return ()
     pattern = re.compile(re.escape(bare.name + mark[:-4]) + r"\d{4}" + re.escape(suffix))
     return tuple(str(each) for each in sorted(bare.parent.iterdir()) if pattern.fullmatch(each.name))

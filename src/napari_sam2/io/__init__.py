@@ -10,6 +10,7 @@ from napari_sam2.io.session_file import (
     SessionDocument,
     read_description,
     read_session,
+    remove_session,
     write_session,
 )
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
@@ -33,6 +34,7 @@ __all__ = [
     "read_journal",
     "read_journal_document",
     "read_session",
+    "remove_session",
     "write_session",
     "write_table",
 ]

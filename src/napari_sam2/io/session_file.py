@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from napari_sam2.io.atomic import replacing_all
+from napari_sam2.io.atomic import remove, replacing_all
 from napari_sam2.io.planes import check_replaceable
 
 FORMAT = "napari-sam2 session"
@@ -81,6 +81,18 @@ def write_session(path: str | Path, document: Mapping[str, Any], arrays: Mapping
     with replacing_all(folder, path) as (store, file):
         _write_arrays(store, arrays, mark)
         file.write_text(text + "\n", encoding="utf-8")
+
+
+def remove_session(path: str | Path) -> None:
+    """Delete a session in whose place others were written, with its arrays; what is no session stays."""
+    path = Path(path)
+    try:
+        folder = path.with_name(str(_checked_document(path)["arrays"]))
+    except (OSError, ValueError):
+        return
+    remove(path)
+    if _is_store(folder):
+        remove(folder)
 
 
 def _folder(path: Path) -> Path:
