@@ -12,6 +12,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QMessageBox
 
 from napari_sam2._napari.autosave import Autosave
+from napari_sam2.io import read_description
 from napari_sam2.session import Session
 from tests._napari.dock import MIDDLE, Dock, Held, add_frames, frames
 from tests.fakes import FakeModel, click
@@ -510,3 +511,39 @@ def test_a_file_of_a_position_that_was_chosen_as_the_name_stays(tmp_path: Path) 
     save(two, tmp_path / "w_t0000.sam2.json")
     assert len(list(tmp_path.glob("*.sam2.json"))) == 3
     two.end()
+
+
+def test_nothing_is_written_while_other_work_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dock = beside_a_file(tmp_path)
+    prompt_at(dock, 0, obj=5)
+    told = list[str]()
+    monkeypatch.setattr("napari_sam2._napari.controller_files.tell", told.append)
+    dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    dock.view.files.save_requested.emit(str(tmp_path / "other"))
+    dock.view.files.export_requested.emit(str(tmp_path / "other.csv"))
+    dock.view.files.tracks_layer_requested.emit()
+    dock.wait()
+    assert len([text for text in told if text.startswith("Loading is under way")]) == 3
+    save(dock, tmp_path / "other")
+    assert read_description(tmp_path / "other.sam2.json").index == {0: 1}
+    dock.end()
+
+
+@pytest.mark.parametrize("ends", ["read", "leave", "image"])
+def test_all_can_be_written_again_when_nothing_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    dock = beside_a_file(tmp_path)
+    prompt_at(dock, 0, obj=5)
+    with monkeypatch.context() as patch:
+        if ends != "image":
+            patch.setattr(*{"read": (Session, "load"), "leave": (Autosave, "save")}[ends], full)
+        dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+        if ends == "image":
+            dock.controller.image.begin_anew()
+            dock.wait()
+        else:
+            with pytest.raises(OSError, match="no space left"):
+                dock.wait()
+    assert not dock.controller.saving.is_exchanging
+    dock.end()

@@ -103,6 +103,8 @@ class FileControl:
 
         The dialog has asked about the very file that was chosen; of others it knows nothing.
         """
+        if self._has_to_wait():
+            return
         self._space.catch_up()
         target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
         sequences = self._to_save(target) or (self._space.sequence,)
@@ -115,6 +117,12 @@ class FileControl:
         older = [] if target in places or is_marked(target, marks[0]) else [target]
         if self._may_write([*places, *arrays, *older], path):
             self._save(jobs, older)
+
+    def _has_to_wait(self) -> bool:
+        """Whether it is not known yet which positions there are to be written, and say so."""
+        if self._saving.is_exchanging:
+            tell("Loading is under way: nothing was written. Wait for it, and try again.")
+        return self._saving.is_exchanging
 
     def _to_save(self, target: str) -> tuple[Sequence, ...]:
         """Return sequences with objects, and those that have lost theirs since they were saved here."""
@@ -136,7 +144,7 @@ class FileControl:
 
     def export(self, path: str) -> None:
         """Export labels, tracks or a table of all positions into one file or folder, as the name says."""
-        if not self._may_write([path], path):
+        if self._has_to_wait() or not self._may_write([path], path):
             return
         self._space.catch_up()
         whole = self._sequences.whole()
@@ -200,6 +208,8 @@ class FileControl:
 
     def show_tracks(self) -> None:
         """Show the paths of the objects as a layer; those of all positions if they lead through time."""
+        if self._has_to_wait():
+            return
         self._space.catch_up()
         whole = self._sequences.whole() if self._sequences.time_comes_first else None
         self._space.ask(

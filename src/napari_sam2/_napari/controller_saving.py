@@ -71,6 +71,7 @@ class SavingControl:
         self._autosave = autosave
         self.recent: tuple[Work, ...] = ()
         self._told = self._has_looked = False
+        self._run: Exchange | None = None
         self._timer = QTimer()
         self._timer.setInterval(_LOOK_EVERY)
         self._timer.timeout.connect(self.save)
@@ -194,7 +195,7 @@ class SavingControl:
 
     def forget_image(self) -> None:
         """List no work: another image comes."""
-        self.recent, self._has_looked = (), False
+        self.recent, self._has_looked, self._run = (), False, None
 
     def _offer(self) -> None:
         """Offer what a crash has left; what was closed as it should be is listed, and no more."""
@@ -254,7 +255,7 @@ class SavingControl:
         space = self._space
         space.catch_up()  # what was said until now belongs to the work that is left
         space.interrupted.emit(None)
-        run = Exchange(self._sequences.group, group or WorkGroup().name, self._leaving())
+        run = self._run = Exchange(self._sequences.group, group or WorkGroup().name, self._leaving())
         left = [each for each in self._sequences.touched() if each not in sources]
         for sequence, source in sources.items():
             self._ask(partial(run.read, source), sequence)
@@ -263,8 +264,21 @@ class SavingControl:
         space.worker.submit(
             run.take,
             lambda answers: self._exchanged(run, answers, [*sources, *left], done),
-            Origin(space.sequence, "Loading", space.fail),
+            Origin(space.sequence, "Loading", partial(self._not_exchanged, run)),
         )
+
+    @property
+    def is_exchanging(self) -> bool:
+        """Whether other work is being read: which positions it has is not known yet."""
+        return self._run is not None
+
+    def _end(self, run: Exchange) -> None:
+        if self._run is run:
+            self._run = None
+
+    def _not_exchanged(self, run: Exchange, error: Exception) -> None:
+        self._end(run)
+        self._space.fail(error)
 
     def _ask(self, work: Callable[[Desk], Answer], sequence: Sequence) -> None:
         self._space.ask(work, label="Loading", sequence=sequence, failed=lambda _: self._look_again())
@@ -282,6 +296,7 @@ class SavingControl:
         done: Callable[[], None],
     ) -> None:
         """Show other work that has come."""
+        self._end(run)
         for sequence in sequences:
             if sequence.desk in answers:
                 shown = partial(self._shows_other, sequence, is_blank=not run.brings(sequence.desk))
