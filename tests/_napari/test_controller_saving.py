@@ -72,7 +72,6 @@ def crash(dock: Dock) -> None:
 @pytest.mark.usefixtures("qapp")
 def test_what_another_viewer_works_on_is_not_taken_for_left(tmp_path: Path, told: list[Any]) -> None:
     one = prompted_dock(tmp_path)
-    save(one)
     told.clear()
     other = saving_dock(tmp_path)
     assert other.state.files.recent == ()

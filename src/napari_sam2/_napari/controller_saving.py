@@ -329,8 +329,9 @@ class SavingControl:
 
 
 def _save(autosave: Autosave, desk: Desk, about: Told, *, now: bool = False) -> None:
-    if desk.session is not None:
-        autosave.save(desk.session, about=replace(about(), image=desk.image), now=now)
+    session = desk.session
+    if session is not None and autosave.save(session, about=replace(about(), image=desk.image), now=now):
+        autosave.beat()  # or another window takes it for left until the next beat
 
 
 def _save_open_one(autosave: Autosave, desk: Desk, about: Told) -> None:
