@@ -274,3 +274,40 @@ def test_the_choice_is_told_to_a_session_that_opens_later(
     bench.controller.sequences.renew(bench.controller.space.model.take())
     bench.wait()
     assert bench.session.geometry.axes == "tyx"
+
+
+def test_other_pixels_after_the_first_prompt_are_told_once_and_seen_when_asked_for(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_image.tell", notes.append)
+    layer, others = layer_of(bench), 255 - frames()
+    bench.prompt(1, MIDDLE, 8, 10)
+    layer.contrast_limits = (0, 200)
+    layer.data = others
+    pause(500)
+    layer.contrast_limits = (0, 255)
+    pause(500)
+    assert len(notes) == 1
+    assert "“cells” has other pixels now" in notes[0]
+    assert bench.session.volume.data is not others
+    bench.view.image.use_current_view.emit()
+    bench.wait()
+    assert bench.session.volume.data is others
+    assert bench.session.objects == (1,)
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    assert bench.session.volume.data is not others
+
+
+def test_other_pixels_before_the_first_prompt_are_simply_seen(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_image.tell", notes.append)
+    others = 255 - frames()
+    layer_of(bench).data = others
+    pause(500)
+    bench.wait()
+    assert bench.session.volume.data is others
+    assert not notes

@@ -155,9 +155,9 @@ def test_a_position_that_could_not_be_opened_is_opened_later(four: Dock) -> None
     model, box.model = box.model, None
     four.viewer.dims.set_current_step(0, 2)
     four.layers.points.add([2, 2, 8, 10])
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="No model is loaded"):
         four.wait()
-    assert "No model is loaded" in str(four.failures.pop())
+    assert not four.failures, "once is enough"
     box.model = model
     four.prompt(1, 2, 8, 10)
     assert four.session.objects == (1,)

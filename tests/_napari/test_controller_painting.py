@@ -163,9 +163,14 @@ def test_what_is_painted_where_no_model_can_be_loaded_is_put_back(
     with pytest.raises(RuntimeError):
         bench.wait()
     bench.failures.clear()
-    with pytest.raises(RuntimeError, match="The image is not open"):
-        paint(bench, 1, slice(None))
+    with pytest.raises(RuntimeError, match="No such weights"):
+        paint(bench, 1, MIDDLE)
+    assert not bench.failures, "once is enough"
     assert not bench.labels.any()
+    with pytest.raises(RuntimeError, match="No such weights"):
+        bench.prompt(1, MIDDLE, 8, 10)
+    assert not bench.failures
+    assert not bench.layers.prompts
     bench.end()
 
 

@@ -78,14 +78,6 @@ def test_following_the_other_slider_switches(four: Dock) -> None:
     assert next(iter(four.session.prompts)).frame == 2
 
 
-def test_only_sequences_that_are_prompted_are_opened(four: Dock) -> None:
-    four.viewer.dims.set_current_step(0, 0)
-    four.wait()
-    assert four.widget.session is None
-    four.prompt(1, 0, 8, 10)
-    assert four.session.objects == (1,)
-
-
 def test_objects_at_all_positions_have_ids_of_their_own(four: Dock) -> None:
     four.prompt(1, 2, 8, 10)
     four.prompt(2, 2, 16, 10)

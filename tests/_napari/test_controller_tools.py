@@ -116,6 +116,38 @@ def test_the_mask_under_the_cursor_is_outlined_and_nothing_changes(bench: Dock) 
     assert not len(layer.data)
 
 
+def test_the_outline_under_a_cursor_that_rests_is_always_that_of_the_next_click(bench: Dock) -> None:
+    until(lambda: bench.session.is_ready(MIDDLE))
+    bench.prompt(1, MIDDLE, 8, 10)
+    (layer,) = hover(bench, 8, 14)
+    joined = np.concatenate(layer.data)
+    bench.controller.prompts.new_object()
+    bench.wait()
+    alone = np.concatenate(layer.data)
+    assert alone[:, 2].min() > joined[:, 2].min(), "the new object has no other click yet"
+    np.testing.assert_allclose(layer.edge_color[0], bench.layers.colours.colour(2))
+    bench.controller.prompts.activate(1)
+    bench.controller.prompts.toggle_sign()
+    bench.wait()
+    assert not layer.data or np.concatenate(layer.data)[:, 2].max() < joined[:, 2].max()
+    bench.layers.unhovered.emit()
+    bench.controller.prompts.toggle_sign()
+    bench.wait()
+    assert not len(layer.data), "the cursor has left"
+
+
+def test_no_outline_of_another_object_stays_over_a_locked_one(bench: Dock) -> None:
+    until(lambda: bench.session.is_ready(MIDDLE))
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.objects.object_locked.emit(1, True)
+    bench.controller.prompts.new_object()
+    bench.wait()
+    (layer,) = hover(bench, 16, 10)
+    bench.controller.prompts.activate(1)
+    bench.wait()
+    assert not len(layer.data)
+
+
 def test_no_outline_where_features_are_not_ready_or_a_decode_is_slow(
     bench: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,7 +89,9 @@ class Controller:
         self.prompts = PromptControl(space, self.image.freeze, self._answered)
         self.objects = ObjectControl(space, self.prompts)
         self.tracking = TrackingControl(space)
-        self.ahead = AheadControl(space, self.prompts, self.tracking, lambda: not self.models.choice.is_slow)
+        self.ahead = AheadControl(
+            space, self.prompts, self.tracking, self.sequences, lambda: not self.models.choice.is_slow
+        )
         self.review = ReviewControl(space, self.prompts)
         self.seeds = SeedControl(space, self.prompts)
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)

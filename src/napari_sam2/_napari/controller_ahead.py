@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.controller_prompts import PromptControl
+    from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.controller_tracking import TrackingControl
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.workspace import Workspace
@@ -35,6 +36,8 @@ class AheadControl:
         What the next click would be.
     tracking : TrackingControl
         Spreads clicks.
+    sequences : SequenceControl
+        Opens the session that is shown.
     by_default : callable
         Whether clicks spread by themselves unless the user says otherwise.
     """
@@ -44,14 +47,18 @@ class AheadControl:
         workspace: Workspace,
         prompts: PromptControl,
         tracking: TrackingControl,
+        sequences: SequenceControl,
         by_default: Callable[[], bool],
     ) -> None:
         self._space = workspace
         self._prompts, self._tracking = prompts, tracking
-        self._by_default = by_default
+        self._sequences, self._by_default = sequences, by_default
         self._chosen: bool | None = None
         self._outline: Outline | None = None
         self._hovering = 0
+        self._cursor: tuple[int, float, float] | None = None
+        self._shown_for: tuple[int, bool] = (0, True)
+        workspace.changed.connect(self._follow)
         self._rest = Later(self._prepare, REST, restart=True)
 
     def attach(self, layers: PromptLayers) -> None:
@@ -78,6 +85,7 @@ class AheadControl:
 
     def _prepare(self) -> None:
         """Compute the features of the frame that is shown, unless a propagation is at them anyway."""
+        self._sequences.open_ahead()
         if self._space.sequence is None or self._tracking.by_hand:
             return
         frame = self._space.frame
@@ -97,6 +105,7 @@ class AheadControl:
         if sequence is None or layers is None:
             return
         self._hovering += 1
+        self._cursor, self._shown_for = (frame, y, x), self._next_click
         obj, prompts = self._wanted(frame, y, x)
         number = self._hovering
         self._space.ask(
@@ -105,6 +114,16 @@ class AheadControl:
             priority=Priority.AHEAD,
             key="hover",
         )
+
+    @property
+    def _next_click(self) -> tuple[int, bool]:
+        """Of which object the next click is, and which sign it has."""
+        return self._space.active, self._prompts.positive
+
+    def _follow(self) -> None:
+        """Show another mask under a cursor that rests, where a click would make another one now."""
+        if self._cursor is not None and self._shown_for != self._next_click:
+            self.hover(*self._cursor)
 
     def _wanted(self, frame: int, y: float, x: float) -> tuple[int, FramePrompts]:
         """Return whose a click here would be, and the prompts that it would make."""
@@ -117,15 +136,18 @@ class AheadControl:
     def _show(self, number: int, obj: int, frame: int, answer: Answer) -> None:
         """Show an answer, unless the cursor has gone on."""
         layers, sequence = self._space.layers, self._space.sequence
-        if answer.result is None or number != self._hovering or layers is None or sequence is None:
+        if number != self._hovering or layers is None or sequence is None or self._outline is None:
             return
-        if self._outline is not None:
+        if answer.result is None:
+            self._outline.clear()
+        else:
             placed = answer.result.mask_of(obj)
             self._outline.show(frame, placed, sequence.geometry, layers.colours.colour(obj))
 
     def leave(self) -> None:
         """Show no outline any more."""
         self._hovering += 1
+        self._cursor = None
         if self._outline is not None:
             self._outline.clear()
 
@@ -151,5 +173,6 @@ class AheadControl:
 
     def close(self) -> None:
         """Do nothing any more."""
+        self._space.changed.disconnect(self._follow)
         self._rest.close()
         self.detach()

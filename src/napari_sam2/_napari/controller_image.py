@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_sam2._napari.geometry import spatial_shape
-from napari_sam2._napari.image_source import Axes, displayed_axes, read_axes, why_not
+from napari_sam2._napari.image_source import Axes, base_level, displayed_axes, read_axes, why_not
 from napari_sam2._napari.network_view import channel_choices, freeze
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import ImageState
@@ -46,6 +46,7 @@ class ImageControl:
         self._axes: Axes | None = None
         self._axes_read: Axes | None = None
         self._shape: tuple[int, ...] = ()
+        self._pixels: Any = None
         self._frame_axis: int | None = None
         self._problem = ""
         self._wires = Connections()
@@ -85,7 +86,7 @@ class ImageControl:
             return
         self.leave()
         axes = self._axes_read = self._read_axes(image)
-        self._shape = spatial_shape(image)
+        self._shape, self._pixels = spatial_shape(image), base_level(image)
         self._problem = why_not(image, axes)
         self._space.image = image
         self._watch(image)
@@ -175,7 +176,7 @@ class ImageControl:
         """Give the image up; labels that hold something stay in the viewer."""
         self._image_wires.close()
         self._sequences.end()
-        self._space.image, self._axes, self._frame_axis = None, None, None
+        self._space.image, self._axes, self._frame_axis, self._pixels = None, None, None, None
 
     def _open(self, channel: int = 0) -> None:
         image, axes = self._space.image, self._axes
@@ -200,7 +201,18 @@ class ImageControl:
             return
         if not self._sequences.is_touched:
             self.use_current_view()
+        elif image is not None:
+            self._tell_of_pixels(image)
+        self._pixels = None if image is None else base_level(image)
         self._say()
+
+    def _tell_of_pixels(self, image: Image) -> None:
+        """Say where the viewer shows other pixels than the network sees."""
+        if base_level(image) is not self._pixels:
+            tell(
+                f"“{image.name}” has other pixels now; the model still sees those of before. "
+                "“Use current view” shows it these."
+            )
 
     def _follow_axes(self) -> None:
         """Until something was said of the image, its axes are what they are called now."""

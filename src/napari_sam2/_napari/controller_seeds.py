@@ -256,10 +256,10 @@ class SeedControl:
         if self.running in {run, None}:
             self.running, self._space.reserved = None, 0
 
-    def stop(self) -> None:
-        """Say no more; without a word where it is shown, since the user takes it back."""
+    def stop(self, sequence: Sequence | None = None) -> None:
+        """Say no more to a sequence, or to any; without a word where it is shown: the user takes it back."""
         run = self.running
-        if run is not None:
+        if run is not None and sequence in {None, run.sequence}:
             run.ended, self.running = True, None
             if run.sequence is not self._space.sequence:
                 tell(run.outcome)
@@ -287,11 +287,11 @@ class SeedControl:
         if run is None:
             return progress
         here = run.sequence is self._space.sequence
+        ends = "undo or cancel ends it" if here else "cancel ends it"
         return replace(
             progress,
             activity=Activity.SEEDING,
-            message=progress.message
-            or f"Seeding from {run.source}. Clicks go first; undo or cancel ends it.",
+            message=progress.message or f"Seeding from {run.source}. Clicks go first; {ends}.",
             done=run.said if run.total else run.looked,
             total=run.total or run.looks,
             can_undo=progress.can_undo or here,

@@ -123,7 +123,7 @@ class SequenceControl:
         """Whether the other axes have these positions."""
         shown = self._space.sequence
         lengths = (
-            {} if shown is None else {axis: shown.geometry.shape[axis] for axis in _others(shown.geometry)}
+            {} if shown is None else {axis: shown.geometry.shape[axis] for axis in shown.geometry.others}
         )
         return all(index.get(axis, 0) < length for axis, length in lengths.items())
 
@@ -132,7 +132,7 @@ class SequenceControl:
         shown = self._space.sequence
         if shown is None:
             raise RuntimeError("There is no image to work on: choose an image layer first.")
-        known = {axis: at for axis, at in index.items() if axis in _others(shown.geometry)}
+        known = {axis: at for axis, at in index.items() if axis in shown.geometry.others}
         sequence = self._sequence(shown.geometry.at(known), shown.view)
         if not sequence.is_open:
             self._open(sequence)
@@ -144,9 +144,9 @@ class SequenceControl:
         It is called on the inference thread, for what was said until now.
         """
         touched, image = self.touched(), self._space.image
-        if image is None or not touched or not _others(touched[0].geometry):
+        if image is None or not touched or not touched[0].geometry.others:
             return None
-        (axis,) = _others(touched[0].geometry)
+        (axis,) = touched[0].geometry.others
         count, step = touched[0].geometry.shape[axis], step_along(image, axis)
         desks = {sequence.geometry.index[axis]: sequence.desk for sequence in touched}
         name = "" if self._axes is None else self._axes.names[axis]
@@ -190,12 +190,12 @@ class SequenceControl:
 
     def _letter(self, geometry: SequenceGeometry) -> str:
         """Return "t" or "z" for the axis of the frames."""
-        return "z" if self._axes is None else self._axes.letter(geometry.frame_axis, tuple(_others(geometry)))
+        return "z" if self._axes is None else self._axes.letter(geometry.frame_axis, tuple(geometry.others))
 
     def mark(self, sequence: Sequence) -> str:
         """Return what tells files of a sequence from those of others, as "_t0003"; empty without others."""
         names = () if self._axes is None else self._axes.names
-        others = _others(sequence.geometry).items()
+        others = sequence.geometry.others.items()
         return "".join(mark_of(names[axis], at) for axis, at in others)
 
     def end(self) -> None:
@@ -229,12 +229,25 @@ class SequenceControl:
         # What was said last still belongs to the sequence that was shown.
         space.layers.finish()
         space.sequence = wanted
-        space.give_cache(shown, 0)  # features are kept of what is shown: there may be hundreds of positions
+        self._leave(shown)
         space.give_cache(wanted, self._cache_bytes)
         space.layers.set_geometry(geometry, wanted.declared)
         space.changed.emit()
 
+    def _leave(self, sequence: Sequence) -> None:
+        """Keep what was said of a position that is not shown any more; there may be hundreds of others."""
+        if sequence.is_touched:
+            self._space.give_cache(sequence, 0)
+        elif sequence.is_open:
+            self._open_otherwise(sequence, sequence.view)
+
     # --- sessions
+
+    def open_ahead(self) -> None:
+        """Open the session that is shown before anything is said of it, unless that is known to fail."""
+        sequence = self._space.sequence
+        if sequence is not None and self._space.model.model is not None and not sequence.has_failed:
+            self.ensure_open()
 
     def ensure_open(self) -> None:
         """Open the session of the sequence that is shown, if that was not done."""
@@ -257,7 +270,7 @@ class SequenceControl:
         )
 
     def _has_opened(self, sequence: Sequence, answer: Answer) -> None:
-        self.loading = False
+        self.loading = sequence.has_failed = False
         if answer.value and answer.value != self._problem:
             self._problem = answer.value
             warn(f"Not all of this image can be read: {self._problem}. The rest can be worked on.")
@@ -265,7 +278,7 @@ class SequenceControl:
             self.session_opened(sequence)
 
     def _has_failed(self, sequence: Sequence) -> None:
-        self.loading = sequence.is_open = False
+        self.loading, sequence.is_open, sequence.has_failed = False, False, True
 
     def _opening(self, sequence: Sequence, view: View) -> Opening:
         geometry, image = sequence.geometry, self._space.image
@@ -273,7 +286,7 @@ class SequenceControl:
         return Opening(
             view,
             axis=geometry.frame_axis or 0,
-            index=_fixed(geometry),
+            index=geometry.fixed,
             axes=f"{self._letter(geometry)}yx",
             scale=pixel_sizes(image, geometry),
             location=source,
@@ -371,13 +384,3 @@ class SequenceControl:
         """The network of what was said so far; None if nothing was."""
         sessions = [sequence.desk.session for sequence in self.touched()]
         return next((session.model for session in sessions if session is not None), None)
-
-
-def _fixed(geometry: SequenceGeometry) -> Mapping[int, int]:
-    """Return the positions of the image's other axes; the channel is part of the view."""
-    return {axis: at for axis, at in geometry.index.items() if axis != geometry.channel_axis}
-
-
-def _others(geometry: SequenceGeometry) -> Mapping[int, int]:
-    """Return the positions along axes on which there are others."""
-    return {axis: at for axis, at in _fixed(geometry).items() if geometry.shape[axis] > 1}

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_sam2._napari.answers import Answer, Picture, Replaced
 from napari_sam2._napari.last_said import LastSaid
-from napari_sam2._napari.opening import check_frames, open_session
+from napari_sam2._napari.opening import NotOpenError, check_frames, open_session
 from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
 from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 # Masks are shown before the click where that takes no longer, in seconds.
 PREVIEW_LIMIT = 0.05
 _FIRST_REACH = 4
-_NOT_OPEN = "The image is not open: choose an image layer and a model that can be loaded."
 # While frames are tracked, a picture is made so often at most, in seconds.
 _PICTURE_EVERY = 0.1
 
@@ -72,13 +71,13 @@ class Desk:
 
     @property
     def opened(self) -> Session:
-        """The session; RuntimeError if none could be opened."""
+        """The session; NotOpenError if none could be opened."""
         return self._known.open.session
 
     @property
     def _known(self) -> Versions:
         if self._versions is None:
-            raise RuntimeError(_NOT_OPEN)
+            raise NotOpenError
         return self._versions
 
     @property
@@ -275,7 +274,7 @@ class Desk:
     def paint(self, strokes: Sequence[Stroke], label: str, run: Hashable) -> tuple[Refusal, ...]:
         """Take what was painted as masks; a run is one step of undo. `repaint` tells what came of it."""
         if self.session is None:
-            return tuple(Refusal(stroke.obj, RuntimeError(_NOT_OPEN)) for stroke in strokes)
+            return tuple(Refusal(stroke.obj, NotOpenError()) for stroke in strokes)
         with self._said.noted(self.session, run):
             return take_strokes(self.session, strokes, label, run)
 

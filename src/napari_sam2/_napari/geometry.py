@@ -161,6 +161,16 @@ class SequenceGeometry:
         """What tells it from those at other positions: axes and positions, in order."""
         return tuple(sorted(self.index.items()))
 
+    @property
+    def fixed(self) -> dict[int, int]:
+        """Positions along the other axes, less a channel's, which is part of what the network sees."""
+        return {axis: at for axis, at in self.index.items() if axis != self.channel_axis}
+
+    @property
+    def others(self) -> dict[int, int]:
+        """Positions along those of the other axes on which there are others."""
+        return {axis: at for axis, at in self.fixed.items() if self.shape[axis] > 1}
+
     def at(self, index: Mapping[int, int]) -> SequenceGeometry:
         """Return the sequence at other positions along the fixed axes, ``{axis: position}``."""
         fixed = {axis: index.get(axis, position) for axis, position in self.index.items()}

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from napari_sam2.volume import Volume
 
 
+class NotOpenError(RuntimeError):
+    """A session was needed where none could be opened; why, the user was told when that was tried."""
+
+    def __init__(self) -> None:
+        super().__init__("The image is not open: choose an image layer and a model that can be loaded.")
+
+
 @dataclass(frozen=True, eq=False)
 class Opening:
     """How a session is opened.

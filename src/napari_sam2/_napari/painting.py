@@ -10,6 +10,7 @@ import numpy as np
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.declared import refine
 from napari_sam2._napari.ids import check_allowed, is_allowed
+from napari_sam2._napari.opening import NotOpenError
 from napari_sam2._napari.strokes import label_of
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box, PackedMask
@@ -95,10 +96,10 @@ class Painting:
 
     @property
     def errors(self) -> list[Exception]:
-        """What else was said against strokes, once for each object and kind."""
+        """What else was said against strokes and not told yet, once for each object and kind."""
         first: dict[tuple[int, type], Exception] = {}
         for each in self.refusals:
-            if each.error is not None:
+            if each.error is not None and not isinstance(each.error, NotOpenError):
                 first.setdefault((each.obj, type(each.error)), each.error)
         return list(first.values())
 
@@ -211,8 +212,10 @@ def declare(
     key, prompts = saying.key, saying.prompts
     for painting in paintings:
         painting.take(key.frame, desk)
+    if desk.session is None:  # every click tries to open it, which has told why it cannot be
+        return Answer()
     known = heard.get(key, FramePrompts()) if saying.known is None else saying.known
-    if not saying.is_certain and desk.session is not None:
+    if not saying.is_certain:
         prompts = refine(prompts, known, desk.session.prompts.get(key, FramePrompts()))
     without = desk.take_back(key, prompts) if saying.is_unmeant else None
     answer = without or desk.declare(key, prompts)

@@ -67,6 +67,8 @@ class Sequence:
         Prompts of the layers that were sent.
     is_open : bool
         Whether its session was asked for.
+    has_failed : bool
+        Whether it could not be opened when that was tried last.
     waiting : dict
         Prompts that were sent and not answered yet, each with a token of its own.
     said : dict
@@ -88,6 +90,7 @@ class Sequence:
     picture: Picture = field(default_factory=Picture)
     declared: Mapping[PromptKey, FramePrompts] = field(default_factory=dict)
     is_open: bool = False
+    has_failed: bool = False
     waiting: dict[PromptKey, object] = field(default_factory=dict)
     said: dict[PromptKey, FramePrompts] = field(default_factory=dict)
     paintings: list[Painting] = field(default_factory=list)
