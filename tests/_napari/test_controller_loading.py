@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QMessageBox
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2.io import read_description
 from napari_sam2.session import Session
-from tests._napari.dock import MIDDLE, Dock, Held, add_frames, frames
+from tests._napari.dock import MIDDLE, Dock, Held, add_frames, frames, pause
 from tests.fakes import FakeModel, click
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("qapp")]
@@ -546,4 +546,33 @@ def test_all_can_be_written_again_when_nothing_came(
             with pytest.raises(OSError, match="no space left"):
                 dock.wait()
     assert not dock.controller.saving.is_exchanging
+    dock.end()
+
+
+@pytest.mark.parametrize("method", ["open", "read", "put"])
+@pytest.mark.parametrize("act", ["sliders", "contrast"])
+def test_what_other_work_comes_to_stays_open_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, act: str
+) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 0, 1, 2)
+    save(one, tmp_path / "w")
+    one.end()
+    dock = movie(tmp_path / "own")
+    held = Held(monkeypatch, method)
+    dock.view.files.load_requested.emit(str(tmp_path / "w_t0001.sam2.json"))
+    held.until_entered()
+    if act == "sliders":
+        for t in (2, 1, 0, 1):
+            dock.viewer.dims.set_current_step((0, 1), (t, 2))
+    else:
+        dock.viewer.layers["movie"].contrast_limits = (0, 99)
+        pause(350)  # contrast is looked at when it rests
+    held.gate.set()
+    dock.wait()
+    assert on(dock) == [0, 1, 2]
+    for t in range(3):
+        go(dock, t)
+        assert dock.session.objects == (1,)
+    assert "0-255" in dock.state.image.seen
     dock.end()

@@ -72,6 +72,7 @@ class SavingControl:
         self.recent: tuple[Work, ...] = ()
         self._told = self._has_looked = False
         self._run: Exchange | None = None
+        self._awaiting: set[Sequence] = set()
         self._timer = QTimer()
         self._timer.setInterval(_LOOK_EVERY)
         self._timer.timeout.connect(self.save)
@@ -196,6 +197,7 @@ class SavingControl:
     def forget_image(self) -> None:
         """List no work: another image comes."""
         self.recent, self._has_looked, self._run = (), False, None
+        self._awaiting.clear()
 
     def _offer(self) -> None:
         """Offer what a crash has left; what was closed as it should be is listed, and no more."""
@@ -257,7 +259,9 @@ class SavingControl:
         space.interrupted.emit(None)
         run = self._run = Exchange(self._sequences.group, group or WorkGroup().name, self._leaving())
         left = [each for each in self._sequences.touched() if each not in sources]
+        self._awaiting.update(sources)
         for sequence, source in sources.items():
+            sequence.is_coming = True  # or it may be closed, or opened anew, as one of which nothing was said
             self._ask(partial(run.read, source), sequence)
         for sequence in left:
             self._ask(run.clear, sequence)
@@ -275,6 +279,9 @@ class SavingControl:
     def _end(self, run: Exchange) -> None:
         if self._run is run:
             self._run = None
+            for sequence in self._awaiting:
+                sequence.is_coming = False
+            self._awaiting.clear()
 
     def _not_exchanged(self, run: Exchange, error: Exception) -> None:
         self._end(run)
@@ -296,11 +303,11 @@ class SavingControl:
         done: Callable[[], None],
     ) -> None:
         """Show other work that has come."""
-        self._end(run)
         for sequence in sequences:
             if sequence.desk in answers:
                 shown = partial(self._shows_other, sequence, is_blank=not run.brings(sequence.desk))
                 self._space.take(sequence, shown, answers[sequence.desk])
+        self._end(run)
         if answers:
             done()
             self._look_again()
