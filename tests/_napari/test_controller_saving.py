@@ -20,7 +20,7 @@ from napari_sam2._napari.presence import signature
 from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import MIDDLE, Dock, add_frames, frames, until
+from tests._napari.dock import MIDDLE, Dock, add_frames, frames, pause, until
 from tests.fakes import FakeModel, click
 
 pytestmark = pytest.mark.gui
@@ -514,3 +514,26 @@ def test_a_division_goes_into_tracks_and_res_track(bench: Dock, tmp_path: Path) 
     begun = {int(line.split()[0]): (int(line.split()[1]), int(line.split()[3])) for line in lines}
     assert begun == {1: (0, 0), 2: (MIDDLE + 2, 1), 3: (MIDDLE + 2, 1)}
     assert int(lines[0].split()[2]) == MIDDLE + 1
+
+
+@pytest.mark.usefixtures("qapp")
+def test_earlier_work_is_found_though_the_slider_moved_before_the_network_was_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def movie() -> ViewerModel:
+        viewer = ViewerModel()
+        viewer.add_image(np.stack([frames(4)] * 3), axis_labels=tuple("tzyx"), contrast_limits=(0, 255))
+        return viewer
+
+    one = Dock(movie(), FakeModel(), Autosave(tmp_path, every=0))
+    one.wait()
+    one.prompt(1, 2, 8, 10)
+    one.end()
+    gate, load = threading.Event(), Dock._load
+    monkeypatch.setattr(Dock, "_load", lambda dock, choice: load(dock, choice) if gate.wait(60) else None)
+    two = Dock(movie(), FakeModel(), Autosave(tmp_path, every=0))
+    two.viewer.dims.set_current_step(0, 0)
+    pause(600)  # as a user who rests there
+    gate.set()
+    until(lambda: bool(two.state.files.recent))
+    two.end()
