@@ -130,7 +130,9 @@ class ImageControl:
             axis = axes.names[frames]
             for layer in (layers.labels, layers.shapes, layers.points):
                 layer.name = f"{layer.name} (frames along {axis})"
-            saved = f" Choose {axis} again and it is under Recent." if self._sequences.session_closing else ""
+            saved = (
+                f" Choose {axis} again and it is under Recent." if self._sequences.sessions_closing else ""
+            )
             tell(f"Work along {axis} has ended; its labels stay as “{layers.labels.name}”.{saved}")
 
     def choose_letter(self, index: int) -> None:
@@ -143,11 +145,15 @@ class ImageControl:
             self._say()
 
     def _adopt(self, sequence: Sequence) -> None:
-        """Call the axis of the frames what a session that was loaded calls it, where nothing else tells."""
+        """Call the axis of the frames what a session that was loaded calls it, unless the image tells."""
         letter = sequence.picture.axes[:1]
         letters = () if self._axes is None else self._axes.letters(self._frame_axis)
-        if letter in letters and letter != self._sequences.letter:
+        if letter == self._sequences.letter:
+            return
+        if letter in letters:
             self.choose_letter(letters.index(letter))
+        elif self._axes is not None:
+            self._sequences.call_axes(self._axes)
 
     def choose_channel(self, index: int) -> None:
         """Show the network another channel, or the composite."""
