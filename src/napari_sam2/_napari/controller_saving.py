@@ -232,10 +232,10 @@ class SavingControl:
             return
         if len(within) < len(work.parts):
             tell("The image ends before some of that work: it was left out, and is still listed.")
-        newest_last = reversed(
-            within
-        )  # channels may differ where a program was stopped while it changed them
-        sources = {self._sequences.at_index(part.index): self._source(autosave, part) for part in newest_last}
+        # The newest last: channels may differ where a program was stopped while it changed them.
+        sources = {
+            self._sequences.at_index(part.index): self._source(autosave, part) for part in reversed(within)
+        }
         self.exchange(sources, lambda: tell("Your work is back."), work.parts[0].group)
 
     def _source(self, autosave: Autosave, part: Recovery) -> Source:
