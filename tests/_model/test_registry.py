@@ -80,7 +80,8 @@ def test_the_eight_released_checkpoints() -> None:
         assert each.name == name
         assert each.licence == "Apache-2.0"
         assert len(bytes.fromhex(each.sha256)) == 32
-        assert each.size is None or 150e6 < each.size < 900e6
+        assert each.size is not None
+        assert 150e6 < each.size < 900e6
         folder = "092824" if name.startswith("sam2.1") else "072824"
         trunk = name.split("-", 1)[1].replace("-", "_")
         assert each.url.endswith(f"/{folder}/{name.split('-')[0]}_hiera_{trunk}.pt")

@@ -15,7 +15,7 @@ from napari.components import ViewerModel
 
 from napari_sam2._napari.notices import NotWrittenError
 from napari_sam2._napari.worker import Priority
-from napari_sam2.io import open_image
+from napari_sam2.io import open_image, read_session
 from napari_sam2.session import Session
 from tests._napari.dock import MIDDLE, Dock, frames
 from tests.fakes import FakeModel, click
@@ -177,3 +177,23 @@ def test_the_first_of_several_files_that_fails_ends_all(
         four.wait()
     assert (tried, told) == (["movie_t0001.sam2.json"], [])
     four.end()
+
+
+def test_arrays_of_a_session_that_was_renamed_are_replaced_only_after_a_question(
+    bench: Dock, tmp_path: Path
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    asked = list[tuple[str, ...]]()
+
+    def refuse(places: tuple[str, ...]) -> bool:
+        asked.append(places)
+        return False
+
+    bench.controller.files._may_replace = refuse
+    for _ in range(2):
+        bench.view.files.save_requested.emit(str(tmp_path / "cells.sam2.json"))
+        bench.wait()
+        if not asked:
+            (tmp_path / "cells.sam2.json").rename(tmp_path / "kept.sam2.json")
+    assert asked == [(str(tmp_path / "cells.sam2.zarr"),)]
+    assert read_session(tmp_path / "kept.sam2.json").arrays

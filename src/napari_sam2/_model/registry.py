@@ -49,7 +49,7 @@ class ReleasedCheckpoint:
     sha256 : str
         Checksum of the file, hexadecimal.
     size : int or None
-        Length in bytes, where it is known.
+        Length in bytes; where the file has not been seen, that of its tensors to four digits.
     licence : str
         SPDX identifier of the licence of the weights.
     """
@@ -105,11 +105,13 @@ _CHECKPOINTS = (
         "sam2.1-small",
         "092824/sam2.1_hiera_small.pt",
         "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+        184_400_000,
     ),
     _released(
         "sam2.1-base-plus",
         "092824/sam2.1_hiera_base_plus.pt",
         "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+        323_600_000,
     ),
     _released(
         "sam2.1-large",

@@ -42,6 +42,11 @@ class ModelControl:
         Called with another network that was chosen and loaded, so that sessions are opened anew with it.
     in_use : callable
         Returns the network of what was said so far; None if nothing was.
+
+    Attributes
+    ----------
+    loaded : callable
+        Called when a network is there.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class ModelControl:
         self._loader, self._replaced, self._in_use = loader, replaced, in_use
         # Undo may bring a network back.
         self._made: WeakKeyDictionary[Sam2, ModelChoice] = WeakKeyDictionary()
+        self.loaded: Callable[[], None] = lambda: None
         self._loading = False
         self._problem = ""
         self._fetched: Fetched | None = None
@@ -104,6 +110,7 @@ class ModelControl:
         self._loading = False
         if another:
             self._replaced(model)
+        self.loaded()
         self._space.changed.emit()
 
     def _failed(self, error: Exception) -> None:

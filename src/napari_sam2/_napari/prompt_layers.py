@@ -55,6 +55,8 @@ class PromptLayers:
         Which colour each object has, and which are shown; a change is seen in all layers.
     search : StrokeSearch
         Looks for strokes on frames that are not shown.
+    tools : Toolbox
+        Which tool is in use, and which cannot be used in this view.
     prompts_changed : Signal(dict[PromptKey, FramePrompts], set[PromptKey])
         All prompts that are declared now, painted masks that were shown by `show_prompts` included; and where
         a click was taken back that was not meant.
@@ -68,7 +70,7 @@ class PromptLayers:
     tool_changed : Signal(Tool)
         Another tool is in use.
     blocked_changed : Signal(str)
-        What `blocked_reason` says now.
+        What `Toolbox.blocked_reason` says now.
     clicked_object : Signal(int)
         An object was double-clicked or picked; `active_changed` is told as well.
     hovered : Signal(int, float, float), unhovered : Signal()
@@ -110,9 +112,15 @@ class PromptLayers:
             layer.name = f"{image.name} {what}"
             viewer.add_layer(layer)
         self._turn = Later(self.flush)
-        self._tools = Toolbox(viewer, geometry, self.points, self.shapes, self.labels)
+        self.tools = Toolbox(viewer, geometry, self.points, self.shapes, self.labels)
         self._gestures = Gestures(
-            self._points, self._shapes, self._labels, self._intent, self.next_object, self._active_is_new
+            viewer,
+            self._points,
+            self._shapes,
+            self._labels,
+            self._intent,
+            self.next_object,
+            self._active_is_new,
         )
         self._wires = Connections()
         self._connect()
@@ -139,9 +147,9 @@ class PromptLayers:
         self.colours.changed.connect(self._show_colours)
         self._labels.shuffled.connect(self._on_shuffled)
         self._labels.replaced.connect(self._on_image_moved)
-        self._tools.tool_changed.connect(self.tool_changed)
-        self._tools.blocked_changed.connect(self.blocked_changed)
-        self._tools.switched.connect(self._restore_next)
+        self.tools.tool_changed.connect(self.tool_changed)
+        self.tools.blocked_changed.connect(self.blocked_changed)
+        self.tools.switched.connect(self._restore_next)
 
     @property
     def _layers(self) -> tuple[Layer, ...]:
@@ -328,7 +336,7 @@ class PromptLayers:
     def set_geometry(self, geometry: SequenceGeometry, prompts: Mapping[PromptKey, FramePrompts]) -> None:
         """Turn to another position along the other axes, for which these prompts were given."""
         self.finish()
-        self._geometry = self._tools.geometry = geometry
+        self._geometry = self.tools.geometry = geometry
         self._points.geometry = self._shapes.geometry = geometry
         self._labels.set_geometry(geometry)
         self._told = self.prompts
@@ -336,16 +344,7 @@ class PromptLayers:
 
     def set_tool(self, tool: Tool) -> None:
         """Select the tool's layer and mode; one that is blocked now comes back with the flat view."""
-        self._tools.choose(tool)
-
-    @property
-    def tool(self) -> Tool:
-        """The tool in use."""
-        return self._tools.tool
-
-    def blocked_reason(self) -> str:
-        """Say why boxes, outlines and strokes cannot be used in this view, and how to return; else empty."""
-        return self._tools.blocked_reason()
+        self.tools.choose(tool)
 
     @property
     def active(self) -> int:
@@ -390,7 +389,7 @@ class PromptLayers:
     def close(self, *, remove_layers: bool) -> None:
         """Let viewer and layers go; layers that are not removed stay in the viewer as any other."""
         self._gone = True
-        for part in (self._turn, self._gestures, self._tools, self._points, self._shapes, self._labels):
+        for part in (self._turn, self._gestures, self.tools, self._points, self._shapes, self._labels):
             part.close()
         self._wires.close()
         for layer in self._layers:

@@ -147,6 +147,8 @@ class ToolState:
         Whether each click makes an object.
     blocked : str
         Why boxes, outlines and strokes cannot be used now, as a sentence; empty if they can.
+    blocked_tools : frozenset of Tool
+        Those that cannot be used now, the points among them in the 3-D view.
     candidates : int
         How many candidate masks the last click has; 0 or 1 for no choice.
     candidate : int
@@ -157,6 +159,7 @@ class ToolState:
     positive: bool = True
     each_click_new: bool = False
     blocked: str = ""
+    blocked_tools: frozenset[Tool] = frozenset()
     candidates: int = 0
     candidate: int = 0
 

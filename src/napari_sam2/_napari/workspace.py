@@ -78,6 +78,8 @@ class Sequence:
         What was painted and the layers do not know as prompts yet, in order.
     is_seeded : bool
         Whether seeds are being said.
+    is_coming : bool
+        Whether other work is being read for it.
     is_left : bool
         Whether nobody works on it any more; what was said of it last may still be answered.
     lost : set of str
@@ -95,6 +97,7 @@ class Sequence:
     said: dict[PromptKey, FramePrompts] = field(default_factory=dict)
     paintings: list[Painting] = field(default_factory=list)
     is_seeded: bool = False
+    is_coming: bool = False
     is_left: bool = False
     lost: set[str] = field(default_factory=set)
 
@@ -107,7 +110,7 @@ class Sequence:
     @property
     def waits(self) -> bool:
         """Whether anything that was said of it was not answered yet."""
-        return bool(self.waiting or self.paintings or self.is_seeded)
+        return bool(self.waiting or self.paintings or self.is_seeded or self.is_coming)
 
     @property
     def objects(self) -> set[int]:
