@@ -49,11 +49,11 @@ def _of_writing(path: str, error: OSError) -> str:
         return f"the disk is full: {path} was not written. Make room on it, or choose another disk."
     if error.errno in _FORBIDDEN:
         return (
-            f"{path} cannot be written there: choose another folder, ask for the right to write into this, "
-            "or close the program that has the file open."
+            f"{path} cannot be written there: choose another folder, ask for the right to write into this "
+            "one, or close the program that has the file open."
         )
     if error.errno in _NOWHERE:
-        return f"{path} cannot be written there, the folder has gone: choose another one."
+        return f"{path} cannot be written there, no file can be made in that folder: choose another one."
     return f"{path} was not written ({reason(error)}): choose another name, folder or disk."
 
 

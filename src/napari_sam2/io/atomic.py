@@ -39,7 +39,9 @@ def replacing_all(*paths: Path) -> Iterator[tuple[Path, ...]]:
     """
     for path in paths:
         if not path.absolute().parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {path.absolute().parent} to write {path.name} into")
+            raise FileNotFoundError(
+                f"there is no folder {path.absolute().parent} to write {path.name} into: choose another one"
+            )
     temporaries = tuple(_beside(path) for path in paths)
     try:
         yield temporaries
