@@ -31,11 +31,11 @@ from napari_sam2._napari.keys import KEYS
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.state import Activity, DockState, FilesState
 from napari_sam2._napari.views.dock_view import DockView
-from napari_sam2.metrics import Click, correction_click, jaccard
+from napari_sam2.metrics import Click, correction_click
 
 SAMPLE, SAMPLE_ENTRY = "nuclei_stack", "Nuclei"
 AROUND = (4, 5)
-WINDOW = (1400, 950)
+WINDOW = (1400, 1000)
 
 
 class Camera:
@@ -169,7 +169,6 @@ def prompt(hand: Hand, camera: Camera, stack: Stack) -> None:
     hand.wait_until_idle()
     hand.press("Point")
     camera.part(hand, hand.widget.view.sections["Prompts"], "tools")
-    camera.part(hand, hand.widget.view.sections["Objects"], "objects")
 
 
 def propagate(hand: Hand, camera: Camera, stack: Stack) -> None:
@@ -179,7 +178,7 @@ def propagate(hand: Hand, camera: Camera, stack: Stack) -> None:
     hand.type_number("Last frame of the range", stack.range[1])
     hand.press("Propagate the range")
     view = hand.widget.view
-    hand.wait(lambda: view.shown().progress.done >= 3)
+    hand.wait(lambda: view.shown().progress.frames_per_second is not None)
     camera.window(hand, "propagate")
     camera.part(hand, view.sections["Propagate"], "progress")
     hand.wait_until_idle()
@@ -187,29 +186,30 @@ def propagate(hand: Hand, camera: Camera, stack: Stack) -> None:
 
 
 def review(hand: Hand, camera: Camera, stack: Stack) -> None:
-    """Go to the most doubtful place; then correct the worst mask of all with a click."""
+    """Go to the most doubtful place; then correct the mask with most wrong pixels by a click."""
     view = hand.widget.view
     hand.press("Image, open")
     hand.press("Next doubtful")
     hand.wait_until_idle()
     camera.window(hand, "review")
     camera.part(hand, view.sections["Review"], "strip")
+    camera.part(hand, view.sections["Objects"], "objects")
     correct(hand, stack)
     camera.window(hand, "correct")
 
 
 def correct(hand: Hand, stack: Stack) -> None:
-    """Click on what is missing from the worst mask, or too much of it."""
+    """Click on what is missing from the mask with most wrong pixels, or too much of it."""
     labels = next(layer for layer in hand.viewer.layers if layer.name.endswith(" labels"))
-    shown, wrong = np.asarray(labels.data), list[tuple[float, int, int, Click]]()
+    shown, wrong = np.asarray(labels.data), list[tuple[int, int, int, Click]]()
     for obj, pixels in enumerate(nuclei(stack.labels[stack.start], 6), start=1):
         true = stack.labels[(stack.start, *map(int, middle(pixels)))]
         for frame in range(stack.range[0], stack.range[1] + 1):
             mask, truth = shown[frame] == obj, stack.labels[frame] == true
             click = correction_click(truth, mask)
-            if truth.any() and mask.any() and click is not None:
-                wrong.append((jaccard(mask, truth), obj, frame, click))
-    _, obj, frame, click = min(wrong, key=lambda each: each[0])
+            if 2 * truth.sum() > len(pixels) and mask.any() and click is not None:  # no faint end
+                wrong.append((int((mask != truth).sum()), obj, frame, click))
+    _, obj, frame, click = max(wrong, key=lambda each: each[0])
     hand.visit(obj, frame)
     hand.click((click.y, click.x), CONTROL if click.positive else SHIFT)
     hand.wait_until_idle()

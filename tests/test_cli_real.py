@@ -65,6 +65,20 @@ def test_segment_to_tiff(folder: Path, model: Path, images: str) -> None:
     assert set(np.unique(labels)) <= {0, 1, 7}
 
 
+def test_images_of_more_axes_ask_for_a_position_in_the_words_of_the_program(
+    folder: Path, model: Path, sequence: samples.SampleSequence, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = np.stack([sequence.images] * 2, axis=1)
+    tifffile.imwrite("movie.ome.tif", images, metadata={"axes": "TZYX"})
+    given = ["segment", "movie.ome.tif", "labels.tif", "--click", "1:1,30,30", "--model", model]
+    assert run(*given) != 0
+    said = capsys.readouterr().err
+    assert "frames along axis 0 (else say --axis)" in said
+    assert "Choose one by --index 1:0 (up to 1:1)." in said
+    assert run(*given, "--index", "1:0") == 0
+    assert tifffile.imread("labels.tif").shape == (FRAMES, 72, 80)
+
+
 def test_segment_to_zarr_and_challenge_folder(folder: Path, model: Path) -> None:
     for output in ("labels.ome.zarr", "01_RES"):
         assert run("segment", "cells.tif", output, "--click", "1:1,30,30", "--model", model) == 0

@@ -131,8 +131,22 @@ def test_without_masks_there_are_no_paths() -> None:
 
 def test_large_ids_at_one_position_count_for_all() -> None:
     wide = {0: painted((1, 0, square(2, 4))), 1: painted((70_000, 0, square(2, 4)))}
-    labels = StackedLabels(wide, 2, frames_first=False)
+    labels = StackedLabels({at: each.labels for at, each in wide.items()}, 2, frames_first=False)
     assert {labels.dtype, labels[0].dtype, labels[0, 0].dtype, labels[1, 0].dtype} == {np.dtype(np.uint32)}
+
+
+def test_what_is_said_meanwhile_is_not_written(
+    movie: Positions, expected: NDArray[np.uint16], tmp_path: Path
+) -> None:
+    steps = movie.export_steps(tmp_path / "labels.tif")
+    next(steps)
+    for session in movie.sessions.values():
+        session.paint(5, 3, square(0, 0, 9))
+        session.paint(70_000, 2, square(0, 0, 9))
+        session.undo()
+    assert len(list(steps)) == TIMES * SLICES - 1
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), expected)
+    assert (movie.labels[0, 3] == 5).any()
 
 
 def test_the_images_are_not_written_over(movie: Positions, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from napari_sam2._model.weights import save_model
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
 from napari_sam2.device import Runtime
-from napari_sam2.io import read_remarks
+from napari_sam2.io import read_description
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
 from tests.fakes import SHAPE, absent, click, noisy_frames, seeing_model
@@ -88,9 +88,9 @@ def saved(session: Session, folder: Path) -> Path:
 def test_what_is_noted_beside_a_session_is_read_without_it(tmp_path: Path) -> None:
     session = busy_session()
     path = saved(session, tmp_path)
-    assert read_remarks(path) == {}
+    assert read_description(path).remarks == {}
     session.save(path, together="one", number=3)
-    assert read_remarks(path) == {"together": "one", "number": 3}
+    assert read_description(path).remarks == {"together": "one", "number": 3}
     assert_same(Session.load(path, IMAGES, REAL), session)
 
 
@@ -285,3 +285,14 @@ def test_labels_are_exported_as_they_are(tmp_path: Path) -> None:
     session = busy_session()
     session.export(tmp_path / "labels.tif")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), session.labels)
+
+
+def test_positions_along_other_axes_are_read_without_the_session(tmp_path: Path) -> None:
+    session = Session(np.stack([IMAGES] * 3), model=REAL, axis=1, index={0: 2})
+    path = tmp_path / "cells.sam2.json"
+    session.save(path)
+    assert read_description(path).index == {0: 2}
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["images"] = None
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert read_description(path).index == {}

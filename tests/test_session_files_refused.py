@@ -32,8 +32,14 @@ def edit(path: Path, **changes: Any) -> None:
 
 @pytest.mark.parametrize(
     "images",
-    [IMAGES[:-1], IMAGES[:, :-1], IMAGES.astype(np.uint16), np.roll(IMAGES, 1, axis=0)],
-    ids=["shorter", "smaller", "other type", "other values"],
+    [
+        IMAGES[:-1],
+        IMAGES[:, :-1],
+        IMAGES.astype(np.uint16),
+        np.roll(IMAGES, 1, axis=0),
+        np.stack([IMAGES] * 2),
+    ],
+    ids=["shorter", "smaller", "other type", "other values", "other axes"],
 )
 def test_other_images_are_refused(tmp_path: Path, images: np.ndarray) -> None:
     path = saved(Session(IMAGES, model=REAL), tmp_path)

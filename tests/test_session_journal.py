@@ -146,3 +146,19 @@ def test_other_images_are_refused(tmp_path: Path) -> None:
         Session.load(tmp_path, IMAGES[::-1], REAL)
     with pytest.raises(ValueError, match="does not say where its images are"):
         Session.load(tmp_path, model=REAL)
+
+
+@pytest.mark.parametrize("what", ["*", "frame-2.*", "journal.json"])
+def test_what_somebody_has_deleted_is_written_again(tmp_path: Path, fake_model: FakeModel, what: str) -> None:
+    session, folder = Session(plain_frames(COUNT), model=fake_model.as_model()), tmp_path / "own"
+    for frame in (2, 4):
+        session.paint(1, frame, square(5))
+    assert session.autosave(folder)
+    for path in folder.glob(what):
+        path.unlink()
+    if what == "*":
+        folder.rmdir()
+    assert session.autosave(folder)
+    assert not session.autosave(folder)
+    again = Session.load(folder, plain_frames(COUNT), fake_model.as_model())
+    np.testing.assert_array_equal(again.labels, session.labels)

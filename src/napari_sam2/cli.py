@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 from napari_sam2._cli.progress import INTERRUPTED
 from napari_sam2._model.errors import CheckpointError
 from napari_sam2.process import keep_memory
+from napari_sam2.refusals import PartNeededError
 
 USER_ERROR = 2
 """Exit status of a run that could not be done as asked."""
@@ -94,4 +95,18 @@ def _shown(default: object) -> str | None:
 
 def _line(error: BaseException) -> str:
     """Say an error in one line."""
+    if isinstance(error, PartNeededError):
+        return _which_part(error)
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _which_part(error: PartNeededError) -> str:
+    """Ask for a position on the other axes in the words of the command line."""
+    frames = "" if error.frames is None else f" frames along axis {error.frames} (else say --axis), and"
+    chosen = " ".join(f"--index {axis}:0" for axis in error.axes)
+    last = ", ".join(f"{axis}:{error.shape[axis] - 1}" for axis in error.axes)
+    axes = " and ".join(str(axis) for axis in error.axes)
+    return (
+        f"The images have the shape {error.shape}:{frames} other positions along axis {axes}. "
+        f"Choose one by {chosen} (up to {last})."
+    )

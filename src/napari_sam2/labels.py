@@ -14,11 +14,13 @@ from dataclasses import replace
 from itertools import groupby
 from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.entries import Entry, Provenance, Record, RecordTable
+from napari_sam2.label_snapshot import LabelSnapshot
 from napari_sam2.placement import OUTSIDE, BoolArray, Box, FloatArray, PackedMask, PlacedLogits
 from napari_sam2.spill import SpillStore
 
@@ -104,10 +106,17 @@ class LabelVolume:
         self._counts: Counter[int] = Counter()
         self._locked: set[int] = set()
         self._watchers: list[Watcher] = []
+        self._snapshots: WeakSet[LabelSnapshot] = WeakSet()
 
     def watch(self, watcher: Watcher) -> None:
         """Tell `watcher` of every change from now on."""
         self._watchers.append(watcher)
+
+    def snapshot(self) -> LabelSnapshot:
+        """Return the labels as they are now, whatever is written later."""
+        taken = LabelSnapshot(self._array)
+        self._snapshots.add(taken)
+        return taken
 
     @property
     def array(self) -> LabelArray:
@@ -295,6 +304,8 @@ class LabelVolume:
             best = np.full(box.shape, -np.inf, dtype=np.float32)
             for obj, record in equals:
                 self._contest(labels, best, box, obj, record)
+        for snapshot in self._snapshots:
+            snapshot.keep(frame)
         target = (frame, *box.slices)
         if self._given:
             present = np.asarray(self._array[target])

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class StackedLabels:
-    """Labels of all positions, read from the sessions; without a session there are none.
+    """Labels of all positions; where nothing is said of one, there are none.
 
     Parameters
     ----------
-    sessions : mapping of int to Session
+    labels : mapping of int to array (frames, H, W)
         By position, at least one.
     count : int
         How many positions there are.
@@ -32,12 +32,12 @@ class StackedLabels:
         Whether the axis of the frames comes before that of the positions.
     """
 
-    def __init__(self, sessions: Mapping[int, Session], count: int, *, frames_first: bool) -> None:
-        self._sessions, self._frames_first = sessions, frames_first
-        frames, height, width = next(iter(sessions.values())).volume.shape
+    def __init__(self, labels: Mapping[int, Any], count: int, *, frames_first: bool) -> None:
+        self._labels, self._frames_first = labels, frames_first
+        frames, height, width = next(iter(labels.values())).shape
         lengths = (frames, count) if frames_first else (count, frames)
         self.shape = (*lengths, height, width)
-        self.dtype = np.result_type(*(session.labels.dtype for session in sessions.values()))
+        self.dtype = np.result_type(*(each.dtype for each in labels.values()))
 
     def __getitem__(self, position: int | tuple[int, int]) -> npt.NDArray[Any]:
         """Return one plane, or all planes at a place along the first axis."""
@@ -47,10 +47,10 @@ class StackedLabels:
 
     def _plane(self, first: int, second: int) -> npt.NDArray[Any]:
         frame, at = (first, second) if self._frames_first else (second, first)
-        session = self._sessions.get(at)
-        if session is None:
+        labels = self._labels.get(at)
+        if labels is None:
             return np.zeros(self.shape[2:], self.dtype)
-        return np.asarray(session.labels[frame], self.dtype)
+        return np.asarray(labels[frame], self.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,10 @@ class Positions:
     @property
     def labels(self) -> StackedLabels:
         """Labels (t, z, y, x)."""
-        return StackedLabels(self.sessions, self.count, frames_first=self.frames_are_times)
+        return self._stacked({at: session.labels for at, session in self.sessions.items()})
+
+    def _stacked(self, labels: Mapping[int, Any]) -> StackedLabels:
+        return StackedLabels(labels, self.count, frames_first=self.frames_are_times)
 
     @property
     def scale(self) -> tuple[float, ...] | None:
@@ -114,12 +117,24 @@ class Positions:
         ValueError, OSError
             As `Session.export`.
         """
+        for _ in self.export_steps(path):
+            pass
+
+    def export_steps(self, path: str | Path) -> Iterator[None]:
+        """Do what `export` does a frame at a time; what is written are the labels as they were at first.
+
+        Yields
+        ------
+        None
+            After each frame.
+        """
         self._any.check_export(path)
         if Path(path).suffix.lower() == ".csv":
             name = self.name or ("z" if self.frames_are_times else "t")
             io.write_table(path, (name, *TABLE_COLUMNS), self._rows())
             return
-        io.export_labels(path, self.labels, scale=self.scale, axes="tzyx", parents=self.parents)
+        labels = self._stacked({at: session.label_snapshot() for at, session in self.sessions.items()})
+        yield from io.export_steps(path, labels, scale=self.scale, axes="tzyx", parents=self.parents)
 
     def _rows(self) -> Iterator[tuple[object, ...]]:
         for position, session in sorted(self.sessions.items()):

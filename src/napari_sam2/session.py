@@ -325,7 +325,7 @@ class Session(SessionObjects):
         Parameters
         ----------
         folder : str or Path
-            Made if it is not there. `load` reads it.
+            Made if it is not there, and written anew if any of it was deleted. `load` reads it.
         **remarks : str, float or None
             Whatever is to be noted beside.
 
@@ -340,12 +340,13 @@ class Session(SessionObjects):
             If it cannot be written; the folder still holds what was saved last.
         """
         with self._state.lock:
-            if self._journal is None or self._journal.folder != Path(folder):
-                self._journal = SessionJournal(Path(folder), self._state, self._opening())
-            self._journal.describe(self.geometry)
-            if self._journal.is_current:
+            journal = self._journal
+            if journal is None or journal.folder != Path(folder) or not journal.is_whole:
+                journal = self._journal = SessionJournal(Path(folder), self._state, self._opening())
+            journal.describe(self.geometry)
+            if journal.is_current:
                 return False
-            self._journal.write(remarks)
+            journal.write(remarks)
             return True
 
     def _opening(self) -> dict[str, Any]:

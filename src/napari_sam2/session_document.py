@@ -193,7 +193,7 @@ class SavedSession:
             geometry = self.geometry
             data = io.open_image(self.location, series=geometry.series, level=geometry.level).array
         images = self.document["images"]
-        volume = Volume.from_options(data, images["options"])
+        volume = _opened(data, images["options"])
         found = volume.identity()
         if found.checksum != images["checksum"] and found.problem:
             raise ValueError(f"some of the session's images cannot be read now: {found.problem}")
@@ -291,6 +291,14 @@ def read_session(path: str | Path) -> SavedSession:
     if missing:
         raise ValueError(f"{path} is not a whole session file: {', '.join(sorted(missing))} missing")
     return SavedSession(content.document, content.arrays)
+
+
+def _opened(data: Any, options: Mapping[str, Any]) -> Volume:  # noqa: ANN401 - an array
+    try:
+        return Volume.from_options(data, options)
+    except (TypeError, ValueError) as error:
+        shape = tuple(getattr(data, "shape", ()))
+        raise ValueError(f"these are other images than the session's (shape {shape}): {error}") from error
 
 
 def _read_pass(values: Mapping[str, Any]) -> PassKey:

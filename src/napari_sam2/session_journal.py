@@ -52,6 +52,11 @@ class SessionJournal:
         """Whether nothing has changed since the last `write`."""
         return self._edition == self._state.edition
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was written is still there; if not, another journal has to begin anew."""
+        return self._journal.is_whole
+
     def describe(self, geometry: io.LabelGeometry) -> None:
         """Take other names of the axes, or another scale; the next `write` tells them."""
         images = self._opening["images"]

@@ -13,13 +13,14 @@ from napari_sam2.session_checks import check_key, check_objects, check_range
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2.changes import LabelChange
     from napari_sam2.frame_result import FrameResult
+    from napari_sam2.label_snapshot import LabelSnapshot
     from napari_sam2.labels import Entry
     from napari_sam2.lineage import Life
     from napari_sam2.passes import Direction, Step
@@ -237,12 +238,29 @@ class SessionViews:
         ValueError, OSError
             If the name says none of these, or the file cannot be written; nothing is left under it then.
         """
+        for _ in self.export_steps(path, scale=scale):
+            pass
+
+    def export_steps(self, path: str | Path, *, scale: Sequence[float] | None = None) -> Iterator[None]:
+        """Do what `export` does a frame at a time; what is written are the labels as they were at first.
+
+        Yields
+        ------
+        None
+            After each frame.
+        """
         self.check_export(path)
         if Path(path).suffix.lower() == ".csv":
             io.write_table(path, TABLE_COLUMNS, table_rows(self.summary()))
             return
         size = scale or self.geometry.scale
-        io.export_labels(path, self.labels, scale=size, axes=self.geometry.axes, parents=self.parents)
+        labels, axes, parents = self.label_snapshot(), self.geometry.axes, self.parents
+        yield from io.export_steps(path, labels, scale=size, axes=axes, parents=parents)
+
+    def label_snapshot(self) -> LabelSnapshot:
+        """Return the integer labels (frames, H, W) as they are now, whatever is written later."""
+        with self._state.lock:
+            return self._state.labels.snapshot()
 
     def check_export(self, path: str | Path) -> None:
         """Raise ValueError if the images themselves are there."""

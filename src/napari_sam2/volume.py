@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.refusals import PartNeededError
+
 Frame: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Channel: TypeAlias = int | Literal["rgb", "grey"] | None
 
@@ -302,7 +304,7 @@ def _layout(
     left = [i for i in spare if i != frames and i not in fixed]
     if len(left) < 2:
         raise ValueError(f"index leaves no image in data of shape {tuple(shape)}: fix fewer axes")
-    fixed |= _single(left[:-2], shape)
+    fixed |= _single(left[:-2], shape, frames)
     for each, position in fixed.items():
         _check_position(each, position, shape)
     return _Layout(frames, fixed, left[-2], left[-1], colour)
@@ -345,15 +347,11 @@ def _chosen_channel(channel: int, shape: tuple[int, ...], left: list[int]) -> di
     return {candidates[0]: channel}
 
 
-def _single(axes: list[int], shape: tuple[int, ...]) -> dict[int, int]:
+def _single(axes: list[int], shape: tuple[int, ...], frames: int | None) -> dict[int, int]:
     """Fix axes of length 1; of longer ones the caller has to say what to take."""
     longer = [i for i in axes if shape[i] != 1]
     if longer:
-        wanted = ", ".join(f"{i}: 0 to {shape[i] - 1}" for i in longer)
-        raise ValueError(
-            f"{len(shape)}-D data of shape {tuple(shape)}: say which part to take by index={{{wanted}}}, "
-            "and by axis which axis holds the frames"
-        )
+        raise PartNeededError(shape, longer, frames)
     return dict.fromkeys(axes, 0)
 
 

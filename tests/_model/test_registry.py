@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import hashlib
 import subprocess
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import pooch
 import pytest
 
 from napari_sam2._model import registry
@@ -78,7 +80,8 @@ def test_the_eight_released_checkpoints() -> None:
         assert each.name == name
         assert each.licence == "Apache-2.0"
         assert len(bytes.fromhex(each.sha256)) == 32
-        assert each.size is None or 150e6 < each.size < 900e6
+        assert each.size is not None
+        assert 150e6 < each.size < 900e6
         folder = "092824" if name.startswith("sam2.1") else "072824"
         trunk = name.split("-", 1)[1].replace("-", "_")
         assert each.url.endswith(f"/{folder}/{name.split('-')[0]}_hiera_{trunk}.pt")
@@ -156,6 +159,26 @@ def test_a_folder_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CheckpointError):
         registry.fetch(server.checkpoint("whole"), tmp_path / "file" / "cache")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "make room on the disk of"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "You have no right to write into"),
+    ],
+)
+def test_a_file_that_cannot_be_kept(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pooch, "retrieve", refused)
+    with pytest.raises(CheckpointError, match=said) as raised:
+        registry.fetch(server.checkpoint("whole"), tmp_path)
+    assert "check the network" not in str(raised.value)
+    assert "Errno" not in str(raised.value)
 
 
 def test_torch_is_not_loaded() -> None:

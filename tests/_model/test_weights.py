@@ -174,7 +174,18 @@ def test_truncated_torch_file(tmp_path: Path, kept: float) -> None:
     path = tmp_path / "cut.pt"
     torch.save(small_tensors(), path)
     cut(path, kept)
-    with pytest.raises(CheckpointError, match=r"cut\.pt"):
+    with pytest.raises(CheckpointError, match=r"cut\.pt is .*fetch it again, or choose another file"):
+        load_model(path, device="cpu")
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "closed.pt"
+    path.touch()
+    monkeypatch.setattr(torch, "load", refused)
+    with pytest.raises(CheckpointError, match=r"closed\.pt cannot be opened: ask for the right"):
         load_model(path, device="cpu")
 
 

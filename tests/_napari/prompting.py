@@ -34,7 +34,7 @@ class Desk:
         settle()
 
     def tool(self) -> Tool:
-        return self.layers.tool
+        return self.layers.tools.tool
 
     def last(self) -> dict[PromptKey, FramePrompts]:
         settle()

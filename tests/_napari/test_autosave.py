@@ -31,6 +31,14 @@ def painted(*frames: int) -> Session:
     return session
 
 
+def painted_at(position: int) -> Session:
+    """Paint at a position of another axis."""
+    stacks = np.stack([plain_frames(COUNT)] * 4)
+    session = Session(stacks, model=FakeModel().as_model(), axis=1, index={0: position})
+    session.paint(1, 0, np.ones(SHAPE, bool))
+    return session
+
+
 def crashed(autosave: Autosave) -> tuple[Recovery, ...]:
     """What earlier programs left that did not end as they should."""
     return tuple(part for work in autosave.work() for part in work.parts if not part.closed)
@@ -136,7 +144,7 @@ def test_a_recovered_session_goes_on_as_ones_own(tmp_path: Path, monkeypatch: py
     autosave.take_over(found, loaded)
     assert crashed(autosave) == ()
     assert crashed(Autosave(tmp_path)) == (), "it is worked on"
-    monkeypatch.setattr("napari_sam2._napari.autosave.has_ended", lambda _text: True)
+    monkeypatch.setattr("napari_sam2._napari.autosave.still_runs", lambda _text: False)
     (again,) = crashed(Autosave(tmp_path))
     assert again.folder != found.folder
     assert again.name == "embryo"
@@ -147,8 +155,8 @@ def test_a_recovered_session_goes_on_as_ones_own(tmp_path: Path, monkeypatch: py
 
 def test_all_positions_of_an_image_are_one_piece_of_work(tmp_path: Path) -> None:
     autosave = Autosave(tmp_path)
-    for frame in (0, 1, 2):
-        autosave.save(painted(frame), about=About("movie", image="same", group="one" if frame else "two"))
+    for t in (0, 1, 2):
+        autosave.save(painted_at(t), about=About("movie", image="same", group="one" if t else "two"))
     newest, other = Autosave(tmp_path).work("same")
     assert [len(newest.parts), len(other.parts)] == [2, 1]
     assert newest.text.startswith("2 objects, ")
@@ -178,7 +186,10 @@ def test_work_is_offered_as_soon_as_its_program_has_ended(
     autosave.beat()
     autosave.beat()
     assert crashed(Autosave(tmp_path)) == (), "it is still worked on"
-    monkeypatch.setattr("napari_sam2._napari.autosave.has_ended", lambda _text: True)
+    (alive,) = tmp_path.glob("*/alive")
+    os.utime(alive, (0, 0))
+    assert crashed(Autosave(tmp_path)) == (), "it is busy with something else"
+    monkeypatch.setattr("napari_sam2._napari.autosave.still_runs", lambda _text: False)
     assert len(crashed(Autosave(tmp_path))) == 1
 
 
@@ -221,9 +232,9 @@ def test_the_newest_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_work_of_many_positions_is_never_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
-    for days, group in ((3, "older"), (40, "movie"), (1, "movie"), (0.5, "movie")):
+    for t, days, group in ((0, 3, "older"), (0, 40, "movie"), (1, 1, "movie"), (2, 0.5, "movie")):
         monkeypatch.setattr(time, "time", lambda days=days: now - days * 24 * 60 * 60)
-        Autosave(tmp_path).save(painted(0), about=About(group, group=group))
+        Autosave(tmp_path).save(painted_at(t), about=About(group, group=group))
     monkeypatch.undo()
     autosave = Autosave(tmp_path)
     autosave.clean()
@@ -238,14 +249,51 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "journal.json").write_text('{"format": "napari-sam2 journal", "version": 1}')
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "journal.json").write_text(
+        '{"format": "napari-sam2 journal", "version": 1, "parts": [1], "document": {"images": '
+        '{"location": null, "checksum": ""}, "remarks": {"saved_at": 1, "name": "", "objects": 1}}}'
+    )
     (tmp_path / "file").write_text("")
     autosave = Autosave(tmp_path)
     assert crashed(autosave) == ()
     assert read_recovery(tmp_path / "broken") is None
     autosave.clean(days=0, most=0)
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 4
     assert Autosave(tmp_path / "missing").work() == ()
 
 
 def test_sessions_go_to_the_cache_folder() -> None:
     assert autosave_folder().parts[-2:] == ("napari-sam2", "autosave")
+
+
+def test_a_disk_that_is_full_stops_no_beat_and_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    autosave = Autosave(tmp_path, every=0)
+    for frame in (0, 1):
+        autosave.save(painted(frame))
+    refused = list[Path]()
+
+    def refuse(path: Path, *_args: object, **_options: object) -> int:
+        refused.append(path)
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", refuse)
+        patch.setattr(Path, "write_text", refuse)
+        autosave.beat()
+        autosave.close()
+    assert len({path.parent for path in refused}) == 2
+    assert len(Autosave(tmp_path).work()) == 2
+
+
+def test_what_there_is_twice_of_a_position_is_another_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = About("movie", group="same")
+    now = iter(range(1, 100))
+    for _ in range(2):  # two programs go on with the same
+        monkeypatch.setattr(time, "time", lambda: float(next(now)))
+        Autosave(tmp_path, every=0).save(painted(1), about=about)
+    assert [[part.saved_at for part in work.parts] for work in Autosave(tmp_path).work()] == [[2.0], [1.0]]

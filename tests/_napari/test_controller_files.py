@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 
+from napari_sam2._napari.notices import NotWrittenError
 from napari_sam2._napari.worker import Priority
+from napari_sam2.io import open_image, read_session
 from napari_sam2.session import Session
 from tests._napari.dock import MIDDLE, Dock, frames
-from tests.fakes import FakeModel
+from tests.fakes import FakeModel, click
 
 pytestmark = pytest.mark.gui
 
@@ -95,6 +98,58 @@ def test_what_cannot_be_written_is_told_although_the_dock_closes(
     assert (tmp_path / "labels.tif").is_file()
 
 
+@pytest.mark.parametrize("name", ["labels.tif", "labels.zarr", "01_RES"])
+def test_a_click_goes_between_two_frames_and_what_is_written_is_what_was_there(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str], name: str
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    before, gate, entered = bench.labels.copy(), threading.Event(), threading.Event()
+    steps = bench.session.export_steps
+
+    def held(path: str) -> Iterator[None]:
+        for number, _ in enumerate(steps(path)):
+            if not number:
+                entered.set()
+                assert gate.wait(60)
+            yield
+
+    monkeypatch.setattr(bench.session, "export_steps", held, raising=False)
+    bench.view.files.export_requested.emit(str(tmp_path / name))
+    assert entered.wait(20)
+    last = len(before) - 1
+    bench.widget.set_prompts(2, last, click(15, 4))
+    bench.controller.worker.submit(  # behind the click
+        lambda: told.append("answered" if (tmp_path / name).exists() else "answered before"),
+        priority=Priority.CLICK,
+    )
+    gate.set()
+    bench.wait()
+    assert [text.split(" to ")[0] for text in told] == ["answered before", "Exported"]
+    assert (bench.labels[last] == 2).any()
+    np.testing.assert_array_equal(written(tmp_path / name), before)
+
+
+def written(path: Path) -> Any:
+    if path.is_dir() and path.suffix != ".zarr":
+        return np.stack([tifffile.imread(each) for each in sorted(path.glob("mask*.tif"))])
+    return tifffile.imread(path) if path.suffix == ".tif" else open_image(path).array[...]
+
+
+def test_a_folder_that_cannot_be_written_into_is_told(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+
+    def refused(path: Path, *_: object) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("napari_sam2.io.atomic.Path.open", refused)
+    bench.view.files.export_requested.emit(str(tmp_path / "labels.tif"))
+    with pytest.raises(NotWrittenError, match=r"labels\.tif cannot be written there: choose another folder"):
+        bench.wait()
+
+
 def test_the_first_of_several_files_that_fails_ends_all(
     model: ViewerModel,
     fake_model: FakeModel,
@@ -122,3 +177,23 @@ def test_the_first_of_several_files_that_fails_ends_all(
         four.wait()
     assert (tried, told) == (["movie_t0001.sam2.json"], [])
     four.end()
+
+
+def test_arrays_of_a_session_that_was_renamed_are_replaced_only_after_a_question(
+    bench: Dock, tmp_path: Path
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    asked = list[tuple[str, ...]]()
+
+    def refuse(places: tuple[str, ...]) -> bool:
+        asked.append(places)
+        return False
+
+    bench.controller.files._may_replace = refuse
+    for _ in range(2):
+        bench.view.files.save_requested.emit(str(tmp_path / "cells.sam2.json"))
+        bench.wait()
+        if not asked:
+            (tmp_path / "cells.sam2.json").rename(tmp_path / "kept.sam2.json")
+    assert asked == [(str(tmp_path / "cells.sam2.zarr"),)]
+    assert read_session(tmp_path / "kept.sam2.json").arrays

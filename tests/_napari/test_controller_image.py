@@ -15,6 +15,7 @@ from napari.layers._source import layer_source
 from numpy.typing import NDArray
 
 from napari_sam2 import io
+from napari_sam2._napari.state import Tool
 from napari_sam2._napari.views.image_panel import summary
 from tests._napari.dock import MIDDLE, Dock, add_frames, frames, pause
 from tests.fakes import FakeModel
@@ -298,6 +299,19 @@ def test_other_pixels_after_the_first_prompt_are_told_once_and_seen_when_asked_f
     bench.view.progress.undo_requested.emit()
     bench.wait()
     assert bench.session.volume.data is not others
+
+
+def test_choosing_the_image_that_is_worked_on_leaves_point_active_too(bench: Dock) -> None:
+    def tools() -> set[Tool]:
+        pause(20)
+        return {bench.state.tools.tool, bench.layers.tools.tool}
+
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.viewer.layers.selection.active = layer_of(bench)
+    assert tools() == {Tool.PAN}
+    bench.view.image.image_chosen.emit(0)
+    assert tools() == {Tool.POINT}
+    assert bench.session.objects == (1,)
 
 
 def test_other_pixels_before_the_first_prompt_are_simply_seen(

@@ -12,7 +12,9 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QMessageBox
 
 from napari_sam2._napari.autosave import Autosave
-from tests._napari.dock import MIDDLE, Dock, Held, add_frames, frames
+from napari_sam2.io import read_description
+from napari_sam2.session import Session
+from tests._napari.dock import MIDDLE, Dock, Held, add_frames, frames, pause
 from tests.fakes import FakeModel, click
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("qapp")]
@@ -320,4 +322,257 @@ def test_an_image_that_is_left_while_a_file_is_read_keeps_its_work(
     (work,) = dock.controller.saving.recent
     assert sorted(part.index[0] for part in work.parts) == [0, 1]
     assert work.text.startswith("2 objects")
+    dock.end()
+
+
+def changed_at(tmp_path: Path, position: int) -> Dock:
+    """Return a dock with work at two positions that is in files, and has changed at one of them since."""
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0, 1)
+    save(dock, tmp_path / "w")
+    go(dock, position)
+    dock.prompt(7, 2, 16, 10)
+    return dock
+
+
+def recent_is_on(dock: Dock) -> list[int]:
+    """Bring the only earlier work back, and return the positions that show labels."""
+    (_,) = dock.controller.saving.recent
+    dock.view.files.recent_requested.emit(0)
+    dock.wait()
+    return on(dock)
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_what_is_in_files_comes_back_with_what_has_changed_since(tmp_path: Path, changed: int) -> None:
+    one = changed_at(tmp_path, changed)
+    one.end()
+    two = movie(tmp_path / "own")
+    assert recent_is_on(two) == [0, 1]
+    assert np.unique(two.labels[changed]).tolist() == [0, 1, 7]
+    two.end()
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_what_is_in_files_is_left_with_what_has_changed_since(tmp_path: Path, changed: int) -> None:
+    dock = changed_at(tmp_path, changed)
+    load(dock, tmp_path / "w_t0000.sam2.json")
+    assert recent_is_on(dock) == [0, 1]
+    dock.controller.image.begin_anew()
+    dock.wait()
+    assert recent_is_on(dock) == [0, 1]
+    dock.end()
+
+
+def test_positions_that_are_all_in_files_are_not_offered(tmp_path: Path) -> None:
+    dock = changed_at(tmp_path, 1)
+    prompt_at(dock, 2)
+    for _ in range(2):
+        dock.controller.saving.save()
+        dock.wait()
+    assert len([*(tmp_path / "own").iterdir()]) == 3
+    dock.view.objects.objects_deleted.emit((1,))  # at the third, of which nothing is left
+    dock.wait()
+    dock.controller.files._may_replace = lambda _: True
+    save(dock, tmp_path / "w")
+    dock.controller.saving.save()
+    dock.end()
+    two = movie(tmp_path / "own")
+    assert two.controller.saving.recent == ()
+    two.end()
+
+
+def test_a_position_that_cannot_be_saved_keeps_no_other_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 0, 1, 2)
+    autosave, tried = Session.autosave, list[Path]()
+
+    def fails_first(session: Session, folder: Path, **remarks: Any) -> bool:
+        tried.append(folder)
+        return full() if len(tried) == 1 else autosave(session, folder, **remarks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "autosave", fails_first)
+        one.end()
+    two = movie(tmp_path / "own")
+    (work,) = two.controller.saving.recent
+    assert (work.closed, len(work.parts)) == (True, 2)
+    two.end()
+
+
+def cube(root: Path, *names: str) -> Dock:
+    """Open a dock over an image that is as long along each of its axes."""
+    viewer, length = ViewerModel(), 12
+    values = np.random.default_rng(0).integers(0, 255, (length,) * len(names), np.uint8)
+    viewer.add_image(values, name="cube", axis_labels=names, contrast_limits=(0, 255))
+    dock = Dock(viewer, FakeModel(), Autosave(root, every=0))
+    dock.wait()
+    return dock
+
+
+@pytest.mark.parametrize("names", [("z", "y", "x"), ("t", "z", "y", "x")])
+def test_a_file_of_another_axis_is_refused_though_the_shape_is_the_same(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    one = cube(tmp_path / "own", *names)
+    one.prompt(1, 5, 8, 6)
+    save(one, tmp_path / "w")
+    one.end()
+    other = {"z": "y", "y": "z"} if len(names) == 3 else {"z": "t", "t": "z"}
+    two = cube(tmp_path / "own", *(other.get(name, name) for name in names))
+    two.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    with pytest.raises(ValueError, match=r"along axis .* along axis .*: choose the axis"):
+        two.wait()
+    assert not two.labels.any()
+    two.end()
+
+
+@pytest.mark.parametrize("kind", ["file", "recent"])
+def test_what_the_layer_says_of_sizes_and_axes_counts_for_other_work(tmp_path: Path, kind: str) -> None:
+    one = cells(tmp_path / "own")
+    one.wait()
+    one.prompt(1, MIDDLE, 8, 10)
+    if kind == "file":
+        save(one, tmp_path / "w")
+    one.end()
+    viewer = ViewerModel()
+    add_frames(viewer, scale=(5, 0.5, 0.25), axis_labels=("t", "y", "x"))
+    two = Dock(viewer, FakeModel(), Autosave(tmp_path / "own", every=0))
+    two.wait()
+    if kind == "file":
+        load(two, tmp_path / "w.sam2.json")
+    else:
+        two.view.files.recent_requested.emit(0)
+        two.wait()
+    assert (two.session.geometry.axes, two.session.geometry.scale) == ("tyx", (5, 0.5, 0.25))
+    two.end()
+
+
+@pytest.mark.parametrize("name", ["w", "w_t0000.sam2.json"])
+def test_a_file_comes_to_the_position_that_it_is_of(tmp_path: Path, name: str) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 2)
+    save(one, tmp_path / name)
+    one.end()
+    (path,) = tmp_path.glob("*.sam2.json")
+    two = movie(tmp_path / "own")
+    prompt_at(two, 1, obj=5)
+    load(two, path)
+    assert on(two) == [2]
+    two.end()
+
+
+def test_files_that_were_renamed_keep_their_positions(tmp_path: Path) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 1, 2)
+    save(one, tmp_path / "w")
+    one.end()
+    (tmp_path / "w_t0002.sam2.json").rename(tmp_path / "w_t0000.sam2.json")
+    two = movie(tmp_path / "own")
+    load(two, tmp_path / "w_t0000.sam2.json")
+    assert on(two) == [1, 2]
+    two.end()
+
+
+@pytest.mark.parametrize("name", ["w", "w.sam2.json"])
+def test_no_older_file_stays_under_the_name_that_was_chosen(tmp_path: Path, name: str) -> None:
+    dock = movie(tmp_path / "own")
+    prompt_at(dock, 0)
+    save(dock, tmp_path / "w")
+    prompt_at(dock, 1)
+    asked = list[tuple[str, ...]]()
+
+    def refuse(places: tuple[str, ...]) -> bool:
+        asked.append(places)
+        return False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dock.controller.files, "_may_replace", refuse)
+        save(dock, tmp_path / name)
+    # The dialog has asked about the very name that was typed.
+    assert asked == ([(str(tmp_path / "w.sam2.json"),)] if name == "w" else [])
+    dock.controller.files._may_replace = lambda _: True
+    save(dock, tmp_path / name)
+    left = {path.name for path in tmp_path.glob("w*")}
+    assert left == {f"w_t000{t}.sam2.{kind}" for t in (0, 1) for kind in ("json", "zarr")}
+    dock.end()
+
+
+def test_a_file_of_a_position_that_was_chosen_as_the_name_stays(tmp_path: Path) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 0, 1)
+    save(one, tmp_path / "w")
+    one.end()
+    two = movie(tmp_path / "own")
+    prompt_at(two, 1, 2)
+    two.controller.files._may_replace = lambda _: True
+    save(two, tmp_path / "w_t0000.sam2.json")
+    assert len(list(tmp_path.glob("*.sam2.json"))) == 3
+    two.end()
+
+
+def test_nothing_is_written_while_other_work_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dock = beside_a_file(tmp_path)
+    prompt_at(dock, 0, obj=5)
+    told = list[str]()
+    monkeypatch.setattr("napari_sam2._napari.controller_files.tell", told.append)
+    dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+    dock.view.files.save_requested.emit(str(tmp_path / "other"))
+    dock.view.files.export_requested.emit(str(tmp_path / "other.csv"))
+    dock.view.files.tracks_layer_requested.emit()
+    dock.wait()
+    assert len([text for text in told if text.startswith("Loading is under way")]) == 3
+    save(dock, tmp_path / "other")
+    assert read_description(tmp_path / "other.sam2.json").index == {0: 1}
+    dock.end()
+
+
+@pytest.mark.parametrize("ends", ["read", "leave", "image"])
+def test_all_can_be_written_again_when_nothing_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    dock = beside_a_file(tmp_path)
+    prompt_at(dock, 0, obj=5)
+    with monkeypatch.context() as patch:
+        if ends != "image":
+            patch.setattr(*{"read": (Session, "load"), "leave": (Autosave, "save")}[ends], full)
+        dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+        if ends == "image":
+            dock.controller.image.begin_anew()
+            dock.wait()
+        else:
+            with pytest.raises(OSError, match="no space left"):
+                dock.wait()
+    assert not dock.controller.saving.is_exchanging
+    dock.end()
+
+
+@pytest.mark.parametrize("method", ["open", "read", "put"])
+@pytest.mark.parametrize("act", ["sliders", "contrast"])
+def test_what_other_work_comes_to_stays_open_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, act: str
+) -> None:
+    one = movie(tmp_path / "own")
+    prompt_at(one, 0, 1, 2)
+    save(one, tmp_path / "w")
+    one.end()
+    dock = movie(tmp_path / "own")
+    held = Held(monkeypatch, method)
+    dock.view.files.load_requested.emit(str(tmp_path / "w_t0001.sam2.json"))
+    held.until_entered()
+    if act == "sliders":
+        for t in (2, 1, 0, 1):
+            dock.viewer.dims.set_current_step((0, 1), (t, 2))
+    else:
+        dock.viewer.layers["movie"].contrast_limits = (0, 99)
+        pause(350)  # contrast is looked at when it rests
+    held.gate.set()
+    dock.wait()
+    assert on(dock) == [0, 1, 2]
+    for t in range(3):
+        go(dock, t)
+        assert dock.session.objects == (1,)
+    assert "0-255" in dock.state.image.seen
     dock.end()

@@ -121,13 +121,15 @@ def test_undo_does_not_reach_seeds_of_another_position(four: Dock, monkeypatch: 
     held.until_entered()
     four.viewer.dims.set_current_step(0, 2)
     assert four.state.progress.undo_label.startswith("Prompt")
+    assert four.state.progress.message.endswith("Clicks go first; cancel ends it.")
     four.view.progress.undo_requested.emit()
+    assert four.activity == "seeding"
     held.gate.set()
     four.wait()
     assert four.session.objects == ()
     four.viewer.dims.set_current_step(0, 1)
     four.wait()
-    assert len(four.session.objects) == 2
+    assert len(four.session.objects) == 3
 
 
 def test_a_view_that_is_asked_for_while_another_one_is_taken(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam2._napari.model_choices import ModelChoice
+from napari_sam2._napari.views.hints import hint
 from tests._napari.dock import MIDDLE, Dock, until
 from tests._napari.renewing import Held, seen, undo
 from tests.fakes import FakeModel
@@ -105,6 +106,36 @@ def test_the_network_in_use_is_not_loaded_again(
     np.testing.assert_array_equal(bench.labels, labels)
     assert bench.state.progress.undo_label == "Propagate"
     bench.prompt(1, MIDDLE, 9, 10)
+
+
+def test_until_another_network_is_downloaded_the_one_before_answers_and_that_is_said(
+    four: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no session is open yet; when it has come, all is answered anew."""
+    model = four.controller.space.model.model
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelChoice, "is_here", property(lambda each: each.name == "nano"))
+        four.view.model.model_chosen.emit(four.state.model.names.index("sam2.1-tiny"))
+        four.wait()
+        shown = four.state.model
+        assert (shown.names[shown.chosen], shown.needs_download) == ("sam2.1-tiny", True)
+        assert shown.answered_by == "nano"
+        assert "Answered by nano until sam2.1-tiny is downloaded" in hint(four.state).text
+        for t in (1, 2):
+            four.viewer.dims.set_current_step(0, t)
+            four.prompt(1, 2, 8, 10)
+            assert four.session.model is model
+        four.view.model.model_chosen.emit(0)
+        four.wait()
+        assert [each.name for each in four.loaded] == ["nano"], "it was at hand"
+        four.view.model.model_chosen.emit(four.state.model.names.index("sam2.1-tiny"))
+    new = FakeModel().as_model()
+    monkeypatch.setattr(four.controller.models, "_loader", lambda _: new)
+    monkeypatch.setattr(ModelChoice, "is_here", True)
+    four.controller.models.start(another=True)  # as when it has come
+    four.wait()
+    assert four.state.model.answered_by == ""
+    assert four.session.model is new
 
 
 def test_going_back_while_another_network_answers_gives_that_one_up(

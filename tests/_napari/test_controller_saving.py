@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +16,11 @@ from napari.utils.notifications import Notification, notification_manager
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.keys import Command
+from napari_sam2._napari.presence import signature
 from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import MIDDLE, Dock, add_frames, frames, until
+from tests._napari.dock import MIDDLE, Dock, add_frames, frames, pause, until
 from tests.fakes import FakeModel, click
 
 pytestmark = pytest.mark.gui
@@ -60,18 +61,17 @@ def save(dock: Dock) -> None:
 
 
 def crash(dock: Dock) -> None:
-    """End as a crash would, a while ago: nothing is saved any more, and nobody works on it."""
+    """End as a crash would: nothing is saved any more, and the program that worked on it has ended."""
     autosave, dock.controller.saving._autosave = dock.controller.saving._autosave, None
     dock.end()
     if autosave is not None:
         for each in autosave.root.glob("*/alive"):
-            os.utime(each, (0, 0))
+            each.write_text(json.dumps({**json.loads(signature()), "began": 0.0}), encoding="utf-8")
 
 
 @pytest.mark.usefixtures("qapp")
 def test_what_another_viewer_works_on_is_not_taken_for_left(tmp_path: Path, told: list[Any]) -> None:
     one = prompted_dock(tmp_path)
-    save(one)
     told.clear()
     other = saving_dock(tmp_path)
     assert other.state.files.recent == ()
@@ -369,7 +369,7 @@ def test_an_image_with_a_frame_that_cannot_be_read_is_worked_on(
     dock = Dock(movie(), FakeModel(), Autosave(tmp_path, every=0))
     dock.wait()
     dock.prompt(1, MIDDLE, 8, 10)
-    dock.controller.sequences.at(0)
+    dock.controller.sequences.at_index({0: 0})
     dock.wait()
     assert said == ["Not all of this image can be read: frame 0 cannot be read. The rest can be worked on."]
     dock.end()
@@ -514,3 +514,26 @@ def test_a_division_goes_into_tracks_and_res_track(bench: Dock, tmp_path: Path) 
     begun = {int(line.split()[0]): (int(line.split()[1]), int(line.split()[3])) for line in lines}
     assert begun == {1: (0, 0), 2: (MIDDLE + 2, 1), 3: (MIDDLE + 2, 1)}
     assert int(lines[0].split()[2]) == MIDDLE + 1
+
+
+@pytest.mark.usefixtures("qapp")
+def test_earlier_work_is_found_though_the_slider_moved_before_the_network_was_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def movie() -> ViewerModel:
+        viewer = ViewerModel()
+        viewer.add_image(np.stack([frames(4)] * 3), axis_labels=tuple("tzyx"), contrast_limits=(0, 255))
+        return viewer
+
+    one = Dock(movie(), FakeModel(), Autosave(tmp_path, every=0))
+    one.wait()
+    one.prompt(1, 2, 8, 10)
+    one.end()
+    gate, load = threading.Event(), Dock._load
+    monkeypatch.setattr(Dock, "_load", lambda dock, choice: load(dock, choice) if gate.wait(60) else None)
+    two = Dock(movie(), FakeModel(), Autosave(tmp_path, every=0))
+    two.viewer.dims.set_current_step(0, 0)
+    pause(600)  # as a user who rests there
+    gate.set()
+    until(lambda: bool(two.state.files.recent))
+    two.end()

@@ -429,16 +429,6 @@ def test_recent_work_beyond_the_end_of_the_image_is_left_out(
     again.end()
 
 
-def test_a_session_of_another_position_is_refused(four: Dock, tmp_path: Path) -> None:
-    four.prompt(1, 2, 8, 10)
-    four.view.files.save_requested.emit(str(tmp_path / "one"))
-    four.wait()
-    four.viewer.dims.set_current_step(0, 2)
-    four.view.files.load_requested.emit(str(tmp_path / "one.sam2.json"))
-    with pytest.raises(ValueError, match="position 1 along axis 0"):
-        four.wait()
-
-
 def test_another_axis_for_the_frames(four: Dock) -> None:
     four.view.image.axis_chosen.emit(0)
     four.wait()
@@ -506,7 +496,7 @@ def test_what_has_to_be_downloaded_is_not_loaded(
 
 
 def test_image_features_are_kept_of_the_position_that_is_shown(four: Dock) -> None:
-    four.controller.sequences.at(2)
+    four.controller.sequences.at_index({0: 2})
     for position in (0, 1, 0, 2):
         four.viewer.dims.set_current_step(0, position)
         four.prompt(1, 2, 8, 10)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 
-from tests._napari.dock import COUNT, Dock, Held, pause, until
+from tests._napari.dock import COUNT, Dock, pause, until
 
 pytestmark = pytest.mark.gui
 ALL = 3
@@ -146,24 +146,3 @@ def test_the_active_object_stays_so_while_it_is_at_any_position(four: Dock) -> N
     four.view.progress.undo_requested.emit()
     four.wait()
     assert four.state.objects.active == first
-
-
-def test_undo_at_one_position_lets_seeding_at_another_go_on(
-    four: Dock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    four.prompt(9, 2, 8, 10)
-    four.viewer.add_points([[0, 2, 2 + 2 * number, 10] for number in range(8)], name="nuclei")
-    to(four, 0)
-    held = Held(monkeypatch, "seed", call=3)
-    four.view.tools.seed_requested.emit()
-    held.until_entered()
-    to(four, 1)
-    assert "cancel ends it" in four.state.progress.message
-    assert "undo" not in four.state.progress.message
-    four.view.progress.undo_requested.emit()
-    assert four.activity == "seeding"
-    held.gate.set()
-    four.wait()
-    assert four.session.objects == ()
-    to(four, 0)
-    assert len(four.session.objects) == 8

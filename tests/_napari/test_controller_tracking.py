@@ -305,14 +305,14 @@ def test_work_that_may_take_long_is_named(
 ) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     session, gate, entered = bench.session, threading.Event(), threading.Event()
-    export = session.export
+    export = session.export_steps
 
-    def slowly(path: str) -> None:
+    def slowly(path: str) -> Iterator[None]:
         entered.set()
         gate.wait(60)
-        export(path)
+        yield from export(path)
 
-    monkeypatch.setattr(session, "export", slowly, raising=False)
+    monkeypatch.setattr(session, "export_steps", slowly, raising=False)
     bench.view.files.export_requested.emit(str(tmp_path / "labels.tif"))
     assert entered.wait(20)
     assert hint(bench.state).text == "Exporting ..."

@@ -41,7 +41,7 @@ def boxes(desk: Desk) -> dict[int, tuple[int, ...]]:
 
 
 def test_an_outline_that_is_too_small_leaves_nothing(desk: Desk, hand: Hand) -> None:
-    scribble = [desk.at(12 + 0.1 * step, 10 + 0.1 * step) for step in range(12)]
+    scribble = [desk.at(12 + 0.06 * step, 10 + 0.06 * step) for step in range(12)]
     desk.layers.set_tool(Tool.OUTLINE)
     hand.stroke(*scribble)
     assert desk.prompts == []
@@ -167,7 +167,7 @@ def test_a_layer_that_is_taken_again_is_in_its_mode(desk: Desk, hand: Hand) -> N
     hand.settle()
     desk.viewer.layers.selection.active = desk.layers.shapes
     hand.settle()
-    assert desk.layers.tool is Tool.OUTLINE
+    assert desk.layers.tools.tool is Tool.OUTLINE
     hand.stroke(*[desk.at(25 + 8 * np.sin(a), 25 + 8 * np.cos(a)) for a in np.linspace(0, 6, 14)])
     assert set(desk.prompts[-1]) == {PromptKey(1, 2)}
 

@@ -13,6 +13,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from qtpy.QtCore import Qt
 
+from napari_sam2._napari.finding import Look
 from napari_sam2._napari.gestures import Given, Intent, given
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.state import Tool
@@ -201,6 +202,20 @@ def test_a_double_click_makes_an_object_active(desk: Desk, hand: Hand) -> None:
     assert (clicked, desk.active) == ([5], [5])
     assert desk.prompts[-1] == {}  # the click before it was not meant
     assert len(desk.layers.points.data) == 0
+
+
+@gui
+@pytest.mark.parametrize("tool", [Tool.PAN, Tool.POINT])
+def test_a_double_click_that_picks_leaves_the_camera_where_it_is(desk: Desk, hand: Hand, tool: Tool) -> None:
+    desk.show_mask(5, Box(8, 8, 20, 20))
+    desk.layers.set_tool(tool)
+    before = Look.of(desk.viewer)
+    hand.double_click(desk.at(14, 12))
+    assert desk.active == [5]
+    assert Look.of(desk.viewer) == before
+    desk.layers.set_tool(Tool.PAN)
+    hand.double_click(desk.at(30, 30))
+    assert Look.of(desk.viewer).zoom == 2 * before.zoom, "beside objects napari zooms"
 
 
 @gui

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_sam2._napari.many_files import mark_of, marked, proposed_stem, siblings
+from napari_sam2._napari.many_files import is_marked, mark_of, marked, proposed_stem, siblings
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,8 @@ from napari_sam2._napari.many_files import mark_of, marked, proposed_stem, sibli
 def test_the_mark_stands_before_the_suffix(path: str, wanted: str) -> None:
     assert marked(path, "_t0003") == wanted
     assert marked(path, "") == path
+    assert is_marked(wanted, "_t0000")
+    assert is_marked(path, "_t0000") == ("_t0001" in path)
 
 
 def test_a_mark_is_what_a_file_can_be_called() -> None:
@@ -42,5 +44,5 @@ def test_files_of_other_positions_are_found(tmp_path: Path) -> None:
     for name in ("a_t0002.sam2.json", "a_t0010.sam2.json", "b_t0003.sam2.json", "a_t0002.tif", "a.sam2.json"):
         (tmp_path / name).touch()
     found = siblings(str(tmp_path / "a_t0010.sam2.json"), "_t0000")
-    assert found == {t: str(tmp_path / f"a_t{t:04d}.sam2.json") for t in (2, 10)}
-    assert siblings(str(tmp_path / "a.sam2.json"), "_t0000") == {}
+    assert found == tuple(str(tmp_path / f"a_t{t:04d}.sam2.json") for t in (2, 10))
+    assert siblings(str(tmp_path / "a.sam2.json"), "_t0000") == ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,18 @@ import pytest
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_sam2._model import weights
+from napari_sam2._model.errors import CheckpointError
 from napari_sam2._napari.geometry import SequenceGeometry
-from napari_sam2._napari.oneshot import axis_choices, propagate_prompts, propagate_widget, read_layers
+from napari_sam2._napari.oneshot import (
+    Request,
+    axis_choices,
+    propagate_prompts,
+    propagate_widget,
+    read_layers,
+    run,
+)
 from napari_sam2._napari.outline import Outline
+from napari_sam2._napari.seeds import LabelSeeds
 from napari_sam2.frame_result import PlacedMask
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
@@ -22,8 +33,8 @@ from tests.fakes import SHAPE, FakeModel, plain_frames
 COUNT = 6
 
 
-def image(**options: Any) -> Image:
-    data = plain_frames(COUNT) + np.uint8(60)
+def image(data: Any = None, **options: Any) -> Image:
+    data = plain_frames(COUNT) + np.uint8(60) if data is None else data
     said = {"name": "cells", "contrast_limits": (0, 255), "axis_labels": ("t", "y", "x")}
     return Image(data, **{**said, **options})
 
@@ -40,6 +51,11 @@ def objects(labels: Labels) -> list[int]:
 
 def rectangle(frame: int, y0: float, x0: float, y1: float, x1: float) -> list[list[float]]:
     return [[frame, y0, x0], [frame, y0, x1], [frame, y1, x1], [frame, y1, x0]]
+
+
+def said(request: Request) -> dict[PromptKey, FramePrompts]:
+    assert list(request.prompts.read()) == list(range(request.prompts.steps))
+    return dict(request.prompts.items())
 
 
 def test_a_point_is_tracked_through_all_frames(fake_model: FakeModel) -> None:
@@ -68,7 +84,7 @@ def test_each_kind_of_layer_gives_objects_of_its_own() -> None:
     mask = np.zeros((COUNT, *SHAPE), np.uint8)
     mask[1, 2:5, 3:6] = 7
     layers = Labels(mask), Points([[0, 10, 8], [3, 4, 4]]), Shapes([rectangle(2, 2, 3, 12, 15)])
-    found = read_layers(image(), layers).prompts
+    found = said(read_layers(image(), layers))
     assert list(found) == [PromptKey(7, 1), PromptKey(8, 0), PromptKey(9, 3), PromptKey(10, 2)]
     assert found[PromptKey(7, 1)] == FramePrompts(mask=mask[1] > 0)
     assert found[PromptKey(8, 0)] == FramePrompts([(10, 8)], [True])
@@ -78,7 +94,7 @@ def test_each_kind_of_layer_gives_objects_of_its_own() -> None:
 def test_equal_numbers_are_one_object() -> None:
     points = Points([[2, 10, 8], [2, 4, 4]], features={"object": [3, 3], "positive": [True, False]})
     boxes = Shapes([rectangle(2, 2, 3, 12, 15)], features={"object": [3]})
-    found = read_layers(image(), (None, points, boxes)).prompts
+    found = said(read_layers(image(), (None, points, boxes)))
     assert found == {
         PromptKey(3, 2): FramePrompts([(10, 8), (4, 4)], [True, False], box=(2, 3, 12, 15)),
     }
@@ -89,19 +105,19 @@ def test_columns_that_tell_nothing_join_no_object(column: list[object]) -> None:
     mask = np.zeros((COUNT, *SHAPE), np.uint8)
     mask[2, 2:5, 3:6] = 1
     points = Points([[2, 10, 8], [2, 4, 4]], features={"id": column})
-    found = read_layers(image(), (Labels(mask), points)).prompts
+    found = said(read_layers(image(), (Labels(mask), points)))
     assert list(found) == [PromptKey(1, 2), PromptKey(2, 2), PromptKey(3, 2)]
 
 
 def test_whole_numbers_are_ids_also_as_floats() -> None:
     points = Points([[2, 10, 8], [2, 4, 4]], features={"object": [3.0, 3.0]})
     boxes = Shapes([rectangle(2, 2, 3, 12, 15)], features={"object": [3]})
-    assert list(read_layers(image(), (None, points, boxes)).prompts) == [PromptKey(3, 2)]
+    assert list(said(read_layers(image(), (None, points, boxes)))) == [PromptKey(3, 2)]
 
 
 def test_layers_without_frames_count_on_the_frame_that_is_said(fake_model: FakeModel) -> None:
     layer = Points([[10, 8]])
-    assert list(read_layers(image(), (layer,), frame=4).prompts) == [PromptKey(1, 4)]
+    assert list(said(read_layers(image(), (layer,), frame=4))) == [PromptKey(1, 4)]
 
 
 def test_the_direction_counts(fake_model: FakeModel) -> None:
@@ -192,3 +208,72 @@ def test_shapes_are_listed_as_they_come_and_go_less_the_preview(open_viewer: Cal
 def test_axes_are_listed_without_an_image(qapp: object) -> None:
     assert axis_choices(None) == [("as the image says", -1)]
     assert len(propagate_widget().axis.choices) == 1
+
+
+def test_masks_are_read_by_whoever_tracks(fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    look = LabelSeeds.look
+
+    def looking(masks: LabelSeeds, frame: int) -> tuple[int, ...]:
+        looked.append(frame)
+        return look(masks, frame)
+
+    monkeypatch.setattr(LabelSeeds, "look", looking)
+    mask = np.zeros((COUNT, *SHAPE), np.uint8)
+    mask[1, 2:5, 3:6] = 7
+    request = read_layers(image(), (Labels(mask),))
+    assert not looked, "that would hold the GUI thread up"
+    steps = list(run(request, fake_model.as_model(), "both"))
+    assert looked == list(range(COUNT)), "each frame once"
+    assert len(steps) <= request.steps
+
+
+def test_of_many_masks_bits_are_kept() -> None:
+    size, count = 512, 20
+    mask = np.zeros((COUNT, size, size), np.uint8)
+    for obj in range(count):
+        mask[:, 20 * obj : 20 * obj + 15, 5:60] = obj + 1
+    request = read_layers(image(data=np.zeros((COUNT, size, size), np.uint8)), (Labels(mask),))
+    tracemalloc.start()
+    try:
+        assert len(list(request.prompts.read())) == COUNT
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < COUNT * count * size * size / 10
+    found = dict(request.prompts.items())
+    assert len(found) == COUNT * count
+    assert found[PromptKey(3, 5)] == FramePrompts(mask=mask[5] == 3)
+
+
+def test_masks_of_nothing_are_told_when_they_were_read(fake_model: FakeModel) -> None:
+    request = read_layers(image(), (Labels(np.zeros((COUNT, *SHAPE), np.uint8)),))
+    with pytest.raises(ValueError, match="No prompt lies in “cells”: choose a layer"):
+        list(run(request, fake_model.as_model(), "both"))
+
+
+@pytest.mark.gui
+def test_the_button_tells_of_a_download_and_of_errors(
+    open_viewer: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    def fail(name: str) -> Any:
+        raise CheckpointError(f"could not fetch {name}: check the network")
+
+    monkeypatch.setattr(weights, "load_model", fail)
+    monkeypatch.setattr("napari_sam2._napari.model_choices.cache_dir", lambda: tmp_path)
+    monkeypatch.setattr("napari_sam2._napari.oneshot.tell", told.append)
+    monkeypatch.setattr("napari_sam2._napari.notices.show_error", told.append)
+    viewer = open_viewer()
+    viewer.add_layer(image())
+    widget = propagate_widget()
+    viewer.window.add_dock_widget(widget, name="Propagate prompts")
+    widget.points.value = viewer.add_points([[2.0, 10.0, 8.0]], name="clicks")
+    widget.boxes.value = widget.mask.value = None
+    widget.model.value = "sam2.1-tiny"
+    worker: Any = widget()  # type: ignore[call-arg]  # the widget fills them in
+    (note,) = told
+    assert note.startswith("sam2.1-tiny is downloaded first, then the objects are tracked. 156 MB")
+    until(lambda: not worker.is_running and len(told) > 1)
+    assert told[1:] == ["Could not fetch sam2.1-tiny: check the network"]

@@ -106,6 +106,11 @@ def test_what_cannot_be_opened_is_told_once_and_not_tried_at_every_rest(
         until(lambda: not four.controller.ahead._rest.waiting)
         four.wait()
     assert len(asked) == 1
+    four.widget.set_prompts(1, 2, click(8, 10))
+    until(lambda: four.controller.space.sequence.waiting == {})  # type: ignore[union-attr]  # it is there
+    assert [str(each) for each in four.failures] == ["the disk is gone"], "of a click that is refused, too"
+    assert not len(four.layers.points.data)
+    four.failures.clear()
     monkeypatch.undo()
     four.prompt(1, 2, 8, 10)
     assert four.session.objects == (1,), "a click tries again"

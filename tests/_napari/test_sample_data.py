@@ -46,6 +46,14 @@ def test_the_manifest_offers_every_sample() -> None:
         assert callable(getattr(importlib.import_module(module), name))
 
 
+def test_the_dock_is_in_the_menus() -> None:
+    contributions = npe2.PluginManifest.from_file(MANIFEST).contributions
+    widgets = {widget.display_name: widget.command for widget in contributions.widgets}
+    assert set(widgets) == {"SAM 2", "Propagate prompts"}
+    for menu in ("napari/layers/segment", "napari/layers/track"):
+        assert [item.command for item in contributions.menus[menu]] == [widgets["SAM 2"]]
+
+
 def test_the_installed_distribution_carries_the_manifest() -> None:
     manifest = npe2.PluginManifest.from_distribution("napari-sam2")
     assert manifest.display_name == "SAM 2"

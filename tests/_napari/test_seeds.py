@@ -10,7 +10,7 @@ import pytest
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_sam2._napari.geometry import SequenceGeometry
-from napari_sam2._napari.seeds import owners_of, read_seeds
+from napari_sam2._napari.seeds import LabelSeeds, owners_of, read_seeds
 from napari_sam2.prompts import FramePrompts
 
 SHAPE = (6, 20, 30)
@@ -25,7 +25,13 @@ def seeds_of(layer: Layer, frame: int = 2, **options: Any) -> dict[int, dict[int
     image = Image(np.zeros(SHAPE, np.uint8), **options)
     geometry = SequenceGeometry.of(image, frame_axis=0)
     target = Labels(np.zeros(SHAPE, np.uint8), **geometry.layer_kwargs(image))
-    return read_seeds(layer, target, geometry, frame)
+    if not isinstance(layer, Labels):
+        return read_seeds(layer, target, geometry, frame)
+    masks, seeds = LabelSeeds(layer, target, geometry, frame), dict[int, dict[int, FramePrompts]]()
+    for at in masks.frames:
+        for obj in masks.look(at):
+            seeds.setdefault(obj, {})[at] = masks.prompts(obj, at)
+    return dict(sorted(seeds.items()))
 
 
 def square(y0: float, x0: float, y1: float, x1: float, *before: float) -> npt.NDArray[np.float64]:

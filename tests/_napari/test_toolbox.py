@@ -39,7 +39,7 @@ def test_tools_activate_layer_and_mode(desk: Desk, tool: Tool, layer: str, mode:
     settle()
     assert desk.model.layers.selection.active is getattr(desk.layers, layer)
     assert str(getattr(desk.layers, layer).mode) == mode
-    assert desk.layers.tool is tool
+    assert desk.layers.tools.tool is tool
     assert told == ([] if tool is Tool.POINT else [tool])
 
 
@@ -65,11 +65,11 @@ def test_modes_chosen_in_napari_are_followed(desk: Desk) -> None:
 def test_boxes_and_brushes_need_the_flat_view_of_frames(desk: Desk) -> None:
     told: list[str] = []
     desk.layers.blocked_changed.connect(told.append)
-    assert desk.layers.blocked_reason() == ""
+    assert desk.layers.tools.blocked_reason() == ""
     desk.layers.set_tool(Tool.BRUSH)
     desk.model.dims.order = (1, 0, 2)
     settle()
-    assert "roll the axes" in desk.layers.blocked_reason()
+    assert "roll the axes" in desk.layers.tools.blocked_reason()
     assert not desk.layers.labels.editable
     assert desk.tool() is Tool.PAN
     desk.layers.set_tool(Tool.BOX)
@@ -88,7 +88,7 @@ def test_the_volume_view_is_for_looking(desk: Desk) -> None:
     desk.layers.set_tool(Tool.POINT)
     desk.model.dims.ndisplay = 3
     settle()
-    assert "2D view" in desk.layers.blocked_reason()
+    assert "2D view" in desk.layers.tools.blocked_reason()
     assert desk.tool() is Tool.PAN
     desk.layers.points.add([2, 1, 1])  # a script's points count in any view
     assert PromptKey(1, 2) in desk.last()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication
 
+from napari_sam2._napari.finding import Look
 from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames
 from tests._napari.hand import Hand, settle
 from tests.fakes import SHAPE, FakeModel
@@ -194,8 +195,10 @@ def test_a_double_click_in_the_volume_makes_an_object_active(clean: napari.Viewe
         clean.dims.ndisplay = 3
         clean.reset_view()
         dock.wait()
+        before = Look.of(clean)
         work.hand.double_click(work.world(MIDDLE, Y, X))
         assert dock.state.objects.active == 1
+        assert Look.of(clean) == before
 
 
 def test_the_first_image_of_a_viewer_is_shown_whole(clean: napari.Viewer, docked: Docked) -> None:

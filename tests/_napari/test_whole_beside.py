@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_sam2._napari.state import Tool
+from napari_sam2._napari.views.hints import hint
 from napari_sam2.prompts import PromptKey
 from tests._napari.dock import COUNT, MIDDLE, add_frames, frames
 from tests._napari.hand import CONTROL, settle
@@ -27,6 +29,7 @@ def test_the_volume_view_has_review_seeds_and_navigation(viewer: napari.Viewer, 
         viewer.dims.ndisplay = 3
         dock.wait()
         assert "2D view" in dock.state.tools.blocked
+        assert not dock.view.tools._tools[Tool.POINT].isEnabled()
         viewer.add_points([[0, 16, 10]], name="nuclei", scale=(3, 1, 1))
         dock.view.tools.seed_requested.emit()
         dock.wait()
@@ -40,6 +43,23 @@ def test_the_volume_view_has_review_seeds_and_navigation(viewer: napari.Viewer, 
         viewer.dims.ndisplay = 2
         dock.wait()
         assert dock.state.tools.blocked == ""
+
+
+def test_the_volume_view_promises_no_clicks(viewer: napari.Viewer, docked: Docked) -> None:
+    add_frames(viewer, scale=(3, 1, 1))
+    with docked(viewer) as dock:
+        assert hint(dock.state).text == "Click on an object."
+        viewer.dims.ndisplay = 3
+        dock.wait()
+        assert "Switch to the 2D view (Ctrl+Y)" in hint(dock.state).text
+        for _ in range(2):
+            dock.controller.prompts.new_object()
+            dock.wait()
+            assert dock.state.tools.tool is dock.layers.tools.tool is Tool.PAN
+        viewer.dims.ndisplay = 2
+        dock.wait()
+        assert dock.state.tools.tool is dock.layers.tools.tool is Tool.POINT
+        assert dock.view.tools._tools[Tool.POINT].isEnabled()
 
 
 def test_layers_of_the_user_keep_their_state_undo_and_tools(viewer: napari.Viewer, docked: Docked) -> None:

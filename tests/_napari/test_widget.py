@@ -14,11 +14,13 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
+from napari_sam2._napari.finding import camera_of
 from napari_sam2._napari.state import Tool
 from napari_sam2._napari.widget import Sam2Widget
 from napari_sam2.prompts import FramePrompts
-from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames, until
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames, pause, until
 from tests._napari.hand import CONTROL, SHIFT, Hand, settle
+from tests._napari.test_prompt_layers_end import callbacks, connections
 from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.gui
@@ -129,6 +131,27 @@ def test_a_script_need_not_wait_for_the_viewer(model: ViewerModel, fake_model: F
     assert dock.session.volume.num_frames == 7
     dock.end()
     assert dock.widget.session is None
+
+
+def test_a_dock_that_was_closed_in_the_middle_of_work_listens_to_nothing(
+    model: ViewerModel, fake_model: FakeModel
+) -> None:
+    image = add_frames(model)
+    pause(50)
+    before = connections(model, image), len(model.mouse_drag_callbacks), callbacks(camera_of(model).events)
+    for _ in range(2):
+        dock = Dock(model, fake_model)
+        dock.show(MIDDLE)
+        dock.prompt(1, MIDDLE, 8, 10)
+        dock.layers.hovered.emit(MIDDLE, 16.0, 10.0)
+        dock.widget.propagate()
+        pause(5)
+        dock.end()
+        for layer in [each for each in model.layers if each is not image]:
+            model.layers.remove(layer)
+        pause(50)
+    after = connections(model, image), len(model.mouse_drag_callbacks), callbacks(camera_of(model).events)
+    assert after == before
 
 
 def test_two_viewers_do_not_meet(open_viewer: Callable[[], napari.Viewer], fake_model: FakeModel) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -259,6 +259,70 @@ def test_closing_in_the_middle_of_work_ends_the_thread_and_tells_nobody(qtbot: A
     qtbot.wait(20)
     assert len(told) == count
     worker.close()
+
+
+def in_steps(seen: list[str], count: int = 3) -> Generator[None, None, str]:
+    for number in range(count):
+        seen.append(f"step {number}")
+        yield
+    return "whole"
+
+
+def test_clicks_go_between_the_steps_of_work_and_edits_after_them(
+    worker: InferenceWorker, qtbot: Any
+) -> None:
+    seen: list[str] = []
+    gate = Gate(worker)
+
+    def work() -> Generator[None, None, str]:
+        steps = in_steps(seen)
+        worker.submit(note(seen, "click"), priority=Priority.CLICK)  # while the first step is taken
+        return (yield from steps)
+
+    worker.submit(work, seen.append, Origin("session"))
+    worker.submit(note(seen, "edit"), origin=Origin("session"))
+    gate.open()
+    qtbot.waitUntil(lambda: worker.is_idle, timeout=20000)
+    assert [each for each in seen if each != "whole"] == ["step 0", "click", "step 1", "step 2", "edit"]
+    assert "whole" in seen
+
+
+def test_a_step_that_fails_ends_the_work(worker: InferenceWorker, qtbot: Any) -> None:
+    told: list[str] = []
+
+    def work() -> Generator[None, None, str]:
+        yield
+        fail()
+        return "whole"
+
+    worker.submit(work, told.append, Origin(failed=lambda error: told.append(str(error))))
+    qtbot.waitUntil(lambda: bool(told), timeout=20000)
+    assert told == ["the frame cannot be read"]
+    qtbot.waitUntil(lambda: worker.is_idle, timeout=20000)
+
+
+@pytest.mark.parametrize("fate", list(Fate))
+@pytest.mark.parametrize("how", ["forgotten", "closed"])
+def test_what_lasts_is_done_to_its_last_step(qtbot: Any, fate: Fate, how: str) -> None:
+    worker, seen, told = InferenceWorker(), list[str](), list[str]()
+    gate, entered = threading.Event(), threading.Event()
+
+    def work() -> Generator[None, None, str]:
+        entered.set()
+        assert gate.wait(20)
+        return (yield from in_steps(seen))
+
+    worker.submit(work, told.append, Origin("session", fate=fate))
+    assert entered.wait(20)
+    if how == "forgotten":
+        worker.forget("session")
+        gate.set()
+        qtbot.waitUntil(lambda: worker.is_idle, timeout=20000)
+    else:
+        threading.Timer(0.1, gate.set).start()
+    worker.close(note(seen, "last words"))
+    assert seen[:-1] == ["step 0", "step 1", "step 2"][: 1 if fate is Fate.DROPPED else 3]
+    assert told == ["whole"] * (fate is Fate.TOLD and how == "forgotten")
 
 
 def test_what_lasts_is_done_and_told_although_its_owner_is_forgotten(

@@ -64,6 +64,7 @@ def test_other_work_is_there_after_waiting(bench: Dock, tmp_path: Path) -> None:
     bench.propagate()
     before = bench.labels.copy()
     bench.view.files.save_requested.emit(str(tmp_path / "w"))
+    bench.wait()
     bench.controller.objects.delete((1,))
     bench.prompt(2, 0, 16, 10)
     bench.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
@@ -75,6 +76,7 @@ def test_of_other_work_is_sent_what_differs(bench: Dock, tmp_path: Path) -> None
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()
     bench.view.files.save_requested.emit(str(tmp_path / "w"))
+    bench.wait()
     sent: list[LabelChange] = []
     bench.controller.space.answered.connect(lambda _, answer: sent.extend(answer.changes))
     bench.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_sam2.io import export_labels, exporting, open_image
+from napari_sam2.io import export_labels, export_steps, exporting, open_image
 
 Array = np.ndarray[Any, Any]
 dask_array: Any = da.from_array
@@ -126,6 +126,17 @@ def test_large_planes_have_smaller_copies(tmp_path: Path, monkeypatch: pytest.Mo
         open_image(tmp_path / "a.ome.zarr", level=3)
 
 
+@pytest.mark.parametrize("name", ["a.tif", "a.zarr", "01_RES"])
+def test_steps_that_are_not_taken_leave_nothing(tmp_path: Path, name: str) -> None:
+    steps = export_steps(tmp_path / name, blocks(4, 24, 20))
+    for _ in range(5 if name == "01_RES" else 1):  # it reads all before it writes
+        next(steps)
+    assert names(tmp_path) != []
+    steps.close()  # type: ignore[attr-defined]  # a generator
+    assert names(tmp_path) == []
+    assert len(list(export_steps(tmp_path / name, blocks(4, 24, 20)))) == (8 if name == "01_RES" else 4)
+
+
 def test_a_large_tiff_is_big(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "CLASSIC_TIFF", 1000)
     export_labels(tmp_path / "a.tif", blocks(4, 24, 20))
@@ -201,8 +212,9 @@ def test_a_folder_that_cannot_be_written_is_told(
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "open" if name == "a.tif" else "mkdir", refused)
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError) as caught:
         export_labels(tmp_path / name, blocks(4, 24, 20))
+    assert caught.value.filename == str(tmp_path / name), "not the one beside it"
     monkeypatch.undo()
     assert names(tmp_path) == []
     with pytest.raises(FileNotFoundError, match="there is no folder"):

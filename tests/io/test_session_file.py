@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_sam2.io import read_session, session_file, write_session
+from napari_sam2.io import read_session, remove_session, session_file, write_session
 
 LABELS = np.arange(60, dtype=np.uint16).reshape(3, 4, 5)
 
@@ -195,3 +195,21 @@ def test_a_session_that_is_moved_is_read(tmp_path: Path) -> None:
         if name.startswith("a."):
             (tmp_path / name).rename(tmp_path / "there" / name)
     np.testing.assert_array_equal(read_session(tmp_path / "there" / "a.sam2.json").arrays["labels"], LABELS)
+
+
+@pytest.mark.parametrize("name", ["cells.sam2.json", "cells.sam2.zarr"])
+def test_a_folder_with_something_else_is_not_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine").touch()
+    with pytest.raises(FileExistsError, match=name):
+        write_session(tmp_path / "cells.sam2.json", {}, {})
+    assert [path.name for path in tmp_path.rglob("*")] == [name, "mine"]
+
+
+def test_a_session_is_removed_with_its_arrays_and_nothing_else_is(tmp_path: Path) -> None:
+    path, other = tmp_path / "cells.sam2.json", tmp_path / "other.json"
+    write_session(path, {}, {})
+    other.write_text("{}")
+    for each in (path, other, tmp_path / "missing.json"):
+        remove_session(each)
+    assert list(tmp_path.iterdir()) == [other]

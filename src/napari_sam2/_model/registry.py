@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class ReleasedCheckpoint:
     sha256 : str
         Checksum of the file, hexadecimal.
     size : int or None
-        Length in bytes, where it is known.
+        Length in bytes; where the file has not been seen, that of its tensors to four digits.
     licence : str
         SPDX identifier of the licence of the weights.
     """
@@ -104,11 +105,13 @@ _CHECKPOINTS = (
         "sam2.1-small",
         "092824/sam2.1_hiera_small.pt",
         "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+        184_400_000,
     ),
     _released(
         "sam2.1-base-plus",
         "092824/sam2.1_hiera_base_plus.pt",
         "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+        323_600_000,
     ),
     _released(
         "sam2.1-large",
@@ -221,11 +224,11 @@ def _explained(checkpoint: ReleasedCheckpoint, folder: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise CheckpointError(f"Cannot write into {folder}: {error}.") from error
+        raise CheckpointError(f"You have no right to write into {folder}: ask for it. {by_hand}") from error
     except (OSError, RuntimeError) as error:  # requests' errors are OSErrors, urllib3 may add others
         raise CheckpointError(
             f"Could not fetch {checkpoint.name} ({_reason(error)}). Nothing was kept; "
-            f"check the network and try again. {by_hand}"
+            f"{_advice(error, folder)} and try again. {by_hand}"
         ) from error
     except ValueError as error:  # pooch's word for a checksum that differs
         raise CheckpointError(
@@ -234,6 +237,12 @@ def _explained(checkpoint: ReleasedCheckpoint, folder: Path) -> Iterator[None]:
         ) from error
 
 
+def _advice(error: BaseException, folder: Path) -> str:
+    is_full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return f"make room on the disk of {folder}" if is_full else "check the network"
+
+
 def _reason(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
+    words = error.strerror if isinstance(error, OSError) else None
+    text = words or str(error).strip() or type(error).__name__
     return text if len(text) <= 160 else f"{text[:157]}..."

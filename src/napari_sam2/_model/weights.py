@@ -140,7 +140,9 @@ def _read_safetensors(path: Path) -> Checkpoint:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({error}): fetch it again, or choose another file."
+        ) from error
     if _CONFIG_KEY not in metadata:
         return Checkpoint(infer_config(tensors), tensors)
     try:
@@ -160,11 +162,16 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         # torch's own message tells how to run the code in the file all the same; nobody should.
         raise CheckpointError(
-            f"{path} is no checkpoint, or holds more than weights (code, perhaps); nothing of it was run."
+            f"{path} is no checkpoint, or holds more than weights (code, perhaps); nothing of it was run: "
+            "fetch it again, or choose another file."
         ) from error
+    except PermissionError as error:
+        raise CheckpointError(f"{path} cannot be opened: ask for the right to read it.") from error
     except Exception as error:
         # Damaged bytes lead the unpickler to errors of any kind.
-        raise CheckpointError(f"{path} is truncated or no checkpoint: {error}") from error
+        raise CheckpointError(
+            f"{path} is truncated or no checkpoint: fetch it again, or choose another file."
+        ) from error
     tensors = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(t, torch.Tensor) for t in tensors.values()):
         raise CheckpointError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from weakref import WeakKeyDictionary
 import pooch
 
 from napari_sam2 import io
-from napari_sam2._napari.presence import has_ended, signature
+from napari_sam2._napari.presence import signature, still_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _DAY = 24 * 60 * 60
 _CLOSED, _ALIVE = "closed", "alive"
 # A session of which nobody said for so long that it is worked on was left by a crash, in seconds; on the same
-# machine it is known at once whether the program is still there.
+# machine it is known whether the program is still there, which may be busy with something else for longer.
 _SILENCE = 15.0
 
 
@@ -114,9 +115,10 @@ class WorkGroup:
 
 @dataclass
 class _Saved:
-    """Where a session is saved, and when it was last."""
+    """Where a session is saved, with which others, and when it was last."""
 
     folder: Path
+    group: str = ""
     at: float = -float("inf")
 
 
@@ -161,8 +163,7 @@ class Autosave:
         Parameters
         ----------
         session : Session
-            One without objects that was never saved is left alone, and so is one that has not changed since
-            the user has saved or loaded it.
+            One without objects that was never saved is left alone, and so is one that `is_settled`.
         about : About
             What is noted of the image.
         now : bool
@@ -181,9 +182,9 @@ class Autosave:
         """
         saved = self._saved.get(session)
         if saved is None:
-            if not session.objects or self._settled.get(session) == session.edition:
+            if not session.objects or self.is_settled(session, about.group):
                 return False
-            saved = self._saved[session] = _Saved(self.root / uuid.uuid4().hex)
+            saved = self._saved[session] = _Saved(self.root / uuid.uuid4().hex, about.group)
             self._own.add(saved.folder)
         if not now and self._clock() - saved.at < self.every:
             return False
@@ -197,6 +198,14 @@ class Autosave:
         if not written:
             saved.at = before  # the next change need not wait
         return written
+
+    def is_settled(self, session: Session, group: str = "") -> bool:
+        """Whether the user has all in files: the session as it is now, and what is worked on with it.
+
+        What belongs together comes back together: where one position has changed, all of them are saved.
+        """
+        changed = any(group == each.group and other.objects for other, each in self._saved.items())
+        return self._settled.get(session) == session.edition and not (group and changed)
 
     def forget(self, session: Session) -> None:
         """Delete what was saved of a session as it is now: the user has it in a file."""
@@ -216,7 +225,8 @@ class Autosave:
         """
         for folder in tuple(self._own):
             if folder.is_dir():
-                with suppress(FileNotFoundError):  # the other thread has deleted it
+                # The other thread has deleted it, or the disk is full: whoever saves tells of that.
+                with suppress(OSError):
                     _mark_alive(folder / _ALIVE)
 
     def release(self, session: Session) -> None:
@@ -229,7 +239,8 @@ class Autosave:
     def close(self) -> None:
         """Note that the program ended as it should: what it saved is kept for a while."""
         for folder in self._own:
-            _mark_closed(folder)
+            with suppress(OSError):  # one that cannot be marked is taken for left by a crash, and offered
+                _mark_closed(folder)
 
     def work(self, image: str | None = None) -> tuple[Work, ...]:
         """List what is left of earlier work that has objects, however it ended, the newest first.
@@ -284,17 +295,25 @@ class Autosave:
 
 
 def _together(recoveries: Iterable[Recovery]) -> tuple[Work, ...]:
-    """Put together what belongs to one work, in the order in which each is met first."""
-    groups: dict[str, list[Recovery]] = {}
+    """Put together what belongs to one work, in the order in which each is met first.
+
+    Two programs may have gone on with the same work, or one was stopped while it moved it: what there is
+    twice of a position is another work.
+    """
+    works: dict[tuple[str, int], list[Recovery]] = {}
+    count = Counter[tuple[str, frozenset[tuple[int, int]]]]()
     for each in recoveries:
-        groups.setdefault(each.group or each.folder.name, []).append(each)
-    return tuple(Work(tuple(parts)) for parts in groups.values())
+        group = each.group or each.folder.name
+        place = (group, frozenset(each.index.items()))
+        works.setdefault((group, count[place]), []).append(each)
+        count[place] += 1
+    return tuple(Work(tuple(parts)) for parts in works.values())
 
 
 def _mark_closed(folder: Path) -> None:
     if folder.is_dir():
+        (folder / _ALIVE).unlink(missing_ok=True)  # first: there may be no room for the other mark
         (folder / _CLOSED).touch()
-        (folder / _ALIVE).unlink(missing_ok=True)
 
 
 def _mark_alive(path: Path) -> None:
@@ -307,9 +326,9 @@ def _mark_alive(path: Path) -> None:
 def _is_alive(folder: Path) -> bool:
     path = folder / _ALIVE
     try:
-        is_silent = time.time() - path.stat().st_mtime >= _SILENCE
-        return not is_silent and not has_ended(path.read_text(encoding="utf-8"))
-    except OSError:
+        runs = still_runs(path.read_text(encoding="utf-8"))
+        return time.time() - path.stat().st_mtime < _SILENCE if runs is None else runs
+    except (OSError, UnicodeDecodeError):
         return False
 
 
@@ -332,5 +351,5 @@ def read_recovery(folder: Path) -> Recovery | None:
             index={int(axis): int(at) for axis, at in images["options"]["index"].items()},
             closed=(folder / _CLOSED).exists(),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

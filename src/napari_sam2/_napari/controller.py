@@ -92,6 +92,7 @@ class Controller:
         self.ahead = AheadControl(
             space, self.prompts, self.tracking, self.sequences, lambda: not self.models.choice.is_slow
         )
+        self.models.loaded = self.ahead.moved  # the user may rest where nothing could be opened yet
         self.review = ReviewControl(space, self.prompts)
         self.seeds = SeedControl(space, self.prompts)
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)

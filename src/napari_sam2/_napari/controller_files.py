@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Layer
 
+from napari_sam2 import io
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.exchange import Source
 from napari_sam2._napari.exports import tracks_layer
-from napari_sam2._napari.many_files import TOGETHER, marked, saved_together, siblings
-from napari_sam2._napari.notices import tell
+from napari_sam2._napari.many_files import TOGETHER, is_marked, marked, saved_together, siblings
+from napari_sam2._napari.notices import tell, writing
 from napari_sam2._napari.worker import Fate
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
@@ -38,10 +39,14 @@ class _Saving:
         Told of each session on the inference thread.
     places : tuple of str
         The files.
+    older : iterable of str
+        Files that they take the place of under other names.
     """
 
-    def __init__(self, saved: Callable[[Session], None], places: tuple[str, ...]) -> None:
-        self._saved, self._places = saved, places
+    def __init__(
+        self, saved: Callable[[Session], None], places: tuple[str, ...], older: Iterable[str]
+    ) -> None:
+        self._saved, self._places, self._older = saved, places, older
         self._left = len(places)
         self._remarks = {TOGETHER: uuid.uuid4().hex}
         self._failed = False
@@ -50,11 +55,15 @@ class _Saving:
         """Save one of them, on the inference thread."""
         if not self._failed:
             try:
-                desk.opened.save(place, **self._remarks)
+                with writing(place):
+                    desk.opened.save(place, **self._remarks)
             except Exception:
                 self._failed = True
                 raise
             self._saved(desk.opened)
+            if place == self._places[-1]:
+                for each in self._older:
+                    io.remove_session(each)
         return Answer()
 
     def tell(self, _answer: Answer) -> None:
@@ -95,13 +104,26 @@ class FileControl:
 
         The dialog has asked about the very file that was chosen; of others it knows nothing.
         """
+        if self._has_to_wait():
+            return
         self._space.catch_up()
         target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
         sequences = self._to_save(target) or (self._space.sequence,)
         marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
         jobs = [(each, marked(target, mark)) for each, mark in zip(sequences, marks, strict=True)]
-        if self._may_write([place for _, place in jobs], path):
-            self._save(jobs)
+        places = [place for _, place in jobs]
+        # A session that was renamed still has its arrays under the old name.
+        arrays = [str(Path(place).with_suffix(".zarr")) for place in places if not Path(place).exists()]
+        # Whoever looks for this work under the name without a position must not find what it was before.
+        older = [] if target in places or is_marked(target, marks[0]) else [target]
+        if self._may_write([*places, *arrays, *older], path):
+            self._save(jobs, older)
+
+    def _has_to_wait(self) -> bool:
+        """Whether it is not known yet which positions there are to be written, and say so."""
+        if self._saving.is_exchanging:
+            tell("Loading is under way: nothing was written. Wait for it, and try again.")
+        return self._saving.is_exchanging
 
     def _to_save(self, target: str) -> tuple[Sequence, ...]:
         """Return sequences with objects, and those that have lost theirs since they were saved here."""
@@ -109,9 +131,9 @@ class FileControl:
         there = {each for each in control.touched() if Path(marked(target, control.mark(each))).exists()}
         return tuple(each for each in control.touched() if each.objects or each in there)
 
-    def _save(self, jobs: list[tuple[Sequence | None, str]]) -> None:
+    def _save(self, jobs: list[tuple[Sequence | None, str]], older: list[str]) -> None:
         """Save one after the other; the first that fails ends it."""
-        run = _Saving(self._saving.note_saved, tuple(place for _, place in jobs))
+        run = _Saving(self._saving.note_saved, tuple(place for _, place in jobs), older)
         for sequence, place in jobs:
             self._space.ask(
                 partial(run.save, place), run.tell, label="Saving", sequence=sequence, fate=Fate.TOLD
@@ -123,13 +145,14 @@ class FileControl:
 
     def export(self, path: str) -> None:
         """Export labels, tracks or a table of all positions into one file or folder, as the name says."""
-        if not self._may_write([path], path):
+        if self._has_to_wait() or not self._may_write([path], path):
             return
         self._space.catch_up()
         whole = self._sequences.whole()
 
-        def write(desk: Desk) -> Answer:
-            (desk.opened if whole is None else whole()).export(path)
+        def write(desk: Desk) -> Generator[None, None, Answer]:
+            with writing(path):
+                yield from (desk.opened if whole is None else whole()).export_steps(path)
             return Answer()
 
         self._space.ask(
@@ -156,19 +179,17 @@ class FileControl:
         shown = self._space.sequence
         if shown is None:
             raise RuntimeError("Choose the image layer that the session belongs to first.")
-        others = self._beside(path, self._sequences.mark(shown))
+        places = self._with_others(path, self._sequences.mark(shown))
         self._sequences.ensure_open()
-        places = {self._sequences.at(position): place for position, place in others.items()} or {shown: path}
-        name = _listed(tuple(others.values())) if others else Path(path).name
-        sources = {sequence: self._source(place) for sequence, place in places.items()}
+        name = Path(path).name if len(places) == 1 else _listed(tuple(sorted(places)))
+        sources = {self._sequences.at_index(at): self._source(place) for place, at in places.items()}
         self._saving.exchange(sources, partial(self._loaded, name))
 
-    def _beside(self, path: str, mark: str) -> dict[int, str]:
-        """Return the sessions of this image's positions saved with one, and say which lie beyond it."""
-        named = siblings(path, mark) if mark else {}
-        others = saved_together(path, named) if named else {}
-        within = {at: place for at, place in others.items() if self._sequences.reaches(at)}
-        beyond = tuple(place for at, place in others.items() if at not in within)
+    def _with_others(self, path: str, mark: str) -> dict[str, Mapping[int, int]]:
+        """Return a session and those saved with it, with their positions; say which lie beyond the image."""
+        found = saved_together(path, siblings(path, mark) if mark else ())
+        within = {place: at for place, at in found.items() if self._sequences.has(at)}
+        beyond = tuple(sorted(place for place in found if place not in within))
         if beyond and not within:
             raise ValueError(f"the image ends before {_listed(beyond)}: choose the one that it belongs to")
         if beyond:
@@ -184,10 +205,13 @@ class FileControl:
 
     def _loaded(self, name: str) -> None:
         count = len(self._space.picture.objects)
-        tell(f"Loaded {name}: {count} object{'' if count == 1 else 's'} here.")
+        elsewhere = "" if count or not self._space.objects_elsewhere() else " They are at other positions."
+        tell(f"Loaded {name}: {count} object{'' if count == 1 else 's'} here.{elsewhere}")
 
     def show_tracks(self) -> None:
         """Show the paths of the objects as a layer; those of all positions if they lead through time."""
+        if self._has_to_wait():
+            return
         self._space.catch_up()
         whole = self._sequences.whole() if self._sequences.time_comes_first else None
         self._space.ask(

@@ -10,7 +10,7 @@ from napari_sam2._napari.geometry import spatial_shape
 from napari_sam2._napari.image_source import Axes, base_level, displayed_axes, read_axes, why_not
 from napari_sam2._napari.network_view import channel_choices, freeze
 from napari_sam2._napari.notices import tell
-from napari_sam2._napari.state import ImageState
+from napari_sam2._napari.state import ImageState, Tool
 from napari_sam2._napari.wiring import Connections, Later
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class ImageControl:
         images = self.images()
         if 0 <= index < len(images) and (images[index] is self._space.image or self.may_end()):
             self.choose(images[index])
+            if self._space.layers is not None:
+                self._space.layers.set_tool(Tool.POINT)  # the next click counts, on the same image too
 
     def choose(self, image: Image) -> None:
         """Work on an image layer."""
@@ -128,7 +130,9 @@ class ImageControl:
             axis = axes.names[frames]
             for layer in (layers.labels, layers.shapes, layers.points):
                 layer.name = f"{layer.name} (frames along {axis})"
-            saved = f" Choose {axis} again and it is under Recent." if self._sequences.session_closing else ""
+            saved = (
+                f" Choose {axis} again and it is under Recent." if self._sequences.sessions_closing else ""
+            )
             tell(f"Work along {axis} has ended; its labels stay as “{layers.labels.name}”.{saved}")
 
     def choose_letter(self, index: int) -> None:
@@ -141,11 +145,15 @@ class ImageControl:
             self._say()
 
     def _adopt(self, sequence: Sequence) -> None:
-        """Call the axis of the frames what a session that was loaded calls it, where nothing else tells."""
+        """Call the axis of the frames what a session that was loaded calls it, unless the image tells."""
         letter = sequence.picture.axes[:1]
         letters = () if self._axes is None else self._axes.letters(self._frame_axis)
-        if letter in letters and letter != self._sequences.letter:
+        if letter == self._sequences.letter:
+            return
+        if letter in letters:
             self.choose_letter(letters.index(letter))
+        elif self._axes is not None:
+            self._sequences.call_axes(self._axes)
 
     def choose_channel(self, index: int) -> None:
         """Show the network another channel, or the composite."""

@@ -42,6 +42,11 @@ class ModelControl:
         Called with another network that was chosen and loaded, so that sessions are opened anew with it.
     in_use : callable
         Returns the network of what was said so far; None if nothing was.
+
+    Attributes
+    ----------
+    loaded : callable
+        Called when a network is there.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class ModelControl:
         self._loader, self._replaced, self._in_use = loader, replaced, in_use
         # Undo may bring a network back.
         self._made: WeakKeyDictionary[Sam2, ModelChoice] = WeakKeyDictionary()
+        self.loaded: Callable[[], None] = lambda: None
         self._loading = False
         self._problem = ""
         self._fetched: Fetched | None = None
@@ -64,19 +70,21 @@ class ModelControl:
         workspace.answered.connect(self._follow)
 
     def start(self, *, another: bool = False) -> None:
-        """Load what was chosen, if it is on this computer; `another` takes the place of one that was used."""
+        """Load what was chosen, if it is on this computer; `another` takes the place of one that was used.
+
+        Until it is, the one before answers, and the dock says so.
+        """
         box = self._space.model
         self._problem = ""
         if not self.choice.is_here:
-            box.model = None
             box.problem = (
                 f"{self.choice.name} has to be downloaded first: press Download under Model, or choose nano."
             )
             self._space.changed.emit()
             return
         self._loading = True
-        choice, used = self.choice, self._in_use()
-        known = used if used is not None and self._made.get(used) == choice else None
+        choice, at_hand = self.choice, (self._in_use(), box.model)
+        known = next((each for each in at_hand if each is not None and self._made.get(each) == choice), None)
         self._space.worker.submit(
             lambda: self._load(choice, known),
             partial(self._loaded, another=another),
@@ -102,6 +110,7 @@ class ModelControl:
         self._loading = False
         if another:
             self._replaced(model)
+        self.loaded()
         self._space.changed.emit()
 
     def _failed(self, error: Exception) -> None:
@@ -124,6 +133,13 @@ class ModelControl:
         choice = None if replaced is None or replaced.step is None else self._made.get(replaced.model)
         if choice is not None and not self._loading and self.choice.is_here:
             self.choice, self._problem = choice, ""
+
+    @property
+    def _answering(self) -> str:
+        """The name of the network that answers in place of the chosen one, until that is downloaded."""
+        model = self._space.model.model
+        choice = None if model is None or self.choice.is_here else self._made.get(model)
+        return "" if choice is None else shown_name(choice.name)
 
     def choose(self, index: int) -> None:
         """Take the network that the dock lists at this place."""
@@ -191,6 +207,7 @@ class ModelControl:
             chosen=names.index(self.choice.name),
             detail=self.choice.detail,
             needs_download=not self.choice.is_here,
+            answered_by=self._answering,
             download=None if self._fetched is None else self._fetched.share,
             fetched="" if self._fetched is None else self._fetched.text,
             devices=DEVICES,

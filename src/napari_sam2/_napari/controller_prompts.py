@@ -261,6 +261,7 @@ class PromptControl:
         """Put a tool into the hand."""
         if self._space.layers is not None:
             self._space.layers.set_tool(tool)
+            tool = self._space.layers.tools.tool  # another one where it cannot be used in this view
         self._follow_tool(tool)
 
     def _follow_tool(self, tool: Tool) -> None:
@@ -339,7 +340,8 @@ class PromptControl:
             tool=self._tool,
             positive=self._positive,
             each_click_new=self._each_click_new,
-            blocked="" if layers is None else layers.blocked_reason(),
+            blocked="" if layers is None else layers.tools.blocked_reason(),
+            blocked_tools=frozenset() if layers is None else layers.tools.blocked_tools(),
             candidates=choice.count,
             candidate=choice.shown,
         )

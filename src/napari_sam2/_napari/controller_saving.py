@@ -13,7 +13,7 @@ from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.autosave import About, Autosave, WorkGroup, read_recovery
 from napari_sam2._napari.exchange import Exchange, Source
 from napari_sam2._napari.many_files import proposed_stem
-from napari_sam2._napari.notices import tell
+from napari_sam2._napari.notices import reason, tell
 from napari_sam2._napari.state import FilesState
 from napari_sam2._napari.worker import Fate, Origin, Priority
 
@@ -71,12 +71,14 @@ class SavingControl:
         self._autosave = autosave
         self.recent: tuple[Work, ...] = ()
         self._told = self._has_looked = False
+        self._run: Exchange | None = None
+        self._awaiting: set[Sequence] = set()
         self._timer = QTimer()
         self._timer.setInterval(_LOOK_EVERY)
         self._timer.timeout.connect(self.save)
         if autosave is not None:
             sequences.session_opened = self._has_opened
-            sequences.session_closing = self.keep
+            sequences.sessions_closing = self.keep
             workspace.answered.connect(self._note_replaced)
             workspace.worker.submit(
                 autosave.clean, origin=Origin(self, failed=self._failed), priority=Priority.AHEAD
@@ -97,9 +99,14 @@ class SavingControl:
         if self._autosave is not None:
             self._autosave.beat()
 
-    def keep(self, sequence: Sequence) -> None:
-        """Save a session for the last time: another one takes its place, or its image is left."""
-        self._submit(sequence, _keep, Origin(self, failed=self._failed, fate=Fate.TOLD), Priority.EDIT)
+    def keep(self, sequences: Collection[Sequence]) -> None:
+        """Save sessions for the last time: their image is left."""
+        desks, autosave = [each.desk for each in sequences if each.is_touched], self._autosave
+        if autosave is not None and desks:
+            self._space.worker.submit(
+                partial(_keep, autosave, desks, self._about),
+                origin=Origin(self, failed=self._failed, fate=Fate.TOLD),
+            )
 
     def _note_replaced(self, sequence: Sequence, answer: Answer) -> None:
         """Save a session that took the place of another one, and that one no longer."""
@@ -130,7 +137,9 @@ class SavingControl:
         """Tell once: it will not get better by saying it every few seconds."""
         if not self._told:
             self._told = True
-            self._space.fail(OSError(f"the session cannot be saved by itself ({error}): save it by hand"))
+            self._space.fail(
+                OSError(f"the session cannot be saved by itself ({reason(error)}): save it by hand")
+            )
 
     def note_saved(self, session: Session) -> None:
         """Note that the user has a session in a file as it is now; called on the inference thread."""
@@ -145,9 +154,10 @@ class SavingControl:
             return None
 
         def last() -> None:
-            for desk in desks:
-                _save(autosave, desk, about, now=True)
-            autosave.close()
+            try:
+                _save_all(autosave, desks, about)
+            finally:
+                autosave.close()
 
         return last
 
@@ -188,7 +198,8 @@ class SavingControl:
 
     def forget_image(self) -> None:
         """List no work: another image comes."""
-        self.recent, self._has_looked = (), False
+        self.recent, self._has_looked, self._run = (), False, None
+        self._awaiting.clear()
 
     def _offer(self) -> None:
         """Offer what a crash has left; what was closed as it should be is listed, and no more."""
@@ -223,7 +234,10 @@ class SavingControl:
             return
         if len(within) < len(work.parts):
             tell("The image ends before some of that work: it was left out, and is still listed.")
-        sources = {self._sequences.at_index(part.index): self._source(autosave, part) for part in within}
+        # The newest last: channels may differ where a program was stopped while it changed them.
+        sources = {
+            self._sequences.at_index(part.index): self._source(autosave, part) for part in reversed(within)
+        }
         self.exchange(sources, lambda: tell("Your work is back."), work.parts[0].group)
 
     def _source(self, autosave: Autosave, part: Recovery) -> Source:
@@ -245,17 +259,35 @@ class SavingControl:
         space = self._space
         space.catch_up()  # what was said until now belongs to the work that is left
         space.interrupted.emit(None)
-        run = Exchange(self._sequences.group, group or WorkGroup().name, self._leaving())
+        run = self._run = Exchange(self._sequences.group, group or WorkGroup().name, self._leaving())
         left = [each for each in self._sequences.touched() if each not in sources]
+        self._awaiting.update(sources)
         for sequence, source in sources.items():
+            sequence.is_coming = True  # or it may be closed, or opened anew, as one of which nothing was said
             self._ask(partial(run.read, source), sequence)
         for sequence in left:
             self._ask(run.clear, sequence)
         space.worker.submit(
             run.take,
             lambda answers: self._exchanged(run, answers, [*sources, *left], done),
-            Origin(space.sequence, "Loading", space.fail),
+            Origin(space.sequence, "Loading", partial(self._not_exchanged, run)),
         )
+
+    @property
+    def is_exchanging(self) -> bool:
+        """Whether other work is being read: which positions it has is not known yet."""
+        return self._run is not None
+
+    def _end(self, run: Exchange) -> None:
+        if self._run is run:
+            self._run = None
+            for sequence in self._awaiting:
+                sequence.is_coming = False
+            self._awaiting.clear()
+
+    def _not_exchanged(self, run: Exchange, error: Exception) -> None:
+        self._end(run)
+        self._space.fail(error)
 
     def _ask(self, work: Callable[[Desk], Answer], sequence: Sequence) -> None:
         self._space.ask(work, label="Loading", sequence=sequence, failed=lambda _: self._look_again())
@@ -277,6 +309,7 @@ class SavingControl:
             if sequence.desk in answers:
                 shown = partial(self._shows_other, sequence, is_blank=not run.brings(sequence.desk))
                 self._space.take(sequence, shown, answers[sequence.desk])
+        self._end(run)
         if answers:
             done()
             self._look_again()
@@ -305,8 +338,9 @@ class SavingControl:
 
 
 def _save(autosave: Autosave, desk: Desk, about: Told, *, now: bool = False) -> None:
-    if desk.session is not None:
-        autosave.save(desk.session, about=replace(about(), image=desk.image), now=now)
+    session = desk.session
+    if session is not None and autosave.save(session, about=replace(about(), image=desk.image), now=now):
+        autosave.beat()  # or another window takes it for left until the next beat
 
 
 def _save_open_one(autosave: Autosave, desk: Desk, about: Told) -> None:
@@ -316,14 +350,33 @@ def _save_open_one(autosave: Autosave, desk: Desk, about: Told) -> None:
         autosave.withdraw(session)
 
 
-def _keep(autosave: Autosave, desk: Desk, about: Told) -> None:
-    _leave(autosave, (desk,), about)
+def _save_all(autosave: Autosave, desks: Collection[Desk], about: Told) -> None:
+    """Save all that can be saved, those first that bring others along; then raise what kept one from it."""
+    problem: OSError | None = None
+    for desk in sorted(desks, key=lambda each: each.session is None or autosave.is_settled(each.session)):
+        try:
+            _save(autosave, desk, about, now=True)
+        except OSError as error:
+            problem = error
+    if problem is not None:
+        raise problem
+
+
+def _keep(autosave: Autosave, desks: Collection[Desk], about: Told) -> None:
+    """Save all sessions for the last time; what was saved before is kept of one that cannot be saved now."""
+    try:
+        _save_all(autosave, desks, about)
+    finally:
+        _release(autosave, desks)
 
 
 def _leave(autosave: Autosave, desks: Collection[Desk], about: Told) -> None:
     """Save all sessions for the last time; none is left if one cannot be saved."""
-    for desk in desks:
-        _save(autosave, desk, about, now=True)
+    _save_all(autosave, desks, about)
+    _release(autosave, desks)
+
+
+def _release(autosave: Autosave, desks: Collection[Desk]) -> None:
     for desk in desks:
         if desk.session is not None:
             autosave.release(desk.session)

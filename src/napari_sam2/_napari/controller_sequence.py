@@ -26,7 +26,7 @@ from napari_sam2._napari.workspace import Sequence, Workspace
 from napari_sam2.positions import Positions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from napari.layers import Image
 
@@ -60,8 +60,8 @@ class SequenceControl:
         Whether a session is being opened.
     group : WorkGroup
         Of all sequences of the image.
-    session_opened, session_closing : callable or None
-        Called with each sequence whose session was opened, or is about to be given up.
+    session_opened, sessions_closing : callable or None
+        Called with each sequence whose session was opened, and with all that are about to be given up.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class SequenceControl:
         self.loading = False
         self.group = WorkGroup()
         self.session_opened: Callable[[Sequence], None] | None = None
-        self.session_closing: Callable[[Sequence], None] | None = None
+        self.sessions_closing: Callable[[Collection[Sequence]], None] | None = None
 
     @property
     def is_touched(self) -> bool:
@@ -118,19 +118,6 @@ class SequenceControl:
     def touched(self) -> tuple[Sequence, ...]:
         """Return the sequences of which something was said."""
         return tuple(sequence for sequence in self._sequences.values() if sequence.is_touched)
-
-    def at(self, position: int) -> Sequence:
-        """Return the sequence at a position of the other axis, with its session asked for."""
-        shown = self._space.sequence
-        if shown is None:
-            raise RuntimeError("There is no image to work on: choose an image layer first.")
-        (axis,) = shown.geometry.others
-        return self.at_index({axis: position})
-
-    def reaches(self, position: int) -> bool:
-        """Whether the other axis has this position."""
-        shown = self._space.sequence
-        return shown is not None and self.has(dict.fromkeys(shown.geometry.others, position))
 
     def has(self, index: Mapping[int, int]) -> bool:
         """Whether the other axes have these positions."""
@@ -217,9 +204,9 @@ class SequenceControl:
         if space.layers is not None and space.image in space.viewer.layers:
             space.layers.finish(everywhere=True)  # what was said last is not lost
         has_objects = self.has_objects
+        if self.sessions_closing is not None:
+            self.sessions_closing(tuple(self._sequences.values()))
         for sequence in self._sequences.values():
-            if self.session_closing is not None:
-                self.session_closing(sequence)
             sequence.is_left = True
             space.worker.forget(sequence, wholly=not sequence.is_touched)
         self._sequences, self._view = {}, None

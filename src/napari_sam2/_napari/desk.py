@@ -12,7 +12,7 @@ import numpy as np
 from napari_sam2._napari.answers import Answer, Picture, Replaced
 from napari_sam2._napari.differences import label_differences
 from napari_sam2._napari.last_said import LastSaid
-from napari_sam2._napari.opening import NotOpenError, check_place, open_session
+from napari_sam2._napari.opening import NotOpenError, check_frames, open_session
 from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
 from napari_sam2._napari.versions import Version, Versions
 from napari_sam2.changes import LabelChange
@@ -116,12 +116,9 @@ class Desk:
 
         opening, before = self._known.open.opening, self.opened
         loaded = Session.load(path, partial(opening.view.again, images=images), model)
-        if loaded.volume.shape != before.volume.shape:
-            raise ValueError(
-                f"the saved session has frames {loaded.volume.shape}, the image {before.volume.shape}: "
-                "choose the axis and the image that it was made with"
-            )
-        check_place(loaded, opening)
+        check_frames(loaded, before)
+        # Pixels are as large as the layer says now; what the frames are called is kept.
+        loaded.geometry = replace(loaded.geometry, scale=before.geometry.scale)
         return Version(loaded, replace(opening, view=opening.view.of(loaded.volume)))
 
     def blank(self, view: View) -> Version:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,25 @@ def camera_of(viewer: ViewerModel) -> Camera:
     """Return the camera, wherever this napari has it: at the scene from 0.9 on."""
     camera: Camera = getattr(viewer, "scene", viewer).camera
     return camera
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where a camera is."""
+
+    zoom: float
+    center: tuple[float, ...]
+
+    @classmethod
+    def of(cls, viewer: ViewerModel) -> Look:
+        """Note where the camera of a viewer is."""
+        camera = camera_of(viewer)
+        return cls(float(camera.zoom), tuple(camera.center))
+
+    def restore(self, viewer: ViewerModel) -> None:
+        """Turn the camera there again."""
+        camera = camera_of(viewer)
+        camera.zoom, camera.center = self.zoom, self.center
 
 
 def look_at(viewer: ViewerModel, layer: Layer, geometry: SequenceGeometry, place: Place) -> None:

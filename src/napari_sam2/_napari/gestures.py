@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_sam2._napari.finding import Look
 from napari_sam2._napari.wiring import Connections, Later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from napari.components import ViewerModel
     from napari.layers import Layer
 
     from napari_sam2._napari.geometry import Place
@@ -100,6 +102,8 @@ class Gestures:
 
     Parameters
     ----------
+    viewer : ViewerModel
+        Whose camera stays where it is when a double click picks an object; napari zooms on one.
     points, shapes, labels : views
         Of the layers.
     intent : Intent
@@ -117,6 +121,7 @@ class Gestures:
 
     def __init__(
         self,
+        viewer: ViewerModel,
         points: PointsView,
         shapes: ShapesView,
         labels: LabelsView,
@@ -124,6 +129,7 @@ class Gestures:
         fresh: Callable[[], int],
         is_new: Callable[[], bool],
     ) -> None:
+        self._viewer, self._look = viewer, Look.of(viewer)
         self._points, self._shapes, self._labels = points, shapes, labels
         self._intent, self._fresh, self._is_new = intent, fresh, is_new
         self.pressed = False
@@ -133,6 +139,7 @@ class Gestures:
         self._shown = False
         self._rest = Later(self._on_rest, _REST_MS, restart=True)
         self._wires = Connections()
+        self._wires.insert(viewer.mouse_drag_callbacks, self._note_look)
         for layer in (points.layer, shapes.layer):
             self._wires.insert(layer.mouse_drag_callbacks, self._on_press)
         self._wires.insert(points.layer.mouse_move_callbacks, self._on_move)
@@ -145,6 +152,10 @@ class Gestures:
         return self.pressed or self._shapes.drawing
 
     # --- clicks
+
+    def _note_look(self, _viewer: ViewerModel, _event: object) -> None:
+        """Note where the camera was before the first click of what may become two."""
+        self._look = Look.of(self._viewer)
 
     def _on_press(self, layer: Layer, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
         self.leave()
@@ -208,6 +219,7 @@ class Gestures:
         if before.points < now:
             self._points.take_back_last()
         self.pending = self._before = None
+        self._look.restore(self._viewer)
         self.picked.emit(before.value)
 
     def _value_under(self, event: Any) -> int:  # noqa: ANN401 - napari's mouse event

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_sam2 import io
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 TOGETHER = "together"
 """The remark that is the same in all sessions that are saved in one go."""
@@ -67,31 +67,44 @@ def marked(path: str, mark: str) -> str:
     return f"{_unmarked(stem, mark)}{mark}{suffix}"
 
 
+def is_marked(path: str, mark: str) -> bool:
+    """Whether a path has a mark of any position, such as this one."""
+    stem, _ = _parts(path)
+    return _unmarked(stem, mark) != stem
+
+
 def _unmarked(stem: str, mark: str) -> str:
     return re.sub(re.escape(mark[:-4]) + r"\d{4}$", "", stem) if mark else stem
 
 
-def saved_together(path: str, others: Mapping[int, str]) -> dict[int, str]:
-    """Return those of some sessions that were saved in one go with another one, by position.
+def saved_together(path: str, others: Iterable[str]) -> dict[str, Mapping[int, int]]:
+    """Return a session and those of some others that were saved in one go with it, each with its positions.
 
     Parameters
     ----------
     path : str
-        The other one.
-    others : mapping of int to str
-        Sessions by position. Older ones do not tell; they are taken as saved together.
+        The one; it comes last.
+    others : iterable of str
+        Older ones do not tell; they are taken as saved together.
+
+    Returns
+    -------
+    dict of str to mapping of int to int
+        Positions along the axes that are neither frames, rows nor columns: names may say something else.
 
     Raises
     ------
     OSError, ValueError
         If one of the files cannot be read.
     """
-    wanted = io.read_remarks(path).get(TOGETHER)
-    return {at: each for at, each in others.items() if io.read_remarks(each).get(TOGETHER) == wanted}
+    paths = [*(each for each in others if each != path), path]
+    found = {each: io.read_description(each) for each in paths}
+    wanted = found[path].remarks.get(TOGETHER)
+    return {each: said.index for each, said in found.items() if said.remarks.get(TOGETHER) == wanted}
 
 
-def siblings(path: str, mark: str) -> dict[int, str]:
-    """Return the files that have the name of one that is there but for the position, by position.
+def siblings(path: str, mark: str) -> tuple[str, ...]:
+    """Return the files that have the name of one that is there but for the position, in the order of names.
 
     Parameters
     ----------
@@ -102,13 +115,12 @@ def siblings(path: str, mark: str) -> dict[int, str]:
 
     Returns
     -------
-    dict of int to str
+    tuple of str
         Empty if the name of the file has no mark.
     """
     stem, suffix = _parts(path)
     bare = Path(_unmarked(stem, mark))
-    if str(bare) == str(Path(stem)):
-        return {}
-    pattern = re.compile(re.escape(bare.name + mark[:-4]) + r"(\d{4})" + re.escape(suffix))
-    found = ((pattern.fullmatch(each.name), each) for each in bare.parent.iterdir())
-    return {int(match[1]): str(each) for match, each in sorted(found, key=lambda pair: pair[1]) if match}
+    if not is_marked(path, mark):
+        return ()
+    pattern = re.compile(re.escape(bare.name + mark[:-4]) + r"\d{4}" + re.escape(suffix))
+    return tuple(str(each) for each in sorted(bare.parent.iterdir()) if pattern.fullmatch(each.name))

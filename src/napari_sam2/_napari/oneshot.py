@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,18 +17,18 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2._model.registry import RELEASED
 from napari_sam2._napari.image_source import Axes, geometry_of, read_axes, why_not
-from napari_sam2._napari.model_choices import EMBEDDED
+from napari_sam2._napari.layer_prompts import LayerPrompts
+from napari_sam2._napari.model_choices import EMBEDDED, ModelChoice
 from napari_sam2._napari.network_view import View, freeze
+from napari_sam2._napari.notices import show_failure, tell
 from napari_sam2._napari.outline import is_preview
-from napari_sam2._napari.seeds import owners_of, read_seeds
 from napari_sam2.labels import blank_labels
 from napari_sam2.passes import DIRECTIONS, Direction
-from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.geometry import SequenceGeometry
-    from napari_sam2._napari.seeds import Seeds
+    from napari_sam2.session import Session
 
 _AUTOMATIC = -1
 """Stands for the axis that the image tells: a choice of None would be one more, which says nothing."""
@@ -39,24 +39,32 @@ LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """All that is read of the layers; what follows touches none of them.
+    """All that is asked of the layers; what follows touches none of them, and reads their pixels only.
 
     Attributes
     ----------
+    name : str
+        Of the image.
     geometry : SequenceGeometry
         Where the frames lie in the image.
     view : View
         What the network sees of it.
-    prompts : dict
-        By object and frame.
+    prompts : LayerPrompts
+        What the layers say.
     kwargs : dict
         Name and place of the Labels layer.
     """
 
+    name: str
     geometry: SequenceGeometry
     view: View
-    prompts: Mapping[PromptKey, FramePrompts]
+    prompts: LayerPrompts
     kwargs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """How many steps `run` takes at most."""
+        return self.prompts.steps + self.geometry.num_frames
 
 
 def propagate_prompts(
@@ -117,7 +125,7 @@ def read_layers(
     frame: int = 0,
     index: Mapping[int, int] | None = None,
 ) -> Request:
-    """Read an image and the layers that point at objects in it; on the GUI thread.
+    """Ask an image, and the layers that point at objects in it, on the GUI thread; masks are not read yet.
 
     Raises
     ------
@@ -128,13 +136,11 @@ def read_layers(
     frames = axes.frames if axis is None else _checked_axis(image, axis)
     geometry = geometry_of(image, axes, frames)
     geometry = geometry.at({**geometry.index, **(index or {})})
-    prompts = _prompts(layers, image, geometry, frame)
-    if not prompts:
-        raise ValueError(
-            f"No prompt lies in “{image.name}”: choose a layer with points, boxes or a mask on the object."
-        )
+    prompts = LayerPrompts(layers, image, geometry, frame)
+    if not prompts.may_say_something:
+        raise ValueError(_nothing_in(image.name))
     kwargs = {"name": f"{image.name} tracked", **geometry.layer_kwargs(image)}
-    return Request(geometry, freeze(image, axes, 0, [image]), prompts, kwargs)
+    return Request(image.name, geometry, freeze(image, axes, 0, [image]), prompts, kwargs)
 
 
 def _usable_axes(image: Image) -> Axes:
@@ -151,65 +157,29 @@ def _checked_axis(image: Image, axis: int) -> int:
     return int(axis % image.ndim)
 
 
-def _prompts(
-    layers: Sequence[Layer | None], image: Image, geometry: SequenceGeometry, frame: int
-) -> dict[PromptKey, FramePrompts]:
-    """Put the prompts of all layers together; ids that a layer does not tell go on from the highest."""
-    found: dict[PromptKey, FramePrompts] = {}
-    for layer in layers:
-        if layer is None:
-            continue
-        first = 0 if _tells_ids(layer) else max((key.obj for key in found), default=0)
-        for key, prompts in _flat(read_seeds(layer, image, geometry, frame), first):
-            found[key] = _joined(found.get(key, FramePrompts()), prompts)
-    return dict(sorted(found.items()))
-
-
-def _tells_ids(layer: Layer) -> bool:
-    return isinstance(layer, Labels) or (isinstance(layer, (Points, Shapes)) and owners_of(layer).are_given)
-
-
-def _flat(seeds: Seeds, first: int) -> Iterator[tuple[PromptKey, FramePrompts]]:
-    for obj, by_frame in seeds.items():
-        for frame, prompts in by_frame.items():
-            yield PromptKey(obj + first, frame), prompts
-
-
-def _joined(one: FramePrompts, two: FramePrompts) -> FramePrompts:
-    """Say both; of two boxes or masks the later one."""
-    return FramePrompts(
-        points=(*one.points, *two.points),
-        positive=(*one.positive, *two.positive),
-        box=one.box if two.box is None else two.box,
-        mask=one.mask if two.mask is None else two.mask,
-    )
+def _nothing_in(image: str) -> str:
+    return f"No prompt lies in “{image}”: choose a layer with points, boxes or a mask on the object."
 
 
 def run(request: Request, model: str | Sam2, direction: Direction) -> Generator[int, None, LayerData]:
-    """Track on any thread, and return the Labels layer as data, keyword arguments and type.
+    """Read masks and track, on any thread; return the Labels layer as data, keyword arguments and type.
 
     Yields
     ------
     int
-        Each frame, when it is done for the first time.
-    """
-    from napari_sam2._model.weights import load_model
-    from napari_sam2.session import Session
+        Frames or parts of layers as they are read, then each frame when it is done for the first time.
 
-    geometry, view = request.geometry, request.view
-    network = load_model(model) if isinstance(model, str) else model
-    highest = max(key.obj for key in request.prompts)
-    labels = blank_labels(geometry.shape, np.uint16 if highest <= np.iinfo(np.uint16).max else np.uint32)
-    fixed = {axis: at for axis, at in geometry.index.items() if axis != geometry.channel_axis}
-    session = Session(
-        view.data,
-        model=network,
-        axis=geometry.frame_axis or 0,
-        index={**view.index, **fixed},
-        channel=view.channel,
-        contrast=view.contrast,
-        labels=geometry.frames_of(labels),
-    )
+    Raises
+    ------
+    ValueError
+        If no prompt lies in the image.
+    """
+    yield from request.prompts.read()
+    if not request.prompts.highest:
+        raise ValueError(_nothing_in(request.name))
+    wide = request.prompts.highest > np.iinfo(np.uint16).max
+    labels = blank_labels(request.geometry.shape, np.uint32 if wide else np.uint16)
+    session = _open(request, model, labels)
     for key, prompts in request.prompts.items():
         session.set_prompts(key.obj, key.frame, prompts)
     done: set[int] = set()
@@ -218,6 +188,23 @@ def run(request: Request, model: str | Sam2, direction: Direction) -> Generator[
             done.add(result.frame)
             yield result.frame
     return labels, request.kwargs, "labels"
+
+
+def _open(request: Request, model: str | Sam2, labels: Any) -> Session:  # noqa: ANN401 - whatever is written into
+    from napari_sam2._model.weights import load_model
+    from napari_sam2.session import Session
+
+    geometry, view = request.geometry, request.view
+    fixed = {axis: at for axis, at in geometry.index.items() if axis != geometry.channel_axis}
+    return Session(
+        view.data,
+        model=load_model(model) if isinstance(model, str) else model,
+        axis=geometry.frame_axis or 0,
+        index={**view.index, **fixed},
+        channel=view.channel,
+        contrast=view.contrast,
+        labels=geometry.frames_of(labels),
+    )
 
 
 def axis_choices(gui: Any) -> list[tuple[str, int]]:  # noqa: ANN401 - a widget of magicgui
@@ -276,8 +263,38 @@ def propagate_widget(
     index = geometry.index_of(viewer.dims, image)
     request = read_layers(image, (mask, points, boxes), frames, shown, index)
     chosen = next(each for each in DIRECTIONS if each == direction)
-    progress = {"total": geometry.num_frames, "desc": "Propagating prompts"}
-    worker = napari.qt.threading.create_worker(run, request, model, chosen, _progress=progress)
+    _tell_of_download(ModelChoice(model))
+    worker = napari.qt.threading.create_worker(
+        _run_in_worker,
+        request,
+        model,
+        chosen,
+        _progress={"total": request.steps, "desc": "Propagating prompts"},
+        _connect={"errored": _fail},
+        _start_thread=False,
+    )
     # When this has returned, napari connects the worker's answer to the viewer; only then may it begin.
     QTimer.singleShot(0, worker.start)
     return worker
+
+
+class _Failed(Exception):  # noqa: N818 - it only carries one
+    """Carries an error out of a worker of napari, which takes any `RuntimeError` for its own end."""
+
+
+def _run_in_worker(request: Request, model: str, direction: Direction) -> Generator[int, None, LayerData]:
+    try:
+        return (yield from run(request, model, direction))
+    except RuntimeError as error:
+        raise _Failed from error
+
+
+def _fail(error: Exception) -> None:
+    cause = error.__cause__ if isinstance(error, _Failed) else error
+    show_failure(cause if isinstance(cause, Exception) else error)
+
+
+def _tell_of_download(choice: ModelChoice) -> None:
+    """Say that it takes its time: hundreds of megabytes may come before the first frame is tracked."""
+    if not choice.is_here:
+        tell(f"{choice.name} is downloaded first, then the objects are tracked. {choice.detail}")

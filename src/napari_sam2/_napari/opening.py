@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.network_view import View
     from napari_sam2.session import Session
+    from napari_sam2.volume import Volume
 
 
 class NotOpenError(RuntimeError):
@@ -73,13 +74,15 @@ def open_session(opening: Opening, model: Sam2) -> Session:
     return session
 
 
-def check_place(loaded: Session, opening: Opening) -> None:
-    """Make sure that a session lies along the other axes where one is opened so; else ValueError."""
-    stored = loaded.volume.options()["index"]
-    for axis, position in opening.index.items():
-        at = stored.get(str(axis), position)
-        if at != position:
-            raise ValueError(
-                f"the saved session is of position {at} along axis {axis}, the slider is at {position}: "
-                "move it there and load again"
-            )
+def check_frames(loaded: Session, opened: Session) -> None:
+    """Make sure that a session has the frames that another one of the same image has; else ValueError."""
+    found, wanted = loaded.volume, opened.volume
+    if found.shape != wanted.shape or (wanted.num_frames > 1 and _axis(found) != _axis(wanted)):
+        raise ValueError(
+            f"the saved session has frames {found.shape} along axis {_axis(found)}, the image {wanted.shape} "
+            f"along axis {_axis(wanted)}: choose the axis and the image that it was made with"
+        )
+
+
+def _axis(volume: Volume) -> int:
+    return int(volume.options()["axis"]) % len(volume.data.shape)

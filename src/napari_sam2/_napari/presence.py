@@ -1,4 +1,4 @@
-"""Who works on something, and whether that program has ended."""
+"""Who works on something, and whether that program still runs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def signature() -> str:
     return json.dumps(_machine() | _process(psutil.Process()))
 
 
-def has_ended(text: str) -> bool:
-    """Tell whether the program that gave a `signature` is known to have ended.
+def still_runs(text: str) -> bool | None:
+    """Tell whether the program that gave a `signature` still runs; None if that is not known.
 
     Parameters
     ----------
@@ -26,12 +26,14 @@ def has_ended(text: str) -> bool:
     try:
         signed: dict[str, Any] = json.loads(text)
         if {**signed, **_machine()} != signed:
-            return False
-        return _process(psutil.Process(int(signed["process"]))) != {name: signed[name] for name in _KEYS}
+            return None
+        process = psutil.Process(int(signed["process"]))
+        is_there = process.status() != psutil.STATUS_ZOMBIE
+        return is_there and _process(process) == {name: signed[name] for name in _KEYS}
     except psutil.NoSuchProcess:
-        return True
-    except (ValueError, TypeError, KeyError, psutil.Error):
         return False
+    except (ValueError, TypeError, KeyError, psutil.Error):
+        return None
 
 
 _KEYS = ("process", "began")

@@ -58,6 +58,8 @@ class PromptLayers:
         Looks for strokes on frames that are not shown.
     writer : LabelWriter
         Writes what was computed.
+    tools : Toolbox
+        Which tool is in use, and which cannot be used in this view.
     prompts_changed : Signal(dict[PromptKey, FramePrompts], set[PromptKey])
         All prompts that are declared now, painted masks that were shown by `show_prompts` included; and where
         a click was taken back that was not meant.
@@ -71,7 +73,7 @@ class PromptLayers:
     tool_changed : Signal(Tool)
         Another tool is in use.
     blocked_changed : Signal(str)
-        What `blocked_reason` says now.
+        What `Toolbox.blocked_reason` says now.
     clicked_object : Signal(int)
         An object was double-clicked or picked; `active_changed` is told as well.
     hovered : Signal(int, float, float), unhovered : Signal()
@@ -114,9 +116,15 @@ class PromptLayers:
             viewer.add_layer(layer)
         self._alongside = Alongside(image, geometry, self._layers)
         self._turn = Later(self.flush)
-        self._tools = Toolbox(viewer, geometry, self.points, self.shapes, self.labels)
+        self.tools = Toolbox(viewer, geometry, self.points, self.shapes, self.labels)
         self._gestures = Gestures(
-            self._points, self._shapes, self._labels, self._intent, self.next_object, self._active_is_new
+            viewer,
+            self._points,
+            self._shapes,
+            self._labels,
+            self._intent,
+            self.next_object,
+            self._active_is_new,
         )
         self._wires = Connections()
         self._connect()
@@ -141,9 +149,9 @@ class PromptLayers:
         self.colours.changed.connect(self._show_colours)
         self._labels.shuffled.connect(self._on_shuffled)
         self._labels.replaced.connect(self._alongside.place)
-        self._tools.tool_changed.connect(self.tool_changed)
-        self._tools.blocked_changed.connect(self.blocked_changed)
-        self._tools.switched.connect(self._restore_next)
+        self.tools.tool_changed.connect(self.tool_changed)
+        self.tools.blocked_changed.connect(self.blocked_changed)
+        self.tools.switched.connect(self._restore_next)
 
     @property
     def _layers(self) -> tuple[Layer, ...]:
@@ -326,7 +334,7 @@ class PromptLayers:
     def set_geometry(self, geometry: SequenceGeometry, prompts: Mapping[PromptKey, FramePrompts]) -> None:
         """Turn to another position along the other axes, for which these prompts were given."""
         self.finish()
-        self._geometry = self._tools.geometry = geometry
+        self._geometry = self.tools.geometry = geometry
         self._points.geometry = self._shapes.geometry = geometry
         self._labels.set_geometry(geometry)
         self._told = self.prompts
@@ -334,16 +342,7 @@ class PromptLayers:
 
     def set_tool(self, tool: Tool) -> None:
         """Select the tool's layer and mode; one that is blocked now comes back with the flat view."""
-        self._tools.choose(tool)
-
-    @property
-    def tool(self) -> Tool:
-        """The tool in use."""
-        return self._tools.tool
-
-    def blocked_reason(self) -> str:
-        """Say why boxes, outlines and strokes cannot be used in this view, and how to return; else empty."""
-        return self._tools.blocked_reason()
+        self.tools.choose(tool)
 
     @property
     def active(self) -> int:
@@ -389,7 +388,7 @@ class PromptLayers:
         """Let viewer and layers go; layers that are not removed stay in the viewer as any other."""
         self._gone = True
         views = (self._points, self._shapes, self._labels)
-        for part in (self._turn, self._gestures, self._tools, self._alongside, *views, self._wires):
+        for part in (self._turn, self._gestures, self.tools, self._alongside, *views, self._wires):
             part.close()
         for layer in self._layers:
             unbind_keys(layer)

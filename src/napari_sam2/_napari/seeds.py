@@ -30,13 +30,13 @@ _HUGE = 2**63
 
 
 def read_seeds(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
-    """Read a layer of the user's as prompts; it is not changed.
+    """Read a layer of the user's as prompts; it is not changed. Labels are read by `LabelSeeds`.
 
     Parameters
     ----------
-    layer : Points, Shapes or Labels
+    layer : Points or Shapes
         Points are positive clicks unless a column ``positive`` of the features says otherwise; rectangles are
-        boxes, other closed shapes masks; labels are masks. It is read where it lies in the world, whatever
+        boxes, other closed shapes masks. It is read where it lies in the world, whatever
         its scale, translation or rotation. A layer without the frame axis counts on the frame that is shown.
     target : Layer
         The plugin's Labels layer, which says where the sequence lies in the world.
@@ -48,10 +48,9 @@ def read_seeds(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: i
     Returns
     -------
     dict of int to dict of int to FramePrompts
-        Prompts by object and frame. Labels keep their values as ids. Points and shapes are an object each,
-        counted from 1, unless the features have a column of whole numbers named ``object``, ``label``,
-        ``id`` or ``track_id``; words in it may as well be classes, and tell nothing. What lies outside the
-        sequence is left out.
+        Prompts by object and frame. Points and shapes are an object each, counted from 1, unless the features
+        have a column of whole numbers named ``object``, ``label``, ``id`` or ``track_id``; words in it may as
+        well be classes, and tell nothing. What lies outside the sequence is left out.
 
     Raises
     ------
@@ -62,8 +61,6 @@ def read_seeds(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: i
         return _from_points(layer, target, geometry, frame)
     if isinstance(layer, Shapes):
         return _from_shapes(layer, target, geometry, frame)
-    if isinstance(layer, Labels):
-        return _from_labels(layer, target, geometry, frame)
     raise TypeError(
         f"{layer.name!r} is a layer of {type(layer).__name__}: choose one of points, shapes or labels"
     )
@@ -180,14 +177,6 @@ def _is_upright(yx: Floats) -> bool:
     return bool((steps.min(axis=1) <= 1e-6 * max(float(steps.max()), 1.0)).all())
 
 
-def _from_labels(layer: Labels, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
-    masks, seeds = LabelSeeds(layer, target, geometry, frame), dict[int, dict[int, FramePrompts]]()
-    for at in masks.frames:
-        for obj in masks.look(at):
-            seeds.setdefault(obj, {})[at] = masks.prompts(obj, at)
-    return dict(sorted(seeds.items()))
-
-
 class LabelSeeds:
     """Masks in a layer of labels, of which pixels are read a frame at a time, on any thread.
 
@@ -236,14 +225,31 @@ class LabelSeeds:
         return self._read[1]
 
     def _resampled(self, frame: int) -> npt.NDArray[Any]:
-        rows, columns = (np.arange(size)[:, None] for size in self._frame_shape)
-        place = self._origin + frame * self._ahead + rows[:, None] * self._down + columns[None] * self._right
-        index = np.rint(place).astype(np.intp)
-        inside = ((index >= 0) & (index < self._shape)).all(axis=-1)
-        values = np.zeros(self._frame_shape, np.int64)
-        if inside.any():
-            picked = index[inside]
-            low, high = picked.min(axis=0), picked.max(axis=0) + 1
-            part = np.asarray(self._data[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
-            values[inside] = part[tuple((picked - low).T)]
-        return values
+        index = [self._index(axis, frame) for axis in range(len(self._shape))]
+        inside = np.ones((1, 1), np.bool_)
+        for at, size in zip(index, self._shape, strict=True):
+            inside = inside & (at >= 0) & (at < size)
+        inside = np.broadcast_to(inside, self._frame_shape)
+        if not inside.any():
+            return np.zeros(self._frame_shape, np.int64)
+        index = [np.clip(at, 0, size - 1) for at, size in zip(index, self._shape, strict=True)]
+        low = [int(at.min()) for at in index]
+        part = np.asarray(
+            self._data[tuple(slice(a, int(at.max()) + 1) for a, at in zip(low, index, strict=True))]
+        )
+        values = part[tuple(at - a for a, at in zip(low, index, strict=True))]
+        if values.dtype.itemsize == 8:
+            values = values.astype(np.int64)
+        return np.where(inside, values, 0)
+
+    def _index(self, axis: int, frame: int) -> npt.NDArray[np.intp]:
+        """Return where the pixels of a frame lie along an axis of the layer, as far as they differ in it."""
+        at: Floats = np.full((1, 1), self._origin[axis] + frame * self._ahead[axis])
+        for step, size, shape in (
+            (self._down[axis], self._frame_shape[0], (-1, 1)),
+            (self._right[axis], self._frame_shape[1], (1, -1)),
+        ):
+            if step:
+                at = at + step * np.arange(size).reshape(shape)
+        index: npt.NDArray[np.intp] = np.rint(at).astype(np.intp)
+        return index

@@ -104,6 +104,8 @@ class ModelState:
         Size, version, where it runs; or that it has to be downloaded.
     needs_download : bool
         Whether *Download* is offered.
+    answered_by : str
+        Name of the network that answers until then; empty if none does.
     download : float or None
         Progress of the download, 0 to 1.
     fetched : str
@@ -122,6 +124,7 @@ class ModelState:
     chosen: int = 0
     detail: str = ""
     needs_download: bool = False
+    answered_by: str = ""
     download: float | None = None
     fetched: str = ""
     devices: tuple[str, ...] = ("auto",)
@@ -144,6 +147,8 @@ class ToolState:
         Whether each click makes an object.
     blocked : str
         Why boxes, outlines and strokes cannot be used now, as a sentence; empty if they can.
+    blocked_tools : frozenset of Tool
+        Those that cannot be used now, the points among them in the 3-D view.
     candidates : int
         How many candidate masks the last click has; 0 or 1 for no choice.
     candidate : int
@@ -154,6 +159,7 @@ class ToolState:
     positive: bool = True
     each_click_new: bool = False
     blocked: str = ""
+    blocked_tools: frozenset[Tool] = frozenset()
     candidates: int = 0
     candidate: int = 0
 

@@ -90,6 +90,10 @@ class Toolbox:
             return FLAT_VIEW
         return "" if self.geometry.frames_shown(self._viewer) else FRAMES_SHOWN
 
+    def blocked_tools(self) -> frozenset[Tool]:
+        """Return the tools that cannot be used now."""
+        return frozenset(tool for tool in Tool if not self._usable(tool))
+
     def choose(self, tool: Tool) -> None:
         """Activate a tool's layer and mode; one that is blocked is kept for later."""
         self._wanted = tool

@@ -134,6 +134,14 @@ class Queue:
             self.behind.add(place)
         self.tasks[task.priority if before is None else Priority.EDIT][place] = task
 
+    def put_back(self, task: Task) -> None:
+        """Let a task that is done in part go on before all of its kind."""
+        tasks = self.tasks[task.priority]
+        tasks[task] = task
+        tasks.move_to_end(task, last=False)
+        if task.origin.in_order:
+            self.in_order[task.origin.owner] = task
+
     def _last_in_order(self, owner: Hashable) -> Hashable:
         """Return the place of the last edit that clicks of an owner have to wait for; None without."""
         place = self.in_order.get(owner)

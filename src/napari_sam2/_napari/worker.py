@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal
 
@@ -72,7 +73,7 @@ class InferenceWorker(QObject):
 
     def submit(
         self,
-        work: Callable[[], T],
+        work: Callable[[], T | Generator[None, None, T]],
         done: Callable[[T], None] | None = None,
         origin: Origin = NOBODY,
         *,
@@ -84,7 +85,8 @@ class InferenceWorker(QObject):
         Parameters
         ----------
         work : callable
-            What to do.
+            What to do. A generator is done step by step: what is more urgent goes between, and what it
+            returns is told.
         done : callable, optional
             Called on the GUI thread with what `work` returned.
         origin : Origin
@@ -250,13 +252,26 @@ class InferenceWorker(QObject):
 
     def _do(self, task: Task) -> None:
         try:
-            value = task.work()
+            value, steps = _advanced(task.work())
         except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
             self._tell_failure(error)
+            return
+        if steps is not None:
+            self._put_back(task, steps)
             return
         if task.done is not None and not self._queue.closed:
             done = task.done
             self._post(lambda: done(value))
+
+    def _put_back(self, task: Task, steps: Generator[None, None, Any]) -> None:
+        """Let work go on later, unless it was dropped during the step."""
+        with self._condition:
+            is_left = self._orphaned or self._queue.closed
+            if is_left and task.origin.fate is Fate.DROPPED:
+                steps.close()
+                return
+            is_told = not self._orphaned or task.origin.fate is Fate.TOLD
+            self._queue.put_back(replace(task, work=lambda: steps, done=task.done if is_told else None))
 
     def _step(self, stream: Stream) -> None:
         try:
@@ -323,3 +338,14 @@ class InferenceWorker(QObject):
             self._rung = self._rung or rings
         if rings:
             self._arrived.emit()
+
+
+def _advanced(value: Any) -> tuple[Any, Generator[None, None, Any] | None]:  # noqa: ANN401 - what work returned
+    """Take a step of work in steps; return its value when it is done, else what is left of it."""
+    if not isinstance(value, Generator):
+        return value, None
+    try:
+        next(value)
+    except StopIteration as end:
+        return end.value, None
+    return None, value

@@ -16,7 +16,7 @@ from napari_sam2._napari.versions import OTHER_MODEL, OTHER_VIEW
 from napari_sam2._napari.worker import Fate, InferenceWorker, Origin, Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from napari.viewer import Viewer
 
@@ -78,6 +78,8 @@ class Sequence:
         What was painted and the layers do not know as prompts yet, in order.
     is_seeded : bool
         Whether seeds are being said.
+    is_coming : bool
+        Whether other work is being read for it.
     is_left : bool
         Whether nobody works on it any more; what was said of it last may still be answered.
     lost : set of str
@@ -95,6 +97,7 @@ class Sequence:
     said: dict[PromptKey, FramePrompts] = field(default_factory=dict)
     paintings: list[Painting] = field(default_factory=list)
     is_seeded: bool = False
+    is_coming: bool = False
     is_left: bool = False
     lost: set[str] = field(default_factory=set)
 
@@ -107,7 +110,7 @@ class Sequence:
     @property
     def waits(self) -> bool:
         """Whether anything that was said of it was not answered yet."""
-        return bool(self.waiting or self.paintings or self.is_seeded)
+        return bool(self.waiting or self.paintings or self.is_seeded or self.is_coming)
 
     @property
     def objects(self) -> set[int]:
@@ -294,7 +297,7 @@ class Workspace:
 
     def ask(
         self,
-        work: Callable[[Desk], Answer],
+        work: Callable[[Desk], Answer | Generator[None, None, Answer]],
         done: Callable[[Answer], None] | None = None,
         *,
         priority: Priority = Priority.EDIT,
@@ -310,7 +313,7 @@ class Workspace:
         Parameters
         ----------
         work : callable
-            Gets the desk there.
+            Gets the desk there; a generator is done step by step.
         done : callable, optional
             Gets the answer here, after labels and picture were taken over.
         priority, key

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from napari_sam2.io.exporting import export_labels
+from napari_sam2.io.exporting import export_labels, export_steps
 from napari_sam2.io.journal import Journal, JournalContent, read_journal, read_journal_document
 from napari_sam2.io.reading import LabelGeometry, OpenedImage, frame_axis, label_geometry, open_image
-from napari_sam2.io.session_file import SessionDocument, read_remarks, read_session, write_session
+from napari_sam2.io.session_file import (
+    SessionDescription,
+    SessionDocument,
+    read_description,
+    read_session,
+    remove_session,
+    write_session,
+)
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
 from napari_sam2.io.table import write_table
 
@@ -14,18 +21,21 @@ __all__ = [
     "JournalContent",
     "LabelGeometry",
     "OpenedImage",
+    "SessionDescription",
     "SessionDocument",
     "StreamedLabels",
     "create_labels",
     "export_labels",
+    "export_steps",
     "finish_labels",
     "frame_axis",
     "label_geometry",
     "open_image",
+    "read_description",
     "read_journal",
     "read_journal_document",
-    "read_remarks",
     "read_session",
+    "remove_session",
     "write_session",
     "write_table",
 ]

@@ -39,15 +39,25 @@ def replacing_all(*paths: Path) -> Iterator[tuple[Path, ...]]:
     """
     for path in paths:
         if not path.absolute().parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {path.absolute().parent} to write {path.name} into")
+            raise FileNotFoundError(
+                f"there is no folder {path.absolute().parent} to write {path.name} into: choose another one"
+            )
     temporaries = tuple(_beside(path) for path in paths)
     try:
         yield temporaries
         _exchange(temporaries, paths)
-    except BaseException:
-        for temporary in temporaries:
+    except BaseException as error:
+        for temporary, path in zip(temporaries, paths, strict=True):
             remove(temporary)
+            _name(error, temporary, path)
         raise
+
+
+def _name(error: BaseException, temporary: Path, path: Path) -> None:
+    """Let an error name the file that was to be written: nobody knows of the one beside it."""
+    known = error.filename if isinstance(error, OSError) else None
+    if isinstance(error, OSError) and known and Path(known).is_relative_to(temporary):
+        error.filename = str(path)
 
 
 def _beside(path: Path) -> Path:

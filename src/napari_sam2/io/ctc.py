@@ -7,7 +7,7 @@ follows is one more child of the part before. A daughter that is there before he
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,13 +38,14 @@ class _Piece(NamedTuple):
     end: int
 
 
-def write_ctc(path: Path, labels: LabelPlanes, parents: Mapping[int, int]) -> None:
-    """Write ``mask000.tif`` ... and ``res_track.txt`` into a folder; see `export_labels`."""
+def write_ctc(path: Path, labels: LabelPlanes, parents: Mapping[int, int]) -> Iterator[None]:
+    """Write ``mask000.tif`` ... and ``res_track.txt`` into a folder in steps; see `export_steps`."""
     if len(labels.array.shape) not in (3, 4):
         raise ValueError(f"a Cell Tracking Challenge result is (t, y, x) or (t, z, y, x), got {labels.axes}")
     check_replaceable(path, _is_ctc(path), "a Cell Tracking Challenge result")
     frames = labels.array.shape[0]
-    spans = _spans(_pieces(labels, frames), parents)
+    times = yield from _times(labels, frames)
+    spans = _spans(_pieces(times), parents)
     digits = max(3, len(str(frames - 1)))
     with replacing(path) as temporary:
         temporary.mkdir()
@@ -52,6 +53,7 @@ def write_ctc(path: Path, labels: LabelPlanes, parents: Mapping[int, int]) -> No
             frame = _renamed(_frame(labels, t), t, spans)
             with (temporary / f"mask{t:0{digits}d}.tif").open("wb") as file:
                 tifffile.imwrite(file, frame, photometric="minisblack", compression="zlib")
+            yield
         rows = sorted(span for pieces in spans.values() for span in pieces)
         text = "".join(f"{row.label} {row.begin} {row.end} {row.parent}\n" for row in rows)
         (temporary / "res_track.txt").write_text(text, encoding="ascii")
@@ -68,13 +70,19 @@ def _frame(labels: LabelPlanes, t: int) -> LabelArray:
     return checked_plane(np.asarray(labels.array[t]), labels.dtype)
 
 
-def _pieces(labels: LabelPlanes, frames: int) -> dict[int, list[_Piece]]:
-    """List the frames of each label, cut at gaps."""
+def _times(labels: LabelPlanes, frames: int) -> Generator[None, None, dict[int, list[int]]]:
+    """List the frames of each label; a step for each frame."""
     seen: dict[int, list[int]] = {}
     for t in range(frames):
         for label in np.unique(_frame(labels, t)).tolist():
             if label:
                 seen.setdefault(label, []).append(t)
+        yield
+    return seen
+
+
+def _pieces(seen: Mapping[int, Sequence[int]]) -> dict[int, list[_Piece]]:
+    """Cut the frames of each label at gaps."""
     pieces = {}
     for label, times in sorted(seen.items()):
         gaps = np.flatnonzero(np.diff(times) > 1) + 1

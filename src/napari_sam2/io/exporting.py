@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tifffile
 from yaozarrs import v05
 from yaozarrs.write.v05 import prepare_image
@@ -62,16 +63,36 @@ def export_labels(
     OSError
         If it cannot be written (disk full, read-only): nothing is left under the name.
     """
+    for _ in export_steps(path, labels, scale=scale, axes=axes, ctc=ctc, parents=parents):
+        pass
+
+
+def export_steps(
+    path: str | Path,
+    labels: Any,  # noqa: ANN401 - numpy, dask or zarr
+    *,
+    scale: Sequence[float] | None = None,
+    axes: str | None = None,
+    ctc: bool = False,
+    parents: Mapping[int, int] | None = None,
+) -> Iterator[None]:
+    """Do what `export_labels` does, a plane or a time of a Cell Tracking Challenge result at a time.
+
+    Yields
+    ------
+    None
+        After each of them; where no more steps are taken, nothing is left.
+    """
     path = Path(path)
     if ctc or path.name.endswith("_RES"):
-        write_ctc(path, describe(labels, scale, axes), parents or {})
+        yield from write_ctc(path, describe(labels, scale, axes), parents or {})
         return
     write = _writer(path)
-    write(path, describe(labels, scale, axes))
+    yield from write(path, describe(labels, scale, axes))
 
 
-def _writer(path: Path) -> Callable[[Path, LabelPlanes], None]:
-    known: Mapping[str, Callable[[Path, LabelPlanes], None]] = {
+def _writer(path: Path) -> Callable[[Path, LabelPlanes], Iterator[None]]:
+    known: Mapping[str, Callable[[Path, LabelPlanes], Iterator[None]]] = {
         ".tif": _write_tiff,
         ".tiff": _write_tiff,
         ".zarr": _write_zarr,
@@ -82,23 +103,35 @@ def _writer(path: Path) -> Callable[[Path, LabelPlanes], None]:
     return write
 
 
-def _write_tiff(path: Path, labels: LabelPlanes) -> None:
+def _write_tiff(path: Path, labels: LabelPlanes) -> Iterator[None]:
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder, not a TIFF file")
     big = labels.nbytes > CLASSIC_TIFF
     with (
         replacing(path) as temporary,
         temporary.open("wb") as file,
-        tifffile.TiffWriter(file, bigtiff=big, ome=True) as tiff,
+        tifffile.TiffWriter(file, bigtiff=big, ome=False) as tiff,
     ):
-        tiff.write(
-            (plane for _, plane in labels.planes()),
-            shape=labels.array.shape,
-            dtype=labels.dtype,
-            photometric="minisblack",
-            compression="zlib",
-            metadata=_ome_metadata(labels),
-        )
+        # All pages in one call could not be parted: the first one brings what makes them one image.
+        description: bytes | None = _ome_description(labels)
+        for _, plane in labels.planes():
+            tiff.write(
+                plane,
+                photometric="minisblack",
+                compression="zlib",
+                description=description,
+                metadata=None,
+            )
+            description = None
+            yield
+
+
+def _ome_description(labels: LabelPlanes) -> bytes:
+    shape = tuple(labels.array.shape)
+    stored = (int(np.prod(shape[:-2])), 1, 1, shape[-2], shape[-1], 1)
+    document = tifffile.OmeXml()
+    document.addimage(labels.dtype, shape, stored, **_ome_metadata(labels))
+    return document.tostring(declaration=True).encode()
 
 
 def _ome_metadata(labels: LabelPlanes) -> dict[str, Any]:
@@ -111,7 +144,7 @@ def _ome_metadata(labels: LabelPlanes) -> dict[str, Any]:
     return metadata
 
 
-def _write_zarr(path: Path, labels: LabelPlanes) -> None:
+def _write_zarr(path: Path, labels: LabelPlanes) -> Iterator[None]:
     check_replaceable(path, _is_label_image(path), "an OME-Zarr label image")
     shape = tuple(labels.array.shape)
     steps = pyramid_steps(shape[-2:])
@@ -128,6 +161,7 @@ def _write_zarr(path: Path, labels: LabelPlanes) -> None:
         for position, plane in labels.planes():
             for level, step in enumerate(steps):
                 arrays[str(level)][position] = plane[::step, ::step]
+            yield
 
 
 def pyramid_steps(size: Sequence[int]) -> list[int]:

@@ -56,6 +56,15 @@ class Journal:
         self.folder = folder
         self._files: dict[str, str] = {}
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was written is still there; nobody but the journal should delete any of it."""
+        try:
+            there = {path.name for path in self.folder.iterdir()} if self._files else set()
+        except FileNotFoundError:
+            return False
+        return not self._files or there >= {DOCUMENT, *self._files.values()}
+
     def write(self, document: Mapping[str, Any], changed: Mapping[str, Arrays | None]) -> None:
         """Bring the folder up to date.
 

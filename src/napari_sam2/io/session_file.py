@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from napari_sam2.io.atomic import replacing_all
+from napari_sam2.io.atomic import remove, replacing_all
+from napari_sam2.io.planes import check_replaceable
 
 FORMAT = "napari-sam2 session"
 VERSION = 2
@@ -62,11 +63,15 @@ def write_session(path: str | Path, document: Mapping[str, Any], arrays: Mapping
         If `path` does not end with ``.json``, a key is taken, or a number is not finite.
     TypeError
         If the document holds what JSON cannot.
+    FileExistsError
+        If there is a folder of that name, or one for the arrays that holds something else.
     OSError
         If it cannot be written; what was there before is still there.
     """
     path = Path(path)
     folder = _folder(path)
+    check_replaceable(path, path.is_file(), "a session file")
+    check_replaceable(folder, _is_store(folder), "the arrays of a session")
     taken = {"format", "version", "arrays", _MARK} & document.keys()
     if taken:
         raise ValueError(f"keys of the session file itself cannot be set: {sorted(taken)}")
@@ -78,10 +83,29 @@ def write_session(path: str | Path, document: Mapping[str, Any], arrays: Mapping
         file.write_text(text + "\n", encoding="utf-8")
 
 
+def remove_session(path: str | Path) -> None:
+    """Delete a session in whose place others were written, with its arrays; what is no session stays."""
+    path = Path(path)
+    try:
+        folder = path.with_name(str(_checked_document(path)["arrays"]))
+    except (OSError, ValueError):
+        return
+    remove(path)
+    if _is_store(folder):
+        remove(folder)
+
+
 def _folder(path: Path) -> Path:
     if path.suffix != ".json":
         raise ValueError(f"a session file is called something.sam2.json, got {path.name}")
     return path.with_suffix(".zarr")
+
+
+def _is_store(folder: Path) -> bool:
+    try:
+        return zarr.open_group(folder, mode="r").attrs.get("format") == FORMAT
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> None:
@@ -127,10 +151,32 @@ def read_session(path: str | Path) -> SessionDocument:
     return SessionDocument(document, arrays)
 
 
-def read_remarks(path: str | Path) -> dict[str, Any]:
-    """Read what was noted beside a session, and no array; empty if nothing was. Errors as `read_session`."""
-    remarks = _checked_document(Path(path)).get("remarks")
-    return remarks if isinstance(remarks, dict) else {}
+@dataclass(frozen=True, eq=False)
+class SessionDescription:
+    """What `read_description` found.
+
+    Parameters
+    ----------
+    remarks : dict
+        What was noted beside the session; empty if nothing was.
+    index : dict of int to int
+        Positions along the axes that are neither frames, rows nor columns; empty if none is told.
+    """
+
+    remarks: dict[str, Any]
+    index: dict[int, int]
+
+
+def read_description(path: str | Path) -> SessionDescription:
+    """Read what is said of a session, and no array. Errors as `read_session`."""
+    document = _checked_document(Path(path))
+    remarks = document.get("remarks")
+    try:
+        stored = document["images"]["options"]["index"]
+        index = {int(axis): int(position) for axis, position in stored.items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        index = {}  # whoever reads all of it tells what is missing
+    return SessionDescription(remarks if isinstance(remarks, dict) else {}, index)
 
 
 def _members(group: zarr.Group) -> list[tuple[str, zarr.Array[Any]]]:

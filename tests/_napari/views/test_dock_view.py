@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QProgressBar, QWidget
 
-from napari_sam2._napari.state import ObjectsState, ToolState
+from napari_sam2._napari.state import ObjectsState, Tool, ToolState
 from napari_sam2._napari.views.dock_view import DockView, locked_here
 from napari_sam2.summary import CellStatus
 from tests._napari.views.snapshots import IMAGE, MODEL, dock, review, rows
@@ -96,7 +96,10 @@ def test_every_control_is_reached_with_the_keyboard(view: DockView) -> None:
 def test_nothing_is_wider_than_the_dock(view: DockView, qtbot: QtBot, points: int, theme: str) -> None:
     themed = get_stylesheet(theme, extra_variables={"font_size": f"{points}pt"})
     view.setStyleSheet(themed + view.styleSheet())
-    view.show_state(dock(tools=ToolState(candidates=3, blocked="Leave the 3-D view with Ctrl+Y, please.")))
+    blocked = ToolState(
+        candidates=3, blocked="Leave the 3-D view with Ctrl+Y.", blocked_tools=frozenset(Tool)
+    )
+    view.show_state(dock(tools=blocked))
     view.progress._directions["range"].trigger()
     qtbot.wait(20)
     inside = view._area.widget()

@@ -11,6 +11,7 @@ from napari_sam2._napari.views.hints import HintKind, hint
 from tests._napari.views.snapshots import IMAGE, MODEL, dock, rows
 
 EMPTY = ObjectsState()
+WAITING = replace(MODEL, chosen=1, needs_download=True, answered_by="nano")
 TRACKED = replace(rows(1)[0], worst=0.9)
 
 
@@ -25,6 +26,12 @@ TRACKED = replace(rows(1)[0], worst=0.9)
         (dock(model=replace(MODEL, problem="Broken.")), "model cannot be used", HintKind.PROBLEM),
         (dock(model=replace(MODEL, needs_download=True)), "Press Download", HintKind.NEXT),
         (dock(model=replace(MODEL, needs_download=True, download=0.25)), "25%", HintKind.BUSY),
+        (
+            dock(model=WAITING),
+            "Answered by nano until sam2.1-tiny is downloaded. Press Download",
+            HintKind.NEXT,
+        ),
+        (dock(model=replace(WAITING, download=0.25)), "25% ... Until then nano answers.", HintKind.BUSY),
         (dock(model=replace(MODEL, loading=True)), "Reading the model", HintKind.BUSY),
         (dock(objects=EMPTY), "Click on an object.", HintKind.NEXT),
         (dock(objects=ObjectsState(rows(1, worst=0.2))), "doubtful", HintKind.NEXT),

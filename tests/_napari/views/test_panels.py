@@ -144,6 +144,11 @@ def test_a_download_is_offered_then_shown(model: ModelPanel, qtbot: QtBot) -> No
     assert model._model.isEnabled()
 
 
+def test_the_model_that_answers_until_another_one_is_here_is_named(model: ModelPanel) -> None:
+    model.show_state(replace(MODEL, chosen=1, needs_download=True, answered_by="nano", detail="9 MB."))
+    assert model._detail.text() == "Answered by nano until it is downloaded. 9 MB."
+
+
 def test_a_model_that_is_read_or_refused_says_so(model: ModelPanel) -> None:
     model.show_state(replace(MODEL, loading=True))
     assert model._detail.text() == "Reading the weights ..."
@@ -159,6 +164,10 @@ def test_a_model_that_is_read_or_refused_says_so(model: ModelPanel) -> None:
         (MODEL, "nano · auto"),
         (replace(MODEL, download=0.5), "nano · downloading, 50%"),
         (replace(MODEL, needs_download=True), "nano · has to be downloaded"),
+        (
+            replace(MODEL, chosen=1, needs_download=True, answered_by="nano"),
+            f"nano until {MODEL.names[1]} is downloaded",
+        ),
         (replace(MODEL, problem="x"), "nano · cannot be used"),
         (ModelState(names=(), devices=()), "no model"),
     ],

@@ -48,9 +48,10 @@ def test_the_sign_is_shown_by_shape_word_and_colour(row: ToolRow, qtbot: QtBot) 
 
 
 def test_blocked_tools_are_disabled_with_the_reason(row: ToolRow) -> None:
-    row.show_state(ToolState(blocked="Leave 3-D with Ctrl+Y."))
-    usable = {tool for tool, button in row._tools.items() if button.isEnabled()}
-    assert usable == {Tool.POINT, Tool.PAN}
+    blocked = frozenset(Tool) - {Tool.POINT, Tool.PAN}
+    row.show_state(ToolState(blocked="Leave 3-D with Ctrl+Y.", blocked_tools=blocked))
+    assert {tool for tool, button in row._tools.items() if not button.isEnabled()} == blocked
+    assert "Click" in row._tools[Tool.POINT].toolTip()
     assert row._tools[Tool.BOX].toolTip() == "Leave 3-D with Ctrl+Y."
     assert row._blocked.text() == "Leave 3-D with Ctrl+Y."
     row.show_state(ToolState())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from napari_sam2._napari.state import Activity, DockState, ImageState, ModelState, Tool
+from napari_sam2._napari.state import Activity, DockState, ImageState, ModelState, Tool, ToolState
 from napari_sam2._napari.views.objects_model import DOUBTFUL
 
 
@@ -66,7 +66,14 @@ def _model_obstacle(model: ModelState) -> Hint | None:
     if model.problem:
         return Hint("This model cannot be used; the part Model says why.", HintKind.PROBLEM)
     if model.download is not None:
-        return Hint(f"Downloading the model, {model.download:.0%} ...", HintKind.BUSY)
+        until_then = f" Until then {model.answered_by} answers." if model.answered_by else ""
+        return Hint(f"Downloading the model, {model.download:.0%} ...{until_then}", HintKind.BUSY)
+    if model.needs_download and model.answered_by:
+        chosen = model.names[model.chosen]
+        return Hint(
+            f"Answered by {model.answered_by} until {chosen} is downloaded. Press Download under Model, "
+            f"or choose {model.answered_by}."
+        )
     if model.needs_download:
         return Hint("Press Download under Model, or choose nano, which is at hand.")
     return None
@@ -89,7 +96,7 @@ def _next_step(state: DockState) -> str:
     rows = state.objects.rows
     if not any(row.prompts or row.frames for row in rows):
         recent = " Or go on with recent work, under Save and export." if state.files.recent else ""
-        return f"{_FIRST_PROMPT[state.tools.tool]}{recent}"
+        return f"{_first_prompt(state.tools)}{recent}"
     if state.tools.candidates > 1:
         shown = f"{state.tools.candidate + 1} of {state.tools.candidates}"
         return f"Not the mask you meant? Press “{shown}” for the next one."
@@ -99,3 +106,10 @@ def _next_step(state: DockState) -> str:
     if any(row.frames <= row.prompts for row in rows) and state.progress.can_propagate:
         return "Press Propagate to follow the objects, or click on the next one."
     return "Click on the next object, correct where it is wrong, or export."
+
+
+def _first_prompt(tools: ToolState) -> str:
+    """Say how an object is begun with the tool in hand."""
+    if Tool.POINT in tools.blocked_tools:
+        return "Switch to the 2D view (Ctrl+Y) and click on an object."
+    return _FIRST_PROMPT[tools.tool]

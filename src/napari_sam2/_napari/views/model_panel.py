@@ -84,7 +84,8 @@ class ModelPanel(QWidget):
         self._device.show_choices(state.devices, state.device)
         self._problem.say(state.problem)
         self._detail.say(
-            "Reading the weights ..." if state.loading else state.detail, "busy" if state.loading else "info"
+            "Reading the weights ..." if state.loading else _detail(state),
+            "busy" if state.loading else "info",
         )
         loading = state.download is not None
         self._download.setVisible(state.needs_download and not loading)
@@ -95,12 +96,19 @@ class ModelPanel(QWidget):
         self._model.setEnabled(not loading and not state.loading)
 
 
+def _detail(state: ModelState) -> str:
+    waits = f"Answered by {state.answered_by} until it is downloaded. " if state.answered_by else ""
+    return f"{waits}{state.detail}"
+
+
 def summary(state: ModelState) -> str:
     """Return the network in a few words, for the header of the closed part."""
     name = state.names[state.chosen] if state.names else "no model"
     device = state.devices[state.device] if state.devices else ""
     if state.download is not None:
         return f"{name} · downloading, {state.download:.0%}"
+    if state.answered_by and not state.problem:
+        return f"{state.answered_by} until {name} is downloaded"
     if state.problem or state.needs_download:
         return f"{name} · {'cannot be used' if state.problem else 'has to be downloaded'}"
     return " · ".join(each for each in (name, device) if each)

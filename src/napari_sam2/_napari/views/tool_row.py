@@ -29,7 +29,6 @@ TOOLS = {
     ),
     Tool.PAN: ("Pan", "Move and zoom the view; nothing is prompted."),
 }
-_NEED_FRAMES = (Tool.BOX, Tool.OUTLINE, Tool.BRUSH, Tool.ERASER)
 
 
 class ToolRow(QWidget):
@@ -131,10 +130,10 @@ class ToolRow(QWidget):
         """Draw a snapshot."""
         self._state = state
         self._tools[state.tool].setChecked(True)
-        for tool in _NEED_FRAMES:
-            button = self._tools[tool]
-            button.setEnabled(not state.blocked)
-            button.setToolTip(state.blocked or TOOLS[tool][1])
+        for tool, button in self._tools.items():
+            is_blocked = tool in state.blocked_tools
+            button.setEnabled(not is_blocked)
+            button.setToolTip(state.blocked if is_blocked else TOOLS[tool][1])
         self._show_sign(positive=state.positive)
         self._candidate.setVisible(state.candidates > 1)
         self._candidate.set_full_text(f"{state.candidate + 1} of {state.candidates}")
