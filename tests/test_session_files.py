@@ -278,6 +278,28 @@ def test_a_correction_that_was_taken_back_can_be_saved(tmp_path: Path) -> None:
     assert_same(Session.load(saved(session, tmp_path), IMAGES, REAL), session)
 
 
+def test_what_is_saved_in_steps_is_the_session_as_it_was_at_first(tmp_path: Path) -> None:
+    session = busy_session()
+    whole, path = saved(session, tmp_path), tmp_path / "steps.sam2.json"
+    steps = session.save_steps(path, number=3)
+    next(steps)
+    session.remove_object(2)
+    session.set_prompts(7, 0, click(20, 4))
+    session.lock(7, 0)
+    assert not path.exists(), "whole or not at all"
+    for _ in steps:
+        pass
+    assert_same(Session.load(path, IMAGES, REAL), Session.load(whole, IMAGES, REAL))
+    assert read_description(path).remarks == {"number": 3}
+
+
+def test_steps_that_are_not_taken_to_the_end_leave_nothing(tmp_path: Path) -> None:
+    steps = busy_session().save_steps(tmp_path / "steps.sam2.json")
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    assert not list(tmp_path.iterdir())
+
+
 # --------------------------------------------------------------------- exported
 
 

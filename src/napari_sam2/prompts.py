@@ -331,6 +331,6 @@ def _check_inside(what: str, corner: Sequence[float], shape: tuple[int, int], ma
 
 
 def _same_mask(a: BoolArray | None, b: BoolArray | None) -> bool:
-    if a is None or b is None:
+    if a is b or a is None or b is None:
         return a is b
     return a.shape == b.shape and bool((a == b).all())

@@ -13,7 +13,7 @@ from napari_sam2.labels import LabelVolume
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.selection import PLAIN, SelectionRules
 from napari_sam2.session_checks import check_key
-from napari_sam2.session_document import describe_opening, read_session, write_session
+from napari_sam2.session_document import describe_opening, describe_session, read_session
 from napari_sam2.session_journal import SessionJournal
 from napari_sam2.session_objects import SessionObjects
 from napari_sam2.session_state import PromptRecord, SessionState
@@ -312,12 +312,15 @@ class Session(SessionObjects):
         return self._state.grouped(label, run)
 
     def save(self, path: str | Path, **remarks: str | float | None) -> None:
-        """Write ``NAME.sam2.json`` and beside it ``NAME.sam2.zarr``, whole or not at all.
+        """Write ``NAME.sam2.json`` and ``NAME.sam2.zarr``, with any `remarks`, whole or not at all."""
+        for _ in self.save_steps(path, **remarks):
+            pass
 
-        `remarks` are whatever is to be noted beside; `load` does not need them.
-        """
+    def save_steps(self, path: str | Path, **remarks: str | float | None) -> Iterator[None]:
+        """Do what `save` does a frame at a time; what is written is the session as it was at first."""
         with self._state.lock:
-            write_session(path, self._state, self._opening(), remarks)
+            said = describe_session(self._state, self._opening(), remarks)
+        yield from io.session_steps(path, said.document, said.arrays)
 
     def autosave(self, folder: str | Path, **remarks: str | float | None) -> bool:
         """Bring a folder of its own up to date with the session; only what has changed is written.

@@ -76,10 +76,18 @@ def describe_state(state: SessionState, origins: Iterable[PassKey]) -> dict[str,
     }
 
 
-def write_session(
-    path: str | Path, state: SessionState, opening: Mapping[str, Any], remarks: Mapping[str, Any]
-) -> None:
-    """Write what `read_session` reads: ``NAME.json`` with these remarks, and ``NAME.zarr`` beside it."""
+@dataclass(frozen=True, eq=False)
+class SessionContent:
+    """What goes into a session file: a document fit for JSON, and arrays by name, numpy or read alike."""
+
+    document: dict[str, Any]
+    arrays: dict[str, Any]
+
+
+def describe_session(
+    state: SessionState, opening: Mapping[str, Any], remarks: Mapping[str, Any]
+) -> SessionContent:
+    """Put together what `read_session` reads, with these remarks, as it is now, whatever is done later."""
     entries = [
         StoredEntry(key, entry)
         for obj in state.objects
@@ -87,11 +95,11 @@ def write_session(
         if (entry := state.entry(key)) is not None
     ]
     origins = list(dict.fromkeys(e.entry.origin for e in entries if isinstance(e.entry.origin, PassKey)))
-    arrays = {"labels": state.labels.array, **pack_entries(entries, origins)}
+    arrays: dict[str, Any] = {"labels": state.labels.snapshot(), **pack_entries(entries, origins)}
     for key, record in state.records.items():
         arrays |= record_arrays(key, record)
     noted = {"remarks": dict(remarks)} if remarks else {}
-    io.write_session(path, {**opening, **describe_state(state, origins), **noted}, arrays)
+    return SessionContent({**opening, **describe_state(state, origins), **noted}, arrays)
 
 
 def _describe_model(model: Sam2) -> dict[str, Any]:

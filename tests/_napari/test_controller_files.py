@@ -90,12 +90,28 @@ def test_what_cannot_be_written_is_told_although_the_dock_closes(
     def full(*_: object, **_remarks: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(Session, "save", full)
+    monkeypatch.setattr(Session, "save_steps", full)
     ask_for_files(bench, tmp_path)
     threading.Timer(0.1, busy.set).start()
     bench.controller.close()
     assert [str(error) for error in bench.failures] == ["the disk is full"]
     assert (tmp_path / "labels.tif").is_file()
+
+
+class HeldSteps:
+    """Steps of a session that go on after the first one when the test lets them."""
+
+    def __init__(self, bench: Dock, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        self.gate, self.entered = threading.Event(), threading.Event()
+        self._steps = getattr(bench.session, name)
+        monkeypatch.setattr(bench.session, name, self._held, raising=False)
+
+    def _held(self, *args: Any, **options: Any) -> Iterator[None]:
+        for number, _ in enumerate(self._steps(*args, **options)):
+            if not number:
+                self.entered.set()
+                assert self.gate.wait(60)
+            yield
 
 
 @pytest.mark.parametrize("name", ["labels.tif", "labels.zarr", "01_RES"])
@@ -104,30 +120,43 @@ def test_a_click_goes_between_two_frames_and_what_is_written_is_what_was_there(
 ) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()
-    before, gate, entered = bench.labels.copy(), threading.Event(), threading.Event()
-    steps = bench.session.export_steps
-
-    def held(path: str) -> Iterator[None]:
-        for number, _ in enumerate(steps(path)):
-            if not number:
-                entered.set()
-                assert gate.wait(60)
-            yield
-
-    monkeypatch.setattr(bench.session, "export_steps", held, raising=False)
+    before, held = bench.labels.copy(), HeldSteps(bench, monkeypatch, "export_steps")
     bench.view.files.export_requested.emit(str(tmp_path / name))
-    assert entered.wait(20)
+    assert held.entered.wait(20)
     last = len(before) - 1
     bench.widget.set_prompts(2, last, click(15, 4))
     bench.controller.worker.submit(  # behind the click
         lambda: told.append("answered" if (tmp_path / name).exists() else "answered before"),
         priority=Priority.CLICK,
     )
-    gate.set()
+    held.gate.set()
     bench.wait()
     assert [text.split(" to ")[0] for text in told] == ["answered before", "Exported"]
     assert (bench.labels[last] == 2).any()
     np.testing.assert_array_equal(written(tmp_path / name), before)
+
+
+@pytest.mark.parametrize("clicked", [True, False])
+def test_what_is_said_while_a_session_is_saved_is_not_in_the_file_and_not_taken_for_saved(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str], clicked: bool
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    noted, session = list[object](), bench.session
+    monkeypatch.setattr(bench.controller.saving, "note_saved", noted.append)
+    before, held = bench.labels.copy(), HeldSteps(bench, monkeypatch, "save_steps")
+    bench.view.files.save_requested.emit(str(tmp_path / "cells.sam2.json"))
+    assert held.entered.wait(20)
+    if clicked:
+        bench.widget.set_prompts(2, MIDDLE, click(15, 4))
+    held.gate.set()
+    bench.wait()
+    assert [text[:5] for text in told] == ["Saved"]
+    assert noted == ([] if clicked else [session])
+    stored = read_session(tmp_path / "cells.sam2.json")
+    np.testing.assert_array_equal(stored.arrays["labels"], before)
+    assert [row["obj"] for row in stored.document["prompts"]] == [1]
+    assert session.objects == ((1, 2) if clicked else (1,))
 
 
 def written(path: Path) -> Any:
@@ -163,15 +192,15 @@ def test_the_first_of_several_files_that_fails_ends_all(
     for t in (1, 2):
         four.viewer.dims.set_current_step(0, t)
         four.prompt(t, 2, 8, 10)
-    save, tried = Session.save, list[str]()
+    save, tried = Session.save_steps, list[str]()
 
-    def full(session: Session, path: str, **remarks: str) -> None:
+    def full(session: Session, path: str, **remarks: str) -> Iterator[None]:
         tried.append(Path(path).name)
         if len(tried) == 1:
             raise OSError("the disk is full")
-        save(session, path, **remarks)
+        yield from save(session, path, **remarks)
 
-    monkeypatch.setattr(Session, "save", full)
+    monkeypatch.setattr(Session, "save_steps", full)
     four.view.files.save_requested.emit(str(tmp_path / "movie"))
     with pytest.raises(OSError, match="the disk is full"):
         four.wait()

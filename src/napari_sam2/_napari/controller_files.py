@@ -19,7 +19,7 @@ from napari_sam2._napari.worker import Fate
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
@@ -51,20 +51,26 @@ class _Saving:
         self._remarks = {TOGETHER: uuid.uuid4().hex}
         self._failed = False
 
-    def save(self, place: str, desk: Desk) -> Answer:
-        """Save one of them, on the inference thread."""
+    def save(self, place: str, desk: Desk) -> Generator[None, None, Answer]:
+        """Save one of them, on the inference thread; clicks go between its frames."""
         if not self._failed:
             try:
-                with writing(place):
-                    desk.opened.save(place, **self._remarks)
+                yield from self._write(place, desk)
             except Exception:
                 self._failed = True
                 raise
-            self._saved(desk.opened)
             if place == self._places[-1]:
                 for each in self._older:
                     io.remove_session(each)
         return Answer()
+
+    def _write(self, place: str, desk: Desk) -> Iterator[None]:
+        session = desk.opened
+        edition = session.edition
+        with writing(place):
+            yield from session.save_steps(place, **self._remarks)
+        if session.edition == edition:  # what was said meanwhile is in no file
+            self._saved(session)
 
     def tell(self, _answer: Answer) -> None:
         """Tell that they are saved, after the last; one that has failed is never counted."""

@@ -11,6 +11,7 @@ from napari_sam2.io.session_file import (
     read_description,
     read_session,
     remove_session,
+    session_steps,
     write_session,
 )
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
@@ -36,6 +37,7 @@ __all__ = [
     "read_journal_document",
     "read_session",
     "remove_session",
+    "session_steps",
     "write_session",
     "write_table",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,18 @@ def write_session(path: str | Path, document: Mapping[str, Any], arrays: Mapping
     OSError
         If it cannot be written; what was there before is still there.
     """
+    for _ in session_steps(path, document, arrays):
+        pass
+
+
+def session_steps(path: str | Path, document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Iterator[None]:
+    """Do what `write_session` does in steps; the arrays may not change until the last one.
+
+    Yields
+    ------
+    None
+        After each position of the first axis of an array.
+    """
     path = Path(path)
     folder = _folder(path)
     check_replaceable(path, path.is_file(), "a session file")
@@ -79,7 +91,7 @@ def write_session(path: str | Path, document: Mapping[str, Any], arrays: Mapping
     head = {"format": FORMAT, "version": VERSION, "arrays": folder.name, _MARK: mark}
     text = json.dumps({**head, **document}, indent=2, ensure_ascii=False, allow_nan=False)
     with replacing_all(folder, path) as (store, file):
-        _write_arrays(store, arrays, mark)
+        yield from _write_arrays(store, arrays, mark)
         file.write_text(text + "\n", encoding="utf-8")
 
 
@@ -108,7 +120,7 @@ def _is_store(folder: Path) -> bool:
         return False
 
 
-def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> None:
+def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> Iterator[None]:
     group = zarr.open_group(store, mode="w", attributes={"format": FORMAT, _MARK: mark})
     for name, array in arrays.items():
         shape = tuple(array.shape)
@@ -117,6 +129,7 @@ def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> None:
         if len(shape) > 2:
             for i in range(shape[0]):
                 target[i] = np.asarray(array[i])
+                yield
         elif 0 not in shape:
             target[...] = np.asarray(array[...])
 
