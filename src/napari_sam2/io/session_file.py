@@ -78,7 +78,7 @@ def session_steps(path: str | Path, document: Mapping[str, Any], arrays: Mapping
     Yields
     ------
     None
-        After each position of the first axis of an array.
+        After each array, of one of more than two axes after each position of the first.
     """
     path = Path(path)
     folder = _folder(path)
@@ -132,6 +132,7 @@ def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> Iterator
                 yield
         elif 0 not in shape:
             target[...] = np.asarray(array[...])
+            yield
 
 
 def read_session(path: str | Path) -> SessionDocument:
