@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -30,13 +30,12 @@ def test_clicks_wait_for_all_steps_of_what_is_done_in_order(
 ) -> None:
     seen: list[str] = []
 
-    def work() -> Generator[None, None, str]:
+    def work() -> Any:
         for number in range(3):
             seen.append(f"step {number}")
             if number == step:
                 worker.submit(lambda: seen.append("click"), origin=OF_IT, priority=Priority.CLICK)
             yield
-        return "done"
 
     worker.submit(work, origin=IN_ORDER)
     qtbot.waitUntil(lambda: worker.is_idle, timeout=20000)
@@ -46,13 +45,12 @@ def test_clicks_wait_for_all_steps_of_what_is_done_in_order(
 def test_clicks_wait_for_an_undo_that_waits_for_steps(worker: InferenceWorker, qtbot: Any) -> None:
     seen: list[str] = []
 
-    def work() -> Generator[None, None, str]:
+    def work() -> Any:
         worker.submit(lambda: seen.append("undo"), origin=IN_ORDER)
         yield
         seen.append("step")
         worker.submit(lambda: seen.append("click"), origin=OF_IT, priority=Priority.CLICK)
         yield
-        return "done"
 
     worker.submit(work, origin=IN_ORDER)
     qtbot.waitUntil(lambda: worker.is_idle, timeout=20000)
@@ -71,14 +69,14 @@ def test_what_is_forgotten_in_the_middle_is_closed_on_the_thread(
         entered.set()
         assert gate.wait(20)
 
-    def work() -> Generator[None, None, str]:
+    def work() -> Any:
         try:
             if waits:
                 worker.submit(hold, priority=Priority.CLICK)
             else:
                 hold()
             yield
-            return "done"
+            yield
         finally:
             closed.append(threading.current_thread().name)
             if fails:
