@@ -149,6 +149,16 @@ def test_what_is_said_meanwhile_is_not_written(
     assert (movie.labels[0, 3] == 5).any()
 
 
+def test_an_export_that_was_refused_keeps_no_labels(movie: Positions, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="labels are written to") as refused:
+        movie.export(tmp_path / "labels.png")
+    assert refused.tb is not None, "whoever keeps the error, as a notebook does, keeps what it was raised in"
+    for session in movie.sessions.values():
+        session.paint(5, 3, square(0, 0, 9))
+        for snapshot in session._state.labels._snapshots:
+            assert not snapshot._kept
+
+
 def test_the_images_are_not_written_over(movie: Positions, tmp_path: Path) -> None:
     movie.sessions[0].location = str(tmp_path / "movie.tif")
     with pytest.raises(ValueError, match="holds the images"):

@@ -34,12 +34,13 @@ class LabelSnapshot:
         self.dtype = np.dtype(array.dtype)
         self._array = array
         self._kept: dict[int, npt.NDArray[Any]] = {}
+        self._closed = False
         self._lock = threading.Lock()
 
     def keep(self, frame: int) -> None:
         """Keep a frame that is about to change."""
         with self._lock:
-            if frame not in self._kept:
+            if not self._closed and frame not in self._kept:
                 self._kept[frame] = np.array(self._array[frame])
 
     def __getitem__(self, position: int | tuple[int]) -> npt.NDArray[Any]:
@@ -48,3 +49,9 @@ class LabelSnapshot:
         with self._lock:
             kept = self._kept.get(frame)
             return np.array(self._array[frame]) if kept is None else kept
+
+    def close(self) -> None:
+        """Keep nothing any more, whoever holds it still, as an error that was raised meanwhile."""
+        with self._lock:
+            self._closed, self._array = True, None
+            self._kept.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,8 +134,14 @@ class Positions:
             name = self.name or ("z" if self.frames_are_times else "t")
             io.write_table(path, (name, *TABLE_COLUMNS), self._rows())
             return
-        labels = self._stacked({at: session.label_snapshot() for at, session in self.sessions.items()})
-        yield from io.export_steps(path, labels, scale=self.scale, axes="tzyx", parents=self.parents)
+        with ExitStack() as taken:
+            labels = self._stacked(
+                {
+                    at: taken.enter_context(closing(each.label_snapshot()))
+                    for at, each in self.sessions.items()
+                }
+            )
+            yield from io.export_steps(path, labels, scale=self.scale, axes="tzyx", parents=self.parents)
 
     def _rows(self) -> Iterator[tuple[object, ...]]:
         for position, session in sorted(self.sessions.items()):

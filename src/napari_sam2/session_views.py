@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -253,12 +254,12 @@ class SessionViews:
         if Path(path).suffix.lower() == ".csv":
             io.write_table(path, TABLE_COLUMNS, table_rows(self.summary()))
             return
-        size = scale or self.geometry.scale
-        labels, axes, parents = self.label_snapshot(), self.geometry.axes, self.parents
-        yield from io.export_steps(path, labels, scale=size, axes=axes, parents=parents)
+        size, axes, parents = scale or self.geometry.scale, self.geometry.axes, self.parents
+        with closing(self.label_snapshot()) as labels:
+            yield from io.export_steps(path, labels, scale=size, axes=axes, parents=parents)
 
     def label_snapshot(self) -> LabelSnapshot:
-        """Return the integer labels (frames, H, W) as they are now, whatever is written later."""
+        """Return the labels (frames, H, W) as they are now, whatever is written before it is closed."""
         with self._state.lock:
             return self._state.labels.snapshot()
 

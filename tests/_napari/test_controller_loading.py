@@ -151,6 +151,8 @@ def test_other_work_takes_the_place_of_all_positions(tmp_path: Path, kind: str, 
     assert on(dock) == [1, 2]
     for t, objects in enumerate(((), (1,), (1,))):
         go(dock, t)
+        dock.controller.sequences.open_ahead()  # as at rest
+        dock.wait()
         assert dock.session.objects == objects
         assert {key.obj for key in dock.layers.prompts} == {*objects}
     dock.controller.saving.save()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from psygnal import EmitLoopError
 
 from napari_sam2._napari import label_writer
 from napari_sam2._napari.geometry import SequenceGeometry
@@ -145,3 +146,21 @@ def test_nothing_is_left_out_when_the_layer_is_let_go(bench: Bench) -> None:
     bench.view.write(everywhere(2))
     bench.view.close()
     assert written(bench, 2) == list(range(6))
+
+
+def test_what_cannot_be_shown_keeps_back_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.view.write([change(0, 1)])
+    fit = bench.view._fit_type
+
+    def refuse(label: int) -> None:
+        if label == 2:
+            raise MemoryError
+        fit(label)
+
+    monkeypatch.setattr(bench.view, "_fit_type", refuse)
+    with pytest.raises(EmitLoopError):
+        bench.view.write([change(0, 2), change(4, 3), change(5, 3)])
+    assert bench.view.writer.is_at_work
+    assert bench.told() == []
+    assert (written(bench, 1), written(bench, 3)) == ([0], [4, 5])
+    assert not bench.view.writer.is_at_work

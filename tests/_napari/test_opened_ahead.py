@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from napari_sam2._napari.controller_sequence import SequenceControl
-from tests._napari.dock import Dock, until
+from tests._napari.dock import Dock, Held, pause, until
 from tests.fakes import click
 
 pytestmark = pytest.mark.gui
@@ -114,3 +116,53 @@ def test_what_cannot_be_opened_is_told_once_and_not_tried_at_every_rest(
     monkeypatch.undo()
     four.prompt(1, 2, 8, 10)
     assert four.session.objects == (1,), "a click tries again"
+
+
+def test_it_is_being_opened_although_another_one_is_closed_meanwhile(
+    four: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest(four)
+    closing = Held(monkeypatch, "close")
+    four.viewer.dims.set_current_step(0, 2)
+    closing.until_entered()
+    opening = Held(monkeypatch, "open")
+    four.controller.sequences.open_ahead()
+    closing.gate.set()
+    opening.until_entered()
+    pause(20)
+    assert four.state.image.loading
+    opening.gate.set()
+    four.wait()
+    assert not four.state.image.loading
+
+
+@pytest.mark.parametrize("name", ["work.sam2.json", "labels.tif"])
+def test_a_position_is_written_before_anybody_rested_there(four: Dock, tmp_path: Path, name: str) -> None:
+    rest(four)
+    four.viewer.dims.set_current_step(0, 2)
+    files = four.controller.files
+    (files.save if name.endswith("json") else files.export)(str(tmp_path / name))
+    four.wait()
+    assert (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_positions_that_other_work_does_not_bring_are_closed(four: Dock, tmp_path: Path, fails: bool) -> None:
+    four.prompt(1, 2, 8, 10)
+    four.controller.files.save(str(tmp_path / "work.sam2.json"))
+    four.wait()
+    go(four, 2)
+    rest(four)
+    if fails:
+        four.controller.image.begin_anew()
+        shutil.rmtree(tmp_path / "work.sam2.zarr")
+    else:
+        four.prompt(2, 2, 8, 10)
+    go(four, 0)
+    four.controller.files.load(str(tmp_path / "work.sam2.json"))
+    until(lambda: four.controller.saving.is_exchanging is False)
+    assert bool(four.failures) is fails
+    four.failures.clear()
+    four.wait()
+    rest(four)
+    assert set(opened(four)) == ({0} if fails else {0, 1})

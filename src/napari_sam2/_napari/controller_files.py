@@ -112,7 +112,7 @@ class FileControl:
         """
         if self._has_to_wait():
             return
-        self._space.catch_up()
+        self._catch_up()
         target = path if path.endswith(SUFFIX) else f"{path.removesuffix('.json')}{SUFFIX}"
         sequences = self._to_save(target) or (self._space.sequence,)
         marks = [self._sequences.mark(each) if len(sequences) > 1 and each else "" for each in sequences]
@@ -130,6 +130,11 @@ class FileControl:
         if self._saving.is_exchanging:
             tell("Loading is under way: nothing was written. Wait for it, and try again.")
         return self._saving.is_exchanging
+
+    def _catch_up(self) -> None:
+        """Hear of all that was said, and open what is shown if nobody has rested there yet."""
+        self._space.catch_up()
+        self._sequences.open_ahead()
 
     def _to_save(self, target: str) -> tuple[Sequence, ...]:
         """Return sequences with objects, and those that have lost theirs since they were saved here."""
@@ -153,7 +158,7 @@ class FileControl:
         """Export labels, tracks or a table of all positions into one file or folder, as the name says."""
         if self._has_to_wait() or not self._may_write([path], path):
             return
-        self._space.catch_up()
+        self._catch_up()
         whole = self._sequences.whole()
 
         def write(desk: Desk) -> Generator[None, None, Answer]:
@@ -218,7 +223,7 @@ class FileControl:
         """Show the paths of the objects as a layer; those of all positions if they lead through time."""
         if self._has_to_wait():
             return
-        self._space.catch_up()
+        self._catch_up()
         whole = self._sequences.whole() if self._sequences.time_comes_first else None
         self._space.ask(
             lambda desk: desk.edit(lambda session: (session if whole is None else whole()).tracks()),

@@ -284,6 +284,7 @@ class SavingControl:
             for sequence in self._awaiting:
                 sequence.is_coming = False
             self._awaiting.clear()
+            self._sequences.close_unused()
 
     def _not_exchanged(self, run: Exchange, error: Exception) -> None:
         self._end(run)

@@ -56,8 +56,6 @@ class SequenceControl:
     ----------
     renewals : RenewalControl
         Answers prompts anew when the network sees something else.
-    loading : bool
-        Whether a session is being opened.
     group : WorkGroup
         Of all sequences of the image.
     session_opened, sessions_closing : callable or None
@@ -83,10 +81,15 @@ class SequenceControl:
         self._problem: object = ""
         self.renewals.done, self.renewals.late = self._renewed, self._late
         workspace.answered.connect(self._follow)
-        self.loading = False
+        self._coming: set[Sequence] = set()
         self.group = WorkGroup()
         self.session_opened: Callable[[Sequence], None] | None = None
         self.sessions_closing: Callable[[Collection[Sequence]], None] | None = None
+
+    @property
+    def loading(self) -> bool:
+        """Whether a session is being opened."""
+        return bool(self._coming)
 
     @property
     def is_touched(self) -> bool:
@@ -210,6 +213,7 @@ class SequenceControl:
             sequence.is_left = True
             space.worker.forget(sequence, wholly=not sequence.is_touched)
         self._sequences, self._view = {}, None
+        self._coming.clear()
         if space.layers is not None:
             self._closing()
             space.layers.close(remove_layers=not has_objects)
@@ -243,6 +247,12 @@ class SequenceControl:
 
     # --- sessions
 
+    def close_unused(self) -> None:
+        """Close sessions of which nothing was said, less the one that is shown."""
+        for sequence in self._sequences.values():
+            if sequence.is_open and not sequence.is_touched and sequence is not self._space.sequence:
+                self._open_otherwise(sequence, sequence.view)
+
     def open_ahead(self) -> None:
         """Open the session that is shown before anything is said of it, unless that is known to fail."""
         sequence = self._space.sequence
@@ -257,7 +267,8 @@ class SequenceControl:
 
     def _open(self, sequence: Sequence) -> None:
         opening, model = self._opening(sequence, sequence.view), self._space.model
-        self.loading = sequence.is_open = True
+        sequence.is_open = True
+        self._coming.add(sequence)
         self._space.ask(
             lambda desk: desk.open(opening, model.take()),
             lambda answer: self._has_opened(sequence, answer),
@@ -270,7 +281,8 @@ class SequenceControl:
         )
 
     def _has_opened(self, sequence: Sequence, answer: Answer) -> None:
-        self.loading = sequence.has_failed = False
+        self._coming.discard(sequence)
+        sequence.has_failed = False
         if answer.value and answer.value != self._problem:
             self._problem = answer.value
             warn(f"Not all of this image can be read: {self._problem}. The rest can be worked on.")
@@ -278,7 +290,8 @@ class SequenceControl:
             self.session_opened(sequence)
 
     def _has_failed(self, sequence: Sequence) -> None:
-        self.loading, sequence.is_open, sequence.has_failed = False, False, True
+        self._coming.discard(sequence)
+        sequence.is_open, sequence.has_failed = False, True
 
     def _opening(self, sequence: Sequence, view: View) -> Opening:
         geometry, image = sequence.geometry, self._space.image
@@ -360,13 +373,9 @@ class SequenceControl:
         sequence.view, sequence.is_open = view, False
         if sequence is self._space.sequence:
             self._open(sequence)
-        else:
-            self._space.ask(
-                Desk.close, self._has_closed, priority=Priority.CLICK, key="open", sequence=sequence
-            )
-
-    def _has_closed(self, _answer: Answer) -> None:
-        self.loading = False
+        else:  # in place of its opening, if that waits
+            self._coming.discard(sequence)
+            self._space.ask(Desk.close, priority=Priority.CLICK, key="open", sequence=sequence)
 
     def _follow(self, sequence: Sequence, answer: Answer) -> None:
         """Let sequences of which nothing was said see what the shown one does after a step back or forth."""

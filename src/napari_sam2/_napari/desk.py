@@ -60,6 +60,7 @@ class Desk:
     def __init__(self) -> None:
         self._versions: Versions | None = None
         self._renewal: _Renewal | None = None
+        self._cache_bytes = 0
         self._pictured = 0.0
         self._slowness = 0.0
         self._said = LastSaid()
@@ -89,7 +90,7 @@ class Desk:
     def open(self, opening: Opening, model: Sam2) -> Answer:
         """Open a session, in place of the one that is open; the answer's value says what cannot be read."""
         session = open_session(opening, model)
-        self._versions = Versions(Version(session, opening))
+        self._versions, self._cache_bytes = Versions(Version(session, opening)), opening.cache_bytes
         found = opening.view.at_first(opening.axis, opening.index).identity()
         self.image = found.checksum
         return replace(self.answer(value=found.problem), replaced=self._replaced())
@@ -97,6 +98,13 @@ class Desk:
     def close(self) -> Answer:
         """Give the session up, of which nothing was said."""
         self._versions = None
+        return Answer()
+
+    def keep_features(self, cache_bytes: int) -> Answer:
+        """Keep so many bytes of image features from now on, of whichever session is open."""
+        self._cache_bytes = cache_bytes
+        if self.session is not None:
+            self.session.cache_bytes = cache_bytes
         return Answer()
 
     def describe(self, **known: Any) -> Answer:  # noqa: ANN401 - of `LabelGeometry`
@@ -132,7 +140,6 @@ class Desk:
         """Put a session in place of the one that is open, and of all that undo would bring back."""
         before = self.opened
         self._versions = Versions(version)
-        version.session.cache_bytes = version.opening.cache_bytes
         return self._replace(before)
 
     # --- another view or network
@@ -177,6 +184,7 @@ class Desk:
 
     def _replace(self, before: Session, step: ViewStep | None = None) -> Answer:
         """Tell of all that the session in place of the one before shows otherwise."""
+        self.opened.cache_bytes = self._cache_bytes
         changes = tuple(label_differences(before, self.opened))
         value = "" if step is None else step.label
         return Answer(changes, self._picture(), value=value, replaced=self._replaced(step))

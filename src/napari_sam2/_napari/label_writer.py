@@ -127,9 +127,11 @@ class LabelWriter:
         if not self._waiting:
             return
         hold = self._hold()
-        self._write(hold, _SECONDS)
-        if self._next(hold) is not None:
-            self._turn.ask()
+        try:
+            self._write(hold, _SECONDS)
+        finally:  # what cannot be shown, as without memory for a wider type, keeps back no other
+            if self._next(hold) is not None:
+                self._turn.ask()
 
     def _resume(self) -> None:
         self.resumed.emit()
@@ -157,10 +159,11 @@ class LabelWriter:
         """Write the next change of a frame; return whether it made a difference."""
         waiting = self._waiting[key]
         self._look(waiting.geometry, {key.frame})  # which may write all of them beneath what it finds
-        changed = bool(waiting.changes) and self._write_one(waiting.changes.popleft(), waiting.geometry)
-        if not waiting.changes:
-            self._waiting.pop(key, None)
-        return changed
+        try:
+            return bool(waiting.changes) and self._write_one(waiting.changes.popleft(), waiting.geometry)
+        finally:
+            if not waiting.changes:
+                self._waiting.pop(key, None)
 
     def write_beneath(self, geometry: SequenceGeometry, frame: int) -> None:
         """Write what waits for a frame beneath what was painted there, unless a stroke keeps it."""

@@ -133,5 +133,4 @@ class Versions:
     def _open(self, version: Version) -> None:
         """Open a version; of the others only what was said and drawn is kept, not what can be computed."""
         self.open.session.cache_bytes = 0
-        version.session.cache_bytes = version.opening.cache_bytes
         self.open = version

@@ -8,7 +8,7 @@ from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Generator, Hashable, Iterator
 
 
 class Priority(IntEnum):
@@ -71,13 +71,20 @@ NOBODY = Origin()
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Something to do on the thread, and who is told of its end on the GUI thread."""
+    """Something to do on the thread, and who is told of its end on the GUI thread.
+
+    Attributes
+    ----------
+    steps : generator, optional
+        What is left of it, where it was done in part.
+    """
 
     work: Callable[[], Any]
     done: Callable[[Any], None] | None
     origin: Origin
     priority: Priority
     key: Hashable
+    steps: Generator[None, None, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +115,10 @@ class Queue:
         By owner, where the last edit is put that clicks wait for.
     behind : set
         Where clicks are put that wait for one.
-    streams, dead : list of Stream
-        Those that go on, and those that have to be closed.
+    streams : list of Stream
+        Those that go on.
+    dead : list of iterator
+        Steps that have to be closed, on the thread that takes them.
     paused, closed : bool
         Whether streams rest, and whether nothing more is taken in.
     """
@@ -118,7 +127,7 @@ class Queue:
     in_order: dict[Hashable, Hashable] = field(default_factory=dict)
     behind: set[Hashable] = field(default_factory=set)
     streams: list[Stream] = field(default_factory=list)
-    dead: list[Stream] = field(default_factory=list)
+    dead: list[Iterator[Any]] = field(default_factory=list)
     paused: bool = False
     closed: bool = False
 
@@ -135,12 +144,10 @@ class Queue:
         self.tasks[task.priority if before is None else Priority.EDIT][place] = task
 
     def put_back(self, task: Task) -> None:
-        """Let a task that is done in part go on before all of its kind."""
-        tasks = self.tasks[task.priority]
+        """Let a task that is done in part go on before all of its kind, one in order before clicks too."""
+        tasks = self.tasks[Priority.CLICK if task.origin.in_order else task.priority]
         tasks[task] = task
         tasks.move_to_end(task, last=False)
-        if task.origin.in_order:
-            self.in_order[task.origin.owner] = task
 
     def _last_in_order(self, owner: Hashable) -> Hashable:
         """Return the place of the last edit that clicks of an owner have to wait for; None without."""
@@ -163,7 +170,12 @@ class Queue:
         """Drop what has this fate."""
         for tasks in self.tasks.values():
             for place in [place for place, task in tasks.items() if task.origin.fate is fate]:
-                del tasks[place]
+                self._drop(tasks, place)
+
+    def _drop(self, tasks: OrderedDict[Hashable, Task], place: Hashable) -> None:
+        steps = tasks.pop(place).steps
+        if steps is not None:
+            self.dead.append(steps)
 
     def has(self, fate: Fate) -> bool:
         """Whether anything waits that has this fate."""
@@ -176,7 +188,7 @@ class Queue:
                 if task.origin.owner != owner or task.origin.fate is Fate.TOLD:
                     continue
                 if wholly or task.origin.fate is Fate.DROPPED:
-                    del tasks[place]
+                    self._drop(tasks, place)
                 else:
                     tasks[place] = replace(task, done=None)
 

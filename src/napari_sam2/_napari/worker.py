@@ -154,7 +154,7 @@ class InferenceWorker(QObject):
         gone = [stream for stream in self._queue.streams if stream.origin.owner == owner]
         self._queue.streams = [stream for stream in self._queue.streams if stream.origin.owner != owner]
         # A generator must be closed on the thread that runs it.
-        self._queue.dead.extend(gone)
+        self._queue.dead.extend(stream.steps for stream in gone)
 
     @property
     def paused(self) -> bool:
@@ -205,7 +205,7 @@ class InferenceWorker(QObject):
             self._queue.drop(Fate.DROPPED)
             if last is None and not self._queue.has(Fate.TOLD):  # it would be answered for nobody
                 self._queue.drop(Fate.DONE)
-            self._queue.dead.extend(self._queue.streams)
+            self._queue.dead.extend(stream.steps for stream in self._queue.streams)
             self._queue.streams.clear()
             self._mail = deque(letter for letter in self._mail if letter.origin.fate is Fate.TOLD)
             self._condition.notify()
@@ -237,14 +237,13 @@ class InferenceWorker(QObject):
             return chosen
 
     def _close_dead(self) -> bool:
-        """Close streams that were dropped; False if the thread has to end."""
+        """Close steps that were dropped; False if the thread has to end."""
         with self._condition:
             dead, self._queue.dead = self._queue.dead, []
             ends = self._queue.closed and not self._queue.has_tasks
-        for stream in dead:
-            close = getattr(stream.steps, "close", None)
-            if close is not None:
-                close()
+        for steps in dead:
+            with suppress(Exception):  # nobody waits for them any more
+                getattr(steps, "close", _nothing)()
         if ends and self._last is not None:
             with suppress(Exception):
                 self._last()
@@ -268,10 +267,10 @@ class InferenceWorker(QObject):
         with self._condition:
             is_left = self._orphaned or self._queue.closed
             if is_left and task.origin.fate is Fate.DROPPED:
-                steps.close()
+                self._queue.dead.append(steps)
                 return
-            is_told = not self._orphaned or task.origin.fate is Fate.TOLD
-            self._queue.put_back(replace(task, work=lambda: steps, done=task.done if is_told else None))
+            done = task.done if not self._orphaned or task.origin.fate is Fate.TOLD else None
+            self._queue.put_back(replace(task, work=lambda: steps, done=done, steps=steps))
 
     def _step(self, stream: Stream) -> None:
         try:
@@ -349,3 +348,7 @@ def _advanced(value: Any) -> tuple[Any, Generator[None, None, Any] | None]:  # n
     except StopIteration as end:
         return end.value, None
     return None, value
+
+
+def _nothing() -> None:
+    """Close what cannot be closed."""

@@ -10,6 +10,7 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam2._napari.answers import Answer, Picture
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import base_level
 from napari_sam2._napari.notices import show_failure
 from napari_sam2._napari.versions import OTHER_MODEL, OTHER_VIEW
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.network_view import View
     from napari_sam2._napari.painting import Painting
@@ -258,7 +258,7 @@ class Workspace:
         """Let a session keep so many bytes of image features; that of its newest frame stays in any case."""
         if sequence.is_open:
             self.ask(
-                partial(_keep_features, cache_bytes=cache_bytes),
+                partial(Desk.keep_features, cache_bytes=cache_bytes),
                 priority=Priority.AHEAD,
                 key="cache",
                 sequence=sequence,
@@ -379,12 +379,6 @@ class Workspace:
             sequence.lost.add(str(error))
             self.fail(error)
         self.changed.emit()
-
-
-def _keep_features(desk: Desk, cache_bytes: int) -> Answer:
-    if desk.session is not None:
-        desk.session.cache_bytes = cache_bytes
-    return Answer()
 
 
 def _nowhere(_index: Mapping[int, int]) -> Sequence:
