@@ -294,10 +294,12 @@ def test_what_is_saved_in_steps_is_the_session_as_it_was_at_first(tmp_path: Path
 
 
 def test_steps_that_are_not_taken_to_the_end_leave_nothing(tmp_path: Path) -> None:
-    steps = busy_session().save_steps(tmp_path / "steps.sam2.json")
+    session = busy_session()
+    steps = session.save_steps(tmp_path / "steps.sam2.json")
     next(steps)
     steps.close()  # type: ignore[attr-defined]
     assert not list(tmp_path.iterdir())
+    assert all(each._closed for each in session._state.labels._snapshots)
 
 
 # --------------------------------------------------------------------- exported

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -320,7 +321,8 @@ class Session(SessionObjects):
         """Do what `save` does a frame at a time; what is written is the session as it was at first."""
         with self._state.lock:
             said = describe_session(self._state, self._opening(), remarks)
-        yield from io.session_steps(path, said.document, said.arrays)
+        with closing(said.arrays["labels"]):
+            yield from io.session_steps(path, said.document, said.arrays)
 
     def autosave(self, folder: str | Path, **remarks: str | float | None) -> bool:
         """Bring a folder of its own up to date with the session; only what has changed is written.
