@@ -37,7 +37,7 @@ def written(bench: Bench, value: int) -> list[int]:
 
 
 def test_no_turn_takes_long(model: ViewerModel) -> None:
-    count, size = 24, 1024
+    count, size = 72, 1024
     bench = Bench(model, SequenceGeometry((count, size, size), 1, 2, 0))
     values = np.kron(np.arange(1, 5, dtype=np.uint16).reshape(2, 2), np.ones((512, 512), np.uint16))
     changes = [LabelChange(frame, Box(0, 0, size, size), values) for frame in range(count)]
@@ -48,7 +48,7 @@ def test_no_turn_takes_long(model: ViewerModel) -> None:
         settle(1)
         turns.append(time.thread_time())
     assert (bench.array == values).all()
-    assert len(turns) > 4
+    assert len(turns) > 3, "it takes more than one turn on the quickest machine"
     assert max(np.diff(turns)) < 0.1
     bench.view.close()
 
