@@ -13,8 +13,10 @@ from hypothesis.extra import numpy as hnp
 from napari_sam2.entries import Entry, Provenance, Record, RecordTable
 from napari_sam2.placement import Box, PackedMask
 from napari_sam2.prompts import MAX_OBJECT_ID
+from napari_sam2.spill import Kept, SpillStore
 
 SIDE = 12
+STORE = SpillStore(2**20)
 PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 Known: TypeAlias = dict[int, dict[int, Record]]
 
@@ -34,7 +36,7 @@ entries = st.builds(
 records = st.builds(
     Record,
     entry=entries,
-    key=st.none() | st.integers(0, 2**40),
+    kept=st.none() | st.builds(STORE.keep, st.just(np.zeros(1, np.uint8))),
     own=st.none() | masks,
     box=st.none() | boxes,
 )
@@ -47,7 +49,7 @@ def values(record: Record | None) -> tuple[object, ...] | None:
         return None
     entry = record.entry
     told = (entry.locked, entry.provenance, entry.score, entry.presence, entry.origin)
-    return record.key, record.box, id(record.own), id(entry.painted), *told
+    return id(record.kept), record.box, id(record.own), id(entry.painted), *told
 
 
 def on_frame(known: dict[int, Record]) -> list[tuple[int, tuple[object, ...] | None]]:
@@ -82,18 +84,18 @@ def test_a_box_picks_the_records_whose_masks_may_meet_it(several: list[Record], 
 
 def test_a_record_takes_little_and_nothing_once_it_is_gone() -> None:
     frames, many = 200, 16
-    origin, table = object(), RecordTable()
+    origin, table, store = object(), RecordTable(), SpillStore(2**20)
     tracemalloc.start()
     for frame in range(frames):
         for obj in range(1, many + 1):
             entry = Entry(score=obj / 17, presence=frame / 201, origin=origin)
-            table.exchange(
-                obj, frame, Record(entry, 10**6 + frame, None, Box(1000, 1000, 1001 + frame, 1001 + obj))
-            )
+            kept = Kept(store, 10**6 + frame)
+            table.exchange(obj, frame, Record(entry, kept, None, Box(1000, 1000, 1001 + frame, 1001 + obj)))
     size, _ = tracemalloc.get_traced_memory()
-    assert size / (frames * many) < 100
+    assert size / (frames * many) < 170  # with what tells where its logits are
     for frame in range(frames):
         for obj in range(1, many + 1):
             table.exchange(obj, frame, None)
+    assert len(store) == 0  # nothing waits to be dropped there any more
     assert tracemalloc.get_traced_memory()[0] < size / 5
     tracemalloc.stop()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from collections.abc import Callable
 
     from napari_sam2.placement import Box
+
+Pixels: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,7 @@ class LabelChange:
 
     frame: int
     box: Box
-    values: npt.NDArray[np.unsignedinteger[Any]]
+    values: Pixels
 
 
 class ChangeLog:
@@ -55,10 +58,8 @@ class ChangeLog:
         return bool(self._boxes)
 
 
-def read_changes(log: ChangeLog, labels: Any) -> tuple[LabelChange, ...]:  # noqa: ANN401 - numpy or zarr
-    """Drain a log and copy the pixels that it speaks of from labels (frames, H, W)."""
+def read_changes(log: ChangeLog, pixels: Callable[[int, Box], Pixels]) -> tuple[LabelChange, ...]:
+    """Drain a log and copy the pixels that it speaks of; `pixels` copies those of a box of a frame."""
     return tuple(
-        LabelChange(frame, box, np.array(labels[(frame, *box.slices)]))
-        for frame, box in log.drain().items()
-        if box is not None
+        LabelChange(frame, box, pixels(frame, box)) for frame, box in log.drain().items() if box is not None
     )

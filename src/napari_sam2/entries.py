@@ -1,4 +1,4 @@
-"""What is known of every object on every frame, at some eighty bytes each.
+"""What is known of every object on every frame, at some hundred and sixty bytes each.
 
 A long sequence with many objects has hundreds of thousands of entries. As objects of Python, each with its
 numbers beside it, they would take several times as much, most of all that grows when labels are on disk.
@@ -16,6 +16,8 @@ from napari_sam2.placement import Box, PackedMask, PlacedLogits
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
+
+    from napari_sam2.spill import Kept
 
 Provenance: TypeAlias = Literal["prompted", "tracked", "painted"]
 
@@ -59,8 +61,8 @@ class Record:
     ----------
     entry : Entry
         Without logits.
-    key : int or None
-        Where its logits lie.
+    kept : Kept or None
+        Its logits, in memory or on disk.
     own : PackedMask or None
         The mask, where logits do not tell it.
     box : Box or None
@@ -68,18 +70,18 @@ class Record:
     """
 
     entry: Entry
-    key: int | None
+    kept: Kept | None
     own: PackedMask | None
     box: Box | None
 
 
 _PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
-_NO_KEY, _NO_BOX = -1, (0, 0, 0, 0)
+_NO_BOX = (0, 0, 0, 0)
 # What few entries have of their own, or many have in common, is held as it is.
 _ROW = np.dtype(
-    [("obj", np.int64), ("key", np.int64), *((side, np.int32) for side in Box._fields)]
+    [("obj", np.int64), *((side, np.int32) for side in Box._fields)]
     + [("locked", np.bool_), ("provenance", np.uint8), ("score", np.float64), ("presence", np.float64)]
-    + [(name, np.object_) for name in ("origin", "painted", "own")]
+    + [(name, np.object_) for name in ("origin", "painted", "own", "kept")]
 )
 _Rows: TypeAlias = npt.NDArray[np.void]
 _NO_ROWS: _Rows = np.zeros(0, _ROW)
@@ -99,7 +101,9 @@ class RecordTable:
 
     def frames_of(self, obj: int) -> tuple[int, ...]:
         """List the frames on which an object has a record, in order."""
-        return tuple(sorted(frame for frame, rows in self._frames.items() if _find(rows, obj) is not None))
+        return tuple(
+            sorted(frame for frame, rows in self._frames.items() if _is_at(rows, _place(rows, obj), obj))
+        )
 
     def objects(self, frame: int) -> tuple[int, ...]:
         """List the ids with a record on a frame, in order."""
@@ -108,8 +112,8 @@ class RecordTable:
     def get(self, obj: int, frame: int) -> Record | None:
         """Return the record of an object on a frame, or None."""
         rows = self._rows(frame)
-        at = _find(rows, obj)
-        return None if at is None else _record(rows[at])
+        at = _place(rows, obj)
+        return _record(rows[at]) if _is_at(rows, at, obj) else None
 
     def on(self, frame: int, box: Box | None = None) -> Iterator[tuple[int, Record]]:
         """Give ids and records of a frame in the order of ids; with a box, those whose masks may meet it."""
@@ -119,14 +123,17 @@ class RecordTable:
 
     def exchange(self, obj: int, frame: int, record: Record | None) -> Record | None:
         """Put a record (None: nothing) in place of what there was, and return that."""
-        rows, old = self._rows(frame), self.get(obj, frame)
-        if record is None:
-            self._keep(frame, rows[rows["obj"] != obj])
-        elif old is None:
-            at = int(np.searchsorted(rows["obj"], obj))
-            self._keep(frame, np.concatenate((rows[:at], _row(obj, record), rows[at:])))
-        else:
-            rows[rows["obj"] == obj] = _row(obj, record)
+        rows = self._rows(frame)
+        at = _place(rows, obj)
+        old = _record(rows[at]) if _is_at(rows, at, obj) else None
+        if old is not None and record is not None:
+            rows[at] = _row(obj, record)
+        elif old is not None:
+            self._keep(frame, rows[np.arange(len(rows)) != at])
+        elif record is not None:
+            more = _with_room(rows, at)
+            more[at] = _row(obj, record)
+            self._keep(frame, more)
         return old
 
     def _rows(self, frame: int) -> _Rows:
@@ -139,9 +146,22 @@ class RecordTable:
             self._frames.pop(frame, None)
 
 
-def _find(rows: _Rows, obj: int) -> int | None:
-    at = int(np.searchsorted(rows["obj"], obj))
-    return at if at < len(rows) and rows["obj"][at] == obj else None
+def _place(rows: _Rows, obj: int) -> int:
+    """Return where an object is, or would be."""
+    return int(rows["obj"].searchsorted(obj))
+
+
+def _is_at(rows: _Rows, at: int, obj: int) -> bool:
+    return at < len(rows) and bool(rows["obj"][at] == obj)
+
+
+def _with_room(rows: _Rows, at: int) -> _Rows:
+    """Copy rows with one more; of an array of fields, to index is by far the fastest way."""
+    if not len(rows):
+        return np.empty(1, _ROW)
+    index = np.arange(len(rows) + 1)
+    index[at + 1 :] -= 1
+    return rows[np.minimum(index, len(rows) - 1)]
 
 
 def _meets(rows: _Rows, box: Box) -> npt.NDArray[np.bool_]:
@@ -149,19 +169,19 @@ def _meets(rows: _Rows, box: Box) -> npt.NDArray[np.bool_]:
     return along_y & (rows["x0"] < box.x1) & (rows["x1"] > box.x0)
 
 
-def _row(obj: int, record: Record) -> _Rows:
+def _row(obj: int, record: Record) -> tuple[object, ...]:
     entry = record.entry
-    numbers = (obj, _NO_KEY if record.key is None else record.key, *(record.box or _NO_BOX))
+    numbers = (obj, *(record.box or _NO_BOX))
     told = (entry.locked, _PROVENANCES.index(entry.provenance), entry.score, entry.presence)
-    return np.array([(*numbers, *told, entry.origin, entry.painted, record.own)], _ROW)
+    return (*numbers, *told, entry.origin, entry.painted, record.own, record.kept)
 
 
 def _record(row: Any) -> Record:  # noqa: ANN401 - one row of an array
-    _, key, *sides, locked, provenance, score, presence, origin, painted, own = row.item()
+    _, *sides, locked, provenance, score, presence, origin, painted, own, kept = row.item()
     box = Box(*sides)
     return Record(
         Entry(None, painted, locked, _PROVENANCES[provenance], score, presence, origin),
-        key=None if key == _NO_KEY else key,
+        kept=kept,
         own=own,
         box=None if box == _NO_BOX else box,
     )

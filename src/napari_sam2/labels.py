@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from itertools import groupby
-from struct import Struct
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.composition import Claim, Claimant, apart, compose
 from napari_sam2.entries import Entry, Provenance, Record, RecordTable
 from napari_sam2.label_snapshot import LabelSnapshot
-from napari_sam2.placement import OUTSIDE, BoolArray, Box, FloatArray, PackedMask, PlacedLogits
-from napari_sam2.spill import SpillStore
+from napari_sam2.logit_bytes import pack_logits, unpack_logits
+from napari_sam2.placement import OUTSIDE, BoolArray, Box, PackedMask, PlacedLogits
+from napari_sam2.spill import Kept, SpillStore
 
 __all__ = [
     "OUTSIDE",
@@ -39,17 +40,8 @@ __all__ = [
 CleanUp: TypeAlias = Callable[[BoolArray], BoolArray]
 Watcher: TypeAlias = Callable[[int, "Box | None"], None]
 """Is told the frame of every change, and the box of its pixels that was written."""
-_HEAD = Struct("<4d6q")
-"""Window, offset, grid and shape of kept logits."""
 LabelArray: TypeAlias = Any
 """A numpy or zarr array ``(frames, H, W)`` of integers: read and written by box."""
-
-
-class _Claim(NamedTuple):
-    """Pixels of a box that an object wants, and how much it wants them."""
-
-    mask: BoolArray
-    logits: FloatArray
 
 
 class LabelVolume:
@@ -79,7 +71,7 @@ class LabelVolume:
 
     Notes
     -----
-    Not thread-safe: the owner sees to it that one thread writes at a time.
+    Not thread-safe: the owner sees to it that one thread writes at a time, and none reads meanwhile.
     """
 
     def __init__(
@@ -106,14 +98,46 @@ class LabelVolume:
         self._counts: Counter[int] = Counter()
         self._locked: set[int] = set()
         self._watchers: list[Watcher] = []
+        self._entry_watchers: list[Callable[[int], None]] = []
+        self._behind: dict[int, list[Box]] = {}
+        self._gathers = False
         self._snapshots: WeakSet[LabelSnapshot] = WeakSet()
 
     def watch(self, watcher: Watcher) -> None:
-        """Tell `watcher` of every change from now on."""
+        """Tell `watcher` from now on of every frame that something changed on, when it is written."""
         self._watchers.append(watcher)
+
+    def watch_entries(self, watcher: Callable[[int], None]) -> None:
+        """Tell `watcher` from now on of the frame of every entry that is replaced, written or not."""
+        self._entry_watchers.append(watcher)
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Only note what changes inside concern; `settle` writes it, and so does whoever reads it."""
+        before, self._gathers = self._gathers, True
+        try:
+            yield
+        finally:
+            self._gathers = before
+
+    @property
+    def behind(self) -> tuple[int, ...]:
+        """Frames on which something has still to be written, in order."""
+        return tuple(sorted(self._behind))
+
+    def settle(self, frame: int | None = None) -> None:
+        """Write what is left to be written, of one frame or of all, each pixel once."""
+        for each in self.behind if frame is None else (frame,):
+            if each in self._behind:
+                boxes = apart(self._behind[each])
+                for box in boxes:
+                    self._compose(each, box)
+                del self._behind[each]
+                self._tell(each, boxes)
 
     def snapshot(self) -> LabelSnapshot:
         """Return the labels as they are now, whatever is written later."""
+        self.settle()
         taken = LabelSnapshot(self._array)
         self._snapshots.add(taken)
         return taken
@@ -121,7 +145,13 @@ class LabelVolume:
     @property
     def array(self) -> LabelArray:
         """The composed labels, the very array that is written into: look it up again after `replace`."""
+        self.settle()
         return self._array
+
+    def pixels(self, frame: int, box: Box | None = None) -> npt.NDArray[Any]:
+        """Return a copy of the composed labels of a frame, or of a box of it, (H, W)."""
+        self.settle(frame)
+        return np.array(self._array[frame] if box is None else self._array[(frame, *box.slices)])
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -165,12 +195,17 @@ class LabelVolume:
 
         All False if none is known; IndexError if there is no such frame.
         """
+        return self.union((obj,), frame)
+
+    def union(self, objects: Sequence[int], frame: int) -> BoolArray:
+        """Return the pixels ``(H, W)`` of a frame that any of these objects has in its own mask."""
         self._check_frame(frame)
-        mask = np.zeros(self._shape[1:], dtype=np.bool_)
-        record = self._records.get(obj, frame)
-        if record is not None and record.box is not None:
-            mask[record.box.slices] = self._claim(record, record.box).mask
-        return mask
+        union = np.zeros(self._shape[1:], dtype=np.bool_)
+        for obj in objects:
+            record = self._records.get(obj, frame)
+            if record is not None and record.box is not None:
+                union[record.box.slices] |= self._claim(record, record.box).mask
+        return union
 
     def replace(self, obj: int, frame: int, entry: Entry | None) -> Box | None:
         """Store `entry` (None: forget it) and write again what that may change.
@@ -197,20 +232,54 @@ class LabelVolume:
             If the id is below 1 or does not fit into the labels array, or a mask has another frame's shape.
         """
         self._check_frame(frame)
-        if entry is not None:
-            self._make_room(obj)
-        new = None if entry is None else self._record(entry)
-        old = self._exchange(obj, frame, new)
-        box = _union(old.box if old else None, new.box if new else None)
+        return self.restore(obj, frame, None if entry is None else self.record(obj, entry))
+
+    def record(self, obj: int, entry: Entry) -> Record:
+        """Keep an entry of an object for `restore`; ValueError as `replace`."""
+        self.make_room(obj)
+        return self._record(entry)
+
+    def make_room(self, obj: int) -> None:
+        """See that the labels array can hold `obj`; ValueError if it cannot."""
+        if obj < 1:
+            raise ValueError(f"an object id must be at least 1 (0 is the background), got {obj}")
+        if obj <= np.iinfo(self._array.dtype).max:
+            return
+        if self._given or obj > np.iinfo(np.uint32).max:
+            raise ValueError(
+                f"object id {obj} does not fit into labels of type {self._array.dtype}; use a smaller id"
+                + (" or give an array of a wider type" if self._given else "")
+            )
+        self._array = self._array.astype(np.uint32)
+
+    def known(self, obj: int, frame: int) -> Record | None:
+        """Return what is known of an object on a frame, its logits unread, for `restore`."""
+        return self._records.get(obj, frame)
+
+    def restore(self, obj: int, frame: int, record: Record | None) -> Box | None:
+        """Put what `record` or `known` returned in place of what is known; otherwise as `replace`."""
+        old = self._exchange(obj, frame, record)
+        box = _union(old.box if old else None, record.box if record else None)
         self._write(frame, box)
         return box
 
     def _write(self, frame: int, box: Box | None) -> None:
-        """Compose what a change touches, and tell of it."""
+        """Compose what a change touches, now or later."""
+        for watcher in self._entry_watchers:
+            watcher(frame)
+        if self._gathers:
+            self._behind.setdefault(frame, []).extend([] if box is None else [box])
+            return
         if box is not None:
             self._compose(frame, box)
+        self._tell(frame, [] if box is None else [box])
+
+    def _tell(self, frame: int, boxes: Sequence[Box]) -> None:
+        whole: Box | None = None
+        for box in boxes:
+            whole = _union(whole, box)
         for watcher in self._watchers:
-            watcher(frame, box)
+            watcher(frame, whole)
 
     def set_locked(self, obj: int, *, locked: bool) -> None:
         """Lock all masks of `obj`, those to come included, or take that back, and write them again."""
@@ -246,22 +315,7 @@ class LabelVolume:
         self._counts[obj] += (new is not None) - (old is not None)
         if not self._counts[obj]:
             del self._counts[obj]
-        if old is not None and old.key is not None:
-            self._store.drop(old.key)
         return old
-
-    def _make_room(self, obj: int) -> None:
-        """See that the labels array can hold `obj`."""
-        if obj < 1:
-            raise ValueError(f"an object id must be at least 1 (0 is the background), got {obj}")
-        if obj <= np.iinfo(self._array.dtype).max:
-            return
-        if self._given or obj > np.iinfo(np.uint32).max:
-            raise ValueError(
-                f"object id {obj} does not fit into labels of type {self._array.dtype}; use a smaller id"
-                + (" or give an array of a wider type" if self._given else "")
-            )
-        self._array = self._array.astype(np.uint32)
 
     def _record(self, entry: Entry) -> Record:
         self._check_shape(entry.logits.frame_shape if entry.logits else None)
@@ -284,26 +338,23 @@ class LabelVolume:
             mask[box.slices] = logits.render(box) > 0
         return PackedMask.pack(self._cleanup(mask))
 
-    def _keep(self, tight: PlacedLogits | None) -> int | None:
-        return None if tight is None else self._store.put(_packed(tight))
+    def _keep(self, tight: PlacedLogits | None) -> Kept | None:
+        return None if tight is None else self._store.keep(pack_logits(tight))
 
     def _logits(self, record: Record) -> PlacedLogits | None:
-        return None if record.key is None else _unpacked(self._store.get(record.key), self._shape[1:])
+        return None if record.kept is None else unpack_logits(record.kept.read(), self._shape[1:])
 
-    def _claim(self, record: Record, box: Box) -> _Claim:
+    def _claim(self, record: Record, box: Box) -> Claim:
         """Pixels of `box` that the record's object wants; a painted mask wants all of them equally."""
         logits = None if record.entry.painted is not None else self._logits(record)
         values = np.zeros(box.shape, dtype=np.float32) if logits is None else logits.render(box)
-        return _Claim(values > 0 if record.own is None else record.own.unpack(box), values)
+        return Claim(values > 0 if record.own is None else record.own.unpack(box), values)
 
     def _compose(self, frame: int, box: Box) -> None:
         """Decide the pixels of `box` anew from all entries of the frame."""
-        labels = np.zeros(box.shape, dtype=self._array.dtype)
-        records = sorted(self._records.on(frame, box), key=lambda item: (self._rank(*item), item[0]))
-        for _, equals in groupby(records, key=lambda item: self._rank(*item)):
-            best = np.full(box.shape, -np.inf, dtype=np.float32)
-            for obj, record in equals:
-                self._contest(labels, best, box, obj, record)
+        met = self._records.on(frame, box)
+        claimants = [Claimant(self._rank(obj, record), obj, record) for obj, record in met]
+        labels = compose(claimants, box, self._array.dtype, self._claim)
         for snapshot in self._snapshots:
             snapshot.keep(frame)
         target = (frame, *box.slices)
@@ -317,19 +368,6 @@ class LabelVolume:
         """Higher wins: locked, then painted."""
         return record.entry.locked or obj in self._locked, record.entry.painted is not None
 
-    def _contest(
-        self, labels: npt.NDArray[Any], best: FloatArray, box: Box, obj: int, record: Record
-    ) -> None:
-        """Give `obj` the pixels where it beats its equals; ids come in order, so the lower keeps a tie."""
-        common = record.box.intersection(box) if record.box else None
-        if common is None:
-            return
-        here = common.relative_to(box).slices
-        claim = self._claim(record, common)
-        wins = claim.mask & (claim.logits > best[here])
-        best[here][wins] = claim.logits[wins]
-        labels[here][wins] = obj
-
 
 def blank_labels(shape: Sequence[int], dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
     """Make labels of zeros: in memory, or where that is too small in a temporary file.
@@ -342,19 +380,6 @@ def blank_labels(shape: Sequence[int], dtype: npt.DTypeLike = np.uint16) -> npt.
     except MemoryError:
         with tempfile.TemporaryFile(prefix="napari-sam2-") as file:
             return np.memmap(file, dtype, "w+", shape=tuple(shape))
-
-
-def _packed(placed: PlacedLogits) -> npt.NDArray[np.uint8]:
-    """Put logits and where they lie together: of many masks, small values would take more than the logits."""
-    grid = placed.grid or placed.logits.shape
-    head = _HEAD.pack(*placed.window, *placed.offset, *grid, *placed.logits.shape)
-    return np.frombuffer(head + placed.logits.tobytes(), np.uint8)
-
-
-def _unpacked(packed: npt.NDArray[np.uint8], frame_shape: tuple[int, int]) -> PlacedLogits:
-    y0, x0, y1, x1, i, j, rows, columns, height, width = _HEAD.unpack(packed[: _HEAD.size].tobytes())
-    logits = packed[_HEAD.size :].view(np.float32).reshape(height, width)
-    return PlacedLogits(logits, (y0, x0, y1, x1), frame_shape, (i, j), (rows, columns))
 
 
 def _union(first: Box | None, second: Box | None) -> Box | None:

@@ -18,7 +18,7 @@ from napari_sam2.session_edits import (
 from napari_sam2.session_state import PromptRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from napari_sam2.labels import Entry
     from napari_sam2.session_state import SessionState
@@ -47,18 +47,60 @@ def _give_children(state: SessionState, obj: int, parent: int | None, since: int
             state.put_facts(child, replace(facts, parent=parent if parent != child else None))
 
 
-def merge(state: SessionState, obj: int, other: int) -> None:
-    """Give all that is known of `other` to `obj`."""
-    if obj == other:
-        raise ValueError(f"object {obj} cannot be merged with itself")
-    check_free(state, obj, other)
-    for key in state.keys(other):
-        _hand_over(state, key, PromptKey(obj, key.frame))
-    one, two = state.facts_of(obj), state.facts_of(other)
-    state.put_facts(other, None)
-    parent = _parent_of_merged(state, obj, other, (one.parent, two.parent))
-    state.put_facts(obj, ObjectFacts(one.name or two.name, one.life.joined(two.life), parent))
-    _give_children(state, other, obj)
+def merge(state: SessionState, obj: int, others: Sequence[int], unions: Mapping[int, FramePrompts]) -> None:
+    """Give all that is known of `others` to `obj`; `unions` may know masks from `union_steps`."""
+    objects = (obj, *others)
+    for each in objects:
+        if objects.count(each) > 1:
+            raise ValueError(f"object {each} cannot be merged with itself")
+    check_free(state, *objects)
+    for frame in _frames(state, objects):
+        _join(state, [PromptKey(each, frame) for each in objects], unions.get(frame))
+    for other in others:
+        one, two = state.facts_of(obj), state.facts_of(other)
+        state.put_facts(other, None)
+        parent = _parent_of_merged(state, obj, other, (one.parent, two.parent))
+        state.put_facts(obj, ObjectFacts(one.name or two.name, one.life.joined(two.life), parent))
+        _give_children(state, other, obj)
+
+
+def union_steps(
+    state: SessionState, objects: Sequence[int]
+) -> Generator[None, None, dict[int, FramePrompts]]:
+    """Join the masks of objects, a frame at a time; return them by frame, where several have one."""
+    unions: dict[int, FramePrompts] = {}
+    for frame in _frames(state, objects):
+        with state.lock:
+            seen = [obj for obj in objects if state.labels.box(obj, frame)]
+            if len(seen) > 1:
+                unions[frame] = _union(state, seen, frame)
+        yield
+    return unions
+
+
+def _frames(state: SessionState, objects: Sequence[int]) -> list[int]:
+    with state.lock:
+        return sorted({key.frame for obj in objects for key in state.keys(obj)})
+
+
+def _union(state: SessionState, objects: Sequence[int], frame: int) -> FramePrompts:
+    return FramePrompts(mask=state.labels.union(objects, frame))
+
+
+def _join(state: SessionState, keys: Sequence[PromptKey], union: FramePrompts | None) -> None:
+    """Give what is known of objects on a frame to the first; where several have a mask, all of them count."""
+    target, *sources = keys
+    seen = [key for key in keys if state.labels.box(key.obj, key.frame)]
+    if len(seen) < 2:
+        for source in sources:
+            _hand_over(state, source, target)
+        return
+    for key in seen:
+        check_open(state, key)
+    painted = union or _union(state, [key.obj for key in seen], target.frame)
+    for source in sources:
+        _forget(state, source)
+    _put_painted(state, target, painted)
 
 
 def _parent_of_merged(
@@ -96,21 +138,31 @@ def _free_id(state: SessionState) -> int:
 
 
 def _hand_over(state: SessionState, source: PromptKey, target: PromptKey) -> None:
-    """Move record and entry to another object; where both have a mask, the union counts as painted."""
-    record, entry = state.records.get(source), state.entry(source)
-    mask, own = state.mask(source), state.mask(target)
-    if mask.any() and own.any():
-        check_open(state, source)
-        check_open(state, target)
-    state.put_record(source, None)
-    state.put_entry(source, None)
-    if state.entry(target) is not None and not mask.any():
+    """Move record and entry to another object, which has no mask there; one that has none gains none."""
+    record, entry = state.records.get(source), state.labels.known(source.obj, source.frame)
+    if record is None and entry is None:
         return
-    if own.any() or target in state.records:
-        record = PromptRecord(FramePrompts(mask=mask | own), state.next_revision(), source="painted")
-        entry = painted_entry(record.prompts)
-    state.put_record(target, record)
-    state.put_entry(target, entry)
+    is_seen = entry is not None and entry.box is not None
+    painted = _union(state, (source.obj,), source.frame) if is_seen and target in state.records else None
+    is_known = state.labels.known(target.obj, target.frame) is not None
+    _forget(state, source)
+    if painted is not None:
+        _put_painted(state, target, painted)
+    elif is_seen or not is_known:
+        state.put_record(target, record)
+        state.put_known(target, entry)
+
+
+def _forget(state: SessionState, key: PromptKey) -> None:
+    if key in state.records:
+        state.put_record(key, None)
+    if state.labels.known(key.obj, key.frame) is not None:
+        state.put_entry(key, None)
+
+
+def _put_painted(state: SessionState, key: PromptKey, prompts: FramePrompts) -> None:
+    state.put_record(key, PromptRecord(prompts, state.next_revision(), source="painted"))
+    state.put_entry(key, painted_entry(prompts))
 
 
 def set_life(state: SessionState, obj: int, life: Life) -> None:

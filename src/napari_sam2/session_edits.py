@@ -44,10 +44,10 @@ def check_free(state: SessionState, *objects: int) -> None:
 
 def check_open(state: SessionState, key: PromptKey) -> None:
     """Raise ValueError where an object cannot be changed: locked, or beyond its beginning or end."""
-    facts, entry = state.facts_of(key.obj), state.entry(key)
+    facts, known = state.facts_of(key.obj), state.labels.known(key.obj, key.frame)
     if facts.locked:
         raise ObjectLockedError(key.obj)
-    if entry is not None and entry.locked:
+    if known is not None and known.entry.locked:
         raise ValueError(f"object {key.obj} is locked on frame {key.frame}: unlock it first")
     if key.frame not in facts.life:
         first, last = facts.life.first, facts.life.last
@@ -149,8 +149,12 @@ def beside_locked(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
     others = [
         obj for obj in state.labels.objects(key.frame) if obj != key.obj and _is_kept(state, obj, key.frame)
     ]
-    mask = state.mask(key)
-    taken = mask & np.isin(state.labels.array[key.frame], others)
+    box = state.labels.box(key.obj, key.frame)
+    if box is None or not others:
+        return entry
+    mask = state.labels.mask(key.obj, key.frame)
+    taken = np.zeros_like(mask)
+    taken[box.slices] = mask[box.slices] & np.isin(state.labels.pixels(key.frame, box), others)
     return replace(entry, painted=PackedMask.pack(mask & ~taken)) if taken.any() else entry
 
 
@@ -166,8 +170,8 @@ def released(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
 
 
 def _is_kept(state: SessionState, obj: int, frame: int) -> bool:
-    entry = state.labels.get(obj, frame)
-    return state.facts_of(obj).locked or (entry is not None and entry.locked)
+    known = state.labels.known(obj, frame)
+    return state.facts_of(obj).locked or (known is not None and known.entry.locked)
 
 
 def unlock(state: SessionState, key: PromptKey) -> None:

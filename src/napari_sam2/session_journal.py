@@ -45,7 +45,7 @@ class SessionJournal:
         for frame in range(state.labels.shape[0]):
             if state.labels.entries(frame):
                 self._changed.note(frame, None)
-        state.labels.watch(self._changed.note)
+        state.labels.watch_entries(lambda frame: self._changed.note(frame, None))
 
     @property
     def is_current(self) -> bool:

@@ -13,7 +13,7 @@ from napari_sam2.session_retelling import Retelling
 from napari_sam2.session_views import SessionViews
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterator
 
     from napari_sam2.lineage import Daughters
 
@@ -68,19 +68,28 @@ class SessionObjects(SessionViews):
         with self._state.lock, self._state.grouped("Remove object"):
             object_edits.remove(self._state, check_object_id(obj))
 
-    def merge(self, obj: int, other: int) -> None:
-        """Make two objects one: `obj` gets the masks and the daughters of `other`, which is removed.
+    def merge(self, obj: int, *others: int) -> None:
+        """Make objects one: `obj` gets the masks and the daughters of the others, which are removed.
 
-        On frames where both had a mask the union counts as painted. It begins with the one that begins
+        On frames where several had a mask the union counts as painted. It begins with the one that begins
         first, and ends with the one that ends last.
 
         Raises
         ------
         ValueError
-            If one of them is locked, as a whole or on a frame where both had a mask.
+            If one of them is locked, as a whole or on a frame where another one had a mask too.
         """
+        for _ in self.merge_steps(obj, *others):
+            pass
+
+    def merge_steps(self, obj: int, *others: int) -> Iterator[None]:
+        """Do what `merge` does; masks are joined a frame at a time, and all is changed in the last step."""
+        first, *rest = (check_object_id(each) for each in (obj, *others))
+        edition = self._state.edition
+        unions = yield from object_edits.union_steps(self._state, (first, *rest))
         with self._state.lock, self._state.grouped("Merge"):
-            object_edits.merge(self._state, check_object_id(obj), check_object_id(other))
+            known = unions if self._state.edition == edition else {}
+            object_edits.merge(self._state, first, rest, known)
 
     def split(self, obj: int, frame: int, new: int | None = None) -> int:
         """Give an object's prompts, masks and daughters from a frame on to a new object.

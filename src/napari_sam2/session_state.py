@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from napari_sam2.changes import ChangeLog
@@ -16,9 +18,10 @@ from napari_sam2.prompts import PromptKey
 from napari_sam2.summary import ObjectSummary, SessionSummary, SummaryTable, worst_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from napari_sam2.conditioning import Base
+    from napari_sam2.entries import Record
     from napari_sam2.labels import Entry, LabelVolume
     from napari_sam2.placement import BoolArray
     from napari_sam2.prompts import FramePrompts
@@ -126,9 +129,13 @@ class SessionState:
         self.edition = 0
         self.hovered: Hovered | None = None
         self._recorder: _Recorder | None = None
+        self._postpones = False
         self._stores: Mapping[Kind, _Store] = {
             "record": _Store(self.records.get, self._set_record),
-            "entry": _Store(self.entry, lambda key, entry: labels.replace(key.obj, key.frame, entry)),
+            "entry": _Store(
+                lambda key: labels.known(key.obj, key.frame),
+                lambda key, record: labels.restore(key.obj, key.frame, record),
+            ),
             "facts": _Store(self.facts.get, self._set_facts),
         }
         labels.watch(self.written.note)
@@ -191,7 +198,13 @@ class SessionState:
 
     def put_entry(self, key: PromptKey, entry: Entry | None) -> None:
         """Replace a labels entry, undoably, and write the labels."""
-        self._put(StateKey("entry", key), entry)
+        record = None if entry is None else self.labels.record(key.obj, entry)
+        self._put(StateKey("entry", key), record)
+
+    def put_known(self, key: PromptKey, record: Record | None) -> None:
+        """Replace a labels entry by what `LabelVolume.known` returned of another object."""
+        self.labels.make_room(key.obj)
+        self._put(StateKey("entry", key), record)
 
     def put_facts(self, obj: int, facts: ObjectFacts | None) -> None:
         """Replace what is said of an object as a whole, undoably; blank facts are none."""
@@ -219,28 +232,60 @@ class SessionState:
             return
         recorder = self._recorder = _Recorder(label)
         try:
-            yield
+            with self._written():
+                yield
         except Exception:
-            self._apply(recorder.edit().inverse())
+            with self._written():
+                self._apply(recorder.edit().inverse())
             recorder.before.clear()
             raise
         finally:
             self._recorder = None
             self.history.push(recorder.edit(), run)
 
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Write the labels at the end, each pixel once, unless that is `postponed`."""
+        with self.labels.gathered():
+            yield
+        if not self._postpones:
+            self.settle()
+
+    @contextmanager
+    def postponed(self) -> Iterator[None]:
+        """Leave what edits inside change in the labels to `settle`, or to whoever reads it."""
+        with self.lock:
+            before, self._postpones = self._postpones, True
+            try:
+                yield
+            finally:
+                self._postpones = before
+
+    def settle(self, first: Sequence[int] = (), seconds: float = inf) -> bool:
+        """Write what is left to be written, some frames first, for about so long; whether that is all."""
+        until = perf_counter() + seconds
+        with self.lock:
+            objects = self.objects if self.labels.behind else ()
+            for frame in sorted(self.labels.behind, key=lambda frame: (frame not in first, frame)):
+                self.labels.settle(frame)
+                self._table.catch_up(objects)
+                if perf_counter() > until:
+                    break
+            return not self.labels.behind
+
     def undo(self) -> str | None:
         """Take back the last edit and return its label."""
-        with self.lock:
+        with self.lock, self._written():
             return self._apply(self.history.undo(self._read))
 
     def take_back(self, run: Hashable) -> str | None:
         """Take back the last edits, if of this run, as if they had never been, and return their label."""
-        with self.lock:
+        with self.lock, self._written():
             return self._apply(self.history.take_back(run))
 
     def redo(self) -> str | None:
         """Do the edit again that was taken back last, and return its label."""
-        with self.lock:
+        with self.lock, self._written():
             return self._apply(self.history.redo())
 
     def _apply(self, edit: Edit | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
@@ -56,7 +58,53 @@ class SessionViews:
     @property
     def labels(self) -> Any:  # noqa: ANN401 - numpy or zarr
         """The integer labels (frames, H, W), the very array that is written into."""
-        return self._state.labels.array
+        with self._state.lock:
+            return self._state.labels.array
+
+    def pixels(self, frame: int) -> NDArray[Any]:
+        """Return a copy of the labels of a frame, (H, W)."""
+        with self._state.lock:
+            return self._state.labels.pixels(check_key(1, frame, self.volume.num_frames).frame)
+
+    def postponed(self) -> AbstractContextManager[None]:
+        """Leave pixels that edits inside change to `settle`, so that many frames keep nobody waiting.
+
+        All else is changed at once. Whoever reads the labels gets them as they have to be.
+        """
+        return self._state.postponed()
+
+    def postponing(self, steps: Iterator[None]) -> Iterator[None]:
+        """Take each of some steps as inside of `postponed`; others come between."""
+        while True:
+            with self.postponed():
+                try:
+                    next(steps)
+                except StopIteration:
+                    return
+            yield
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no pixels are left to be written."""
+        with self._state.lock:
+            return not self._state.labels.behind
+
+    def settle(self, first: Sequence[int] = (), seconds: float = inf) -> bool:
+        """Write pixels that were `postponed`.
+
+        Parameters
+        ----------
+        first : sequence of int
+            Frames that go first.
+        seconds : float
+            No other frame is begun after so long.
+
+        Returns
+        -------
+        bool
+            Whether all is written.
+        """
+        return self._state.settle(first, seconds)
 
     @property
     def objects(self) -> tuple[int, ...]:
@@ -142,7 +190,7 @@ class SessionViews:
             tells of all that was read.
         """
         with self._state.lock:
-            return read_changes(self._state.written, self.labels)
+            return read_changes(self._state.written, self._state.labels.pixels)
 
     def summary(self) -> SessionSummary:
         """Return all objects on all frames at a glance: status, score, area, place.

@@ -6,7 +6,8 @@ import tempfile
 import threading
 import weakref
 from array import array
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from contextlib import suppress
 from typing import TypeAlias
 
 import numpy as np
@@ -43,6 +44,30 @@ class _SpillFile:
         return np.frombuffer(data, dtype=np.uint8)
 
 
+class Kept:
+    """A piece of data in a store, which is dropped when nobody holds this any more.
+
+    Parameters
+    ----------
+    store : SpillStore
+        Where it lies.
+    key : int
+        From `SpillStore.put`; it belongs to this from now on.
+    """
+
+    __slots__ = ("_key", "_store")
+
+    def __init__(self, store: SpillStore, key: int) -> None:
+        self._store, self._key = store, key
+
+    def read(self) -> Bytes:
+        """Return the data, (n,) uint8."""
+        return self._store.get(self._key)
+
+    def __del__(self) -> None:
+        self._store.drop_later(self._key)
+
+
 class SpillStore:
     """Bytes by key; the oldest move to a temporary file when memory holds more than `budget` bytes.
 
@@ -65,14 +90,17 @@ class SpillStore:
         self._bytes_in_memory = 0
         self._bytes_live = 0
         self._pieces_live = 0
+        self._left: deque[int] = deque()
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
+        self._drop_left()
         return len(self._memory) + self._pieces_live
 
     @property
     def bytes_in_memory(self) -> int:
         """Bytes of the data held in memory."""
+        self._drop_left()
         return self._bytes_in_memory
 
     @property
@@ -82,6 +110,7 @@ class SpillStore:
 
     def put(self, data: Bytes) -> int:
         """Keep `data`, (n,) uint8, itself and not a copy, and return its key; OSError if the disk is full."""
+        self._drop_left()
         with self._lock:
             while self._memory and self._bytes_in_memory + data.nbytes > self._budget:
                 self._spill(next(iter(self._memory)))
@@ -91,6 +120,10 @@ class SpillStore:
             self._memory[key] = data
             self._bytes_in_memory += data.nbytes
             return key
+
+    def keep(self, data: Bytes) -> Kept:
+        """Keep `data` as `put` does, for as long as what is returned is held."""
+        return Kept(self, self.put(data))
 
     def get(self, key: int) -> Bytes:
         """Return the data of `key`; KeyError if there are none."""
@@ -113,9 +146,19 @@ class SpillStore:
             if dead > max(self.bytes_on_disk // 2, self._budget):
                 self._compact()
 
+    def drop_later(self, key: int) -> None:
+        """Drop a key at the next call. It may be called at any time, as by a garbage collection in a call."""
+        self._left.append(key)
+
+    def _drop_left(self) -> None:
+        while self._left:
+            with suppress(IndexError, KeyError):  # another thread was faster, or all was forgotten since
+                self.drop(self._left.popleft())
+
     def close(self) -> None:
         """Forget everything and delete the file."""
         with self._lock:
+            self._left.clear()
             self._memory.clear()
             self._starts = array("q", [_NOT_THERE]) * len(self._starts)
             self._bytes_in_memory = self._bytes_live = self._pieces_live = 0

@@ -151,29 +151,32 @@ class SummaryTable:
         self._changed = ChangeLog()
         self._ids: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self._cells = Cells.empty(0, labels.shape[0])
-        self._shown = self._cells.frozen_copy()
+        self._shown, self._is_new = self._cells.frozen_copy(), False
         labels.watch(self._changed.note)
 
     def cells(self, objects: Sequence[int]) -> Cells:
         """Return the cells of these objects, ids in order."""
-        is_new = self._arrange(np.asarray(objects, np.int64))
-        changed = self._changed.drain()
-        for frame, box in changed.items():
-            self._look(frame, box)
-        if changed or is_new:
-            self._shown = self._cells.frozen_copy()
+        self.catch_up(objects)
+        if self._is_new:
+            self._shown, self._is_new = self._cells.frozen_copy(), False
         return self._shown
 
-    def _arrange(self, ids: npt.NDArray[np.int64]) -> bool:
+    def catch_up(self, objects: Sequence[int]) -> None:
+        """Look at what has changed, so that `cells` has less to look at."""
+        self._arrange(np.asarray(objects, np.int64))
+        for frame, box in self._changed.drain().items():
+            self._look(frame, box)
+            self._is_new = True
+
+    def _arrange(self, ids: npt.NDArray[np.int64]) -> None:
         """Make rows for these objects, keeping what is known of them."""
         if np.array_equal(ids, self._ids):
-            return False
+            return
         cells = Cells.empty(len(ids), self._labels.shape[0])
         _, new, old = np.intersect1d(ids, self._ids, assume_unique=True, return_indices=True)
         for target, source in zip(cells.arrays(), self._cells.arrays(), strict=True):
             target[new] = source[old]
-        self._ids, self._cells = ids, cells
-        return True
+        self._ids, self._cells, self._is_new = ids, cells, True
 
     def _look(self, frame: int, changed: Box | None) -> None:
         entries = self._labels.entries(frame)
@@ -196,7 +199,7 @@ class SummaryTable:
             return
         area, centroid = 0, (np.nan, np.nan)
         if box is not None:
-            mask = np.asarray(self._labels.array[(frame, *box.slices)]) == obj
+            mask = self._labels.pixels(frame, box) == obj
             in_rows, in_columns = mask.sum(axis=1), mask.sum(axis=0)
             if area := int(in_rows.sum()):
                 y, x = (

@@ -93,6 +93,8 @@ class Answer:
         Whatever else was returned.
     replaced : Replaced or None
         Where another session has taken the place of the one before.
+    is_behind : bool
+        Whether labels are left that have changed and are not among the changes yet.
     """
 
     changes: tuple[LabelChange, ...] = ()
@@ -100,3 +102,4 @@ class Answer:
     result: FrameResult | None = None
     value: object = None
     replaced: Replaced | None = None
+    is_behind: bool = False

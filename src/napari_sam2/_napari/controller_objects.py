@@ -13,10 +13,11 @@ from napari_sam2._napari.worker import Fate
 from napari_sam2.summary import ObjectSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.controller_prompts import PromptControl
+    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.lineage import Daughters
@@ -80,6 +81,15 @@ class ObjectControl:
         in_order: bool = True,
     ) -> None:
         """Do something to the session, then draw its prompts; clicks that come later wait for it."""
+        self._ask(lambda desk: desk.edit(call), done, in_order=in_order)
+
+    def _ask(
+        self,
+        work: Callable[[Desk], Answer | Generator[None, None, Answer]],
+        done: Callable[[Answer], None] | None = None,
+        *,
+        in_order: bool = True,
+    ) -> None:
         sequence = self._space.sequence
 
         def after(answer: Answer) -> None:
@@ -88,9 +98,7 @@ class ObjectControl:
             if done is not None:
                 done(answer)
 
-        self._space.ask(
-            lambda desk: desk.edit(call), after, label="Editing", fate=Fate.DONE, in_order=in_order
-        )
+        self._space.ask(work, after, label="Editing", fate=Fate.DONE, in_order=in_order)
 
     # --- one object
 
@@ -202,17 +210,12 @@ class ObjectControl:
         if not others:
             return
 
-        def join(session: Session) -> None:
-            with session.grouped("Merge"):
-                for other in others:
-                    session.merge(first, other)
-
         def after(_answer: Answer) -> None:
             self._prompts.activate(first)
             if self._solo in others:
                 self.solo(first)
 
-        self.edit(join, after)
+        self._ask(lambda desk: desk.edit_in_steps(lambda session: session.merge_steps(first, *others)), after)
 
     def delete(self, objects: tuple[int, ...]) -> None:
         """Delete objects with their prompts, all of them or, where one is locked, none."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_sam2._napari.answers import Answer, Picture, Replaced
-from napari_sam2._napari.differences import label_differences
-from napari_sam2._napari.last_said import LastSaid
+from napari_sam2._napari.differences import Untold
+from napari_sam2._napari.last_said import LastSaid, say
 from napari_sam2._napari.opening import NotOpenError, check_frames, open_session
 from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
-from napari_sam2._napari.versions import Version, Versions
+from napari_sam2._napari.versions import Renewal, Version, Versions
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.network_view import View
@@ -30,22 +28,14 @@ if TYPE_CHECKING:
     from napari_sam2.passes import Direction
     from napari_sam2.prompts import FramePrompts, PromptKey
     from napari_sam2.session import Session
-    from napari_sam2.session_retelling import Retelling
 
 # Masks are shown before the click where that takes no longer, in seconds.
 PREVIEW_LIMIT = 0.05
 _FIRST_REACH = 4
 # While frames are tracked, a picture is made so often at most, in seconds.
 _PICTURE_EVERY = 0.1
-
-
-@dataclass(frozen=True, eq=False)
-class _Renewal:
-    """A session that is being opened anew, and the steps that are left until it is."""
-
-    session: Session
-    opening: Opening
-    steps: Retelling
+# What an edit changes on many frames is written for so long at a time, in seconds; clicks go between.
+_TURN = 0.03
 
 
 class Desk:
@@ -55,16 +45,20 @@ class Desk:
     ----------
     image : str
         A checksum of the image, the same at all positions along other axes.
+    frame : int
+        The frame that is shown, which is written first; the GUI thread sets it.
     """
 
     def __init__(self) -> None:
         self._versions: Versions | None = None
-        self._renewal: _Renewal | None = None
+        self._renewal: Renewal | None = None
         self._cache_bytes = 0
         self._pictured = 0.0
         self._slowness = 0.0
         self._said = LastSaid()
+        self._untold = Untold()
         self.image = ""
+        self.frame = 0
 
     @property
     def session(self) -> Session | None:
@@ -148,7 +142,7 @@ class Desk:
         """Begin to open the session anew, beside the one that is open; `say_again` goes on with it."""
         session = open_session(opening, model)
         session.geometry = self.opened.geometry  # what was told since it was asked for
-        self._renewal = _Renewal(session, opening, session.say_again(self.opened))
+        self._renewal = Renewal(session, opening, session.say_again(self.opened))
         return Answer()
 
     def say_again(self) -> Answer:
@@ -185,9 +179,9 @@ class Desk:
     def _replace(self, before: Session, step: ViewStep | None = None) -> Answer:
         """Tell of all that the session in place of the one before shows otherwise."""
         self.opened.cache_bytes = self._cache_bytes
-        changes = tuple(label_differences(before, self.opened))
+        self._untold.replace(before, self.opened)
         value = "" if step is None else step.label
-        return Answer(changes, self._picture(), value=value, replaced=self._replaced(step))
+        return replace(self.answer(value=value), replaced=self._replaced(step))
 
     def _replaced(self, step: ViewStep | None = None) -> Replaced:
         version = self._known.open
@@ -200,7 +194,7 @@ class Desk:
         before = self.opened
         self._said.forget()
         step = self._known.step_back()
-        return self.answer(value=before.undo()) if step is None else self._replace(before, step)
+        return self.edit(lambda session: session.undo()) if step is None else self._replace(before, step)
 
     def undo_step(self, step: ViewStep) -> Answer:
         """Take back a step to another view or network, if it is the last one here."""
@@ -218,11 +212,20 @@ class Desk:
         """Do the step again that was taken back last."""
         before = self.opened
         step = self._known.step_forth()
-        return self.answer(value=before.redo()) if step is None else self._replace(before, step)
+        return self.edit(lambda session: session.redo()) if step is None else self._replace(before, step)
 
-    def answer(self, result: FrameResult | None = None, value: object = None) -> Answer:
-        """Tell of what has been written, with a new picture."""
-        return Answer(self.opened.take_changes(), self._picture(), result, value)
+    def answer(
+        self, result: FrameResult | None = None, value: object = None, *, pictured: bool = True
+    ) -> Answer:
+        """Tell of what has been written, with a new picture; `catch_up` tells what is left."""
+        changes = self._untold.take(self.opened, self.frame, _TURN)
+        is_behind = self._untold.is_left(self.opened)
+        picture = self._picture() if pictured or self._is_due or not is_behind else None
+        return Answer(changes, picture, result, value, is_behind=is_behind)
+
+    def catch_up(self) -> Answer:
+        """Write and tell more of what the last answer has left."""
+        return self.answer(pictured=False)
 
     def _picture(self) -> Picture:
         session, known = self.opened, self._known
@@ -243,7 +246,8 @@ class Desk:
 
         It can if nothing else was done since, and `prompts` are what was said there before.
         """
-        return self.answer() if self._said.take_back(self.opened, key, prompts) else None
+        with self.opened.postponed():
+            return self.answer() if self._said.take_back(self.opened, key, prompts) else None
 
     def declare(self, key: PromptKey, prompts: FramePrompts) -> Answer:
         """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel."""
@@ -251,7 +255,7 @@ class Desk:
         is_ready = session.is_ready(key.frame)
         verb = "Remove prompts" if prompts.is_empty else "Prompt"
         with self._said.prompted(session, key, f"{verb} (object {key.obj}, frame {key.frame})"):
-            result = _say(session, key, prompts)
+            result = say(session, key, prompts)
         if is_ready and len(prompts.points) == 1:
             self._note_pace(began)
         return self.answer(result)
@@ -262,7 +266,7 @@ class Desk:
         An object without a name gets this one.
         """
         with self.opened.grouped("Seed", run):
-            _say(self.opened, key, prompts)
+            say(self.opened, key, prompts)
             if name and key.obj not in self.opened.names:
                 self.opened.rename(key.obj, name)
         return Answer(self.opened.take_changes(), self._picture() if self._is_due else None)
@@ -290,13 +294,20 @@ class Desk:
 
     def _whole(self, frame: int) -> LabelChange:
         """Return the labels of a whole frame: a stroke may have gone anywhere."""
-        values = np.array(self.opened.labels[frame])
+        values = self.opened.pixels(frame)
         return LabelChange(frame, Box(0, 0, *values.shape), values)
 
     def edit(self, call: Callable[[Session], object]) -> Answer:
         """Do anything else to the session."""
-        value = call(self.opened)
-        return self.answer(value=value)
+        with self.opened.postponed():
+            return self.answer(value=call(self.opened))
+
+    def edit_in_steps(self, steps: Callable[[Session], Iterator[None]]) -> Generator[None, None, Answer]:
+        """Do something to the session a step at a time."""
+        session = self.opened
+        for _ in session.postponing(steps(session)):
+            yield
+        return self.answer()
 
     def prepare(self, frame: int) -> Answer:
         """Compute the image features of a frame ahead."""
@@ -385,10 +396,3 @@ class Desk:
                 yield Answer(session.take_changes(), self._picture() if self._is_due else None, result)
             if self.session is session:
                 return
-
-
-def _say(session: Session, key: PromptKey, prompts: FramePrompts) -> FrameResult:
-    """Say all that is said of an object on a frame; a mask alone is taken pixel by pixel."""
-    if prompts.mask is not None and not prompts.points and prompts.box is None:
-        return session.paint(key.obj, key.frame, prompts.mask)
-    return session.set_prompts(key.obj, key.frame, prompts)

@@ -11,6 +11,7 @@ from napari_sam2.prompts import FramePrompts
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
+    from napari_sam2.frame_result import FrameResult
     from napari_sam2.prompts import PromptKey
     from napari_sam2.session import Session
 
@@ -97,3 +98,10 @@ class LastSaid:
         self._spreads = click.spread_before is not None and session.undo_run == click.spread_before
         self.run = click.spread_before if self._spreads else None
         return True
+
+
+def say(session: Session, key: PromptKey, prompts: FramePrompts) -> FrameResult:
+    """Say all that is said of an object on a frame; a mask alone is taken pixel by pixel."""
+    if prompts.mask is not None and not prompts.points and prompts.box is None:
+        return session.paint(key.obj, key.frame, prompts.mask)
+    return session.set_prompts(key.obj, key.frame, prompts)

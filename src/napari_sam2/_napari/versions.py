@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_sam2._napari.opening import Opening
     from napari_sam2.session import Session
+    from napari_sam2.session_retelling import Retelling
 
 # Older ones are forgotten: each has labels of the whole sequence.
 _MOST = 3
 OTHER_VIEW, OTHER_MODEL = "Use current view", "Change model"
 """Names of steps to another view or network, for undo."""
+
+
+@dataclass(frozen=True, eq=False)
+class Renewal:
+    """A session that is being opened anew, and the steps that are left until it is."""
+
+    session: Session
+    opening: Opening
+    steps: Retelling
 
 
 @dataclass(frozen=True, eq=False)

@@ -333,6 +333,8 @@ class Workspace:
         if sequence is None:
             self.fail(RuntimeError("There is no image to work on: choose an image layer first."))
             return
+        if sequence is self.sequence:
+            sequence.desk.frame = self.frame
         self.worker.submit(
             partial(work, sequence.desk),
             partial(self.take, sequence, done),
@@ -363,6 +365,8 @@ class Workspace:
         if answer.changes and self.layers is not None and not sequence.is_left:
             self.layers.write(answer.changes, sequence.geometry)
         sequence.take(answer)
+        if answer.is_behind and not sequence.is_left:
+            self.ask(Desk.catch_up, key="catch up", sequence=sequence)
         self.answered.emit(sequence, answer)
         if done is not None:
             done(answer)
