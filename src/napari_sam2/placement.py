@@ -326,7 +326,7 @@ class PlacedLogits:
 
 @dataclass(frozen=True, eq=False)
 class PackedMask:
-    """A mask at one bit a pixel of its box. Make it with `PackedMask.pack`.
+    """A mask at one bit a pixel of its box; a value that never changes. Make it with `PackedMask.pack`.
 
     Parameters
     ----------
@@ -341,6 +341,12 @@ class PackedMask:
     bits: npt.NDArray[np.uint8]
     box: Box | None
     shape: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        """Freeze the bits."""
+        bits = self.bits.view()
+        bits.flags.writeable = False
+        object.__setattr__(self, "bits", bits)
 
     @classmethod
     def pack(cls, mask: npt.ArrayLike) -> PackedMask:
@@ -364,3 +370,23 @@ class PackedMask:
             own = np.unpackbits(self.bits, count=height * width).view(np.bool_).reshape(height, width)
             mask[common.relative_to(wanted).slices] = own[common.relative_to(self.box).slices]
         return mask
+
+    @property
+    def area(self) -> int:
+        """How many pixels are True."""
+        return int(np.count_nonzero(np.unpackbits(self.bits)))
+
+    def is_within(self, other: PackedMask) -> bool:
+        """Tell whether all True pixels are True in `other` too."""
+        if self.box is None or self == other:
+            return True
+        return not bool((self.unpack(self.box) & ~other.unpack(self.box)).any())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PackedMask):
+            return NotImplemented
+        placed = (self.shape, self.box) == (other.shape, other.box)
+        return self is other or (placed and np.array_equal(self.bits, other.bits))
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.box, self.bits.tobytes()))

@@ -107,7 +107,7 @@ def merged(*sources: Mapping[tuple[int, int], FramePrompts]) -> Seeds:
                 points=old.points + new.points,
                 positive=old.positive + new.positive,
                 box=new.box if new.box is not None else old.box,
-                mask=new.mask if new.mask is not None else old.mask,
+                mask=new.packed if new.packed is not None else old.packed,
                 candidate=new.candidate if new.candidate is not None else old.candidate,
             )
     return seeds
@@ -124,7 +124,9 @@ def plant(session: Session, seeds: Mapping[tuple[int, int], FramePrompts]) -> No
     """Give the prompts to a session, frame by frame, so that each frame is encoded once."""
     for obj, frame in sorted(seeds, key=lambda key: (key[1], key[0])):
         prompts = seeds[obj, frame]
-        if prompts.mask is not None and not prompts.points and prompts.box is None:
-            session.paint(obj, frame, prompts.mask)  # its very pixels, not the network's coarser view of them
+        if prompts.packed is not None and not prompts.points and prompts.box is None:
+            session.paint(
+                obj, frame, prompts.packed
+            )  # its very pixels, not the network's coarser view of them
         else:
             session.set_prompts(obj, frame, prompts)

@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from napari_sam2.io.atomic import remove, replacing
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+Arrays = Mapping[str, Any]
+"""Arrays by name, numpy or made into such when they are written."""
 
 FORMAT = "napari-sam2 journal"
 VERSION = 1
