@@ -245,6 +245,21 @@ def test_masks_of_frames_of_other_shapes_are_others() -> None:
     assert PackedMask.pack(np.eye(3, dtype=bool)) != "mask"
 
 
+@pytest.mark.parametrize(
+    ("size", "box", "shape"),
+    [
+        (1, Box(0, 0, 3, 3), (3, 3)),
+        (1, None, (3, 3)),
+        (2, Box(0, 0, 3, 3), (2, 3)),
+        (1, Box(2, 2, 1, 1), (3, 3)),
+    ],
+    ids=["too few bits", "no box", "beyond the frame", "upside down"],
+)
+def test_bits_box_and_frame_fit_together(size: int, box: Box | None, shape: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="are no mask in the box"):
+        PackedMask(np.zeros(size, np.uint8), box, shape)
+
+
 def test_packed_bits_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="read-only"):
         PackedMask.pack(np.eye(3, dtype=bool)).bits[0] = 0

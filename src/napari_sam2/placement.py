@@ -336,6 +336,11 @@ class PackedMask:
         Box of the True pixels; None if there are none.
     shape : tuple of 2 ints
         ``(H, W)`` of the frame.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer bits than pixels in the box, or the box is not within the frame.
     """
 
     bits: npt.NDArray[np.uint8]
@@ -343,7 +348,13 @@ class PackedMask:
     shape: tuple[int, int]
 
     def __post_init__(self) -> None:
-        """Freeze the bits."""
+        """Check that bits, box and frame fit together, and freeze the bits."""
+        height, width = self.box.shape if self.box else (0, 0)
+        inside = self.box is None or self.box.intersection(Box(0, 0, *self.shape)) == self.box
+        if not inside or self.bits.shape != ((height * width + 7) // 8,):
+            raise ValueError(
+                f"{self.bits.size} bytes are no mask in the box {self.box} of a frame of {self.shape}"
+            )
         bits = self.bits.view()
         bits.flags.writeable = False
         object.__setattr__(self, "bits", bits)

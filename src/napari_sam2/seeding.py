@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from napari_sam2.prompts import FramePrompts
+from napari_sam2.stored_masks import read_mask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,7 @@ def session_seeds(saved: SessionDocument) -> Seeds:
     for row in saved.document["prompts"]:
         obj, frame = int(row["obj"]), int(row["frame"])
         said = {name: row[name] for name in _SAID if name in row}
-        mask = saved.arrays.get(f"prompts/{obj}/{frame}/mask")
+        mask = read_mask(f"prompts/{obj}/{frame}/mask", saved.arrays)
         seeds[obj, frame] = FramePrompts.from_json(said, mask)
     return seeds
 

@@ -77,7 +77,7 @@ class SessionJournal:
         with state.lock:
             frames, edition, records = list(self._changed.drain()), state.edition, dict(state.records)
             try:
-                changed: dict[str, dict[str, Any] | None] = {
+                changed: dict[str, dict[str, npt.NDArray[Any]] | None] = {
                     f"frame-{frame}": self._entries(frame) for frame in frames
                 }
                 changed |= self._changed_records(records)
@@ -101,8 +101,10 @@ class SessionJournal:
                 self._origins.setdefault(each.entry.origin, len(self._origins))
         return pack_entries(stored, self._origins) if stored else None
 
-    def _changed_records(self, records: Mapping[PromptKey, PromptRecord]) -> dict[str, dict[str, Any] | None]:
-        gone: dict[str, dict[str, Any] | None] = {
+    def _changed_records(
+        self, records: Mapping[PromptKey, PromptRecord]
+    ) -> dict[str, dict[str, npt.NDArray[Any]] | None]:
+        gone: dict[str, dict[str, npt.NDArray[Any]] | None] = {
             _part(key): None for key in self._records.keys() - records.keys()
         }
         fresh = {key: record for key, record in records.items() if self._records.get(key) is not record}
