@@ -352,9 +352,7 @@ class PackedMask:
         height, width = self.box.shape if self.box else (0, 0)
         inside = self.box is None or self.box.intersection(Box(0, 0, *self.shape)) == self.box
         if not inside or self.bits.shape != ((height * width + 7) // 8,):
-            raise ValueError(
-                f"{self.bits.size} bytes are no mask in the box {self.box} of a frame of {self.shape}"
-            )
+            raise ValueError(f"{self.bits.size} bytes are no mask in the box {self.box} of {self.shape}")
         bits = self.bits.view()
         bits.flags.writeable = False
         object.__setattr__(self, "bits", bits)
@@ -389,9 +387,7 @@ class PackedMask:
 
     def is_within(self, other: PackedMask) -> bool:
         """Tell whether all True pixels are True in `other` too."""
-        if self.box is None or self == other:
-            return True
-        return not bool((self.unpack(self.box) & ~other.unpack(self.box)).any())
+        return self.box is None or not (self.unpack(self.box) & ~other.unpack(self.box)).any()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PackedMask):

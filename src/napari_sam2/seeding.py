@@ -126,8 +126,7 @@ def plant(session: Session, seeds: Mapping[tuple[int, int], FramePrompts]) -> No
     for obj, frame in sorted(seeds, key=lambda key: (key[1], key[0])):
         prompts = seeds[obj, frame]
         if prompts.packed is not None and not prompts.points and prompts.box is None:
-            session.paint(
-                obj, frame, prompts.packed
-            )  # its very pixels, not the network's coarser view of them
+            # Its very pixels, not the network's coarser view of them.
+            session.paint(obj, frame, prompts.packed)
         else:
             session.set_prompts(obj, frame, prompts)
