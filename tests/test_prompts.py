@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
@@ -10,7 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
+from napari_sam2.placement import PackedMask
 from napari_sam2.prompts import (
     FramePrompts,
     PromptDifference,
@@ -93,6 +97,37 @@ def test_equality_compares_contents() -> None:
         hash(FramePrompts())
 
 
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)))
+def test_a_packed_mask_says_what_its_pixels_say(mask: NDArray[np.bool_]) -> None:
+    packed = PackedMask.pack(mask)
+    prompts = FramePrompts(mask=packed)
+    assert prompts.packed is packed
+    assert prompts == FramePrompts(mask=mask)
+    assert repr(prompts) == repr(FramePrompts(mask=mask))
+    assert prompts.says_absent is not bool(mask.any())
+    assert prompts.mask is not None
+    assert np.array_equal(prompts.mask, mask)
+    prompts.check_frame((mask.shape[0], mask.shape[1]))
+    with pytest.raises(ValueError, match="covers a whole frame"):
+        prompts.check_frame((mask.shape[0], mask.shape[1] + 1))
+    assert FramePrompts.from_json(prompts.to_json(), packed) == prompts
+
+
+def test_a_replaced_value_keeps_the_mask() -> None:
+    prompts = FramePrompts(mask=MASK, candidate=1)
+    assert replace(prompts, candidate=None) == FramePrompts(mask=MASK)
+    assert replace(prompts, mask=None) == FramePrompts(candidate=1)
+    assert pickle.loads(pickle.dumps(prompts)) == prompts
+
+
+def test_a_mask_of_a_large_frame_takes_the_memory_of_its_box() -> None:
+    mask = np.zeros((2048, 2048), bool)
+    mask[100:400, 700:1000] = True
+    packed = FramePrompts(mask=mask).packed
+    assert packed is not None
+    assert packed.bits.nbytes == 300 * 300 // 8
+
+
 def test_repr_tells_what_there_is() -> None:
     text = repr(FramePrompts([(1, 2)], [True], (0, 0, 4, 4), MASK, 1))
     assert text == (
@@ -142,6 +177,7 @@ def test_absence_and_emptiness(values: dict[str, Any], absent: bool, empty: bool
         ({"mask": np.zeros(4)}, ValueError, "two-dimensional"),
         ({"mask": np.zeros((2, 4, 4))}, ValueError, "two-dimensional"),
         ({"mask": np.zeros((0, 4))}, ValueError, "two-dimensional"),
+        ({"mask": PackedMask.pack(np.zeros((0, 4), bool))}, ValueError, "two-dimensional"),
         ({"mask": np.full((4, 4), 255)}, ValueError, "compare it first"),
         ({"mask": np.full((4, 4), np.nan)}, ValueError, "compare it first"),
         ({"mask": np.full((4, 4), "x")}, TypeError, "True and False"),

@@ -12,11 +12,12 @@ import tifffile
 import torch
 import zarr
 
+from napari_sam2 import session_document
 from napari_sam2._model.weights import save_model
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
 from napari_sam2.device import Runtime
-from napari_sam2.io import read_description
+from napari_sam2.io import journal, read_description, session_file
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
 from tests.fakes import SHAPE, absent, click, noisy_frames, seeing_model
@@ -112,6 +113,18 @@ def test_a_loaded_session_goes_on_as_the_saved_one_does(tmp_path: Path, recomput
         each.set_prompts(2, 6, FramePrompts())
         run(each)
     assert_same(loaded, session)
+
+
+def test_sessions_with_masks_as_pixels_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_document, "mask_arrays", lambda name, mask: {name: mask.unpack()})
+    monkeypatch.setattr(session_file, "VERSION", 2)
+    monkeypatch.setattr(journal, "VERSION", 1)
+    session = busy_session()
+    path, folder = saved(session, tmp_path), tmp_path / "auto"
+    session.autosave(folder)
+    monkeypatch.undo()
+    assert_same(Session.load(path, IMAGES, REAL), session)
+    assert_same(Session.load(folder, IMAGES, REAL), session)
 
 
 def test_a_finished_session_is_not_tracked_again(tmp_path: Path) -> None:
@@ -217,7 +230,7 @@ def test_the_document_says_what_people_want_to_know(tmp_path: Path) -> None:
     session = Session(IMAGES, model=REAL)
     session.set_prompts(1, 4, click(10, 8))
     document = json.loads(saved(session, tmp_path).read_text())
-    assert document["version"] == 2
+    assert document["version"] == 3
     assert document["program"]
     assert document["model"]["name"] == "small"
     assert len(document["model"]["checksum"]) == 64

@@ -85,8 +85,8 @@ def test_images_that_have_moved_are_named(tmp_path: Path) -> None:
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
     path = saved(Session(IMAGES, model=REAL), tmp_path)
-    edit(path, version=3)
-    with pytest.raises(ValueError, match="version 3, this program reads versions up to 2"):
+    edit(path, version=4)
+    with pytest.raises(ValueError, match="version 4, this program reads versions up to 3"):
         Session.load(path, IMAGES, REAL)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from napari_sam2.conditioning import Base, answer_prompts
-from napari_sam2.placement import Box, PlacedLogits, mask_box
+from napari_sam2.placement import Box, PlacedLogits
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.second_look import look_again
 
@@ -175,8 +175,8 @@ class Aim:
         whole = self._windows.whole
         if not self._windows.moves:
             return whole
-        if prompts.mask is not None:
-            return self._windows.fit(mask_box(prompts.mask) or Box(0, 0, 1, 1))
+        if prompts.packed is not None:
+            return self._windows.fit(prompts.packed.box or Box(0, 0, 1, 1))
         if base is not None:
             return base.window or whole
         if prompts.box is not None:
@@ -224,7 +224,7 @@ class Aim:
     def _wider(self, answer: Answer, prompts: FramePrompts) -> Box:
         """Give a larger window where the mask is cut off; only clicks and boxes leave the mask open."""
         box = self.box_of(answer)
-        if box is None or prompts.mask is not None or not self._windows.is_cut(answer.window, box):
+        if box is None or prompts.packed is not None or not self._windows.is_cut(answer.window, box):
             return answer.window
         return self._windows.including(self._windows.widened(answer.window, box), prompts.points)
 
@@ -251,7 +251,7 @@ class Aim:
 
 
 def _are_clicks(prompts: FramePrompts) -> bool:
-    return bool(prompts.points) and prompts.mask is None and prompts.box is None
+    return bool(prompts.points) and prompts.packed is None and prompts.box is None
 
 
 def _first_click(prompts: FramePrompts, candidate: int | None = None) -> FramePrompts:

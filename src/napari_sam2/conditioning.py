@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._model.results import ImageFeatures, Prediction
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2.placement import PlacedLogits
+    from napari_sam2.placement import PackedMask, PlacedLogits
     from napari_sam2.prompts import FramePrompts
 
 # The reference clamps the logits of an answer before it takes them as the mask prompt of the next one.
@@ -90,8 +90,8 @@ def answer_prompts(
         embedding = torch.from_numpy(base.embedding)[None].to(device)
     previous = None if base is None else _limit(torch.from_numpy(base.low_res)[None, None].to(device))
     prediction: Prediction | None = None
-    if prompts.mask is not None:
-        mask = _square_mask(prompts.mask, seen, side, device)
+    if prompts.packed is not None:
+        mask = _square_mask(prompts.packed, seen, side, device)
         prediction = _answer_mask(model, features, embedding, mask, initial=base is None)
         previous = _limit(prediction.low_res)
     for index, points in enumerate(_point_steps(prompts, seen, side, device)):
@@ -118,12 +118,9 @@ def _answer_mask(
     return model.predict(embedding, features.high_res, points=None, mask_logits=mask, multimask=multimask)
 
 
-def _square_mask(mask: npt.NDArray[np.bool_], window: Box, side: int, device: torch.device) -> Tensor:
+def _square_mask(mask: PackedMask, window: Box, side: int, device: torch.device) -> Tensor:
     """Stretch a window of a frame's mask to the network's square, (1, 1, S, S) of zeros and ones."""
-    seen = np.zeros(window.shape, np.float32)
-    inside = window.intersection(Box(0, 0, *mask.shape))
-    if inside is not None:
-        seen[inside.relative_to(window).slices] = mask[inside.slices]
+    seen = mask.unpack(window).astype(np.float32)
     values = torch.from_numpy(seen)[None, None].to(device)
     return (resize_logits(values, (side, side), antialias=True) >= 0.5).float()
 

@@ -326,7 +326,7 @@ class PlacedLogits:
 
 @dataclass(frozen=True, eq=False)
 class PackedMask:
-    """A mask at one bit a pixel of its box. Make it with `PackedMask.pack`.
+    """A mask at one bit a pixel of its box; a value that never changes. Make it with `PackedMask.pack`.
 
     Parameters
     ----------
@@ -336,11 +336,26 @@ class PackedMask:
         Box of the True pixels; None if there are none.
     shape : tuple of 2 ints
         ``(H, W)`` of the frame.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer bits than pixels in the box, or the box is not within the frame.
     """
 
     bits: npt.NDArray[np.uint8]
     box: Box | None
     shape: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        """Check that bits, box and frame fit together, and freeze the bits."""
+        height, width = self.box.shape if self.box else (0, 0)
+        inside = self.box is None or self.box.intersection(Box(0, 0, *self.shape)) == self.box
+        if not inside or self.bits.shape != ((height * width + 7) // 8,):
+            raise ValueError(f"{self.bits.size} bytes are no mask in the box {self.box} of {self.shape}")
+        bits = self.bits.view()
+        bits.flags.writeable = False
+        object.__setattr__(self, "bits", bits)
 
     @classmethod
     def pack(cls, mask: npt.ArrayLike) -> PackedMask:
@@ -364,3 +379,21 @@ class PackedMask:
             own = np.unpackbits(self.bits, count=height * width).view(np.bool_).reshape(height, width)
             mask[common.relative_to(wanted).slices] = own[common.relative_to(self.box).slices]
         return mask
+
+    @property
+    def area(self) -> int:
+        """How many pixels are True."""
+        return int(np.count_nonzero(np.unpackbits(self.bits)))
+
+    def is_within(self, other: PackedMask) -> bool:
+        """Tell whether all True pixels are True in `other` too."""
+        return self.box is None or not (self.unpack(self.box) & ~other.unpack(self.box)).any()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PackedMask):
+            return NotImplemented
+        placed = (self.shape, self.box) == (other.shape, other.box)
+        return self is other or (placed and np.array_equal(self.bits, other.bits))
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.box, self.bits.tobytes()))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from napari_sam2.placement import PackedMask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 BoolArray = NDArray[np.bool_]
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
+MaskLike = ArrayLike | PackedMask
+"""A mask (H, W): pixels, or packed."""
 
 MAX_OBJECT_ID = 2**32 - 1
 CANDIDATES = 3
@@ -33,10 +37,15 @@ class FramePrompts:
         For each click whether it is on the object (True) or on something else (False).
     box : 4 numbers, optional
         (y0, x0, y1, x1) in the same coordinates; the box of a mask is (min, max + 1).
-    mask : array-like of bool, shape (H, W), optional
+    mask : array-like of bool, shape (H, W), or PackedMask, optional
         A drawn mask. An all-False mask without other prompts says that the object is not on the frame.
     candidate : int, optional
         0, 1 or 2: which of the network's three proposals the first step takes. None takes the best one.
+
+    Attributes
+    ----------
+    packed : PackedMask or None
+        The mask as it is kept.
 
     Raises
     ------
@@ -47,29 +56,32 @@ class FramePrompts:
 
     Notes
     -----
-    Arrays are accepted and kept as tuples of Python numbers. The mask is copied and write-protected.
+    Arrays are accepted and kept as tuples of Python numbers. Of the mask the bits of its box are kept:
+    hundreds of whole frames would fill the memory. `mask` unpacks a new write-protected array each time that
+    it is asked for; whether there is a mask, and where, `packed` tells at once.
     Two prompts are equal if all their values are; since masks are compared too, prompts are not hashable.
     """
 
     points: tuple[Point, ...]
     positive: tuple[bool, ...]
     box: Box | None
-    mask: BoolArray | None
+    mask: BoolArray | None  # unpacked by the property below; a field too, so that `replace` takes it along
     candidate: int | None
+    packed: PackedMask | None = field(init=False)
 
     def __init__(
         self,
         points: ArrayLike = (),
         positive: ArrayLike = (),
         box: ArrayLike | None = None,
-        mask: ArrayLike | None = None,
+        mask: MaskLike | None = None,
         candidate: int | None = None,
     ) -> None:
         values = {
             "points": _points(points),
             "positive": _flags(positive),
             "box": None if box is None else _box(box),
-            "mask": None if mask is None else _mask(mask),
+            "packed": None if mask is None else _mask(mask),
             "candidate": None if candidate is None else _candidate(candidate),
         }
         for name, value in values.items():
@@ -80,15 +92,24 @@ class FramePrompts:
                 "give one True (on the object) or False (elsewhere) for each point"
             )
 
+    @property  # type: ignore[no-redef]  # the field is declared above
+    def mask(self) -> BoolArray | None:
+        """The pixels of the mask (H, W), unpacked into a new write-protected array."""
+        if self.packed is None:
+            return None
+        mask = self.packed.unpack()
+        mask.setflags(write=False)
+        return mask
+
     @property
     def is_empty(self) -> bool:
         """True if nothing is said: no point, no box, no mask."""
-        return not self.points and self.box is None and self.mask is None
+        return not self.points and self.box is None and self.packed is None
 
     @property
     def says_absent(self) -> bool:
         """True if an all-False mask alone says that the object is not on the frame."""
-        return self.mask is not None and not self.points and self.box is None and not self.mask.any()
+        return self.packed is not None and self.packed.box is None and not self.points and self.box is None
 
     def check_frame(self, shape: tuple[int, int]) -> None:
         """Check that all prompts fit a frame.
@@ -109,9 +130,9 @@ class FramePrompts:
         if self.box is not None:
             _check_inside("box corner", self.box[:2], shape, margin=0.0)
             _check_inside("box corner", self.box[2:], shape, margin=0.0)
-        if self.mask is not None and self.mask.shape != tuple(shape):
+        if self.packed is not None and self.packed.shape != tuple(shape):
             raise ValueError(
-                f"the mask has shape {self.mask.shape}, the frame {tuple(shape)}: "
+                f"the mask has shape {self.packed.shape}, the frame {tuple(shape)}: "
                 "a mask prompt covers a whole frame"
             )
 
@@ -123,21 +144,21 @@ class FramePrompts:
         }
         if self.box is not None:
             document["box"] = list(self.box)
-        if self.mask is not None:
+        if self.packed is not None:
             document["mask"] = True
         if self.candidate is not None:
             document["candidate"] = self.candidate
         return document
 
     @classmethod
-    def from_json(cls, document: Mapping[str, object], mask: ArrayLike | None = None) -> FramePrompts:
+    def from_json(cls, document: Mapping[str, object], mask: MaskLike | None = None) -> FramePrompts:
         """Build prompts from the values of `to_json`.
 
         Parameters
         ----------
         document : mapping
             What `to_json` returned.
-        mask : array-like of bool, shape (H, W), optional
+        mask : array-like of bool, shape (H, W), or PackedMask, optional
             The mask, which is stored elsewhere. It must be given if, and only if, the document marks one.
 
         Raises
@@ -160,17 +181,18 @@ class FramePrompts:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FramePrompts):
             return NotImplemented
-        return self._scalars() == other._scalars() and _same_mask(self.mask, other.mask)
+        return self is other or self._values() == other._values()
 
     def __repr__(self) -> str:
         parts = [f"points={self.points}, positive={self.positive}"] if self.points else []
         parts += [] if self.box is None else [f"box={self.box}"]
-        parts += [] if self.mask is None else [f"mask=<{self.mask.shape}, {int(self.mask.sum())} pixels>"]
+        packed = self.packed
+        parts += [] if packed is None else [f"mask=<{packed.shape}, {packed.area} pixels>"]
         parts += [] if self.candidate is None else [f"candidate={self.candidate}"]
         return f"FramePrompts({', '.join(parts)})"
 
-    def _scalars(self) -> tuple[object, ...]:
-        return self.points, self.positive, self.box, self.candidate
+    def _values(self) -> tuple[object, ...]:
+        return self.points, self.positive, self.box, self.candidate, self.packed
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -292,8 +314,10 @@ def _box(values: ArrayLike) -> Box:
     return y0, x0, y1, x1
 
 
-def _mask(values: ArrayLike) -> BoolArray:
-    array = np.asarray(values)
+def _mask(values: MaskLike) -> PackedMask:
+    if isinstance(values, PackedMask) and 0 not in values.shape:
+        return values
+    array = values.unpack() if isinstance(values, PackedMask) else np.asarray(values)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"a mask is a two-dimensional array (H, W), shape {array.shape} came")
     if array.dtype.kind not in "biuf":
@@ -303,9 +327,7 @@ def _mask(values: ArrayLike) -> BoolArray:
             f"a mask holds True and False (or 1 and 0), an array of {array.dtype} with other values came: "
             "compare it first, as in `labels == 3`"
         )
-    mask: BoolArray = array.astype(np.bool_)  # a copy, which nobody else can change
-    mask.setflags(write=False)
-    return mask
+    return PackedMask.pack(array.astype(np.bool_, copy=False))
 
 
 def _candidate(value: int) -> int:
@@ -328,9 +350,3 @@ def _check_inside(what: str, corner: Sequence[float], shape: tuple[int, int], ma
                 f"a {what} has {axis} = {value:g}, outside the frame of {shape[0]} x {shape[1]} pixels: "
                 f"{axis} must be from -0.5 to {size + margin:g}"
             )
-
-
-def _same_mask(a: BoolArray | None, b: BoolArray | None) -> bool:
-    if a is b or a is None or b is None:
-        return a is b
-    return a.shape == b.shape and bool((a == b).all())

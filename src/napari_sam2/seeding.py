@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from napari_sam2.prompts import FramePrompts
+from napari_sam2.stored_masks import read_mask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,7 @@ def session_seeds(saved: SessionDocument) -> Seeds:
     for row in saved.document["prompts"]:
         obj, frame = int(row["obj"]), int(row["frame"])
         said = {name: row[name] for name in _SAID if name in row}
-        mask = saved.arrays.get(f"prompts/{obj}/{frame}/mask")
+        mask = read_mask(f"prompts/{obj}/{frame}/mask", saved.arrays)
         seeds[obj, frame] = FramePrompts.from_json(said, mask)
     return seeds
 
@@ -107,7 +108,7 @@ def merged(*sources: Mapping[tuple[int, int], FramePrompts]) -> Seeds:
                 points=old.points + new.points,
                 positive=old.positive + new.positive,
                 box=new.box if new.box is not None else old.box,
-                mask=new.mask if new.mask is not None else old.mask,
+                mask=new.packed if new.packed is not None else old.packed,
                 candidate=new.candidate if new.candidate is not None else old.candidate,
             )
     return seeds
@@ -124,7 +125,8 @@ def plant(session: Session, seeds: Mapping[tuple[int, int], FramePrompts]) -> No
     """Give the prompts to a session, frame by frame, so that each frame is encoded once."""
     for obj, frame in sorted(seeds, key=lambda key: (key[1], key[0])):
         prompts = seeds[obj, frame]
-        if prompts.mask is not None and not prompts.points and prompts.box is None:
-            session.paint(obj, frame, prompts.mask)  # its very pixels, not the network's coarser view of them
+        if prompts.packed is not None and not prompts.points and prompts.box is None:
+            # Its very pixels, not the network's coarser view of them.
+            session.paint(obj, frame, prompts.packed)
         else:
             session.set_prompts(obj, frame, prompts)

@@ -11,7 +11,7 @@ from napari_sam2 import session_edits as edits
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.keeping import Keeping
 from napari_sam2.labels import LabelVolume
-from napari_sam2.prompts import FramePrompts
+from napari_sam2.prompts import FramePrompts, MaskLike
 from napari_sam2.selection import PLAIN, SelectionRules
 from napari_sam2.session_checks import check_key
 from napari_sam2.session_document import describe_opening, describe_session, read_session
@@ -25,8 +25,6 @@ from napari_sam2.window import View, WindowRules
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
-
-    from numpy.typing import ArrayLike
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.frame_result import FrameResult
@@ -203,17 +201,17 @@ class Session(SessionObjects):
             edits.check_open(self._state, key)
             if prompts.is_empty:
                 return edits.take_back(self._state, key)
-            base = edits.find_base(self._state, key) if prompts.mask is None else None
+            base = edits.find_base(self._state, key) if prompts.packed is None else None
             return edits.confirm(self._state, key, PromptRecord(prompts, self._state.next_revision(), base))
 
-    def paint(self, obj: int, frame: int, mask: ArrayLike) -> FrameResult:
+    def paint(self, obj: int, frame: int, mask: MaskLike) -> FrameResult:
         """Set an object's mask on a frame by hand: these very pixels, and a mask prompt for tracking.
 
         Parameters
         ----------
         obj, frame : int
             Whose mask, and where; points and box that were given there are dropped.
-        mask : array of bool, (H, W)
+        mask : array of bool, (H, W), or PackedMask
             All False: the object is not on the frame.
 
         Raises

@@ -22,6 +22,7 @@ from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session_edits import write_tracked
 from napari_sam2.session_state import PromptRecord
+from napari_sam2.stored_masks import mask_arrays, read_mask
 from napari_sam2.tracker_state import Job
 from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
@@ -121,12 +122,13 @@ def _array_name(key: PromptKey, what: str) -> str:
 
 
 def record_arrays(key: PromptKey, record: PromptRecord) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of a confirmed frame by name: a mask, and the base of a correction."""
-    found: dict[str, Any] = {"mask": record.prompts.mask}
+    """Return the arrays of a confirmed frame by name: those of a mask, and the base of a correction."""
+    packed, found = record.prompts.packed, dict[str, Any]()
     if record.base is not None:
         window = None if record.base.window is None else np.array(record.base.window, np.int64)
-        found |= {"low_res": record.base.low_res, "embedding": record.base.embedding, "window": window}
-    return {_array_name(key, what): array for what, array in found.items() if array is not None}
+        found = {"low_res": record.base.low_res, "embedding": record.base.embedding, "window": window}
+    named = {_array_name(key, what): array for what, array in found.items() if array is not None}
+    return named if packed is None else named | mask_arrays(_array_name(key, "mask"), packed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +280,7 @@ class SavedSession:
             edges = self.arrays.get(_array_name(key, "window"))
             window = None if edges is None else Box(*edges.tolist())
             base = Base(self.arrays[_array_name(key, "low_res")], features, window)
-        prompts = FramePrompts.from_json(said, self.arrays.get(_array_name(key, "mask")))
+        prompts = FramePrompts.from_json(said, read_mask(_array_name(key, "mask"), self.arrays))
         return PromptRecord(prompts, row["revision"], base, row["source"], row.get("seen", True))
 
 

@@ -64,7 +64,7 @@ def confirm(state: SessionState, key: PromptKey, record: PromptRecord) -> FrameR
     """Set what is said of an object on a frame, and its mask there."""
     state.put_record(key, record)
     result = state.tracker.confirmed_result(key.obj, key.frame)
-    if record.source == "painted" and record.prompts.mask is not None:
+    if record.source == "painted" and record.prompts.packed is not None:
         state.put_entry(key, painted_entry(record.prompts))
     else:
         state.put_entry(key, _entry(result, 0, "prompted"))
@@ -78,7 +78,7 @@ def preview(state: SessionState, key: PromptKey, prompts: FramePrompts) -> Frame
     """Answer prompts as `confirm` would, and forget them."""
     if prompts.is_empty:
         raise ValueError("there is nothing to preview: give a point, a box or a mask")
-    base = _hovered_base(state, key) if prompts.mask is None else None
+    base = _hovered_base(state, key) if prompts.packed is None else None
     try:
         result = state.tracker.prompt(NOBODY, key.frame, prompts, base=base)
     finally:
@@ -165,7 +165,7 @@ def released(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
         return entry
     if entry.logits is not None:
         return replace(entry, painted=None)
-    is_painted = record is not None and record.source == "painted" and record.prompts.mask is not None
+    is_painted = record is not None and record.source == "painted" and record.prompts.packed is not None
     return replace(entry, painted=painted_entry(record.prompts).painted) if record and is_painted else entry
 
 
@@ -253,10 +253,10 @@ def write_tracked(
 
 def painted_entry(prompts: FramePrompts) -> Entry:
     """Return the entry of a painted mask."""
-    if prompts.mask is None:
+    if prompts.packed is None:
         raise ValueError("a painted frame has a mask")
     return Entry(
-        painted=PackedMask.pack(prompts.mask),
+        painted=prompts.packed,
         provenance="painted",
         score=1.0,
         presence=0.0 if prompts.says_absent else 1.0,

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2._napari.declared import Clicks, Declaration, Drawn, same_prompts
+from napari_sam2.placement import PackedMask
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 KEY = PromptKey(1, 2)
@@ -63,7 +64,7 @@ def test_an_absent_object_stays_absent() -> None:
 
 
 def test_an_outline_takes_the_place_of_a_painted_mask_for_good() -> None:
-    declaration, drawn = Declaration(), mask((5, 5))
+    declaration, drawn = Declaration(), PackedMask.pack(mask((5, 5)))
     declaration.remember({KEY: FramePrompts(mask=mask((3, 3)))}, outlined=())
     assert declaration.prompts(Drawn({}, {}, {KEY: drawn}))[KEY] == FramePrompts(mask=drawn)
     assert declaration.prompts(Drawn({}, {}, {})) == {}

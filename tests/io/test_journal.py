@@ -88,7 +88,7 @@ def test_a_new_journal_replaces_what_an_earlier_one_left(tmp_path: Path) -> None
     [
         ("", "is not a journal"),
         ("[]", "is not a journal of this program"),
-        (json.dumps({"format": journal.FORMAT, "version": 9}), "not a whole journal of version 1"),
+        (json.dumps({"format": journal.FORMAT, "version": 9}), "not a whole journal of a version up to 2"),
         (json.dumps({"format": journal.FORMAT, "version": 1}), "not a whole journal"),
     ],
 )

@@ -131,7 +131,7 @@ def test_another_version_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.sam2.json"
     write_session(path, {}, {})
     changed(path, version=session_file.VERSION + 1)
-    with pytest.raises(ValueError, match="of version 3, this program reads versions up to 2"):
+    with pytest.raises(ValueError, match="of version 4, this program reads versions up to 3"):
         read_session(path)
     changed(path, version=[1])
     with pytest.raises(ValueError, match="of version"):
@@ -146,6 +146,8 @@ def test_what_an_older_version_lacks_is_filled_in(tmp_path: Path) -> None:
     write_session(path, {"revision": 3}, {})
     changed(path, version=1)
     assert read_session(path).document == {"revision": 3, "objects": [], "view": {"view": "frame"}}
+    changed(path, version=2)
+    assert read_session(path).document == {"revision": 3}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "other", "version": 2}', "\x00\xff"])

@@ -173,7 +173,7 @@ def _with_click(session: Session, obj: int, frame: int, click: Click) -> FramePr
         points=(*old.points, (float(click.y), float(click.x))),
         positive=(*old.positive, click.positive),
         box=old.box,
-        mask=old.mask,
+        mask=old.packed,
         candidate=old.candidate,
     )
 

@@ -30,7 +30,7 @@ class Choice:
 
     def of(self, prompts: FramePrompts | None) -> Choice:
         """Return it as the prompts say, which may have changed since, as by undo; a mask leaves no choice."""
-        if prompts is not None and prompts.mask is not None:
+        if prompts is not None and prompts.packed is not None:
             return Choice()
         chosen = None if prompts is None or not self.count else prompts.candidate
         return self if chosen is None else replace(self, shown=chosen)
@@ -108,7 +108,7 @@ class CandidateControl:
         said = None if sequence is None else sequence.declared.get(key)
         if sequence is None or said is None or (sequence, key) in self._choices or key in sequence.waiting:
             return
-        if len(said.points) == 1 and said.box is None and said.mask is None:
+        if len(said.points) == 1 and said.box is None and said.packed is None:
             self._space.ask(
                 partial(Desk.candidates, key=key, asked=asked),
                 partial(self._found_choice, sequence, key, said, asked),

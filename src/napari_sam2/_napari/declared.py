@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_sam2.prompts import FramePrompts, PromptKey, difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy.typing as npt
-
+    from napari_sam2.placement import PackedMask
     from napari_sam2.prompts import Box, Point
-
-    Mask = npt.NDArray[np.bool_]
 
 
 @dataclass
@@ -35,13 +30,13 @@ class Drawn:
     ----------
     clicks : mapping of PromptKey to Clicks
     boxes : mapping of PromptKey to Box
-    outlines : mapping of PromptKey to array (H, W) of bool
-        Rasterised; the same array as long as nothing was changed.
+    outlines : mapping of PromptKey to PackedMask
+        Rasterised.
     """
 
     clicks: Mapping[PromptKey, Clicks]
     boxes: Mapping[PromptKey, Box]
-    outlines: Mapping[PromptKey, Mask]
+    outlines: Mapping[PromptKey, PackedMask]
 
 
 class Declaration:
@@ -53,18 +48,18 @@ class Declaration:
     """
 
     def __init__(self) -> None:
-        self._painted: dict[PromptKey, Mask] = {}
+        self._painted: dict[PromptKey, PackedMask] = {}
         self._choices: dict[PromptKey, tuple[object, int]] = {}
-        self._cache: dict[PromptKey, tuple[object, Mask | None, FramePrompts]] = {}
+        self._cache: dict[PromptKey, tuple[object, FramePrompts]] = {}
 
     def remember(self, prompts: Mapping[PromptKey, FramePrompts], outlined: Iterable[PromptKey]) -> None:
         """Take the prompts that are shown from now on; the masks of `outlined` are drawn as shapes."""
         drawn = set(outlined)
         self._painted = {
-            key: each.mask for key, each in prompts.items() if each.mask is not None and key not in drawn
+            key: each.packed for key, each in prompts.items() if each.packed is not None and key not in drawn
         }
         self._choices = {
-            key: (_first_step(each.points, each.positive, each.box, each.mask is not None), each.candidate)
+            key: (_first_step(each.points, each.positive, each.box, each.packed is not None), each.candidate)
             for key, each in prompts.items()
             if each.candidate is not None
         }
@@ -85,13 +80,11 @@ class Declaration:
             self._painted.pop(key, None)
         points, positive = tuple(clicks.points), tuple(clicks.positive)
         choice = self._choice(key, _first_step(points, positive, box, mask is not None))
-        said = (points, positive, box, choice)
+        said = (points, positive, box, mask, choice)
         known = self._cache.get(key)
-        if known is not None and known[0] == said and known[1] is mask:
-            return known[2]
-        prompts = FramePrompts(points, positive, box, mask, choice)
-        self._cache[key] = (said, mask, prompts)
-        return prompts
+        if known is None or known[0] != said:
+            known = self._cache[key] = (said, FramePrompts(*said))
+        return known[1]
 
     def _choice(self, key: PromptKey, first: object) -> int | None:
         known = self._choices.get(key)
@@ -120,19 +113,19 @@ def absorbing(
     found = {}
     for key in outlines:
         said, before = prompts[key], told.get(key, FramePrompts())
-        if before.is_empty or _adds_nothing(said.mask, before.mask):
+        if before.is_empty or _adds_nothing(said.packed, before.packed):
             continue
         clicks = [each for each in _clicks(said) if each not in _clicks(before)]
         box = None if said.box == before.box else said.box
         if (len(clicks), box) != (len(said.points), said.box):
             points, signs = [at for at, _ in clicks], [sign for _, sign in clicks]
-            found[key] = FramePrompts(points, signs, box, said.mask)
+            found[key] = FramePrompts(points, signs, box, said.packed)
     return found
 
 
-def _adds_nothing(mask: Mask | None, before: Mask | None) -> bool:
+def _adds_nothing(mask: PackedMask | None, before: PackedMask | None) -> bool:
     """Whether an outline is as it was, or one of several was taken out."""
-    return mask is None or (before is not None and not (mask & ~before).any())
+    return mask is None or (before is not None and mask.is_within(before))
 
 
 def unread(
@@ -184,11 +177,10 @@ def refine(said: FramePrompts, known: FramePrompts, there: FramePrompts) -> Fram
     if there == known:
         return said
     clicks = _merged(_clicks(said), _clicks(known), _clicks(there))
-    is_own = not _is_same(said.mask, known.mask)
-    mask = said.mask if is_own else there.mask
+    mask = there.packed if said.packed == known.packed else said.packed
     box = there.box if said.box == known.box else said.box
     choice = there.candidate if box == there.box else None
-    if said.candidate != known.candidate and mask is said.mask:
+    if said.candidate != known.candidate and mask == said.packed:
         choice = said.candidate
     return FramePrompts([at for at, _ in clicks], [sign for _, sign in clicks], box, mask, choice)
 
@@ -204,10 +196,6 @@ def _merged(said: list[_Click], known: list[_Click], there: list[_Click]) -> lis
     """Return clicks without those that were taken out and with those that were given since."""
     kept = [each for each in there if each in said or each not in known]
     return kept + [each for each in said if each not in known and each not in there]
-
-
-def _is_same(a: npt.NDArray[np.bool_] | None, b: npt.NDArray[np.bool_] | None) -> bool:
-    return a is b or (a is not None and b is not None and np.array_equal(a, b))
 
 
 def _first_step(

@@ -1,4 +1,4 @@
-"""Prompts of several layers together; masks among them are read a frame at a time and kept as bits."""
+"""Prompts of several layers together; masks among them are read a frame at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from napari.layers import Labels, Points, Shapes
 
 from napari_sam2._napari.seeds import LabelSeeds, owners_of, read_seeds
-from napari_sam2.placement import PackedMask
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
@@ -47,31 +46,17 @@ class _Source:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class _Packed:
-    """Prompts with their mask at one bit a pixel: a byte a pixel of every one may not fit."""
-
-    marks: FramePrompts
-    mask: PackedMask | None
-
-    @classmethod
-    def pack(cls, prompts: FramePrompts) -> _Packed:
-        marks = FramePrompts(prompts.points, prompts.positive, prompts.box)
-        return cls(marks, None if prompts.mask is None else PackedMask.pack(prompts.mask))
-
-    def joined(self, later: _Packed) -> _Packed:
-        """Say both; of two boxes or masks the later one."""
-        one, two = self.marks, later.marks
-        box = one.box if two.box is None else two.box
-        marks = FramePrompts((*one.points, *two.points), (*one.positive, *two.positive), box)
-        return _Packed(marks, self.mask if later.mask is None else later.mask)
-
-    def unpack(self) -> FramePrompts:
-        marks, mask = self.marks, None if self.mask is None else self.mask.unpack()
-        return FramePrompts(marks.points, marks.positive, marks.box, mask)
+def _joined(one: FramePrompts, two: FramePrompts) -> FramePrompts:
+    """Say both; of two boxes or masks the later one."""
+    return FramePrompts(
+        (*one.points, *two.points),
+        (*one.positive, *two.positive),
+        one.box if two.box is None else two.box,
+        one.packed if two.packed is None else two.packed,
+    )
 
 
-_NOTHING = _Packed(FramePrompts(), None)
+_NOTHING = FramePrompts()
 
 
 class LayerPrompts:
@@ -94,7 +79,7 @@ class LayerPrompts:
         self, layers: Sequence[Layer | None], target: Layer, geometry: SequenceGeometry, frame: int
     ) -> None:
         self._sources = [_source(each, target, geometry, frame) for each in layers if each is not None]
-        self._found: dict[PromptKey, _Packed] = {}
+        self._found: dict[PromptKey, FramePrompts] = {}
         self.steps = sum(source.steps for source in self._sources)
 
     @property
@@ -125,12 +110,12 @@ class LayerPrompts:
                 step += 1
 
     def _add(self, key: PromptKey, prompts: FramePrompts) -> None:
-        self._found[key] = self._found.get(key, _NOTHING).joined(_Packed.pack(prompts))
+        self._found[key] = _joined(self._found.get(key, _NOTHING), prompts)
 
     def items(self) -> Iterator[Said]:
-        """Return what was read by object and frame, in this order; of each mask no more is kept than bits."""
+        """Return what was read by object and frame, in this order."""
         for key in sorted(self._found):
-            yield key, self._found[key].unpack()
+            yield key, self._found[key]
 
 
 def _source(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: int) -> _Source:

@@ -7,10 +7,10 @@ from napari_sam2.prompts import FramePrompts
 
 def with_candidate(prompts: FramePrompts, candidate: int) -> FramePrompts:
     """Return the prompts with a choice among the candidates of their first step."""
-    return FramePrompts(prompts.points, prompts.positive, prompts.box, prompts.mask, candidate)
+    return FramePrompts(prompts.points, prompts.positive, prompts.box, prompts.packed, candidate)
 
 
 def with_point(prompts: FramePrompts, y: float, x: float, *, positive: bool) -> FramePrompts:
     """Return the prompts with one more click."""
     points, signs = (*prompts.points, (y, x)), (*prompts.positive, positive)
-    return FramePrompts(points, signs, prompts.box, prompts.mask, prompts.candidate)
+    return FramePrompts(points, signs, prompts.box, prompts.packed, prompts.candidate)

@@ -153,7 +153,7 @@ def _take_stroke(session: Session, stroke: Stroke, label: str, run: Hashable) ->
     try:
         check_allowed(stroke.obj, session.objects)
         with session.grouped(label, run):
-            session.paint(stroke.obj, stroke.frame, stroke.mask)
+            session.paint(stroke.obj, stroke.frame, stroke.pixels)
     except Exception as error:  # noqa: BLE001 - whatever it is, the user is told when the layer was put back
         return Refusal(stroke.obj, error)
     return None

@@ -164,11 +164,13 @@ def _shape_prompts(
         high = np.minimum(yx.max(axis=0), geometry.frame_shape)
         if (low >= high).any():
             return None
-        return FramePrompts(box=(*low.tolist(), *high.tolist()), mask=before.mask)
+        return FramePrompts(box=(*low.tolist(), *high.tolist()), mask=before.packed)
     mask = mask_of(yx, "ellipse" if kind == "ellipse" else "polygon", geometry.frame_shape)
     if not mask.any():
         return None
-    return FramePrompts(box=before.box, mask=mask if before.mask is None else mask | before.mask)
+    if before.packed is not None:
+        mask |= before.packed.unpack()
+    return FramePrompts(box=before.box, mask=mask)
 
 
 def _is_upright(yx: Floats) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,11 @@ from napari_sam2._napari.lines import EvenLines
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.shape_rows import rebuild, trim_features
 from napari_sam2._napari.wiring import Connections
+from napari_sam2.placement import PackedMask
 from napari_sam2.prompts import PromptKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
     from napari.components import ViewerModel
@@ -46,7 +46,7 @@ class DrawnShapes:
     Attributes
     ----------
     boxes : dict of PromptKey to Box
-    outlines : dict of PromptKey to array (H, W) of bool
+    outlines : dict of PromptKey to PackedMask
         Union of the closed shapes.
     rows : dict of PromptKey to list of int
         Which shapes these are.
@@ -56,7 +56,7 @@ class DrawnShapes:
     """
 
     boxes: dict[PromptKey, Box] = field(default_factory=dict)
-    outlines: dict[PromptKey, Mask] = field(default_factory=dict)
+    outlines: dict[PromptKey, PackedMask] = field(default_factory=dict)
     rows: dict[PromptKey, list[int]] = field(default_factory=dict)
     void: list[int] = field(default_factory=list)
 
@@ -94,9 +94,9 @@ class ShapesView:
     ) -> None:
         self.geometry, self._colours, self._obj = geometry, colours, 1
         self._given: dict[PromptKey, Box] = {}
-        self._masks: dict[bytes, Mask] = {}
-        self._unions: dict[tuple[bytes, ...], Mask] = {}
-        self._memory: OrderedDict[tuple[PromptKey, bytes], list[_Shape]] = OrderedDict()
+        self._masks: dict[bytes, PackedMask] = {}
+        self._unions: dict[tuple[bytes, ...], PackedMask] = {}
+        self._memory: OrderedDict[tuple[PromptKey, PackedMask], list[_Shape]] = OrderedDict()
         self.layer = Shapes(
             None,
             ndim=geometry.ndim,
@@ -168,7 +168,7 @@ class ShapesView:
                 if shape.key in boxed:
                     drawn.void.append(boxed[shape.key])
                 drawn.boxes[shape.key], boxed[shape.key] = box, row
-            elif self._masks[name := self._rasterise(shape, known)].any():
+            elif self._masks[name := self._rasterise(shape, known)].box:
                 parts.setdefault(shape.key, []).append(name)
                 drawn.rows.setdefault(shape.key, []).append(row)
             else:
@@ -204,21 +204,19 @@ class ShapesView:
         wide = (high - low >= _LEAST_WIDTH).all() or self._given.get(shape.key) == box
         return box if wide else None
 
-    def _rasterise(self, shape: _Shape, known: dict[bytes, Mask]) -> bytes:
+    def _rasterise(self, shape: _Shape, known: dict[bytes, PackedMask]) -> bytes:
         name = shape.kind.encode() + np.ascontiguousarray(shape.yx).tobytes()
         if name not in self._masks:
-            mask = known.get(name)
-            self._masks[name] = (
-                mask_of(shape.yx, shape.kind, self.geometry.frame_shape) if mask is None else mask
+            self._masks[name] = known.get(name) or PackedMask.pack(
+                mask_of(shape.yx, shape.kind, self.geometry.frame_shape)
             )
         return name
 
     def _unite(self, parts: Mapping[PromptKey, list[bytes]], drawn: DrawnShapes) -> None:
         known, self._unions = self._unions, {}
         for key, names in parts.items():
-            union = known.get(tuple(names))
-            if union is None:
-                union = np.logical_or.reduce([self._masks[name] for name in names])
+            masks = [self._masks[name] for name in names]
+            union = known.get(tuple(names)) or _united(masks)
             drawn.outlines[key] = self._unions[tuple(names)] = union
 
     def tidy(self) -> DrawnShapes:
@@ -251,7 +249,7 @@ class ShapesView:
         """Keep the vertices of outlines, so that an undo brings back the outline and not its mask only."""
         shapes: dict[int, _Shape] | None = None
         for key, mask in drawn.outlines.items():
-            entry = key, _digest(mask)
+            entry = key, mask
             if entry in self._memory:
                 continue
             shapes = self._shapes() if shapes is None else shapes
@@ -285,13 +283,12 @@ class ShapesView:
         if prompts is None:
             return []
         shapes = []
-        if prompts.mask is not None and prompts.mask.any():
-            known = drawn.outlines.get(key)
-            if known is not None and np.array_equal(known, prompts.mask):
+        if prompts.packed is not None and prompts.packed.box:
+            if drawn.outlines.get(key) == prompts.packed:
                 rows = self._shapes()
                 shapes += [rows[row] for row in drawn.rows[key] if rows[row].kind in CLOSED]
             else:
-                shapes += self._memory.get((key, _digest(prompts.mask)), [])
+                shapes += self._memory.get((key, prompts.packed), [])
         if prompts.box is not None:
             y0, x0, y1, x1 = prompts.box
             corners = np.array([[y0, x0], [y0, x1], [y1, x1], [y1, x0]])
@@ -308,7 +305,7 @@ class ShapesView:
         mask = drawn.outlines.get(key)
         if mask is None:
             return key not in outlined
-        return prompts is not None and prompts.mask is not None and np.array_equal(mask, prompts.mask)
+        return prompts is not None and prompts.packed == mask
 
     def _exchange(self, stale: list[int], fresh: list[_Shape]) -> None:
         """Remove shapes by row, and add others."""
@@ -375,5 +372,7 @@ def mask_of(yx: npt.ArrayLike, kind: str, shape: tuple[int, int]) -> Mask:
     return mask
 
 
-def _digest(mask: Mask) -> bytes:
-    return hashlib.blake2b(np.packbits(mask).tobytes(), digest_size=16).digest()
+def _united(masks: Sequence[PackedMask]) -> PackedMask:
+    if len(masks) == 1:
+        return masks[0]
+    return PackedMask.pack(np.logical_or.reduce([mask.unpack() for mask in masks]))

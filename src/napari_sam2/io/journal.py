@@ -23,7 +23,8 @@ from napari_sam2.io.atomic import remove, replacing
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 FORMAT = "napari-sam2 journal"
-VERSION = 1
+VERSION = 2
+_READ = (1, VERSION)
 DOCUMENT = "journal.json"
 
 
@@ -144,6 +145,6 @@ def read_journal_document(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a journal: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is not a journal of this program")
-    if content.get("version") != VERSION or not {"document", "parts"} <= content.keys():
-        raise ValueError(f"{path} is not a whole journal of version {VERSION}")
+    if content.get("version") not in _READ or not {"document", "parts"} <= content.keys():
+        raise ValueError(f"{path} is not a whole journal of a version up to {VERSION}")
     return content

@@ -21,8 +21,8 @@ from napari_sam2.io.atomic import remove, replacing_all
 from napari_sam2.io.planes import check_replaceable
 
 FORMAT = "napari-sam2 session"
-VERSION = 2
-_OLDER: Mapping[int, Mapping[str, Any]] = {1: {"objects": [], "view": {"view": "frame"}}}
+VERSION = 3
+_OLDER: Mapping[int, Mapping[str, Any]] = {1: {"objects": [], "view": {"view": "frame"}}, 2: {}}
 """What a document of an older version lacks, and what stands for it."""
 
 _MARK = "saving"
