@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.lineage import Daughters, Life
-from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.prompts import MAX_OBJECT_ID, FramePrompts, PromptKey
 from napari_sam2.session import Session
 from tests.fakes import SHAPE, FakeModel, absent, click, noisy_frames, plain_frames, seeing_model
 
@@ -183,6 +183,14 @@ def test_objects_that_are_there_become_daughters() -> None:
     assert session.divide(1, 6, (2, 9)) == Daughters(2, 9)
     assert shown(session, 2) == [6, 7, 8, 9]
     assert session.parents == {2: 1, 9: 1}
+
+
+def test_beside_the_highest_id_lower_ones_are_taken() -> None:
+    session = tracked_session(2)
+    assert session.split(2, 6, MAX_OBJECT_ID) == MAX_OBJECT_ID
+    assert session.split(MAX_OBJECT_ID, 7) == 1
+    assert session.divide(1, 8) == Daughters(3, 4), "two in a row"
+    assert session.divide(MAX_OBJECT_ID, 7) == Daughters(5, 6)
 
 
 def divide_twice(session: Session) -> None:

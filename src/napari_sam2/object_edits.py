@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.lineage import Daughters, Life, ObjectFacts, ancestors
-from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.prompts import MAX_OBJECT_ID, FramePrompts, PromptKey
 from napari_sam2.session_edits import (
     beside_locked,
     check_free,
@@ -133,8 +134,13 @@ def split(state: SessionState, key: PromptKey, new: int | None) -> int:
     return target
 
 
-def _free_id(state: SessionState) -> int:
-    return max(state.objects, default=0) + 1
+def _free_id(state: SessionState, count: int = 1) -> int:
+    """Return the first of so many free ids in a row: above all others, or the lowest where none fit above."""
+    used = set(state.objects)
+    above = max(used, default=0) + 1
+    if above + count - 1 <= MAX_OBJECT_ID:
+        return above
+    return next(first for first in itertools.count(1) if used.isdisjoint(range(first, first + count)))
 
 
 def _hand_over(state: SessionState, source: PromptKey, target: PromptKey) -> None:
@@ -186,7 +192,7 @@ def divide(state: SessionState, key: PromptKey, daughters: tuple[int, int] | Non
             f"object {key.obj} begins on frame {life.first or 0}: it can divide on a later one, "
             f"not on frame {key.frame}"
         )
-    free = _free_id(state)
+    free = _free_id(state, 2)
     first, second = daughters or (free, free + 1)
     family = {key.obj, *ancestors(parents(state), key.obj)}
     if first == second or family & {first, second}:

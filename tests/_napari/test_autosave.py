@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -31,11 +32,11 @@ def painted(*frames: int) -> Session:
     return session
 
 
-def painted_at(position: int) -> Session:
+def painted_at(position: int, obj: int = 1) -> Session:
     """Paint at a position of another axis."""
     stacks = np.stack([plain_frames(COUNT)] * 4)
     session = Session(stacks, model=FakeModel().as_model(), axis=1, index={0: position})
-    session.paint(1, 0, np.ones(SHAPE, bool))
+    session.paint(obj, 0, np.ones(SHAPE, bool))
     return session
 
 
@@ -48,7 +49,7 @@ def test_a_crash_loses_nothing(tmp_path: Path) -> None:
     session = painted(0, 2)
     assert Autosave(tmp_path / "auto").save(session, about=About("embryo"))
     (found,) = crashed(Autosave(tmp_path / "auto"))
-    assert (found.name, found.objects, found.frames) == ("embryo", 1, 2)
+    assert (found.name, found.objects, found.frames) == ("embryo", frozenset({1}), 2)
     assert found.checksum == session.volume.checksum()
     assert abs(found.saved_at - time.time()) < 60
     loaded = Session.load(found.folder, plain_frames(COUNT), session.model)
@@ -159,11 +160,50 @@ def test_all_positions_of_an_image_are_one_piece_of_work(tmp_path: Path) -> None
         autosave.save(painted_at(t), about=About("movie", image="same", group="one" if t else "two"))
     newest, other = Autosave(tmp_path).work("same")
     assert [len(newest.parts), len(other.parts)] == [2, 1]
-    assert newest.text.startswith("2 objects, ")
+    assert newest.text.startswith("1 object, "), "an id is one object at all positions"
     assert not newest.closed
     autosave.discard(newest)
     assert Autosave(tmp_path).work("same") == (other,)
     assert Autosave(tmp_path).work(painted().volume.checksum()) == ()
+
+
+def test_objects_of_all_positions_are_counted_by_id(tmp_path: Path) -> None:
+    autosave = Autosave(tmp_path)
+    for t, obj in ((0, 1), (1, 1), (2, 7)):
+        autosave.save(painted_at(t, obj), about=About("movie", group="one"))
+    (work,) = Autosave(tmp_path).work()
+    assert work.text.startswith("2 objects, ")
+
+
+def test_of_older_savings_the_number_of_objects_is_known(tmp_path: Path) -> None:
+    Autosave(tmp_path).save(painted(0))
+    (path,) = tmp_path.glob("*/journal.json")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["document"]["remarks"]["objects"] = 3
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (work,) = Autosave(tmp_path).work()
+    assert work.text.startswith("3 objects, ")
+
+
+def test_what_did_not_change_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, session = Autosave(tmp_path, every=0), painted(0)
+    writer.save(session)
+    reader, read = Autosave(tmp_path), list[Path]()
+
+    def noted(folder: Path) -> Recovery | None:
+        read.append(folder)
+        return read_recovery(folder)
+
+    monkeypatch.setattr("napari_sam2._napari.autosave.read_recovery", noted)
+    assert [work.closed for _ in range(2) for work in reader.work()] == [False, False]
+    assert len(read) == 1
+    writer.close()
+    assert [work.closed for work in reader.work()] == [True]
+    session.paint(2, 1, np.ones(SHAPE, bool))
+    writer.save(session)
+    (work,) = reader.work()
+    assert work.text.startswith("2 objects, ")
+    assert len(read) == 2
 
 
 def test_what_the_user_has_in_a_file_is_saved_again_when_it_changes(tmp_path: Path) -> None:

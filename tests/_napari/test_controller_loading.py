@@ -275,6 +275,22 @@ def test_earlier_work_is_looked_for_once(tmp_path: Path, monkeypatch: pytest.Mon
     dock.end()
 
 
+def test_the_list_stays_at_a_position_where_nothing_was_opened_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt_at(one := movie(tmp_path), 0)
+    one.end()
+    dock = movie(tmp_path)
+    assert len(dock.state.files.recent) == 1
+    held = Held(monkeypatch, "open")
+    dock.viewer.dims.set_current_step((0, 1), (1, 2))
+    dock.view.files.approached.emit()
+    held.gate.set()
+    dock.wait()
+    assert len(dock.state.files.recent) == 1
+    dock.end()
+
+
 def beside_a_file(tmp_path: Path) -> Dock:
     """Return a dock of which nothing was said, beside a file with work at the second t."""
     one = movie(tmp_path / "own")
@@ -323,7 +339,7 @@ def test_an_image_that_is_left_while_a_file_is_read_keeps_its_work(
     dock.wait()
     (work,) = dock.controller.saving.recent
     assert sorted(part.index[0] for part in work.parts) == [0, 1]
-    assert work.text.startswith("2 objects")
+    assert work.text.startswith("1 object, ")
     dock.end()
 
 

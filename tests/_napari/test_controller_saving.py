@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import Notification, notification_manager
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication
 
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2._napari.desk import Desk
@@ -143,6 +146,30 @@ def test_after_a_normal_close_nothing_is_offered_but_listed(tmp_path: Path, told
     assert not again.fake.asked, "nothing is computed"
     assert again.state.files.recent == ()
     again.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_work_of_another_window_is_listed_when_the_user_comes_to_the_list(tmp_path: Path) -> None:
+    one, other = prompted_dock(tmp_path), saving_dock(tmp_path)
+    listed = [len(other.state.files.recent)]
+    one.end()
+    for comes in (QEvent.Type.Enter, QEvent.Type.WindowActivate):
+        QApplication.sendEvent(other.view.files, QEvent(comes))
+        other.wait()
+        listed.append(len(other.state.files.recent))
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+    assert listed == [0, 1, 0]
+    other.end()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_nothing_is_looked_for_where_no_image_is_open(tmp_path: Path) -> None:
+    dock = Dock(ViewerModel(), FakeModel(), Autosave(tmp_path, every=0))
+    QApplication.sendEvent(dock.view.files, QEvent(QEvent.Type.Enter))
+    dock.wait()
+    assert dock.state.files.recent == ()
+    dock.end()
 
 
 @pytest.mark.usefixtures("qapp")
@@ -426,7 +453,7 @@ def test_what_gives_way_to_recent_work_is_not_saved_as_that(tmp_path: Path) -> N
     save(dock)
     assert len(list(tmp_path.iterdir())) == 2
     (left,) = Autosave(tmp_path).work()
-    assert (left.parts[0].frames, left.parts[0].objects) == (1, 1)
+    assert (left.parts[0].frames, left.parts[0].objects) == (1, frozenset({2}))
     assert left.parts[0].group != dock.controller.sequences.group.name
     dock.end()
 

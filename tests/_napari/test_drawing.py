@@ -122,6 +122,25 @@ def test_undo_takes_back_the_outline_that_is_being_drawn(desk: Desk, hand: Hand)
     assert commands == [Command.UNDO]
 
 
+def test_the_key_that_moves_the_view_ends_no_outline(desk: Desk, hand: Hand) -> None:
+    shapes, modes = desk.layers.shapes, list[str]()
+    desk.layers.set_tool(Tool.OUTLINE)
+    shapes.mode = "add_polygon"
+    hand.settle()
+    hand.corners(*(desk.at(*corner) for corner in CORNERS[:2]))
+    shapes.events.mode.connect(lambda event: modes.append(str(event.mode)))
+    hand.key(Qt.Key.Key_Space)
+    assert modes == []
+    hand.corners(*(desk.at(*corner) for corner in CORNERS[2:]))
+    hand.key(Qt.Key.Key_Escape)
+    (said,) = desk.prompts[-1].values()
+    assert np.count_nonzero(said.mask != mask_of(CORNERS, "polygon", (40, 50))) <= 40, (
+        "to the pixels of its sides"
+    )
+    hand.key(Qt.Key.Key_Space)
+    assert modes == ["pan_zoom", "add_polygon"]
+
+
 def test_an_object_that_is_chosen_while_an_outline_is_drawn_stays_the_active_one(
     desk: Desk, hand: Hand
 ) -> None:

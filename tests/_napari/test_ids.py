@@ -95,6 +95,38 @@ def test_an_object_of_the_highest_id_that_was_saved_stops_nothing(bench: Dock) -
     assert bench.state.objects.active == 1
 
 
+def test_what_is_asked_of_an_object_of_the_highest_id_comes_to_it(bench: Dock) -> None:
+    bench.session.set_prompts(MAX_OBJECT_ID, MIDDLE, click(8, 10))
+    bench.prompt(2, 0, 16, 10)
+    objects = bench.view.objects
+    objects.object_activated.emit(MAX_OBJECT_ID)
+    objects.object_renamed.emit(MAX_OBJECT_ID, "bud")
+    objects.object_locked.emit(MAX_OBJECT_ID, True)
+    bench.wait()
+    (row,) = (each for each in bench.state.objects.rows if each.obj == MAX_OBJECT_ID)
+    assert (bench.state.objects.active, row.name, row.locked) == (MAX_OBJECT_ID, "bud", True)
+    bench.show(0)
+    bench.view.review.cell_visited.emit(MAX_OBJECT_ID, MIDDLE)
+    bench.wait()
+    assert bench.controller.space.frame == MIDDLE
+
+
+def test_an_object_of_the_highest_id_is_split_and_divides(bench: Dock) -> None:
+    bench.session.set_prompts(MAX_OBJECT_ID, 0, click(8, 10))
+    bench.prompt(2, MIDDLE, 16, 10)
+    bench.propagate()
+    bench.show(MIDDLE)
+    bench.view.objects.split_requested.emit(MAX_OBJECT_ID)
+    bench.wait()
+    assert bench.session.objects == (1, 2, MAX_OBJECT_ID)
+    assert bench.state.objects.active == 1
+    bench.show(2)
+    bench.view.objects.divide_requested.emit(MAX_OBJECT_ID)
+    bench.wait()
+    assert bench.session.objects == (1, 2, 3, 4, MAX_OBJECT_ID)
+    assert bench.state.objects.active == 3
+
+
 def test_the_next_id() -> None:
     assert next_id(()) == 1
     assert next_id({2, 7}) == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -164,3 +165,24 @@ def test_what_cannot_be_shown_keeps_back_no_other(bench: Bench, monkeypatch: pyt
     assert bench.told() == []
     assert (written(bench, 1), written(bench, 3)) == ([0], [4, 5])
     assert not bench.view.writer.is_at_work
+
+
+def test_what_is_let_go_is_kept_in_no_second_copy(model: ViewerModel, one_by_one: None) -> None:
+    geometry = SequenceGeometry((20, 256, 256), 1, 2, 0)
+    bench, values = Bench(model, geometry), np.ones((256, 256), np.uint16)
+    bench.view.write([LabelChange(frame, Box(0, 0, 256, 256), values) for frame in range(20)])
+    assert len(written(bench, 1)) < 3
+    tracemalloc.start()
+    bench.view.close()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (bench.array == 1).all()
+    assert peak < bench.array.nbytes / 2
+
+
+def test_what_was_written_last_is_seen_when_the_layer_is_let_go(bench: Bench) -> None:
+    for value in (2, 3):
+        bench.view.write([change(0, value)])
+    assert len(bench.refreshed) == 1, "the other one has to wait"
+    bench.view.close()
+    assert len(bench.refreshed) == 2

@@ -24,6 +24,7 @@ from napari_sam2._napari.oneshot import (
 )
 from napari_sam2._napari.outline import Outline
 from napari_sam2._napari.seeds import LabelSeeds
+from napari_sam2._napari.shapes_layer import mask_of
 from napari_sam2.frame_result import PlacedMask
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
@@ -152,6 +153,7 @@ def test_large_ids_have_wide_labels(fake_model: FakeModel) -> None:
         ((), {}, "No prompt lies in “cells”: choose a layer"),
         ((Points(np.zeros((0, 3))),), {}, "No prompt lies in"),
         ((Points([[2, 900, 900]]),), {}, "No prompt lies in"),
+        ((Shapes([[[2, 1, 1], [2, 9, 9]]], shape_type="line"),), {}, "No prompt lies in"),
         ((Points([[2, 10, 8]]),), {"axis": 3}, "has no axis 3: its axes are 0 to 2"),
     ],
 )
@@ -226,6 +228,61 @@ def test_masks_are_read_by_whoever_tracks(fake_model: FakeModel, monkeypatch: py
     steps = list(run(request, fake_model.as_model(), "both"))
     assert looked == list(range(COUNT)), "each frame once"
     assert len(steps) <= request.steps
+
+
+def test_outlines_are_drawn_by_whoever_tracks(fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def drawing(yx: Any, kind: str, shape: tuple[int, int]) -> Any:
+        drawn.append(kind)
+        return mask_of(yx, kind, shape)
+
+    monkeypatch.setattr("napari_sam2._napari.seeds.mask_of", drawing)
+    corners = rectangle(2, 2, 3, 12, 15)
+    outlines = Shapes([corners, corners, [corners[0], corners[2]]], shape_type=["polygon", "ellipse", "line"])
+    request = read_layers(image(), (outlines,))
+    assert not drawn, "that would hold the GUI thread up"
+    outlines.data = []
+    model = fake_model.as_model()
+    steps = run(request, model, "both")
+    assert [next(steps), len(drawn)] == [0, 1]
+    assert [next(steps), len(drawn)] == [1, 2]
+    assert len(list(steps)) + 2 <= request.steps
+    assert drawn == ["polygon", "ellipse"]
+
+
+def test_outlines_of_an_object_are_one_mask() -> None:
+    corners = [rectangle(2, 2, 3, 6, 8), rectangle(2, 8, 3, 12, 8), rectangle(0, 2, 3, 6, 8)]
+    layer = Shapes(corners, shape_type="polygon", features={"object": [4, 4, 4]})
+    request = read_layers(image(), (layer,))
+    assert list(request.prompts.read()) == [0, 1]
+    found = dict(request.prompts.items())
+    assert list(found) == [PromptKey(4, 0), PromptKey(4, 2)]
+    mask = found[PromptKey(4, 2)].mask
+    assert mask is not None
+    assert mask[4, 5]
+    assert mask[10, 5]
+    assert not mask[7, 5]
+
+
+def test_of_many_outlines_bits_are_kept() -> None:
+    size, count = 512, 100
+    layer = Shapes([rectangle(0, 5, i, 300, i + 200) for i in range(count)], shape_type="polygon")
+    request = read_layers(image(data=np.zeros((COUNT, size, size), np.uint8)), (layer,))
+    tracemalloc.start()
+    try:
+        assert len(list(request.prompts.read())) == count
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < count * size * size / 2
+
+
+def test_outlines_elsewhere_are_told_when_they_were_drawn(fake_model: FakeModel) -> None:
+    layer = Shapes([rectangle(2, 900, 900, 950, 950)], shape_type="polygon")
+    request = read_layers(image(), (layer,))
+    with pytest.raises(ValueError, match="No prompt lies in “cells”: choose a layer"):
+        list(run(request, fake_model.as_model(), "both"))
 
 
 def test_of_many_masks_bits_are_kept() -> None:

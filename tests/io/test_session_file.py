@@ -174,7 +174,8 @@ def test_a_file_without_its_arrays_is_told(tmp_path: Path) -> None:
 def test_arrays_of_another_session_are_told(tmp_path: Path) -> None:
     write_session(tmp_path / "a.sam2.json", {}, {"labels": LABELS})
     write_session(tmp_path / "b.sam2.json", {}, {"labels": LABELS})
-    changed(tmp_path / "a.sam2.json", arrays="b.sam2.zarr")
+    shutil.rmtree(tmp_path / "a.sam2.zarr")
+    (tmp_path / "b.sam2.zarr").rename(tmp_path / "a.sam2.zarr")
     with pytest.raises(ValueError, match="do not belong together"):
         read_session(tmp_path / "a.sam2.json")
 
@@ -215,3 +216,92 @@ def test_a_session_is_removed_with_its_arrays_and_nothing_else_is(tmp_path: Path
     for each in (path, other, tmp_path / "missing.json"):
         remove_session(each)
     assert list(tmp_path.iterdir()) == [other]
+
+
+def copied(folder: Path, *kinds: str) -> tuple[Path, Path]:
+    """Write a session, copy files of it under another name, and return both documents."""
+    write_session(folder / "a.sam2.json", {"says": "first"}, {"labels": LABELS})
+    for kind in kinds:
+        source, target = folder / f"a.sam2.{kind}", folder / f"b.sam2.{kind}"
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    return folder / "a.sam2.json", folder / "b.sam2.json"
+
+
+def holds(path: Path, said: str, labels: np.ndarray) -> None:
+    content = read_session(path)
+    assert content.document == {"says": said}
+    np.testing.assert_array_equal(content.arrays["labels"], labels)
+
+
+@pytest.mark.parametrize("kinds", [("json",), ("json", "zarr")])
+def test_a_copy_is_saved_into_arrays_of_its_own(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    original, copy = copied(tmp_path, *kinds)
+    holds(copy, "first", LABELS)
+    write_session(copy, {"says": "second"}, {"labels": LABELS + 1})
+    holds(original, "first", LABELS)
+    holds(copy, "second", LABELS + 1)
+
+
+@pytest.mark.parametrize("kinds", [("json",), ("json", "zarr")])
+def test_a_copy_stays_as_it_is_when_the_original_is_saved_again(
+    tmp_path: Path, kinds: tuple[str, ...]
+) -> None:
+    original, copy = copied(tmp_path, *kinds)
+    write_session(original, {"says": "second"}, {"labels": LABELS + 1})
+    holds(copy, "first", LABELS)
+    holds(original, "second", LABELS + 1)
+    assert names(tmp_path) == ["a.sam2.json", "a.sam2.zarr", "b.sam2.json", "b.sam2.zarr"]
+
+
+@pytest.mark.parametrize("kinds", [("json",), ("json", "zarr")])
+@pytest.mark.parametrize("gone", [0, 1])
+def test_of_a_session_and_its_copy_one_can_be_removed(
+    tmp_path: Path, kinds: tuple[str, ...], gone: int
+) -> None:
+    both = copied(tmp_path, *kinds)
+    remove_session(both[gone])
+    assert not both[gone].exists()
+    holds(both[1 - gone], "first", LABELS)
+    assert len(names(tmp_path)) == 2
+
+
+def test_a_failed_saving_leaves_the_arrays_to_the_original_and_its_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, copy = copied(tmp_path, "json")
+    replace = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if Path(target).suffix == ".json":
+            raise OSError("no space left")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_session(original, {"says": "second"}, {"labels": LABELS + 1})
+    monkeypatch.undo()
+    holds(original, "first", LABELS)
+    holds(copy, "first", LABELS)
+    assert names(tmp_path) == ["a.sam2.json", "a.sam2.zarr", "b.sam2.json"]
+
+
+def test_a_file_that_is_no_session_is_replaced_though_there_is_a_copy_of_it(tmp_path: Path) -> None:
+    original, copy = copied(tmp_path, "zarr")
+    for each in (original, copy):
+        each.write_text("{}")
+    shutil.rmtree(copy.with_suffix(".zarr"))
+    write_session(original, {"says": "second"}, {"labels": LABELS + 1})
+    holds(original, "second", LABELS + 1)
+    assert names(tmp_path) == ["a.sam2.json", "a.sam2.zarr", "b.sam2.json"]
+
+
+def test_arrays_that_were_saved_since_are_not_removed_with_an_old_document(tmp_path: Path) -> None:
+    original, copy = copied(tmp_path, "json")
+    old = original.read_text()
+    write_session(original, {"says": "second"}, {"labels": LABELS + 1})
+    new = original.read_text()
+    original.write_text(old)
+    remove_session(original)
+    original.write_text(new)
+    holds(original, "second", LABELS + 1)
+    holds(copy, "first", LABELS)

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -50,8 +50,10 @@ class Recovery:
         Where the images were opened.
     checksum : str
         Of the images; `Volume.checksum` of the same ones gives the same.
-    objects, frames : int
-        How many objects it has, and on how many frames there are labels.
+    objects : frozenset of int
+        Ids of its objects.
+    frames : int
+        On how many frames there are labels.
     image : str
         Tells whether an image is the same, whatever its position along other axes.
     group : str
@@ -67,7 +69,7 @@ class Recovery:
     name: str
     location: str | None
     checksum: str
-    objects: int
+    objects: frozenset[int]
     frames: int
     image: str = ""
     group: str = ""
@@ -94,8 +96,8 @@ class Work:
 
     @property
     def text(self) -> str:
-        """What it is in a few words, as in "3 objects, 12 March, 14:03"."""
-        objects = sum(part.objects for part in self.parts)
+        """What it is in a few words, as in "3 objects, 12 March, 14:03": an id is one object at any place."""
+        objects = len(frozenset[int]().union(*(part.objects for part in self.parts)))
         when = time.strftime("%d %B, %H:%M", time.localtime(self.parts[0].saved_at))
         return f"{objects} object{'' if objects == 1 else 's'}, {when.lstrip('0')}"
 
@@ -156,6 +158,7 @@ class Autosave:
         self._saved: WeakKeyDictionary[Session, _Saved] = WeakKeyDictionary()
         self._settled: WeakKeyDictionary[Session, int] = WeakKeyDictionary()
         self._own: set[Path] = set()
+        self._read: dict[Path, tuple[int, Recovery]] = {}
 
     def save(self, session: Session, *, about: About = NOTHING, now: bool = False) -> bool:
         """Save a session if it has changed and was not saved a moment ago; cheap when there is nothing to do.
@@ -191,7 +194,7 @@ class Autosave:
         remarks: dict[str, str | float | None] = {
             **asdict(about),
             "saved_at": time.time(),
-            "objects": len(session.objects),
+            "objects": " ".join(map(str, session.objects)),
         }
         before, saved.at = saved.at, self._clock()
         written = session.autosave(saved.folder, **remarks)
@@ -258,9 +261,22 @@ class Autosave:
         if not self.root.is_dir():
             return []
         left = [each for each in self.root.iterdir() if each not in self._own and not _is_alive(each)]
-        found = [read_recovery(folder) for folder in left]
-        readable = [each for each in found if each is not None]
+        readable = [each for folder in left if (each := self._recovery(folder)) is not None]
         return sorted(readable, key=lambda each: each.saved_at, reverse=True)
+
+    def _recovery(self, folder: Path) -> Recovery | None:
+        """Say what a folder holds; the document, which may be long, is read again when it was replaced."""
+        try:
+            written = (folder / io.JOURNAL).stat().st_mtime_ns
+        except OSError:
+            return None
+        known = self._read.get(folder)
+        if known is not None and known[0] == written:
+            return replace(known[1], closed=(folder / _CLOSED).exists())
+        found = read_recovery(folder)
+        if found is not None:
+            self._read[folder] = written, found
+        return found
 
     def take_over(self, recovery: Recovery, session: Session) -> None:
         """Save a session that was recovered as one's own, and delete what it came from."""
@@ -290,6 +306,7 @@ class Autosave:
 
     def _delete(self, folder: Path) -> None:
         self._own.discard(folder)
+        self._read.pop(folder, None)
         # Another program may have it open: what cannot be deleted now is deleted by a later `clean`.
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -332,6 +349,11 @@ def _is_alive(folder: Path) -> bool:
         return False
 
 
+def _ids(said: str | int) -> frozenset[int]:
+    """Read ids of objects; older versions told their number only, which is that of the highest mostly."""
+    return frozenset(range(1, said + 1) if isinstance(said, int) else map(int, said.split()))
+
+
 def read_recovery(folder: Path) -> Recovery | None:
     """Say what a folder holds; None if that is no session."""
     try:
@@ -344,7 +366,7 @@ def read_recovery(folder: Path) -> Recovery | None:
             name=str(remarks["name"]),
             location=images["location"],
             checksum=images["checksum"],
-            objects=int(remarks["objects"]),
+            objects=_ids(remarks["objects"]),
             frames=sum(part.startswith("frame-") for part in content["parts"]),
             image=str(remarks.get("image", "")),
             group=str(remarks.get("group", "")),

@@ -155,6 +155,7 @@ class Controller:
             (view.files.save_requested, files.save),
             (view.files.load_requested, self._load),
             (view.files.recent_requested, self.saving.choose_recent),
+            (view.files.approached, self.saving.look_again),
             (view.files.export_requested, files.export),
             (view.files.tracks_layer_requested, files.show_tracks),
             (view.objects.divide_requested, objects.divide),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from napari_sam2._napari.finding import frame_of, look_at, middle_of
 from napari_sam2._napari.geometry import Place
+from napari_sam2._napari.ids import next_id
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import ObjectRow, ObjectsState
 from napari_sam2._napari.worker import Fate
 from napari_sam2.summary import ObjectSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Collection, Generator
 
     from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.controller_prompts import PromptControl
@@ -176,11 +177,11 @@ class ObjectControl:
         """Let an object divide on the frame that is shown, and make a daughter active."""
         if not self._is_known(obj):
             return
-        frame, least = self._space.frame, self._prompts.next_object()
+        frame, used = self._space.frame, self._prompts.used_ids()
 
         def share(session: Session) -> Daughters:
-            first = _free(session, least)
-            return session.divide(obj, frame, (first, first + 1))
+            first = _free(session, used)
+            return session.divide(obj, frame, (first, _free(session, {*used, first})))
 
         def after(answer: Answer) -> None:
             daughters: Daughters = answer.value  # type: ignore[assignment]
@@ -231,14 +232,14 @@ class ObjectControl:
         """Give what an object has from the frame that is shown on to a new one."""
         if not self._is_known(obj):
             return
-        frame, least = self._space.frame, self._prompts.next_object()
+        frame, used = self._space.frame, self._prompts.used_ids()
 
         def after(answer: Answer) -> None:
             new = int(str(answer.value))
             self._origins[new] = obj
             self._prompts.activate(new)
 
-        self.edit(lambda session: session.split(obj, frame, _free(session, least)), after)
+        self.edit(lambda session: session.split(obj, frame, _free(session, used)), after)
 
     def return_to_origin(self) -> None:
         """Make the object active again of which the active one was a part that is no more, as after undo."""
@@ -278,9 +279,9 @@ def _remove(session: Session, objects: tuple[int, ...]) -> None:
                 session.remove_object(obj)
 
 
-def _free(session: Session, least: int) -> int:
-    """Return the lowest id from `least` on above all of the session, whose objects may be more by now."""
-    return max(least, max(session.objects, default=0) + 1)
+def _free(session: Session, used: Collection[int]) -> int:
+    """Return an id that is not in use, nor in the session, whose objects may be more by now."""
+    return next_id({*used, *session.objects})
 
 
 def _toggle_lock(session: Session, obj: int, frame: int) -> None:

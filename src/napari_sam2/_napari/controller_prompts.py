@@ -302,9 +302,12 @@ class PromptControl:
         self._space.changed.emit()
 
     def next_object(self) -> int:
-        """Return the lowest id above those of the sessions and of prompts that wait to be answered."""
-        space = self._space
-        return next_id({*space.objects, space.reserved})
+        """Return the lowest id above those that are in use."""
+        return next_id(self.used_ids())
+
+    def used_ids(self) -> set[int]:
+        """Return the ids of the sessions and of prompts that wait to be answered."""
+        return {*self._space.objects, self._space.reserved}
 
     def _is_elsewhere(self, obj: int) -> bool:
         """Whether an object is there at another position, so that in a crowd a click here begins another."""

@@ -169,7 +169,7 @@ class SavingControl:
             self._has_looked = True
             self._look(sequence, self._offer)
 
-    def _look(self, sequence: Sequence, done: Callable[[], None]) -> None:
+    def _look(self, sequence: Sequence, done: Callable[[], None], key: str | None = None) -> None:
         """Look for earlier work on the image that is open."""
         autosave = self._autosave
         if autosave is not None:
@@ -177,13 +177,14 @@ class SavingControl:
                 partial(_work_on, autosave),
                 lambda answer: self._found(answer, done),
                 priority=Priority.AHEAD,
+                key=key,
                 sequence=sequence,
             )
 
-    def _look_again(self) -> None:
-        """List what has come since, and no longer what has gone."""
-        if self._space.sequence is not None:
-            self._look(self._space.sequence, lambda: None)
+    def look_again(self) -> None:
+        """List what has come since, as from another window that was closed, and no longer what has gone."""
+        if self._space.sequence is not None and self._has_looked:
+            self._look(self._space.sequence, lambda: None, "recent")
 
     def _found(self, answer: Answer, done: Callable[[], None]) -> None:
         if isinstance(answer.value, tuple):
@@ -291,7 +292,7 @@ class SavingControl:
         self._space.fail(error)
 
     def _ask(self, work: Callable[[Desk], Answer], sequence: Sequence) -> None:
-        self._space.ask(work, label="Loading", sequence=sequence, failed=lambda _: self._look_again())
+        self._space.ask(work, label="Loading", sequence=sequence, failed=lambda _: self.look_again())
 
     def _leaving(self) -> Callable[[Collection[Desk]], None]:
         """Return what saves sessions for the last time; on the inference thread."""
@@ -313,7 +314,7 @@ class SavingControl:
         self._end(run)
         if answers:
             done()
-            self._look_again()
+            self.look_again()
         if run.problem is not None:
             self._failed(run.problem)
 
@@ -392,4 +393,5 @@ def _read_part(part: Recovery, images: Mapping[str, Any], model: ModelBox, desk:
 
 
 def _work_on(autosave: Autosave, desk: Desk) -> Answer:
-    return Answer(value=autosave.work(desk.image))
+    """Find work on the image; nothing is known of it at a position that was not opened yet."""
+    return Answer(value=autosave.work(desk.image) if desk.image else None)

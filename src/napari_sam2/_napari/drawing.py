@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2._napari.keys import block_pan, unblock_pan
 from napari_sam2._napari.wiring import Connections
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Drawing:
         """Napari tells that it begins to add a shape, and again when it is complete."""
         action = getattr(event, "action", None)
         was_on, self.is_on = self.is_on, str(getattr(action, "value", action)) == "adding"
+        self._keep_mode()
         if self.is_on:
             self._before, self._mode = len(self._layer.data), str(self._layer.mode)
             self._by_hand, self._pressed = self._pressed, False
@@ -99,6 +101,13 @@ class Drawing:
                 self._empty.add(last.tobytes())
             else:
                 self._judge(last)
+
+    def _keep_mode(self) -> None:
+        """Let the key that moves the view do nothing while an outline is drawn, which it would end."""
+        if self.is_on and str(self._layer.mode) in _BY_VERTICES:
+            block_pan(self._layer)
+        else:
+            unblock_pan(self._layer)
 
     def _judge(self, vertices: Vertices) -> None:
         """Note what is to become of a shape that is complete or was left."""
@@ -173,4 +182,5 @@ class Drawing:
 
     def close(self) -> None:
         """Let the layer go."""
+        unblock_pan(self._layer)
         self._wires.close()

@@ -70,6 +70,7 @@ KEYS = (
 """All keys; `MODIFIERS` has what is held while clicking."""
 
 COPY, PASTE = "Control-C", "Control-V"
+PAN = "Space"
 
 MODIFIERS = {
     "Shift": "Click: a negative point (so does the right button)",
@@ -99,6 +100,16 @@ def unbind_keys(layer: Layer) -> None:
     """Take back `bind_keys` and `bind_copies`."""
     for binding in (*(key.binding for key in KEYS), COPY, PASTE):
         layer.bind_key(binding, None)
+
+
+def block_pan(layer: Layer) -> None:
+    """Keep the key that moves the view from doing so: napari takes another mode while it is held."""
+    layer.bind_key(PAN, _nothing, overwrite=True)
+
+
+def unblock_pan(layer: Layer) -> None:
+    """Take back `block_pan`."""
+    layer.bind_key(PAN, None)
 
 
 def block_keys(layer: Layer) -> None:

@@ -196,9 +196,17 @@ class LabelWriter:
         return True
 
     def close(self) -> None:
-        """Write all that waits."""
+        """Write all that waits; nobody will tell strokes from it, so nothing is put on record."""
         self._turn.close()
-        self._write(Hold(None, all=False, one=False), float("inf"))
+        writes = bool(self._waiting)
+        while self._waiting:
+            _, waiting = self._waiting.popitem()
+            for change in waiting.changes:
+                self._announce(change)
+                frame = waiting.geometry.frames_of(self._layer.data)[change.frame]
+                frame[change.box.slices] = change.values
+        if writes:
+            self.seen_changed.emit()
 
 
 def _bands(change: LabelChange) -> Iterator[LabelChange]:

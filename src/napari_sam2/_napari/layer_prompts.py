@@ -1,4 +1,4 @@
-"""Prompts of several layers together; masks among them are read a frame at a time."""
+"""Prompts of several layers together; masks and outlines among them are read bit by bit and kept as bits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels, Points, Shapes
 
-from napari_sam2._napari.seeds import LabelSeeds, owners_of, read_seeds
+from napari_sam2._napari.seeds import LabelSeeds, ShapeSeeds, owners_of, read_seeds
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
@@ -25,19 +25,23 @@ if TYPE_CHECKING:
 class _Source:
     """What a layer holds, and whether its ids are its own or were only counted."""
 
-    seeds: Seeds | LabelSeeds
+    seeds: Seeds | LabelSeeds | ShapeSeeds
     tells_ids: bool
 
     @property
     def steps(self) -> int:
+        if isinstance(self.seeds, ShapeSeeds):
+            return self.seeds.count
         return len(self.seeds.frames) if isinstance(self.seeds, LabelSeeds) else 1
 
     def parts(self) -> Iterator[Iterable[Said]]:
-        """Read what is there, of masks a frame at a time."""
+        """Read what is there: masks a frame at a time, outlines an object on a frame at a time."""
         seeds = self.seeds
         if isinstance(seeds, LabelSeeds):
             for frame in seeds.frames:
                 yield ((PromptKey(obj, frame), seeds.prompts(obj, frame)) for obj in seeds.look(frame))
+        elif isinstance(seeds, ShapeSeeds):
+            yield from ((said,) for said in seeds.read())
         else:
             yield (
                 (PromptKey(obj, frame), said)
@@ -72,7 +76,7 @@ class LayerPrompts:
     Attributes
     ----------
     steps : int
-        How many steps `read` takes.
+        How many steps `read` takes at most.
     """
 
     def __init__(
@@ -84,8 +88,8 @@ class LayerPrompts:
 
     @property
     def may_say_something(self) -> bool:
-        """Whether there are prompts, or masks of which nobody knows before they are read."""
-        return any(isinstance(each.seeds, LabelSeeds) or each.seeds for each in self._sources)
+        """Whether there are prompts, or masks and outlines of which nobody knows before they are read."""
+        return any(each.steps if isinstance(each.seeds, ShapeSeeds) else each.seeds for each in self._sources)
 
     @property
     def highest(self) -> int:
@@ -122,4 +126,6 @@ def _source(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: int)
     if isinstance(layer, Labels):
         return _Source(LabelSeeds(layer, target, geometry, frame), tells_ids=True)
     tells_ids = isinstance(layer, (Points, Shapes)) and owners_of(layer).are_given
+    if isinstance(layer, Shapes):
+        return _Source(ShapeSeeds(layer, target, geometry, frame), tells_ids)
     return _Source(read_seeds(layer, target, geometry, frame), tells_ids)

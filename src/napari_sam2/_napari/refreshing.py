@@ -61,5 +61,6 @@ class Refreshing:
         self._rest.ask(max(least, round(_REST * took)))
 
     def close(self) -> None:
-        """Refresh no more."""
+        """Show what was written last, and refresh no more."""
+        self._again()
         self._rest.close()

@@ -11,10 +11,10 @@ from napari.layers import Labels, Points, Shapes
 from napari_sam2._napari.columns import sign_column
 from napari_sam2._napari.geometry import spatial_shape
 from napari_sam2._napari.shapes_layer import CLOSED, mask_of
-from napari_sam2.prompts import FramePrompts
+from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
     from napari.layers import Layer
@@ -66,13 +66,28 @@ def read_seeds(layer: Layer, target: Layer, geometry: SequenceGeometry, frame: i
     )
 
 
-def _carried(layer: Layer, coords: Any, target: Layer, base: Floats) -> Floats:  # noqa: ANN401 - vertices
-    """Convert data coordinates (n, ndim) to the target's; axes that the layer lacks are those of `base`."""
-    shared = min(layer.ndim, target.ndim)
-    to_world, to_target = _matrix(layer.data_to_world, layer.ndim), _matrix(target.world_to_data, target.ndim)
-    world = np.tile(base, (len(coords), 1))
-    world[:, target.ndim - shared :] = _applied(to_world, np.asarray(coords, float))[:, -shared:]
-    return _applied(to_target, world)
+class _Carrier:
+    """Converts data coordinates of a layer to those of another one, as both lie in the world when it is made.
+
+    Parameters
+    ----------
+    layer, target : Layer
+        From where, and to where.
+    base : array (ndim,)
+        A world position of the target, for axes that the layer lacks.
+    """
+
+    def __init__(self, layer: Layer, target: Layer, base: Floats) -> None:
+        self._shared, self._ndim, self._base = min(layer.ndim, target.ndim), target.ndim, base
+        self._to_world = _matrix(layer.data_to_world, layer.ndim)
+        self._to_target = _matrix(target.world_to_data, target.ndim)
+
+    def __call__(self, coords: npt.ArrayLike) -> Floats:
+        """Convert (n, ndim)."""
+        moved = _applied(self._to_world, np.asarray(coords, float))
+        world = np.tile(self._base, (len(moved), 1))
+        world[:, self._ndim - self._shared :] = moved[:, -self._shared :]
+        return _applied(self._to_target, world)
 
 
 def _matrix(transform: Callable[[Floats], Any], ndim: int) -> Floats:
@@ -124,7 +139,7 @@ def _is_number(value: object) -> bool:
 
 
 def _from_points(layer: Points, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
-    places = geometry.to_places(_carried(layer, layer.data, target, _base(target, geometry, frame)))
+    places = geometry.to_places(_Carrier(layer, target, _base(target, geometry, frame))(layer.data))
     ids, signs = owners_of(layer).ids, sign_column(layer.features, len(layer.data))
     seeds: Seeds = {}
     nothing = FramePrompts()
@@ -137,28 +152,72 @@ def _from_points(layer: Points, target: Layer, geometry: SequenceGeometry, frame
     return seeds
 
 
+@dataclass(frozen=True, eq=False)
+class _Outline:
+    """A box or closed shape: in data coordinates of its layer, or in pixels of a frame."""
+
+    obj: int
+    kind: str
+    vertices: Floats
+
+
+class ShapeSeeds:
+    """Boxes and outlines in a layer, of which pixels are drawn later, on any thread.
+
+    Parameters
+    ----------
+    layer, target, geometry, frame
+        As for `read_seeds`.
+
+    Attributes
+    ----------
+    count : int
+        How many there are, wherever they lie.
+    """
+
+    def __init__(self, layer: Shapes, target: Layer, geometry: SequenceGeometry, frame: int) -> None:
+        self._geometry = geometry
+        self._carry = _Carrier(layer, target, _base(target, geometry, frame))
+        rows = zip(owners_of(layer).ids.tolist(), layer.shape_type, layer.data, strict=True)
+        closed = {"rectangle", *CLOSED}
+        self._outlines = [
+            _Outline(obj, kind, np.array(vertices, float)) for obj, kind, vertices in rows if kind in closed
+        ]
+        self.count = len(self._outlines)
+
+    def read(self) -> Iterator[tuple[PromptKey, FramePrompts]]:
+        """Draw what lies in the sequence: of each object what is said on a frame, one after the other."""
+        for key, outlines in self._by_place().items():
+            said: FramePrompts | None = None
+            for each in outlines:
+                said = _shape_prompts(said or FramePrompts(), each, self._geometry) or said
+            if said is not None:
+                yield key, said
+
+    def _by_place(self) -> dict[PromptKey, list[_Outline]]:
+        """Find the frame of each; what lies on several, or at other positions, is left out."""
+        found: dict[PromptKey, list[_Outline]] = {}
+        for each in self._outlines:
+            coords = self._carry(each.vertices)
+            places = self._geometry.to_places(coords)
+            at = int(places.frame[0])
+            on_frame = 0 <= at < self._geometry.num_frames and bool((places.frame == at).all())
+            if on_frame and self._geometry.same_index(coords).all():
+                key = PromptKey(each.obj, at)
+                found.setdefault(key, []).append(_Outline(each.obj, each.kind, places.yx))
+        return found
+
+
 def _from_shapes(layer: Shapes, target: Layer, geometry: SequenceGeometry, frame: int) -> Seeds:
-    base, seeds = _base(target, geometry, frame), dict[int, dict[int, FramePrompts]]()
-    rows = zip(owners_of(layer).ids.tolist(), layer.data, layer.shape_type, strict=True)
-    for obj, vertices, kind in rows:
-        if kind != "rectangle" and kind not in CLOSED:
-            continue
-        coords = _carried(layer, vertices, target, base)
-        places = geometry.to_places(coords)
-        at = int(places.frame[0])
-        if not 0 <= at < geometry.num_frames or (places.frame != at).any():
-            continue
-        before = seeds.get(obj, {}).get(at, FramePrompts())
-        said = _shape_prompts(before, places.yx, kind, geometry)
-        if said is not None and geometry.same_index(coords).all():
-            seeds.setdefault(obj, {})[at] = said
+    seeds: Seeds = {}
+    for key, said in ShapeSeeds(layer, target, geometry, frame).read():
+        seeds.setdefault(key.obj, {})[key.frame] = said
     return seeds
 
 
-def _shape_prompts(
-    before: FramePrompts, yx: Floats, kind: str, geometry: SequenceGeometry
-) -> FramePrompts | None:
+def _shape_prompts(before: FramePrompts, shape: _Outline, geometry: SequenceGeometry) -> FramePrompts | None:
     """Add a shape to what is known of an object on a frame; None if nothing of it lies there."""
+    yx, kind = shape.vertices, shape.kind
     if kind == "rectangle" and _is_upright(yx):
         low = np.maximum(yx.min(axis=0), -0.5)
         high = np.minimum(yx.max(axis=0), geometry.frame_shape)

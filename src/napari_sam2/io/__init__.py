@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari_sam2.io.exporting import export_labels, export_steps
+from napari_sam2.io.journal import DOCUMENT as JOURNAL
 from napari_sam2.io.journal import Journal, JournalContent, read_journal, read_journal_document
 from napari_sam2.io.reading import LabelGeometry, OpenedImage, frame_axis, label_geometry, open_image
 from napari_sam2.io.session_file import (
@@ -18,6 +19,7 @@ from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_label
 from napari_sam2.io.table import write_table
 
 __all__ = [
+    "JOURNAL",
     "Journal",
     "JournalContent",
     "LabelGeometry",

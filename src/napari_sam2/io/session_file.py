@@ -2,6 +2,9 @@
 
 ``cells.sam2.json`` holds what people may want to read, ``cells.sam2.zarr`` what is large. Both carry the same
 mark, so that files of different sessions, or of a saving that was cut off half-way, are not taken for one.
+
+A document that somebody copied without its arrays is read from those of the original. When these are replaced
+they are left to the copy, under its name.
 """
 
 from __future__ import annotations
@@ -90,21 +93,50 @@ def session_steps(path: str | Path, document: Mapping[str, Any], arrays: Mapping
     mark = uuid.uuid4().hex
     head = {"format": FORMAT, "version": VERSION, "arrays": folder.name, _MARK: mark}
     text = json.dumps({**head, **document}, indent=2, ensure_ascii=False, allow_nan=False)
-    with replacing_all(folder, path) as (store, file):
-        yield from _write_arrays(store, arrays, mark)
-        file.write_text(text + "\n", encoding="utf-8")
+    left: Path | None = None
+    try:
+        with replacing_all(folder, path) as (store, file):
+            yield from _write_arrays(store, arrays, mark)
+            file.write_text(text + "\n", encoding="utf-8")
+            left = _leave_to_a_copy(path, folder)
+    except BaseException:
+        if left is not None:
+            left.rename(folder)
+        raise
 
 
 def remove_session(path: str | Path) -> None:
-    """Delete a session in whose place others were written, with its arrays; what is no session stays."""
+    """Delete a session in whose place others were written, with its arrays; what is no session stays.
+
+    Arrays under another name stay as well: they are those of a session of which this one is a copy.
+    """
     path = Path(path)
     try:
-        folder = path.with_name(str(_checked_document(path)["arrays"]))
+        document = _checked_document(path)
     except (OSError, ValueError):
         return
-    remove(path)
-    if _is_store(folder):
+    folder = path.with_suffix(".zarr")
+    if _mark_of(folder) == document[_MARK] and _leave_to_a_copy(path, folder) is None:
         remove(folder)
+    remove(path)
+
+
+def _leave_to_a_copy(path: Path, folder: Path) -> Path | None:
+    """Rename arrays that are about to go to those of a copy of their document, and return their new place."""
+    for copy in _copies(path, _mark_of(folder)):
+        place = copy.with_suffix(".zarr")
+        if not place.exists():
+            return folder.rename(place)
+    return None
+
+
+def _copies(path: Path, mark: str | None) -> list[Path]:
+    """List the files beside a document of this mark that say the same, byte for byte."""
+    content = path.read_bytes() if path.is_file() else b""
+    if mark is None or mark.encode() not in content:
+        return []
+    others = (each for each in sorted(path.parent.glob("*.json")) if each != path and each.is_file())
+    return [each for each in others if each.stat().st_size == len(content) and each.read_bytes() == content]
 
 
 def _folder(path: Path) -> Path:
@@ -114,10 +146,26 @@ def _folder(path: Path) -> Path:
 
 
 def _is_store(folder: Path) -> bool:
+    return _attributes(folder).get("format") == FORMAT
+
+
+def _mark_of(folder: Path) -> str | None:
+    """Return which document the arrays in a folder belong to; None if it holds none."""
+    mark = _attributes(folder).get(_MARK)
+    return mark if isinstance(mark, str) else None
+
+
+def _attributes(folder: Path) -> dict[str, Any]:
     try:
-        return zarr.open_group(folder, mode="r").attrs.get("format") == FORMAT
+        return zarr.open_group(folder, mode="r").attrs.asdict()
     except (OSError, ValueError, KeyError):
-        return False
+        return {}
+
+
+def _arrays_of(path: Path, document: Mapping[str, Any]) -> Path:
+    """Return where arrays lie: under the name of their document, if both were copied, or as that says."""
+    own = path.with_suffix(".zarr")
+    return own if _mark_of(own) == document[_MARK] else path.with_name(str(document["arrays"]))
 
 
 def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> Iterator[None]:
@@ -147,10 +195,11 @@ def read_session(path: str | Path) -> SessionDocument:
     """
     path = Path(path)
     document = _checked_document(path)
-    folder = path.with_name(str(document.pop("arrays")))
+    folder = _arrays_of(path, document)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is missing: the arrays of {path.name}; move both together")
     mark = document.pop(_MARK)
+    del document["arrays"]
     try:
         group = zarr.open_group(folder, mode="r")
         matches = group.attrs.get(_MARK) == mark
@@ -160,7 +209,8 @@ def read_session(path: str | Path) -> SessionDocument:
     if not matches:
         raise ValueError(
             f"{path.name} and {folder.name} do not belong together: they come from different sessions, "
-            "or the program was stopped while it saved"
+            "the program was stopped while it saved, or one was copied without the other before that was "
+            "saved again"
         )
     return SessionDocument(document, arrays)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_sam2._napari.state import FilesState, ImageState, ModelState
 from napari_sam2._napari.views import image_panel, model_panel
@@ -174,6 +174,20 @@ def test_a_model_that_is_read_or_refused_says_so(model: ModelPanel) -> None:
 )
 def test_the_closed_model_part_says_what_is_chosen(state: ModelState, said: str) -> None:
     assert model_panel.summary(state) == said
+
+
+def test_whoever_comes_to_the_list_of_earlier_work_is_told_of(files: FilesPanel, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(files.approached):
+        QApplication.sendEvent(files, QEvent(QEvent.Type.Enter))
+
+
+def test_a_list_that_is_the_same_keeps_its_entries(files: FilesPanel) -> None:
+    files.show_state(FilesState(("one", "two")))
+    before = files._earlier.actions()
+    files.show_state(FilesState(("one", "two"), stem="cells"))
+    assert files._earlier.actions() == before
+    files.show_state(FilesState(("two",)))
+    assert [each.text() for each in files._earlier.actions()] == ["two"]
 
 
 def test_files_are_asked_for_and_told(

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
 
 from napari_sam2._napari.state import FilesState
@@ -77,8 +77,15 @@ _NAMED = 8
 
 
 class FilesPanel(QWidget):
-    """Buttons that ask for a path and send it."""
+    """Buttons that ask for a path and send it.
 
+    Attributes
+    ----------
+    approached : Signal
+        The user comes to these buttons, or back to this window: what others have saved may have changed.
+    """
+
+    approached = Signal()
     save_requested = Signal(str)
     load_requested = Signal(str)
     recent_requested = Signal(int)
@@ -89,6 +96,7 @@ class FilesPanel(QWidget):
         super().__init__(parent)
         self._stem = ""
         self._folder: Path | None = None
+        self._shown: tuple[str, ...] | None = None
         self._save = GlyphButton(
             "save", "Save ...", tip="Save prompts, labels and scores, to go on another day."
         )
@@ -173,9 +181,18 @@ class FilesPanel(QWidget):
         yes = QMessageBox.StandardButton.Yes
         return bool(QMessageBox.question(self, "End this work", text) == yes)
 
+    def event(self, event: QEvent | None) -> bool:
+        """Tell that the user comes; also over a button that is disabled, since it knew of nothing."""
+        if event is not None and event.type() in {QEvent.Type.Enter, QEvent.Type.WindowActivate}:
+            self.approached.emit()
+        return bool(super().event(event))
+
     def show_state(self, state: FilesState) -> None:
         """List earlier work, and note what files are to be called after."""
         self._stem = state.stem or "image"
+        if state.recent == self._shown:
+            return  # the menu may be open
+        self._shown = state.recent
         self._earlier.clear()
         for number, text in enumerate(state.recent):
             tip = "Bring this back, saved by itself; nothing is computed. What is here now is listed then."

@@ -118,7 +118,7 @@ _TELL: dict[int, _Teller] = {
 class ObjectsModel(QAbstractTableModel):
     """Rows of `ObjectRow`; `renamed` tells of a name that was typed."""
 
-    renamed = Signal(int, str)
+    renamed = Signal(object, str)  # an int of Qt ends at 2**31
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)

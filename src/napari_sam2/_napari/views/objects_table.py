@@ -49,17 +49,18 @@ class ObjectsTable(QTableView):
     Clicking an icon, or Space on it, toggles; Return goes to the object; Delete deletes the selected ones.
     """
 
-    object_activated = Signal(int)
-    object_renamed = Signal(int, str)
-    object_shown = Signal(int, bool)
+    # Ids are objects: an int of Qt ends at 2**31.
+    object_activated = Signal(object)
+    object_renamed = Signal(object, str)
+    object_shown = Signal(object, bool)
     object_solo = Signal(object)
-    object_locked = Signal(int, bool)
+    object_locked = Signal(object, bool)
     objects_deleted = Signal(object)
-    object_visited = Signal(int)
+    object_visited = Signal(object)
     merge_requested = Signal(object)
-    split_requested = Signal(int)
-    divide_requested = Signal(int)
-    propagate_object_requested = Signal(int)
+    split_requested = Signal(object)
+    divide_requested = Signal(object)
+    propagate_object_requested = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

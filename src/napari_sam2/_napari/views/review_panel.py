@@ -91,7 +91,7 @@ class ReviewPanel(QWidget):
         Keys that are shown in the tooltips: ``next_doubtful``.
     """
 
-    cell_visited = Signal(int, int)
+    cell_visited = Signal(object, int)  # an int of Qt ends at 2**31, an id does not
     next_doubtful = Signal()
 
     def __init__(self, keys: Mapping[str, str] = NO_KEYS, parent: QWidget | None = None) -> None:

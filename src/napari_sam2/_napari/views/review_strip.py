@@ -53,7 +53,7 @@ class ReviewStrip(QAbstractScrollArea):
     lead to, the worst.
     """
 
-    cell_visited = Signal(int, int)
+    cell_visited = Signal(object, int)  # an int of Qt ends at 2**31, an id does not
     zoomed = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
