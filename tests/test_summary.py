@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sam2.labels import Entry
+from napari_sam2.entries import Record
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
 from napari_sam2.summary import Cells, CellStatus, worst_scores
@@ -119,13 +119,13 @@ def test_only_what_changed_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
     first = session.summary()
     assert session.summary().cells is first.cells
     reads: list[int] = []
-    entries = session._state.labels.entries
+    known_on = session._state.labels.known_on
 
-    def noted(frame: int) -> dict[int, Entry]:
+    def noted(frame: int) -> dict[int, Record]:
         reads.append(frame)
-        return entries(frame)
+        return known_on(frame)
 
-    monkeypatch.setattr(session._state.labels, "entries", noted)
+    monkeypatch.setattr(session._state.labels, "known_on", noted)
     session.paint(1, 2, square(5))
     session.summary()
     assert reads == [2]

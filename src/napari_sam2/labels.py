@@ -174,11 +174,15 @@ class LabelVolume:
     def get(self, obj: int, frame: int) -> Entry | None:
         """Return what is known of `obj` on `frame`, logits cropped to what the mask needs, or None."""
         record = self._records.get(obj, frame)
-        return replace(record.entry, logits=self._logits(record)) if record else None
+        return self.entry_of(record) if record else None
 
-    def entries(self, frame: int) -> dict[int, Entry]:
-        """Return what is known of all objects on `frame` less the logits, which may lie on disk."""
-        return {obj: record.entry for obj, record in self._records.on(frame)}
+    def entry_of(self, record: Record) -> Entry:
+        """Return an entry with its logits."""
+        return replace(record.entry, logits=self._logits(record))
+
+    def known_on(self, frame: int) -> dict[int, Record]:
+        """Return what is known of all objects on `frame`, the logits unread, for `restore` and `entry_of`."""
+        return dict(self._records.on(frame))
 
     def origin(self, obj: int, frame: int) -> Hashable | None:
         """Return which computation made the entry of `obj` on `frame`, without reading its logits."""
@@ -292,15 +296,6 @@ class LabelVolume:
     def remove(self, obj: int) -> Mapping[int, Box | None]:
         """Forget `obj` on every frame; return the box that was written on each."""
         return {frame: self.replace(obj, frame, None) for frame in self.frames(obj)}
-
-    def set_cleanup(self, cleanup: CleanUp | None) -> None:
-        """Clean up masks in another way from now on, and write all that is not locked again by it."""
-        self._cleanup = cleanup
-        for frame in self._records.frames:
-            for obj in self.objects(frame):
-                entry = self.get(obj, frame)
-                if entry is not None and not entry.locked and obj not in self._locked:
-                    self.replace(obj, frame, entry)
 
     def _check_frame(self, frame: int) -> None:
         last = self._shape[0] - 1

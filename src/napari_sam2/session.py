@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -14,9 +13,8 @@ from napari_sam2.labels import LabelVolume
 from napari_sam2.prompts import FramePrompts, MaskLike
 from napari_sam2.selection import PLAIN, SelectionRules
 from napari_sam2.session_checks import check_key
-from napari_sam2.session_document import describe_opening, describe_session, read_session
-from napari_sam2.session_journal import SessionJournal
-from napari_sam2.session_objects import SessionObjects
+from napari_sam2.session_document import read_session
+from napari_sam2.session_saving import SessionSaving
 from napari_sam2.session_state import PromptRecord, SessionState
 from napari_sam2.tracker import Tracker
 from napari_sam2.volume import Volume
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from napari_sam2.volume import Channel
 
 
-class Session(SessionObjects):
+class Session(SessionSaving):
     """Prompts in, tracked labels out.
 
     Parameters
@@ -125,7 +123,7 @@ class Session(SessionObjects):
             model, self.volume, shape, windows=windows, keeping=keeping, selection=selection
         )
         self._state = SessionState(written, self._tracker)
-        self._journal: SessionJournal | None = None
+        self._journal = None
 
     @classmethod
     def open(
@@ -309,53 +307,6 @@ class Session(SessionObjects):
     def grouped(self, label: str, run: Hashable | None = None) -> AbstractContextManager[None]:
         """Make all that is done inside one step of undo, under this name; groups of one run in a row too."""
         return self._state.grouped(label, run)
-
-    def save(self, path: str | Path, **remarks: str | float | None) -> None:
-        """Write ``NAME.sam2.json`` and ``NAME.sam2.zarr``, with any `remarks`, whole or not at all."""
-        for _ in self.save_steps(path, **remarks):
-            pass
-
-    def save_steps(self, path: str | Path, **remarks: str | float | None) -> Iterator[None]:
-        """Do what `save` does a frame at a time; what is written is the session as it was at first."""
-        with self._state.lock:
-            said = describe_session(self._state, self._opening(), remarks)
-        with closing(said.arrays["labels"]):
-            yield from io.session_steps(path, said.document, said.arrays)
-
-    def autosave(self, folder: str | Path, **remarks: str | float | None) -> bool:
-        """Bring a folder of its own up to date with the session; only what has changed is written.
-
-        Parameters
-        ----------
-        folder : str or Path
-            Made if it is not there, and written anew if any of it was deleted. `load` reads it.
-        **remarks : str, float or None
-            Whatever is to be noted beside.
-
-        Returns
-        -------
-        bool
-            Whether anything had to be written.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written; the folder still holds what was saved last.
-        """
-        with self._state.lock:
-            journal = self._journal
-            if journal is None or journal.folder != Path(folder) or not journal.is_whole:
-                journal = self._journal = SessionJournal(Path(folder), self._state, self._opening())
-            journal.describe(self.geometry)
-            if journal.is_current:
-                return False
-            journal.write(remarks)
-            return True
-
-    def _opening(self) -> dict[str, Any]:
-        return describe_opening(
-            self.model, self.volume, self.cleanup, self.location, self.geometry, self.made_of
-        )
 
     @classmethod
     def load(

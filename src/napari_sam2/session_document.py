@@ -28,7 +28,7 @@ from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -85,22 +85,64 @@ class SessionContent:
     arrays: dict[str, Any]
 
 
-def describe_session(
+class KnownEntries:
+    """The entries of some frames as they are now, whatever is done later; logits are read when asked for.
+
+    Parameters
+    ----------
+    state : SessionState
+        Whose; to be made while its lock is held.
+    frames : iterable of int
+        Which frames.
+
+    Attributes
+    ----------
+    origins : tuple of PassKey
+        Passes that they come from, each once.
+    """
+
+    def __init__(self, state: SessionState, frames: Iterable[int]) -> None:
+        self._labels = state.labels
+        self._known = {frame: known for frame in frames if (known := state.labels.known_on(frame))}
+        found = (each.entry.origin for known in self._known.values() for each in known.values())
+        self.origins = tuple(dict.fromkeys(each for each in found if isinstance(each, PassKey)))
+
+    def __contains__(self, frame: int) -> bool:
+        return frame in self._known
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Frames with an entry."""
+        return tuple(self._known)
+
+    def packed(self, frame: int, origins: Iterable[PassKey]) -> dict[str, npt.NDArray[Any]]:
+        """Return the entries of a frame as `pack_entries` does, on any thread."""
+        known = self._known[frame].items()
+        stored = (StoredEntry(PromptKey(obj, frame), self._labels.entry_of(each)) for obj, each in known)
+        return pack_entries(stored, origins)
+
+
+def session_steps(
     state: SessionState, opening: Mapping[str, Any], remarks: Mapping[str, Any]
-) -> SessionContent:
-    """Put together what `read_session` reads, with these remarks, as it is now, whatever is done later."""
-    entries = [
-        StoredEntry(key, entry)
-        for obj in state.objects
-        for key in state.keys(obj)
-        if (entry := state.entry(key)) is not None
-    ]
-    origins = list(dict.fromkeys(e.entry.origin for e in entries if isinstance(e.entry.origin, PassKey)))
-    arrays: dict[str, Any] = {"labels": state.labels.snapshot(), **pack_entries(entries, origins)}
-    for key, record in state.records.items():
+) -> Generator[None, None, SessionContent]:
+    """Put together what `read_session` reads, a frame at a time; all of it is as it was at first."""
+    with state.lock:
+        entries = KnownEntries(state, range(state.labels.shape[0]))
+        records, labels = dict(state.records), state.labels.snapshot()
+        noted = {"remarks": dict(remarks)} if remarks else {}
+        document = {**opening, **describe_state(state, entries.origins), **noted}
+    parts: list[dict[str, npt.NDArray[Any]]] = []
+    try:
+        for frame in entries.frames:
+            parts.append(entries.packed(frame, entries.origins))
+            yield
+    except BaseException:
+        labels.close()
+        raise
+    arrays: dict[str, Any] = {"labels": labels, **join_entries(parts)}
+    for key, record in records.items():
         arrays |= record_arrays(key, record)
-    noted = {"remarks": dict(remarks)} if remarks else {}
-    return SessionContent({**opening, **describe_state(state, origins), **noted}, arrays)
+    return SessionContent(document, arrays)
 
 
 def _describe_model(model: Sam2) -> dict[str, Any]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2 import io
 from napari_sam2.changes import ChangeLog
-from napari_sam2.entry_table import StoredEntry, pack_entries
-from napari_sam2.passes import PassKey
-from napari_sam2.prompts import PromptKey
-from napari_sam2.session_document import describe_state, record_arrays
+from napari_sam2.session_document import KnownEntries, describe_state, record_arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     import numpy.typing as npt
 
+    from napari_sam2.io.journal import Part
+    from napari_sam2.passes import PassKey
+    from napari_sam2.prompts import PromptKey
     from napari_sam2.session_state import PromptRecord, SessionState
 
 
@@ -42,8 +43,9 @@ class SessionJournal:
         self._records: dict[PromptKey, PromptRecord] = {}
         self._origins: dict[PassKey, int] = {}
         self._edition = -1
+        self._steps: Generator[None, None, None] | None = None
         for frame in range(state.labels.shape[0]):
-            if state.labels.entries(frame):
+            if state.labels.objects(frame):
                 self._changed.note(frame, None)
         state.labels.watch_entries(lambda frame: self._changed.note(frame, None))
 
@@ -65,50 +67,50 @@ class SessionJournal:
             self._opening = {**self._opening, "images": {**images, **told}}
             self._edition = -1
 
-    def write(self, remarks: Mapping[str, Any]) -> None:
-        """Write what has changed, with these remarks, fit for JSON, in the document.
+    def write_steps(self, remarks: Mapping[str, Any]) -> Generator[None, None, None]:
+        """Write what has changed until the first step, a frame at a time, with these remarks, fit for JSON.
+
+        Each step is taken while the state's lock is held. It ends what was begun before.
 
         Raises
         ------
         OSError
             If it cannot be written; the folder holds what it held, and the next call tries again.
         """
-        state = self._state
-        with state.lock:
-            frames, edition, records = list(self._changed.drain()), state.edition, dict(state.records)
-            try:
-                changed: dict[str, dict[str, npt.NDArray[Any]] | None] = {
-                    f"frame-{frame}": self._entries(frame) for frame in frames
-                }
-                changed |= self._changed_records(records)
-                document = {**self._opening, **describe_state(state, self._origins), "remarks": dict(remarks)}
-                self._journal.write(document, changed)
-            except BaseException:
-                for frame in frames:
-                    self._changed.note(frame, None)
-                raise
-            self._records, self._edition = records, edition
+        if self._steps is not None:
+            self._steps.close()
+        self._steps = self._written(remarks)
+        yield from self._steps
 
-    def _entries(self, frame: int) -> dict[str, npt.NDArray[Any]] | None:
-        stored = [
-            StoredEntry(PromptKey(obj, frame), entry)
-            for obj in self._state.labels.objects(frame)
-            if (entry := self._state.labels.get(obj, frame)) is not None
-        ]
-        for each in stored:
-            if isinstance(each.entry.origin, PassKey):
+    def _written(self, remarks: Mapping[str, Any]) -> Generator[None, None, None]:
+        state, frames = self._state, list(self._changed.drain())
+        try:
+            edition, records = state.edition, dict(state.records)
+            entries = KnownEntries(state, frames)
+            for origin in entries.origins:
                 # Numbers that were given stay: files that were written speak of them.
-                self._origins.setdefault(each.entry.origin, len(self._origins))
-        return pack_entries(stored, self._origins) if stored else None
+                self._origins.setdefault(origin, len(self._origins))
+            document = {**self._opening, **describe_state(state, self._origins), "remarks": dict(remarks)}
+            origins = tuple(self._origins)
+            parts: dict[str, Part | None] = {
+                f"frame-{frame}": partial(entries.packed, frame, origins) if frame in entries else None
+                for frame in frames
+            }
+            yield from self._journal.write_steps(document, parts | self._changed_records(records))
+        except BaseException:
+            for frame in frames:
+                self._changed.note(frame, None)
+            raise
+        self._records, self._edition = records, edition
 
-    def _changed_records(
-        self, records: Mapping[PromptKey, PromptRecord]
-    ) -> dict[str, dict[str, npt.NDArray[Any]] | None]:
-        gone: dict[str, dict[str, npt.NDArray[Any]] | None] = {
-            _part(key): None for key in self._records.keys() - records.keys()
-        }
+    def _changed_records(self, records: Mapping[PromptKey, PromptRecord]) -> dict[str, Part | None]:
+        gone: dict[str, Part | None] = {_part(key): None for key in self._records.keys() - records.keys()}
         fresh = {key: record for key, record in records.items() if self._records.get(key) is not record}
-        return gone | {_part(key): record_arrays(key, record) for key, record in fresh.items()}
+        return gone | {_part(key): _made_of(record_arrays(key, record)) for key, record in fresh.items()}
+
+
+def _made_of(arrays: Mapping[str, npt.NDArray[Any]]) -> Part | None:
+    return partial(dict, arrays) if arrays else None
 
 
 def _part(key: PromptKey) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -412,13 +412,13 @@ def test_an_image_with_a_frame_that_cannot_be_read_is_worked_on(
 @pytest.mark.usefixtures("qapp")
 def test_it_is_saved_off_this_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: set[str] = set()
-    save = Autosave.save
+    save_steps = Autosave.save_steps
 
-    def noting(self: Autosave, *args: Any, **kwargs: Any) -> bool:
+    def noting(self: Autosave, *args: Any, **kwargs: Any) -> Generator[None, None, bool]:
         names.add(threading.current_thread().name)
-        return save(self, *args, **kwargs)
+        return save_steps(self, *args, **kwargs)
 
-    monkeypatch.setattr(Autosave, "save", noting)
+    monkeypatch.setattr(Autosave, "save_steps", noting)
     prompted_dock(tmp_path).end()
     assert names == {"napari-sam2-inference"}
 
@@ -489,7 +489,7 @@ def test_a_disk_that_is_full_is_told_once(tmp_path: Path, monkeypatch: pytest.Mo
     def fail(*_args: Any, **_kwargs: Any) -> bool:
         raise OSError("no space left")
 
-    monkeypatch.setattr(Autosave, "save", fail)
+    monkeypatch.setattr(Autosave, "save_steps", fail)
     dock = saving_dock(tmp_path)
     dock.prompt(1, MIDDLE, 8, 10)
     with pytest.raises(OSError, match="save it by hand"):

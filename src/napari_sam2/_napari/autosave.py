@@ -6,7 +6,7 @@ import shutil
 import time
 import uuid
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from napari_sam2 import io
 from napari_sam2._napari.presence import signature, still_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from napari_sam2.session import Session
 
@@ -161,6 +161,17 @@ class Autosave:
         self._read: dict[Path, tuple[int, Recovery]] = {}
 
     def save(self, session: Session, *, about: About = NOTHING, now: bool = False) -> bool:
+        """Do what `save_steps` does in one go."""
+        steps = self.save_steps(session, about=about, now=now)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return bool(end.value)
+
+    def save_steps(
+        self, session: Session, *, about: About = NOTHING, now: bool = False
+    ) -> Generator[None, None, bool]:
         """Save a session if it has changed and was not saved a moment ago; cheap when there is nothing to do.
 
         Parameters
@@ -197,10 +208,24 @@ class Autosave:
             "objects": " ".join(map(str, session.objects)),
         }
         before, saved.at = saved.at, self._clock()
-        written = session.autosave(saved.folder, **remarks)
+        with closing(session.autosave_steps(saved.folder, **remarks)) as steps:
+            written = yield from self._while_kept(session, steps)
         if not written:
             saved.at = before  # the next change need not wait
         return written
+
+    def _while_kept(
+        self, session: Session, steps: Generator[None, None, bool]
+    ) -> Generator[None, None, bool]:
+        """Take steps until they end, or what was saved of the session is wanted no more; whether it was."""
+        saved = self._saved[session]
+        while self._saved.get(session) is saved:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return bool(end.value)
+            yield
+        return False
 
     def is_settled(self, session: Session, group: str = "") -> bool:
         """Whether the user has all in files: the session as it is now, and what is worked on with it.

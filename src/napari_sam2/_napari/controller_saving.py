@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.autosave import About, Autosave, WorkGroup, read_recovery
+from napari_sam2._napari.autosave_jobs import keep, leave, save, save_all, save_open_one
 from napari_sam2._napari.exchange import Exchange, Source
 from napari_sam2._napari.many_files import proposed_stem
 from napari_sam2._napari.notices import reason, tell
@@ -94,7 +94,7 @@ class SavingControl:
         """Save what has changed, if the last time was long enough ago."""
         for sequence in self._sequences.touched():
             self._submit(
-                sequence, _save, Origin(sequence, failed=self._failed), Priority.REGULAR, key="autosave"
+                sequence, save, Origin(sequence, failed=self._failed), Priority.REGULAR, key="autosave"
             )
         if self._autosave is not None:
             self._autosave.beat()
@@ -104,14 +104,14 @@ class SavingControl:
         desks, autosave = [each.desk for each in sequences if each.is_touched], self._autosave
         if autosave is not None and desks:
             self._space.worker.submit(
-                partial(_keep, autosave, desks, self._about),
+                partial(keep, autosave, desks, self._about),
                 origin=Origin(self, failed=self._failed, fate=Fate.TOLD),
             )
 
     def _note_replaced(self, sequence: Sequence, answer: Answer) -> None:
         """Save a session that took the place of another one, and that one no longer."""
         if answer.replaced is not None:
-            self._submit(sequence, _save_open_one, Origin(sequence, failed=self._failed))
+            self._submit(sequence, save_open_one, Origin(sequence, failed=self._failed))
 
     def _submit(
         self,
@@ -155,7 +155,7 @@ class SavingControl:
 
         def last() -> None:
             try:
-                _save_all(autosave, desks, about)
+                save_all(autosave, desks, about)
             finally:
                 autosave.close()
 
@@ -297,7 +297,7 @@ class SavingControl:
     def _leaving(self) -> Callable[[Collection[Desk]], None]:
         """Return what saves sessions for the last time; on the inference thread."""
         autosave, about = self._autosave, self._about
-        return lambda desks: None if autosave is None else _leave(autosave, desks, about)
+        return lambda desks: None if autosave is None else leave(autosave, desks, about)
 
     def _exchanged(
         self,
@@ -337,51 +337,6 @@ class SavingControl:
         """Save no more."""
         self._timer.stop()
         self._timer.timeout.disconnect()
-
-
-def _save(autosave: Autosave, desk: Desk, about: Told, *, now: bool = False) -> None:
-    session = desk.session
-    if session is not None and autosave.save(session, about=replace(about(), image=desk.image), now=now):
-        autosave.beat()  # or another window takes it for left until the next beat
-
-
-def _save_open_one(autosave: Autosave, desk: Desk, about: Told) -> None:
-    if desk.others:
-        _save(autosave, desk, about, now=True)
-    for session in desk.others:
-        autosave.withdraw(session)
-
-
-def _save_all(autosave: Autosave, desks: Collection[Desk], about: Told) -> None:
-    """Save all that can be saved, those first that bring others along; then raise what kept one from it."""
-    problem: OSError | None = None
-    for desk in sorted(desks, key=lambda each: each.session is None or autosave.is_settled(each.session)):
-        try:
-            _save(autosave, desk, about, now=True)
-        except OSError as error:
-            problem = error
-    if problem is not None:
-        raise problem
-
-
-def _keep(autosave: Autosave, desks: Collection[Desk], about: Told) -> None:
-    """Save all sessions for the last time; what was saved before is kept of one that cannot be saved now."""
-    try:
-        _save_all(autosave, desks, about)
-    finally:
-        _release(autosave, desks)
-
-
-def _leave(autosave: Autosave, desks: Collection[Desk], about: Told) -> None:
-    """Save all sessions for the last time; none is left if one cannot be saved."""
-    _save_all(autosave, desks, about)
-    _release(autosave, desks)
-
-
-def _release(autosave: Autosave, desks: Collection[Desk]) -> None:
-    for desk in desks:
-        if desk.session is not None:
-            autosave.release(desk.session)
 
 
 def _read_part(part: Recovery, images: Mapping[str, Any], model: ModelBox, desk: Desk) -> Version:

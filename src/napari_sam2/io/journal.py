@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -21,6 +22,8 @@ import numpy.typing as npt
 from napari_sam2.io.atomic import remove, replacing
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+Part = Callable[[], Arrays]
+"""Makes the arrays of a part."""
 
 FORMAT = "napari-sam2 journal"
 VERSION = 2
@@ -83,14 +86,26 @@ class Journal:
         TypeError, ValueError
             If the document holds what JSON cannot.
         """
-        fresh = {part: f"{part}.{uuid.uuid4().hex[:8]}.npz" for part, arrays in changed.items() if arrays}
+        parts: dict[str, Part | None] = {
+            part: partial(dict, arrays) if arrays else None for part, arrays in changed.items()
+        }
+        for _ in self.write_steps(document, parts):
+            pass
+
+    def write_steps(
+        self, document: Mapping[str, Any], changed: Mapping[str, Part | None]
+    ) -> Generator[None, None, None]:
+        """Do what `write` does, a part at a time; each is made when it is written."""
+        fresh = {part: f"{part}.{uuid.uuid4().hex[:8]}.npz" for part, made in changed.items() if made}
         files = {part: name for part, name in self._files.items() if part not in changed} | fresh
         head = {"format": FORMAT, "version": VERSION, "parts": files}
         text = json.dumps({**head, "document": dict(document)}, allow_nan=False)
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             for part, name in fresh.items():
-                _write_part(self.folder / name, changed[part] or {})
+                make = changed[part]
+                _write_part(self.folder / name, make() if make else {})
+                yield
             with replacing(self.folder / DOCUMENT) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         except BaseException:
