@@ -346,3 +346,101 @@ def test_a_failed_write_leaves_no_entry_behind() -> None:
         volume.replace(1, 0, Entry(painted=PackedMask.pack(np.ones((5, 5), dtype=bool))))
     np.testing.assert_array_equal(volume.array, before)
     assert volume.objects(0) == (1,)
+
+
+@given(WRITES, st.lists(st.integers(0, 1), max_size=2))
+def test_what_is_written_later_is_what_would_have_been_written_at_once(
+    writes: list[Write], settled: list[int]
+) -> None:
+    now, later = LabelVolume(SHAPE), LabelVolume(SHAPE)
+    told: list[int] = []
+    later.watch(lambda frame, _box: told.append(frame))
+    with later.gathered():
+        for obj, frame, entry in writes:
+            now.replace(obj, frame, entry)
+            later.replace(obj, frame, entry)
+    assert told == []
+    assert set(later.behind) == {frame for _, frame, _ in writes}
+    for frame in settled:
+        np.testing.assert_array_equal(later.pixels(frame), now.array[frame])
+        assert frame not in later.behind
+    np.testing.assert_array_equal(later.array, now.array)
+    assert later.behind == ()
+    assert sorted(told) == sorted({frame for _, frame, _ in writes})
+
+
+def test_each_frame_is_told_once_with_all_that_was_written() -> None:
+    volume = LabelVolume(SHAPE)
+    told: list[tuple[int, Box | None]] = []
+    early: list[int] = []
+    volume.watch(lambda frame, box: told.append((frame, box)))
+    volume.watch_entries(early.append)
+    with volume.gathered():
+        volume.replace(1, 1, Entry(painted=square(0, 0, 2, 2)))
+        volume.replace(2, 1, Entry(painted=square(20, 15, 24, 20)))
+        volume.replace(3, 0, Entry())
+        assert early == [1, 1, 0]
+        assert not told
+        assert volume.pixels(1, Box(0, 0, 3, 3)).sum() == 4
+    volume.settle()
+    assert told == [(1, Box(0, 0, 24, 20)), (0, None)]
+
+
+def test_a_snapshot_has_what_was_still_to_be_written() -> None:
+    volume = LabelVolume(SHAPE)
+    with volume.gathered():
+        volume.replace(5, 2, Entry(painted=square(0, 0, 2, 2)))
+        taken = volume.snapshot()
+    volume.replace(5, 2, None)
+    assert (taken[2] == 5).sum() == 4
+    taken.close()
+
+
+def test_what_could_not_be_written_is_written_next_time() -> None:
+    class Full(np.ndarray[Any, Any]):
+        is_full = True
+
+        def __setitem__(self, key: Any, value: Any) -> None:
+            if self.is_full:
+                raise OSError("no space left")
+            super().__setitem__(key, value)
+
+    target = np.zeros(SHAPE, np.uint16).view(Full)
+    volume = LabelVolume(SHAPE, target)
+    with volume.gathered():
+        volume.replace(5, 2, Entry(painted=square(0, 0, 2, 2)))
+    with pytest.raises(OSError, match="no space"):
+        volume.settle()
+    assert volume.behind == (2,)
+    target.is_full = False
+    volume.settle()
+    assert (np.asarray(target)[2] == 5).sum() == 4
+
+
+def test_what_is_known_can_be_put_back_without_its_logits_being_read() -> None:
+    volume = LabelVolume(SHAPE, budget=0)
+    volume.replace(1, 0, Entry(disc((10, 8), 6), score=0.5))
+    volume.replace(1, 1, Entry(disc((12, 8), 6)))  # so that the first one is in the file
+    before, known = volume.array.copy(), volume.known(1, 0)
+    volume.replace(1, 0, None)
+    assert not (volume.array[0] == 1).any()
+    volume.restore(1, 0, known)
+    np.testing.assert_array_equal(volume.array, before)
+    volume.restore(7, 2, known)  # of another object it says the same
+    assert ((volume.array[2] == 7) == (before[0] == 1)).all()
+    volume.replace(1, 0, None)
+    got = volume.get(7, 2)
+    assert got is not None
+    assert got.logits is not None
+    assert got.score == 0.5
+
+
+def test_a_union_has_the_own_masks_of_all() -> None:
+    volume = LabelVolume(SHAPE)
+    volume.replace(1, 0, Entry(painted=square(0, 0, 4, 4)))
+    volume.replace(2, 0, Entry(disc((10, 8), 6)))
+    volume.replace(3, 0, Entry(painted=square(2, 2, 6, 6)))
+    one, two, three = (volume.mask(obj, 0) for obj in (1, 2, 3))
+    np.testing.assert_array_equal(volume.union((1, 2, 3), 0), one | two | three)
+    assert not volume.union((4,), 0).any()
+    assert not volume.union((), 0).any()

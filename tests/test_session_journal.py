@@ -162,3 +162,44 @@ def test_what_somebody_has_deleted_is_written_again(tmp_path: Path, fake_model: 
     assert not session.autosave(folder)
     again = Session.load(folder, plain_frames(COUNT), fake_model.as_model())
     np.testing.assert_array_equal(again.labels, session.labels)
+
+
+def test_a_state_is_written_whole_whatever_is_said_meanwhile(tmp_path: Path) -> None:
+    session = tracked_for_steps()
+    before = shot(session)
+    steps = session.autosave_steps(tmp_path)
+    next(steps)
+    session.remove_object(1)
+    assert [*steps] == [None] * (len(parts(tmp_path)) - 1)
+    assert_same(shot(Session.load(tmp_path, IMAGES, REAL)), before)
+    assert session.autosave(tmp_path)
+    assert_same(shot(Session.load(tmp_path, IMAGES, REAL)), shot(session))
+
+
+def test_what_was_begun_gives_way_to_another_call(tmp_path: Path) -> None:
+    session = tracked_for_steps()
+    begun = session.autosave_steps(tmp_path)
+    next(begun)
+    session.set_prompts(2, 1, click(16, 12))
+    assert session.autosave(tmp_path)
+    written = parts(tmp_path)
+    assert [*begun] == []
+    assert parts(tmp_path) == written
+    assert_same(shot(Session.load(tmp_path, IMAGES, REAL)), shot(session))
+
+
+def test_what_was_given_up_is_written_next_time(tmp_path: Path) -> None:
+    session = tracked_for_steps()
+    begun = session.autosave_steps(tmp_path)
+    next(begun)
+    begun.close()
+    assert parts(tmp_path) == {}
+    assert session.autosave(tmp_path)
+    assert_same(shot(Session.load(tmp_path, IMAGES, REAL)), shot(session))
+
+
+def tracked_for_steps() -> Session:
+    session = Session(IMAGES, model=REAL)
+    session.set_prompts(1, 2, click(10, 8))
+    list(session.propagate())
+    return session

@@ -104,3 +104,25 @@ def test_close_forgets_everything() -> None:
         store.put(array(i))
     store.close()
     assert len(store) == store.bytes_on_disk == store.bytes_in_memory == 0
+
+
+def test_what_is_kept_is_dropped_when_nobody_holds_it_any_more() -> None:
+    store = SpillStore(budget=800)
+    kept = [store.keep(array(i)) for i in range(4)]
+    again = kept[1]
+    assert [each.read()[0] for each in kept] == [0, 1, 2, 3]
+    del kept[:]
+    assert len(store) == 1
+    assert again.read()[0] == 1
+    del again
+    gc.collect()
+    assert len(store) == store.bytes_in_memory == 0
+
+
+def test_what_goes_after_all_was_forgotten_is_no_error() -> None:
+    store = SpillStore(budget=400)
+    kept = [store.keep(array(i)) for i in range(3)]
+    store.close()
+    del kept[:]
+    assert store.put(array(7)) == 3
+    assert len(store) == 1

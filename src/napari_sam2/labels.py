@@ -100,7 +100,7 @@ class LabelVolume:
         self._watchers: list[Watcher] = []
         self._entry_watchers: list[Callable[[int], None]] = []
         self._behind: dict[int, list[Box]] = {}
-        self._gathers = False
+        self._gathered: set[int] | None = None
         self._snapshots: WeakSet[LabelSnapshot] = WeakSet()
 
     def watch(self, watcher: Watcher) -> None:
@@ -112,13 +112,15 @@ class LabelVolume:
         self._entry_watchers.append(watcher)
 
     @contextmanager
-    def gathered(self) -> Iterator[None]:
-        """Only note what changes inside concern; `settle` writes it, and so does whoever reads it."""
-        before, self._gathers = self._gathers, True
+    def gathered(self) -> Iterator[set[int]]:
+        """Note on which frames something changes inside; `settle` writes them, and so does who reads them."""
+        outer, self._gathered = self._gathered, set()
         try:
-            yield
+            yield self._gathered
         finally:
-            self._gathers = before
+            if outer is not None:
+                outer |= self._gathered
+            self._gathered = outer
 
     @property
     def behind(self) -> tuple[int, ...]:
@@ -271,7 +273,8 @@ class LabelVolume:
         """Compose what a change touches, now or later."""
         for watcher in self._entry_watchers:
             watcher(frame)
-        if self._gathers:
+        if self._gathered is not None:
+            self._gathered.add(frame)
             self._behind.setdefault(frame, []).extend([] if box is None else [box])
             return
         if box is not None:

@@ -246,10 +246,11 @@ class SessionState:
     @contextmanager
     def _written(self) -> Iterator[None]:
         """Write the labels at the end, each pixel once, unless that is `postponed`."""
-        with self.labels.gathered():
+        with self.labels.gathered() as frames:
             yield
         if not self._postpones:
-            self.settle()
+            for frame in sorted(frames):
+                self.labels.settle(frame)
 
     @contextmanager
     def postponed(self) -> Iterator[None]:
@@ -265,8 +266,9 @@ class SessionState:
         """Write what is left to be written, some frames first, for about so long; whether that is all."""
         until = perf_counter() + seconds
         with self.lock:
-            objects = self.objects if self.labels.behind else ()
-            for frame in sorted(self.labels.behind, key=lambda frame: (frame not in first, frame)):
+            behind = sorted(self.labels.behind, key=lambda frame: (frame not in first, frame))
+            objects = self.objects if behind else ()
+            for frame in behind:
                 self.labels.settle(frame)
                 self._table.catch_up(objects)
                 if perf_counter() > until:

@@ -337,3 +337,12 @@ def test_what_there_is_twice_of_a_position_is_another_work(
         monkeypatch.setattr(time, "time", lambda: float(next(now)))
         Autosave(tmp_path, every=0).save(painted(1), about=about)
     assert [[part.saved_at for part in work.parts] for work in Autosave(tmp_path).work()] == [[2.0], [1.0]]
+
+
+def test_what_is_wanted_no_more_is_not_written_on(tmp_path: Path) -> None:
+    autosave, session = Autosave(tmp_path), painted(0, 1, 2)
+    steps = autosave.save_steps(session, now=True)
+    next(steps)
+    autosave.withdraw(session)
+    assert [*steps] == []
+    assert not list(tmp_path.rglob("*.npz"))

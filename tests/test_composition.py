@@ -1,0 +1,33 @@
+"""Boxes that are written together."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sam2.composition import apart
+from napari_sam2.placement import Box
+
+SIDE = 12
+corners = st.tuples(st.integers(0, SIDE - 1), st.integers(0, SIDE - 1), st.integers(1, 4), st.integers(1, 4))
+boxes = corners.map(lambda c: Box(c[0], c[1], min(c[0] + c[2], SIDE), min(c[1] + c[3], SIDE)))
+
+
+@given(st.lists(boxes, max_size=8))
+def test_all_pixels_are_in_one_of_them(several: list[Box]) -> None:
+    joined = apart(several)
+    wanted, covered = np.zeros((SIDE, SIDE), bool), np.zeros((SIDE, SIDE), bool)
+    for box in several:
+        wanted[box.slices] = True
+    for box in joined:
+        covered[box.slices] = True
+    assert covered[wanted].all()
+    assert len(joined) <= len(several)
+
+
+def test_those_that_meet_are_one() -> None:
+    far = Box(8, 8, 9, 9)
+    assert apart([Box(0, 0, 2, 2), far, Box(1, 1, 3, 4)]) == [far, Box(0, 0, 3, 4)]
+    assert apart([Box(0, 0, 2, 2)] * 5) == [Box(0, 0, 2, 2)]
+    assert apart([]) == []
