@@ -43,7 +43,7 @@ class Untold:
         return bool(self._shown) or not session.is_settled
 
     def take(self, session: Session, first: int, seconds: float) -> tuple[LabelChange, ...]:
-        """Return what is to be written now: of the frame that is shown first, and no new frame after so long.
+        """Return what is to be written now, of one frame at least; no other one is begun after so long.
 
         Parameters
         ----------
@@ -63,9 +63,9 @@ class Untold:
         session.settle((first,), seconds)
         changes = list(session.take_changes())
         for frame in sorted(self._shown, key=lambda frame: (frame != first, frame)):
-            if frame != first and perf_counter() > until:
-                break
             changes += self._compared(session, frame)
+            if perf_counter() > until:
+                break
         return tuple(changes)
 
     def _compared(self, session: Session, frame: int) -> list[LabelChange]:
