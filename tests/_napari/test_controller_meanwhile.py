@@ -186,7 +186,7 @@ def test_clicks_that_fail_alike_after_their_image_was_left_are_told_of_once(
     for frame in (1, 2, 3):
         bench.layers.points.add([frame, 8, 10])
         pause(1)
-    monkeypatch.setattr("napari_sam2._napari.desk._say", _fail)
+    monkeypatch.setattr("napari_sam2._napari.desk.say", _fail)
     bench.viewer.layers.remove("cells")
     pause(1)
     held.gate.set()

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from napari_sam2._napari.state import Tool
 from napari_sam2._napari.views.hints import hint
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import COUNT, MIDDLE, add_frames, frames
+from tests._napari.dock import COUNT, MIDDLE, add_frames, frames, until
 from tests._napari.hand import CONTROL, settle
 from tests._napari.test_whole import Docked, Work, X, Y, channels, docked
 from tests.fakes import SHAPE
@@ -59,7 +59,7 @@ def test_the_volume_view_promises_no_clicks(viewer: napari.Viewer, docked: Docke
         viewer.dims.ndisplay = 2
         dock.wait()
         assert dock.state.tools.tool is dock.layers.tools.tool is Tool.POINT
-        assert dock.view.tools._tools[Tool.POINT].isEnabled()
+        until(dock.view.tools._tools[Tool.POINT].isEnabled)  # the dock is drawn a little later
 
 
 def test_layers_of_the_user_keep_their_state_undo_and_tools(viewer: napari.Viewer, docked: Docked) -> None:
