@@ -333,3 +333,34 @@ def test_positions_along_other_axes_are_read_without_the_session(tmp_path: Path)
     document["images"] = None
     path.write_text(json.dumps(document), encoding="utf-8")
     assert read_description(path).index == {}
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_session_is_loaded_in_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recompute: bool
+) -> None:
+    session = busy_session()
+    session.lock_object(2)
+    session.save(tmp_path / "a.sam2.json")
+    monkeypatch.setattr(session_document, "_AT_A_TIME", 5)
+    steps = Session.load_steps(tmp_path / "a.sam2.json", IMAGES, REAL, recompute=recompute)
+    count, loaded = 0, None
+    while loaded is None:
+        try:
+            next(steps)
+            count += 1
+        except StopIteration as end:
+            loaded = end.value
+    assert count > len(session.objects) * COUNT // 5
+    assert loaded.is_settled
+    np.testing.assert_array_equal(loaded.labels, session.labels)
+    assert {change.frame for change in loaded.take_changes()} == set(range(COUNT))
+
+
+def test_stored_labels_are_not_read_to_load_a_session(tmp_path: Path) -> None:
+    session = busy_session()
+    session.save(tmp_path / "a.sam2.json")
+    stored = zarr.open_group(tmp_path / "a.sam2.zarr", mode="r+")
+    stored["labels"][...] = 7  # type: ignore[index]
+    loaded = Session.load(tmp_path / "a.sam2.json", IMAGES, REAL)
+    np.testing.assert_array_equal(loaded.labels, session.labels)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from napari_sam2.labels import Box, Entry, PackedMask, PlacedLogits, Provenance
+from napari_sam2.passes import PassKey
 from napari_sam2.prompts import PromptKey
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_sam2.passes import PassKey
+    from napari_sam2.labels import LabelVolume
 
 _PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 _PREFIX = "entries"
@@ -60,6 +61,43 @@ def pack_entries(entries: Iterable[StoredEntry], origins: Iterable[PassKey]) -> 
         f"{_PREFIX}/logits": np.concatenate(logits),
         f"{_PREFIX}/bits": np.concatenate(bits),
     }
+
+
+class KnownEntries:
+    """The entries of some frames as they are now, whatever is done later; logits are read when asked for.
+
+    Parameters
+    ----------
+    labels : LabelVolume
+        Whose.
+    frames : iterable of int
+        Which frames.
+
+    Attributes
+    ----------
+    origins : tuple of PassKey
+        Passes that they come from, each once.
+    """
+
+    def __init__(self, labels: LabelVolume, frames: Iterable[int]) -> None:
+        self._labels = labels
+        self._known = {frame: known for frame in frames if (known := labels.known_on(frame))}
+        found = (each.entry.origin for known in self._known.values() for each in known.values())
+        self.origins = tuple(dict.fromkeys(each for each in found if isinstance(each, PassKey)))
+
+    def __contains__(self, frame: int) -> bool:
+        return frame in self._known
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Frames with an entry."""
+        return tuple(self._known)
+
+    def packed(self, frame: int, origins: Iterable[PassKey]) -> dict[str, npt.NDArray[Any]]:
+        """Return the entries of a frame as `pack_entries` does, on any thread."""
+        known = self._known[frame].items()
+        stored = (StoredEntry(PromptKey(obj, frame), self._labels.entry_of(each)) for obj, each in known)
+        return pack_entries(stored, origins)
 
 
 def _crop_row(placed: PlacedLogits | None) -> list[int]:

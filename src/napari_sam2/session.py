@@ -21,7 +21,7 @@ from napari_sam2.volume import Volume
 from napari_sam2.window import View, WindowRules
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from napari_sam2._model.sam2 import Sam2
@@ -339,10 +339,29 @@ class Session(SessionSaving):
         ValueError
             If it is no session file of this version, or the images are others.
         """
+        steps = cls.load_steps(path, data, model, recompute=recompute, **options)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                loaded: Session = end.value
+                return loaded
+
+    @classmethod
+    def load_steps(
+        cls,
+        path: str | Path,
+        data: Any = None,  # noqa: ANN401 - as `load`
+        model: Sam2 | None = None,
+        *,
+        recompute: bool = False,
+        **options: Any,  # noqa: ANN401 - the class's
+    ) -> Generator[None, None, Session]:
+        """Do what `load` does, some masks at a time, and return the session at the end."""
         saved = read_session(path)
         volume, chosen = saved.open_volume(data), saved.open_model(model)
         session = cls(volume, model=chosen, **saved.options, **options)
         session.location, session.geometry = saved.location, saved.geometry
         session.made_of = saved.made_of
-        saved.restore(session._state, recompute=recompute)
+        yield from saved.restore_steps(session._state, recompute=recompute)
         return session

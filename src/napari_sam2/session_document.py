@@ -14,7 +14,7 @@ from napari_sam2 import io
 from napari_sam2._model.weights import checksum, load_model
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
-from napari_sam2.entry_table import StoredEntry, join_entries, pack_entries, unpack_entries
+from napari_sam2.entry_table import KnownEntries, StoredEntry, join_entries, unpack_entries
 from napari_sam2.lineage import ObjectFacts
 from napari_sam2.passes import Anchor, Pass, PassKey, Seed
 from napari_sam2.placement import Box
@@ -28,7 +28,7 @@ from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from napari_sam2.session_state import SessionState
 
 _PARTS = frozenset({"model", "images", "cleanup", "view", "revision", "prompts", "passes", "objects"})
+# So many stored masks are taken in one step.
+_AT_A_TIME = 32
 _RECORD_FIELDS = ("obj", "frame", "revision", "source", "base", "seen")
 
 
@@ -85,49 +87,12 @@ class SessionContent:
     arrays: dict[str, Any]
 
 
-class KnownEntries:
-    """The entries of some frames as they are now, whatever is done later; logits are read when asked for.
-
-    Parameters
-    ----------
-    state : SessionState
-        Whose; to be made while its lock is held.
-    frames : iterable of int
-        Which frames.
-
-    Attributes
-    ----------
-    origins : tuple of PassKey
-        Passes that they come from, each once.
-    """
-
-    def __init__(self, state: SessionState, frames: Iterable[int]) -> None:
-        self._labels = state.labels
-        self._known = {frame: known for frame in frames if (known := state.labels.known_on(frame))}
-        found = (each.entry.origin for known in self._known.values() for each in known.values())
-        self.origins = tuple(dict.fromkeys(each for each in found if isinstance(each, PassKey)))
-
-    def __contains__(self, frame: int) -> bool:
-        return frame in self._known
-
-    @property
-    def frames(self) -> tuple[int, ...]:
-        """Frames with an entry."""
-        return tuple(self._known)
-
-    def packed(self, frame: int, origins: Iterable[PassKey]) -> dict[str, npt.NDArray[Any]]:
-        """Return the entries of a frame as `pack_entries` does, on any thread."""
-        known = self._known[frame].items()
-        stored = (StoredEntry(PromptKey(obj, frame), self._labels.entry_of(each)) for obj, each in known)
-        return pack_entries(stored, origins)
-
-
 def session_steps(
     state: SessionState, opening: Mapping[str, Any], remarks: Mapping[str, Any]
 ) -> Generator[None, None, SessionContent]:
     """Put together what `read_session` reads, a frame at a time; all of it is as it was at first."""
     with state.lock:
-        entries = KnownEntries(state, range(state.labels.shape[0]))
+        entries = KnownEntries(state.labels, range(state.labels.shape[0]))
         records, labels = dict(state.records), state.labels.snapshot()
         noted = {"remarks": dict(remarks)} if remarks else {}
         document = {**opening, **describe_state(state, entries.origins), **noted}
@@ -282,7 +247,12 @@ class SavedSession:
         return tuple(_read_pass(values) for values in self.document["passes"])
 
     def restore(self, state: SessionState, *, recompute: bool) -> None:
-        """Put prompts and masks into an empty state.
+        """Do what `restore_steps` does in one go."""
+        for _ in self.restore_steps(state, recompute=recompute):
+            pass
+
+    def restore_steps(self, state: SessionState, *, recompute: bool) -> Iterator[None]:
+        """Put prompts and masks into an empty state, some at a time; nobody else may know it yet.
 
         Parameters
         ----------
@@ -293,18 +263,32 @@ class SavedSession:
         """
         state.revision = self.document["revision"]
         self._restore_prompts(state)
+        with state.labels.gathered():
+            again = yield from self._restore_entries(state, recompute=recompute)
+            origins = {stored.key: stored.entry.origin for stored in again}
+            for result in state.tracker.track(_replay(again)):
+                write_tracked(state, result, only=origins)
+                yield
+            # Last: a locked object would take no masks.
+            for row in self.document["objects"]:
+                state.put_facts(row["obj"], ObjectFacts.from_json(row))
+        while not state.settle(seconds=0):
+            yield
+
+    def _restore_entries(
+        self, state: SessionState, *, recompute: bool
+    ) -> Generator[None, None, list[StoredEntry]]:
+        """Put masks into a state; return those that have to be tracked again."""
         again: list[StoredEntry] = []
-        for stored in unpack_entries(self.arrays, self.origins, state.labels.shape[1:]):
+        stored_entries = unpack_entries(self.arrays, self.origins, state.labels.shape[1:])
+        for number, stored in enumerate(stored_entries, start=1):
             if recompute and _can_be_tracked(state, stored):
                 again.append(stored)
             else:
                 state.put_entry(stored.key, stored.entry)
-        origins = {stored.key: stored.entry.origin for stored in again}
-        for result in state.tracker.track(_replay(again)):
-            write_tracked(state, result, only=origins)
-        # Last: a locked object would take no masks.
-        for row in self.document["objects"]:
-            state.put_facts(row["obj"], ObjectFacts.from_json(row))
+            if number % _AT_A_TIME == 0:
+                yield
+        return again
 
     def _restore_prompts(self, state: SessionState) -> None:
         rows = self.document["prompts"]
@@ -338,7 +322,7 @@ def read_session(path: str | Path) -> SavedSession:
         journal = io.read_journal(Path(path))
         content = io.SessionDocument(journal.document, join_entries(journal.parts.values()))
     else:
-        content = io.read_session(path)
+        content = io.read_session(path, without=("labels",))  # they are written anew from the entries
     missing = _PARTS - content.document.keys()
     if missing:
         raise ValueError(f"{path} is not a whole session file: {', '.join(sorted(missing))} missing")
@@ -360,10 +344,14 @@ def _read_pass(values: Mapping[str, Any]) -> PassKey:
 
 
 def _can_be_tracked(state: SessionState, stored: StoredEntry) -> bool:
-    """Whether the mask came from a pass whose confirmed frames are still the object's."""
+    """Whether the mask is that of a pass whose confirmed frames are still the object's.
+
+    It is not where a lock has kept pixels of others from it.
+    """
     origin = stored.entry.origin
     return (
         stored.key not in state.records
+        and stored.entry.painted is None
         and isinstance(origin, PassKey)
         and origin.reaches(stored.key.frame, state.tracker.anchors(stored.key.obj))
     )

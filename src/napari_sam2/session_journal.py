@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2 import io
 from napari_sam2.changes import ChangeLog
-from napari_sam2.session_document import KnownEntries, describe_state, record_arrays
+from napari_sam2.entry_table import KnownEntries
+from napari_sam2.session_document import describe_state, record_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -86,7 +87,7 @@ class SessionJournal:
         state, frames = self._state, list(self._changed.drain())
         try:
             edition, records = state.edition, dict(state.records)
-            entries = KnownEntries(state, frames)
+            entries = KnownEntries(state.labels, frames)
             for origin in entries.origins:
                 # Numbers that were given stay: files that were written speak of them.
                 self._origins.setdefault(origin, len(self._origins))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,7 @@ def test_nothing_is_left_that_cannot_be_saved(tmp_path: Path, monkeypatch: pytes
     prompt_at(dock, 0)
     go(dock, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(Autosave, "save", full)
+        patch.setattr(Autosave, "save_steps", full)
         dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
         with pytest.raises(OSError, match="no space left"):
             dock.wait()
@@ -405,14 +406,16 @@ def test_a_position_that_cannot_be_saved_keeps_no_other_from_it(
 ) -> None:
     one = movie(tmp_path / "own")
     prompt_at(one, 0, 1, 2)
-    autosave, tried = Session.autosave, list[Path]()
+    autosave, tried = Session.autosave_steps, list[Path]()
 
-    def fails_first(session: Session, folder: Path, **remarks: Any) -> bool:
+    def fails_first(session: Session, folder: Path, **remarks: Any) -> Generator[None, None, bool]:
         tried.append(folder)
-        return full() if len(tried) == 1 else autosave(session, folder, **remarks)
+        if len(tried) == 1:
+            full()
+        return autosave(session, folder, **remarks)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Session, "autosave", fails_first)
+        patch.setattr(Session, "autosave_steps", fails_first)
         one.end()
     two = movie(tmp_path / "own")
     (work,) = two.controller.saving.recent
@@ -555,7 +558,7 @@ def test_all_can_be_written_again_when_nothing_came(
     prompt_at(dock, 0, obj=5)
     with monkeypatch.context() as patch:
         if ends != "image":
-            patch.setattr(*{"read": (Session, "load"), "leave": (Autosave, "save")}[ends], full)
+            patch.setattr(*{"read": (Session, "load_steps"), "leave": (Autosave, "save_steps")}[ends], full)
         dock.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
         if ends == "image":
             dock.controller.image.begin_anew()

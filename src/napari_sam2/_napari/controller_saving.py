@@ -18,7 +18,7 @@ from napari_sam2._napari.state import FilesState
 from napari_sam2._napari.worker import Fate, Origin, Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Generator, Mapping
 
     from napari_sam2._napari.autosave import Recovery, Work
     from napari_sam2._napari.controller_prompts import PromptControl
@@ -291,7 +291,9 @@ class SavingControl:
         self._end(run)
         self._space.fail(error)
 
-    def _ask(self, work: Callable[[Desk], Answer], sequence: Sequence) -> None:
+    def _ask(
+        self, work: Callable[[Desk], Answer | Generator[None, None, Answer]], sequence: Sequence
+    ) -> None:
         self._space.ask(work, label="Loading", sequence=sequence, failed=lambda _: self.look_again())
 
     def _leaving(self) -> Callable[[Collection[Desk]], None]:
@@ -339,12 +341,14 @@ class SavingControl:
         self._timer.timeout.disconnect()
 
 
-def _read_part(part: Recovery, images: Mapping[str, Any], model: ModelBox, desk: Desk) -> Version:
+def _read_part(
+    part: Recovery, images: Mapping[str, Any], model: ModelBox, desk: Desk
+) -> Generator[None, None, Version]:
     if read_recovery(part.folder) is None:
         raise FileNotFoundError(
             "that work is not here any more: it was brought back in another window, or deleted"
         )
-    return desk.read(str(part.folder), images, model.take())
+    return (yield from desk.read(str(part.folder), images, model.take()))
 
 
 def _work_on(autosave: Autosave, desk: Desk) -> Answer:

@@ -109,7 +109,7 @@ class Desk:
                 session.geometry = replace(session.geometry, **known)
         return Answer()
 
-    def read(self, path: str, images: Mapping[str, Any], model: Sam2) -> Version:
+    def read(self, path: str, images: Mapping[str, Any], model: Sam2) -> Generator[None, None, Version]:
         """Read a saved session of these images, for `put`; the one that is open stays.
 
         `images` are all that a composite may be made of, by name.
@@ -117,7 +117,7 @@ class Desk:
         from napari_sam2.session import Session
 
         opening, before = self._known.open.opening, self.opened
-        loaded = Session.load(path, partial(opening.view.again, images=images), model)
+        loaded = yield from Session.load_steps(path, partial(opening.view.again, images=images), model)
         check_frames(loaded, before)
         # Pixels are as large as the layer says now; what the frames are called is kept.
         loaded.geometry = replace(loaded.geometry, scale=before.geometry.scale)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_sam2._napari.answers import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Generator
 
     from napari_sam2._napari.autosave import WorkGroup
     from napari_sam2._napari.desk import Desk
@@ -22,12 +22,12 @@ class Source:
     Attributes
     ----------
     read : callable
-        Returns it, and changes nothing.
+        Returns it after some steps, and changes nothing.
     taken : callable
         Told when it has taken its place; may raise OSError.
     """
 
-    read: Callable[[Desk], Version]
+    read: Callable[[Desk], Generator[None, None, Version]]
     taken: Callable[[Desk], object]
 
 
@@ -60,11 +60,11 @@ class Exchange:
         """Whether anything comes to a position; any thread may ask after `take`."""
         return desk in self._sources
 
-    def read(self, source: Source, desk: Desk) -> Answer:
+    def read(self, source: Source, desk: Desk) -> Generator[None, None, Answer]:
         """Read what comes to a position; nothing more after the first that fails."""
         if not self._failed:
             self._failed = True  # unless it comes to an end
-            self._coming[desk] = source.read(desk)
+            self._coming[desk] = yield from source.read(desk)
             self._sources[desk] = source
             self._failed = False
         return Answer()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,8 +183,15 @@ def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> Iterator
             yield
 
 
-def read_session(path: str | Path) -> SessionDocument:
+def read_session(path: str | Path, *, without: Collection[str] = ()) -> SessionDocument:
     """Read a session that `write_session` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``NAME.sam2.json``.
+    without : collection of str
+        Names of arrays that are not read, such as labels that can be written again.
 
     Raises
     ------
@@ -203,7 +210,8 @@ def read_session(path: str | Path) -> SessionDocument:
     try:
         group = zarr.open_group(folder, mode="r")
         matches = group.attrs.get(_MARK) == mark
-        arrays = {name: np.asarray(node[...]) for name, node in _members(group)} if matches else {}
+        wanted = [(name, node) for name, node in _members(group) if name not in without]
+        arrays = {name: np.asarray(node[...]) for name, node in wanted} if matches else {}
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ValueError(f"{folder} is damaged: {error}") from error
     if not matches:
