@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Shapes
 from qtpy.QtCore import Qt
 
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.seeds import LabelSeeds
+from napari_sam2._napari.shapes_layer import mask_of
 from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import PromptKey
@@ -312,3 +314,37 @@ def test_without_a_layer_there_are_no_seeds(bench: Dock) -> None:
     bench.view.tools.seed_next_t_requested.emit()
     bench.wait()
     assert not bench.session.objects
+
+
+def test_outlines_are_drawn_beside_the_gui_thread(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def noted(*args: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return mask_of(*args)
+
+    monkeypatch.setattr("napari_sam2._napari.seeds.mask_of", noted)
+    outlines = [[[frame, 4, 4], [frame, 4, 12], [frame, 12, 8]] for frame in range(3)]
+    layer = Shapes(outlines, shape_type="polygon", ndim=3, features={"object": [1, 1, 2]})
+    bench.viewer.add_layer(layer)
+    bench.viewer.layers.selection = {layer}
+    bench.controller.seeds.seed()
+    run = bench.controller.seeds.running
+    assert run is not None
+    assert (run.looks, run.total) == (3, 0)
+    bench.wait()
+    assert threads == ["napari-sam2-inference"] * 3
+    assert (run.looked, run.objects, run.total, run.said) == (3, 2, 3, 3)
+    assert set(bench.session.prompts) == {PromptKey(1, 0), PromptKey(1, 1), PromptKey(2, 2)}
+
+
+def test_reading_outlines_can_be_ended(bench: Dock) -> None:
+    outlines = [[[frame, 4, 4], [frame, 4, 12], [frame, 12, 8]] for frame in range(3)]
+    layer = Shapes(outlines, shape_type="polygon", ndim=3)
+    bench.viewer.add_layer(layer)
+    bench.viewer.layers.selection = {layer}
+    bench.controller.seeds.seed()
+    bench.controller.seeds.cancel()
+    bench.wait()
+    assert bench.controller.seeds.running is None
+    assert bench.session.objects == ()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 from napari.layers import Labels, Points, Shapes
 
 from napari_sam2._napari.answers import Answer
@@ -15,7 +14,7 @@ from napari_sam2._napari.ids import MAX_GIVEN, is_allowed
 from napari_sam2._napari.left_out import left_out, sentence_of
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.outline import is_preview
-from napari_sam2._napari.seeds import LabelSeeds, owners_of, read_seeds
+from napari_sam2._napari.seeds import LabelSeeds, ShapeSeeds, owners_of, read_seeds
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2.prompts import FramePrompts, PromptKey
 
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
     from napari_sam2._napari.workspace import Sequence, Workspace
 
     _Wanted = Mapping[PromptKey, Callable[[], FramePrompts]]
+
+
+_NOTHING = object()
 
 
 class Seeding:
@@ -48,9 +50,9 @@ class Seeding:
     note : str
         What else there is to say in the end.
     looks, looked : int
-        How many frames have to be looked at before, and how many were.
+        How many frames or outlines have to be looked at before, and how many were.
     objects, total : int
-        How many objects, and how many prompts of them; 0 until all frames were looked at.
+        How many objects, and how many prompts of them; 0 until all were looked at.
     said : int
         How many of them were said.
     ended : bool
@@ -73,13 +75,14 @@ class Seeding:
             return f"{text} {self.note}".strip()
         return f"Seeding was ended after {self.said} of {self.total}; undo takes these back."
 
-    def look(self, masks: LabelSeeds, frame: int, _desk: Desk) -> Answer:
-        """Find out what is on a frame, on the inference thread."""
-        if not self.ended:
-            with self._to_the_end():
-                masks.look(frame)
-            self.looked += 1
-        return Answer()
+    def look(self, steps: Iterator[object], _desk: Desk) -> Answer:
+        """Look at a little more, on the inference thread; the answer's value is whether there was any."""
+        if self.ended:
+            return Answer(value=False)
+        with self._to_the_end():
+            is_there = next(steps, _NOTHING) is not _NOTHING
+        self.looked += is_there
+        return Answer(value=is_there)
 
     def say(self, key: PromptKey, prompts: Callable[[], FramePrompts], desk: Desk) -> Answer:
         """Say one of them there."""
@@ -140,16 +143,24 @@ class SeedControl:
         if self._is_busy():
             return
         run = Seeding(f"“{chosen.name}”", sequence)
+        where = layers.labels, sequence.geometry, space.frame
         if isinstance(chosen, Labels):
-            self._look(run, LabelSeeds(chosen, layers.labels, sequence.geometry, space.frame))
+            masks = LabelSeeds(chosen, *where)
+            self._look(run, len(masks.frames), masks.read(), lambda: masks.wanted)
             return
-        seeds = read_seeds(chosen, layers.labels, sequence.geometry, space.frame)
+        counted = not owners_of(chosen).are_given
+        if isinstance(chosen, Shapes):
+            shapes, drawn = ShapeSeeds(chosen, *where), dict[PromptKey, "Callable[[], FramePrompts]"]()
+            steps = (drawn.setdefault(key, partial(_ready, said)) for key, said in shapes.read())
+            self._look(run, shapes.count, steps, lambda: drawn, counted=counted)
+            return
+        seeds = read_seeds(chosen, *where)
         found = {
             PromptKey(obj, frame): partial(_ready, prompts)
             for obj, frames in seeds.items()
             for frame, prompts in frames.items()
         }
-        self._say(run, self._free(run, found, counted=not owners_of(chosen).are_given))
+        self._say(run, self._free(run, found, counted=counted))
 
     def _is_busy(self) -> bool:
         """Whether seeding is under way, and say so."""
@@ -157,37 +168,39 @@ class SeedControl:
             tell(f"Seeding from {self.running.source} is under way: wait for it, or cancel it.")
         return self.running is not None
 
-    def _look(self, run: Seeding, masks: LabelSeeds) -> None:
-        """Find out what is in a layer of labels, a frame at a time, then say it."""
+    def _look(
+        self,
+        run: Seeding,
+        looks: int,
+        steps: Iterator[object],
+        wanted: Callable[[], _Wanted],
+        *,
+        counted: bool = False,
+    ) -> None:
+        """Find out what is in a layer of labels or shapes, some of it at a time, then say it."""
         self._prompts.freeze()
         run.sequence.is_seeded = True
-        self.running, run.looks = run, len(masks.frames)
-        self._look_on(run, masks, iter(masks.frames))
+        self.running, run.looks = run, looks
+        self._look_on(run, steps, lambda: self._say(run, self._free(run, wanted(), counted=counted)))
 
-    def _look_on(self, run: Seeding, masks: LabelSeeds, left: Iterator[int]) -> None:
-        """Look at the next frame when the one before was looked at, so that all else goes between."""
-        frame = None if run.ended else next(left, None)
-        if frame is None:
-            self._looked(run, masks)
-            return
+    def _look_on(self, run: Seeding, steps: Iterator[object], looked: Callable[[], None]) -> None:
+        """Look at more when the last was looked at, so that all else goes between."""
+
+        def after(answer: Answer) -> None:
+            if answer.value and not run.ended:
+                self._look_on(run, steps, looked)
+                return
+            self._end(run)
+            if not run.ended:
+                looked()
+
         self._space.ask(
-            partial(run.look, masks, frame),
-            lambda _: self._look_on(run, masks, left),
+            partial(run.look, steps),
+            after,
             label=f"Reading {run.source}",
             failed=lambda _: self._end(run),
             sequence=run.sequence,
         )
-
-    def _looked(self, run: Seeding, masks: LabelSeeds) -> None:
-        self._end(run)
-        if run.ended:
-            return
-        found = {
-            PromptKey(obj, frame): partial(masks.prompts, obj, frame)
-            for frame, objects in masks.found.items()
-            for obj in objects
-        }
-        self._say(run, self._free(run, found))
 
     def _chosen(self) -> Layer | None:
         """Return the layer to read: one of the selected ones, else the only one."""
@@ -345,7 +358,7 @@ def _told_of(beyond: set[int]) -> str:
 
 def _mask(desk: Desk, obj: int, frame: int) -> FramePrompts:
     """Return what is shown of an object, on the inference thread."""
-    return FramePrompts(mask=np.asarray(desk.opened.labels[frame]) == obj)
+    return FramePrompts(mask=desk.opened.pixels(frame) == obj)
 
 
 def _ready(prompts: FramePrompts) -> FramePrompts:

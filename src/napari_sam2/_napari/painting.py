@@ -141,7 +141,7 @@ def _unlost(session: Session, stroke: Stroke, refused: Mapping[int, npt.NDArray[
     """Return a stroke with the pixels that its object has lost to strokes that were refused."""
     if stroke.frame not in refused:
         return stroke
-    kept = refused[stroke.frame] & (session.labels[stroke.frame] == stroke.obj)
+    kept = refused[stroke.frame] & (session.pixels(stroke.frame) == stroke.obj)
     return replace(stroke, pixels=PackedMask.pack(stroke.mask | kept)) if kept.any() else stroke
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -274,6 +275,20 @@ class LabelSeeds:
         values = self._values(frame)
         self.found[frame] = tuple(np.unique(values[values > 0]).tolist())
         return self.found[frame]
+
+    def read(self) -> Iterator[tuple[int, ...]]:
+        """Find the objects on all frames, one after the other."""
+        for frame in self.frames:
+            yield self.look(frame)
+
+    @property
+    def wanted(self) -> dict[PromptKey, Callable[[], FramePrompts]]:
+        """What is said of each object on the frames that were looked at; masks are read when it is said."""
+        return {
+            PromptKey(obj, frame): partial(self.prompts, obj, frame)
+            for frame, objects in self.found.items()
+            for obj in objects
+        }
 
     def prompts(self, obj: int, frame: int) -> FramePrompts:
         """Return the mask of an object on a frame."""
