@@ -228,7 +228,7 @@ class LabelVolume:
         Returns
         -------
         Box or None
-            The pixels of `frame` that were written; None if there was nothing to write.
+            The pixels of `frame` that are written; None if there is nothing to write.
 
         Raises
         ------
@@ -237,7 +237,6 @@ class LabelVolume:
         ValueError
             If the id is below 1 or does not fit into the labels array, or a mask has another frame's shape.
         """
-        self._check_frame(frame)
         return self.restore(obj, frame, None if entry is None else self.record(obj, entry))
 
     def record(self, obj: int, entry: Entry) -> Record:
@@ -264,6 +263,7 @@ class LabelVolume:
 
     def restore(self, obj: int, frame: int, record: Record | None) -> Box | None:
         """Put what `record` or `known` returned in place of what is known; otherwise as `replace`."""
+        self._check_frame(frame)
         old = self._exchange(obj, frame, record)
         box = _union(old.box if old else None, record.box if record else None)
         self._write(frame, box)

@@ -197,7 +197,7 @@ class SessionState:
         self._put(StateKey("record", key), record)
 
     def put_entry(self, key: PromptKey, entry: Entry | None) -> None:
-        """Replace a labels entry, undoably, and write the labels."""
+        """Replace a labels entry, undoably."""
         record = None if entry is None else self.labels.record(key.obj, entry)
         self._put(StateKey("entry", key), record)
 
@@ -235,9 +235,10 @@ class SessionState:
             with self._written():
                 yield
         except Exception:
-            with self._written():
-                self._apply(recorder.edit().inverse())
+            edit = recorder.edit()
             recorder.before.clear()
+            with self._written():
+                self._apply(edit.inverse())
             raise
         finally:
             self._recorder = None

@@ -84,10 +84,15 @@ class SessionViews:
             yield
 
     @property
+    def behind(self) -> tuple[int, ...]:
+        """Frames on which pixels are left to be written, in order."""
+        with self._state.lock:
+            return self._state.labels.behind
+
+    @property
     def is_settled(self) -> bool:
         """Whether no pixels are left to be written."""
-        with self._state.lock:
-            return not self._state.labels.behind
+        return not self.behind
 
     def settle(self, first: Sequence[int] = (), seconds: float = inf) -> bool:
         """Write pixels that were `postponed`.
@@ -197,6 +202,12 @@ class SessionViews:
 
         Only frames on which something changed since the last call are looked at again.
         """
+        with self._state.lock:
+            self._state.settle()
+            return self._state.summary()
+
+    def summary_so_far(self) -> SessionSummary:
+        """Return what `summary` does, of frames that are `behind` as it was before."""
         return self._state.summary()
 
     def tracks(self) -> Tracks:
@@ -300,6 +311,8 @@ class SessionViews:
         """
         self.check_export(path)
         if Path(path).suffix.lower() == ".csv":
+            while not self.settle(seconds=0):
+                yield
             io.write_table(path, TABLE_COLUMNS, table_rows(self.summary()))
             return
         size, axes, parents = scale or self.geometry.scale, self.geometry.axes, self.parents

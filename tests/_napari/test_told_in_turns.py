@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,11 @@ from numpy.typing import NDArray
 
 from napari_sam2._napari import desk
 from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.differences import Untold
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
-from tests._napari.dock import COUNT, MIDDLE, Dock
+from tests._napari.dock import COUNT, MIDDLE, Dock, pause, until
 from tests.fakes import SHAPE, FakeModel, plain_frames
 
 pytestmark = [pytest.mark.gui]
@@ -55,7 +58,7 @@ def test_the_frame_that_is_shown_is_told_first(bench: Dock) -> None:
     assert told[0] == [6]
     assert all(len(frames) == 1 for frames in told)
     assert sorted(frames[0] for frames in told) == [f for f in range(COUNT) if f != MIDDLE]
-    assert [answer.is_behind for answer in answers] == [True] * (len(answers) - 1) + [False]
+    assert [bool(answer.behind) for answer in answers] == [True] * (len(answers) - 1) + [False]
     assert bench.on == [MIDDLE]
     bench.view.progress.redo_requested.emit()
     bench.wait()
@@ -71,8 +74,8 @@ def test_a_click_goes_between(bench: Dock) -> None:
 
     def click(_sequence: object, answer: Answer) -> None:
         if answer.result is not None and answer.result.frame == 0:
-            said.append(answer.is_behind)
-        elif answer.is_behind and not bench.controller.space.sequence.waiting and not said:  # type: ignore[union-attr]
+            said.append(bool(answer.behind))
+        elif answer.behind and not bench.controller.space.sequence.waiting and not said:  # type: ignore[union-attr]
             bench.set(3, 0, FramePrompts([(8, 14)], [True]))
 
     bench.controller.space.answered.connect(click)
@@ -135,17 +138,108 @@ def test_sessions_may_take_each_others_place_before_all_is_told(
     first, second, third = sessions
     first.take_changes()
     shown, untold = first.labels.copy(), Untold()
-    first.set_prompts(1, 0, FramePrompts([(8, 8)], [True]))  # nobody was told of it
+    with first.postponed():  # nobody was told of it
+        first.set_prompts(1, 0, FramePrompts([(8, 8)], [True]))
+    follow(untold, first, shown, seconds=60)
     untold.replace(first, second)
-    for _ in range(taken):
+    for number in range(taken):
+        second.set_prompts(2, number, FramePrompts([(12, 8)], [True]))
         follow(untold, second, shown)
-    untold.replace(second, third)
-    while untold.is_left(third):
-        follow(untold, third, shown)
-    np.testing.assert_array_equal(shown, third.labels)
-    assert untold.take(third, 0, 1.0) == ()
+    follow(untold, second, shown, seconds=60)
+    for before, other in ((second, third), (third, second)):
+        untold.replace(before, other)
+        while untold.frames(other):
+            follow(untold, other, shown)
+        np.testing.assert_array_equal(shown, other.labels)
+        assert untold.take(other, 0, 1.0) == ()
 
 
-def follow(untold: Untold, session: Session, shown: NDArray[np.uint16]) -> None:
-    for change in untold.take(session, first=3, seconds=0):
+def follow(untold: Untold, session: Session, shown: NDArray[np.uint16], seconds: float = 0) -> None:
+    for change in untold.take(session, first=3, seconds=seconds):
         shown[(change.frame, *change.box.slices)] = change.values
+
+
+# ------------------------------------------------- while frames are behind
+
+
+@pytest.fixture
+def slow_turns(monkeypatch: pytest.MonkeyPatch, frame_by_frame: None) -> None:
+    """Let turns take so long that much can be done between them."""
+    write_on = Desk.write_on
+
+    def slowly(desk: Desk) -> Answer:
+        time.sleep(0.05)
+        return write_on(desk)
+
+    monkeypatch.setattr(Desk, "write_on", slowly)
+
+
+def begun(dock: Dock, edit: Callable[[], object]) -> None:
+    """Do something and wait until it was answered, and not until it was shown."""
+    answers = watched(dock)
+    edit()
+    until(lambda: any(answer.behind for answer in answers))
+
+
+@pytest.mark.usefixtures("slow_turns")
+@pytest.mark.parametrize("edit", ["delete", "merge", "undo"])
+def test_a_stroke_over_what_is_not_shown_yet_brings_nothing_back(bench: Dock, edit: str) -> None:
+    labels = tracked(bench)
+    objects, undo = bench.controller.objects, bench.view.progress.undo_requested
+    y, x = np.argwhere(labels[2] == 2)[0].tolist()
+    edits: dict[str, Callable[[], object]] = {
+        "delete": lambda: objects.delete((2,)),
+        "merge": lambda: objects.merge((1, 2)),
+        "undo": undo.emit,
+    }
+    begun(bench, edits[edit])
+    bench.show(2)
+    layer = bench.layers.labels
+    layer.selected_label, layer.brush_size = 1, 1
+    layer.paint((2, y, x), 1)
+    pause(5)
+    bench.wait()
+    expected = {
+        "delete": np.where(labels[2] == 1, 1, 0),
+        "merge": (labels[2] > 0).astype(int),
+        "undo": np.zeros(SHAPE, int),
+    }[edit]
+    expected[y, x] = 1
+    np.testing.assert_array_equal(bench.labels[2], expected)
+    np.testing.assert_array_equal(bench.session.labels, bench.labels)
+    assert 2 not in bench.session.objects or edit == "undo"
+
+
+@pytest.mark.usefixtures("slow_turns")
+@pytest.mark.parametrize("then", ["close", "other image", "load", "undo again"])
+def test_what_is_behind_is_shown_whatever_comes_then(bench: Dock, tmp_path: Path, then: str) -> None:
+    tracked(bench)
+    bench.view.files.save_requested.emit(str(tmp_path / "w"))
+    bench.wait()
+    saved, layer = bench.labels.copy(), bench.layers.labels
+    begun(bench, bench.view.progress.undo_requested.emit)
+    left = bench.session.labels.copy()
+    if then == "close":
+        bench.controller.close()
+    elif then == "other image":
+        bench.controller.image.begin_anew()
+    elif then == "load":
+        bench.view.files.load_requested.emit(str(tmp_path / "w.sam2.json"))
+        bench.wait()
+        left = saved
+    else:
+        bench.view.progress.undo_requested.emit()
+        bench.wait()
+        left = bench.session.labels.copy()
+    np.testing.assert_array_equal(np.asarray(layer.data), left)
+
+
+@pytest.mark.usefixtures("slow_turns")
+def test_tables_have_what_is_behind(bench: Dock, tmp_path: Path) -> None:
+    tracked(bench)
+    begun(bench, bench.view.progress.undo_requested.emit)
+    bench.view.files.export_requested.emit(str(tmp_path / "o.csv"))
+    bench.wait()
+    rows = (tmp_path / "o.csv").read_text().strip().splitlines()
+    assert len(rows) == 1 + 2
+    assert len(bench.session.tracks().data) == 2

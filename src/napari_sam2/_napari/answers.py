@@ -93,8 +93,8 @@ class Answer:
         Whatever else was returned.
     replaced : Replaced or None
         Where another session has taken the place of the one before.
-    is_behind : bool
-        Whether labels are left that have changed and are not among the changes yet.
+    behind : frozenset of int, optional
+        Frames with labels that have changed and were not told yet; None if that is as it was.
     """
 
     changes: tuple[LabelChange, ...] = ()
@@ -102,4 +102,4 @@ class Answer:
     result: FrameResult | None = None
     value: object = None
     replaced: Replaced | None = None
-    is_behind: bool = False
+    behind: frozenset[int] | None = None

@@ -198,7 +198,7 @@ class PromptControl:
         self._before()
         sequence = self._space.at_index(geometry.index)
         self._space.prompted.emit({stroke.obj for stroke in strokes if not stroke.overpainted})
-        painting = Painting(strokes, sequence.declared)
+        painting = Painting(strokes, sequence.declared, sequence.behind)
         sequence.paintings.append(painting)
         paintings, end = tuple(sequence.paintings), partial(self._painted, sequence, painting)
         for frame in painting.frames:

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._napari.model_box import ModelBox
     from napari_sam2._napari.network_view import View
     from napari_sam2._napari.opening import Opening
     from napari_sam2._napari.versions import ViewStep
-    from napari_sam2._napari.workspace import ModelBox, Sequence, Workspace
+    from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.summary import SessionSummary
 
 

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.desk import Desk
+    from napari_sam2._napari.model_box import ModelBox
     from napari_sam2._napari.settings import Settings
     from napari_sam2._napari.versions import Version
-    from napari_sam2._napari.workspace import ModelBox, Sequence, Workspace
+    from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.session import Session
 
     Told = Callable[[], About]

@@ -206,6 +206,8 @@ class SequenceControl:
         space = self._space
         if space.layers is not None and space.image in space.viewer.layers:
             space.layers.finish(everywhere=True)  # what was said last is not lost
+            for sequence in self._sequences.values():
+                space.layers.write(sequence.rest(), sequence.geometry)
         has_objects = self.has_objects
         if self.sessions_closing is not None:
             self.sessions_closing(tuple(self._sequences.values()))

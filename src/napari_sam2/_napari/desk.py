@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2._napari.answers import Answer, Picture, Replaced
@@ -83,16 +84,18 @@ class Desk:
 
     def open(self, opening: Opening, model: Sam2) -> Answer:
         """Open a session, in place of the one that is open; the answer's value says what cannot be read."""
-        session = open_session(opening, model)
+        session, rest = open_session(opening, model), self.close().changes
         self._versions, self._cache_bytes = Versions(Version(session, opening)), opening.cache_bytes
         found = opening.view.at_first(opening.axis, opening.index).identity()
         self.image = found.checksum
-        return replace(self.answer(value=found.problem), replaced=self._replaced())
+        answer = self.answer(value=found.problem)
+        return replace(answer, changes=(*rest, *answer.changes), replaced=self._replaced())
 
     def close(self) -> Answer:
-        """Give the session up, of which nothing was said."""
+        """Give the session up, of which nothing was said; what took its objects away is told whole."""
+        rest = () if self.session is None else self._untold.take(self.session, self.frame, inf)
         self._versions = None
-        return Answer()
+        return Answer(rest, behind=frozenset())
 
     def keep_features(self, cache_bytes: int) -> Answer:
         """Keep so many bytes of image features from now on, of whichever session is open."""
@@ -136,8 +139,6 @@ class Desk:
         self._versions = Versions(version)
         return self._replace(before)
 
-    # --- another view or network
-
     def renew(self, opening: Opening, model: Sam2) -> Answer:
         """Begin to open the session anew, beside the one that is open; `say_again` goes on with it."""
         session = open_session(opening, model)
@@ -179,15 +180,15 @@ class Desk:
     def _replace(self, before: Session, step: ViewStep | None = None) -> Answer:
         """Tell of all that the session in place of the one before shows otherwise."""
         self.opened.cache_bytes = self._cache_bytes
+        # What is compared with the session before has to be what is shown of it.
+        rest = self._untold.take(before, self.frame, inf)
         self._untold.replace(before, self.opened)
-        value = "" if step is None else step.label
-        return replace(self.answer(value=value), replaced=self._replaced(step))
+        answer = self.answer(value="" if step is None else step.label)
+        return replace(answer, changes=(*rest, *answer.changes), replaced=self._replaced(step))
 
     def _replaced(self, step: ViewStep | None = None) -> Replaced:
         version = self._known.open
         return Replaced(version.opening.view, version.session.model, step)
-
-    # --- steps back and forth
 
     def undo(self) -> Answer:
         """Take back the last step, of which opening the session anew may be one."""
@@ -217,15 +218,15 @@ class Desk:
     def answer(
         self, result: FrameResult | None = None, value: object = None, *, pictured: bool = True
     ) -> Answer:
-        """Tell of what has been written, with a new picture; `catch_up` tells what is left."""
+        """Tell of what has been written, with a new picture; `write_on` tells what is left."""
         changes = self._untold.take(self.opened, self.frame, _TURN)
-        is_behind = self._untold.is_left(self.opened)
-        picture = self._picture() if pictured or self._is_due or not is_behind else None
-        return Answer(changes, picture, result, value, is_behind=is_behind)
+        behind = self._untold.frames(self.opened)
+        picture = self._picture() if pictured or self._is_due or not behind else None
+        return Answer(changes, picture, result, value, behind=behind)
 
-    def catch_up(self) -> Answer:
+    def write_on(self) -> Answer:
         """Write and tell more of what the last answer has left."""
-        return self.answer(pictured=False)
+        return Answer(behind=frozenset()) if self.session is None else self.answer(pictured=False)
 
     def _picture(self) -> Picture:
         session, known = self.opened, self._known
@@ -237,7 +238,7 @@ class Desk:
             prompts=session.prompts,
             undo_label=known.undo_label,
             redo_label=known.redo_label,
-            summary=session.summary(),
+            summary=session.summary_so_far(),
             axes=session.geometry.axes,
         )
 
@@ -305,8 +306,7 @@ class Desk:
     def edit_in_steps(self, steps: Callable[[Session], Iterator[None]]) -> Generator[None, None, Answer]:
         """Do something to the session a step at a time."""
         session = self.opened
-        for _ in session.postponing(steps(session)):
-            yield
+        yield from session.postponing(steps(session))
         return self.answer()
 
     def prepare(self, frame: int) -> Answer:

@@ -11,7 +11,6 @@ from napari_sam2.changes import LabelChange
 from napari_sam2.placement import mask_box
 
 if TYPE_CHECKING:
-    from napari_sam2.placement import Box
     from napari_sam2.session import Session
 
 
@@ -24,23 +23,19 @@ class Untold:
 
     def __init__(self) -> None:
         self._shown: dict[int, Session] = {}
-        self._boxes: dict[int, Box] = {}
 
     def replace(self, before: Session, after: Session) -> None:
         """Note that a session has taken the place of another one of as many frames of the same size.
 
-        What neither has told yet counts as told with the rest.
+        All of the one before has to be told; what the other one has not told is told with the rest.
         """
+        after.settle()
         after.take_changes()
-        for change in before.take_changes():
-            known = self._boxes.get(change.frame)
-            self._boxes[change.frame] = change.box if known is None else known.union(change.box)
-        for frame in range(after.volume.num_frames):
-            self._shown.setdefault(frame, before)
+        self._shown = dict.fromkeys(range(after.volume.num_frames), before)
 
-    def is_left(self, session: Session) -> bool:
-        """Whether there is anything to tell of this session, the one that is open."""
-        return bool(self._shown) or not session.is_settled
+    def frames(self, session: Session) -> frozenset[int]:
+        """Return the frames of which there is anything to tell of this session, the one that is open."""
+        return frozenset(self._shown).union(session.behind)
 
     def take(self, session: Session, first: int, seconds: float) -> tuple[LabelChange, ...]:
         """Return what is to be written now, of one frame at least; no other one is begun after so long.
@@ -70,6 +65,5 @@ class Untold:
 
     def _compared(self, session: Session, frame: int) -> list[LabelChange]:
         before, after = self._shown.pop(frame).pixels(frame), session.pixels(frame)
-        box, untold = mask_box(before != after), self._boxes.pop(frame, None)
-        whole = box.union(untold) if box and untold else box or untold
-        return [] if whole is None else [LabelChange(frame, whole, np.array(after[whole.slices]))]
+        box = mask_box(before != after)
+        return [] if box is None else [LabelChange(frame, box, np.array(after[box.slices]))]

@@ -102,6 +102,6 @@ class LastSaid:
 
 def say(session: Session, key: PromptKey, prompts: FramePrompts) -> FrameResult:
     """Say all that is said of an object on a frame; a mask alone is taken pixel by pixel."""
-    if prompts.mask is not None and not prompts.points and prompts.box is None:
-        return session.paint(key.obj, key.frame, prompts.mask)
+    if prompts.packed is not None and not prompts.points and prompts.box is None:
+        return session.paint(key.obj, key.frame, prompts.packed)
     return session.set_prompts(key.obj, key.frame, prompts)

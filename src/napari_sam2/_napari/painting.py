@@ -51,6 +51,8 @@ class Painting:
         At least one.
     said : mapping of PromptKey to FramePrompts
         What the layers say.
+    behind : frozenset of int
+        Frames of which the layer did not show yet what the session had: there only what was painted counts.
 
     Attributes
     ----------
@@ -68,9 +70,14 @@ class Painting:
         Whether the layers have heard of all of it.
     """
 
-    def __init__(self, strokes: tuple[Stroke, ...], said: Mapping[PromptKey, FramePrompts]) -> None:
+    def __init__(
+        self,
+        strokes: tuple[Stroke, ...],
+        said: Mapping[PromptKey, FramePrompts],
+        behind: frozenset[int] = frozenset(),
+    ) -> None:
         keys = [PromptKey(stroke.obj, stroke.frame) for stroke in strokes]
-        self.last, self.ended = keys[-1], False
+        self.last, self.ended, self._behind = keys[-1], False, behind
         self.known = {key: said.get(key, FramePrompts()) for key in keys}
         self.refusals: list[Refusal] = []
         self._label, self._run = label_of(strokes), strokes[0].action or self
@@ -81,7 +88,10 @@ class Painting:
 
     def take(self, frame: int, desk: Desk) -> None:
         """Take the strokes of a frame, if they wait still; on the inference thread."""
-        if strokes := self._waiting.pop(frame, []):
+        strokes = self._waiting.pop(frame, [])
+        if frame in self._behind and desk.session is not None:
+            strokes = [new for each in strokes if (new := _over(desk.session, each)) is not None]
+        if strokes:
             self.refusals += desk.paint(strokes, self._label, self._run)
 
     @property
@@ -106,6 +116,13 @@ class Painting:
     def is_refused(self, obj: int) -> bool:
         """Whether a stroke of an object was not taken."""
         return any(each.obj == obj for each in self.refusals)
+
+
+def _over(session: Session, stroke: Stroke) -> Stroke | None:
+    """Return what a stroke makes of the object as the session has it; None if it changes nothing there."""
+    shown = session.pixels(stroke.frame) == stroke.obj
+    mask = np.where(stroke.changed.unpack(), stroke.mask, shown)
+    return None if np.array_equal(mask, shown) else replace(stroke, pixels=PackedMask.pack(mask))
 
 
 def is_locked(session: Session, obj: int, frame: int) -> bool:

@@ -28,6 +28,8 @@ class Stroke:
         Whose mask, and where.
     pixels : PackedMask
         Those that show the object now; none if it was erased entirely.
+    changed : PackedMask
+        Those that were painted or erased, by this stroke or others of the frame.
     overpainted : bool
         Whether it only lost pixels to other objects. It need not be told so, unless its mask was painted by
         hand too: painted pixels of two objects would have to be shared out.
@@ -38,6 +40,7 @@ class Stroke:
     obj: int
     frame: int
     pixels: PackedMask
+    changed: PackedMask
     overpainted: bool = False
     action: object = None
 
@@ -68,8 +71,9 @@ def strokes_between(frame: int, before: LabelArray, after: LabelArray) -> tuple[
     old, new = before[box.slices][where], after[box.slices][where]
     gained, erased = set(np.unique(new).tolist()), set(np.unique(old[new <= 0]).tolist())
     objects = {obj for obj in gained | set(np.unique(old).tolist()) if obj > 0}
+    packed = PackedMask.pack(changed)
     return tuple(
-        Stroke(obj, frame, PackedMask.pack(after == obj), obj not in gained and obj not in erased)
+        Stroke(obj, frame, PackedMask.pack(after == obj), packed, obj not in gained and obj not in erased)
         for obj in sorted(objects)
     )
 

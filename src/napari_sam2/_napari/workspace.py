@@ -12,41 +12,23 @@ from psygnal import Signal
 from napari_sam2._napari.answers import Answer, Picture
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import base_level
+from napari_sam2._napari.model_box import ModelBox
 from napari_sam2._napari.notices import show_failure
 from napari_sam2._napari.versions import OTHER_MODEL, OTHER_VIEW
 from napari_sam2._napari.worker import Fate, InferenceWorker, Origin, Priority
+from napari_sam2.changes import LabelChange
+from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
     from napari.viewer import Viewer
 
-    from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2._napari.network_view import View
     from napari_sam2._napari.painting import Painting
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2.prompts import FramePrompts, PromptKey
-
-
-@dataclass(eq=False)
-class ModelBox:
-    """Where the inference thread puts the network that it has loaded."""
-
-    model: Sam2 | None = None
-    problem: str = ""
-
-    def follow(self, answer: Answer) -> Answer:
-        """Take the network of a session that was put in place of another one; return the answer."""
-        if answer.replaced is not None:
-            self.model, self.problem = answer.replaced.model, ""
-        return answer
-
-    def take(self) -> Sam2:
-        """Return the network; RuntimeError if none could be loaded."""
-        if self.model is None:
-            raise RuntimeError(self.problem or "No model is loaded: choose one under Model.")
-        return self.model
 
 
 @dataclass(eq=False)
@@ -82,6 +64,8 @@ class Sequence:
         Whether other work is being read for it.
     is_left : bool
         Whether nobody works on it any more; what was said of it last may still be answered.
+    behind : frozenset of int
+        Frames with labels that have changed and were not told yet.
     lost : set of str
         What the user was told then: clicks that fail alike are told of once.
     """
@@ -99,6 +83,7 @@ class Sequence:
     is_seeded: bool = False
     is_coming: bool = False
     is_left: bool = False
+    behind: frozenset[int] = frozenset()
     lost: set[str] = field(default_factory=set)
 
     @property
@@ -134,6 +119,16 @@ class Sequence:
             self.picture = answer.picture
         if answer.replaced is not None:
             self.view = answer.replaced.view
+        if answer.behind is not None:
+            self.behind = answer.behind
+
+    def rest(self) -> tuple[LabelChange, ...]:
+        """Return what the session has on frames of which it was not told, for whoever cannot wait."""
+        session = self.desk.session
+        if session is None:
+            return ()
+        box = Box(0, 0, *self.geometry.frame_shape)
+        return tuple(LabelChange(frame, box, session.pixels(frame)) for frame in sorted(self.behind))
 
     def take_prompts(self) -> None:
         """Note that the layers show the session's prompts, beside those of which it has not heard yet."""
@@ -362,11 +357,11 @@ class Workspace:
 
     def take(self, sequence: Sequence, done: Callable[[Answer], None] | None, answer: Answer) -> None:
         """Take over what was written, then tell whoever asked."""
+        if answer.behind and not sequence.is_left:
+            self.ask(Desk.write_on, key="write on", sequence=sequence)
         if answer.changes and self.layers is not None and not sequence.is_left:
             self.layers.write(answer.changes, sequence.geometry)
         sequence.take(answer)
-        if answer.is_behind and not sequence.is_left:
-            self.ask(Desk.catch_up, key="catch up", sequence=sequence)
         self.answered.emit(sequence, answer)
         if done is not None:
             done(answer)
