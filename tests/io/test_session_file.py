@@ -305,3 +305,16 @@ def test_arrays_that_were_saved_since_are_not_removed_with_an_old_document(tmp_p
     original.write_text(new)
     holds(original, "second", LABELS + 1)
     holds(copy, "first", LABELS)
+
+
+def test_all_copies_find_the_arrays_that_one_of_them_got(tmp_path: Path) -> None:
+    first = np.arange(3)
+    write_session(tmp_path / "a.sam2.json", {"revision": 1}, {"values": first})
+    for name in ("b", "c"):
+        shutil.copy(tmp_path / "a.sam2.json", tmp_path / f"{name}.sam2.json")
+    write_session(tmp_path / "a.sam2.json", {"revision": 2}, {"values": np.arange(4)})
+    for name in ("b", "c"):
+        copied = read_session(tmp_path / f"{name}.sam2.json")
+        assert copied.document == {"revision": 1}
+        np.testing.assert_array_equal(copied.arrays["values"], first)
+    assert read_session(tmp_path / "a.sam2.json").arrays["values"].size == 4

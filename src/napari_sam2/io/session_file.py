@@ -163,9 +163,13 @@ def _attributes(folder: Path) -> dict[str, Any]:
 
 
 def _arrays_of(path: Path, document: Mapping[str, Any]) -> Path:
-    """Return where arrays lie: under the name of their document, if both were copied, or as that says."""
-    own = path.with_suffix(".zarr")
-    return own if _mark_of(own) == document[_MARK] else path.with_name(str(document["arrays"]))
+    """Return where arrays lie: under the name of their document, or as that says, or under that of a copy."""
+    named = path.with_name(str(document["arrays"]))
+    for folder in (path.with_suffix(".zarr"), named):
+        if _mark_of(folder) == document[_MARK]:
+            return folder
+    others = (each for each in sorted(path.parent.glob("*.zarr")) if _mark_of(each) == document[_MARK])
+    return next(others, named)
 
 
 def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> Iterator[None]:
