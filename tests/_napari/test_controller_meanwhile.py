@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2.prompts import PromptKey
+from napari_sam2.prompts import FramePrompts, PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, Held, pause
 from tests._napari.renewing import see, seen, undo
 
@@ -197,3 +197,17 @@ def test_clicks_that_fail_alike_after_their_image_was_left_are_told_of_once(
 
 def _fail(*_args: object, **_options: object) -> None:
     raise RuntimeError("no model")
+
+
+def test_what_waited_for_a_button_is_not_shown_over_what_came_later(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    key, layers = PromptKey(1, MIDDLE), bench.layers
+    earlier, later = ({key: FramePrompts([at], [True])} for at in ((8, 10), (9, 12)))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(layers._gestures), "busy", property(lambda _: True))
+        layers.show_prompts(earlier)
+    layers.show_prompts(later)
+    layers.flush()
+    assert layers.prompts == later

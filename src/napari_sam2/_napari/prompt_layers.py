@@ -286,6 +286,7 @@ class PromptLayers:
         if self._gestures.busy:
             self._to_show = dict(prompts)
             return
+        self._to_show = None  # what waited is older
         mine = unread(prompts, self._told, self.prompts)
         wanted = {key: each for key, each in {**prompts, **mine}.items() if not each.is_empty}
         self._draw(wanted)
