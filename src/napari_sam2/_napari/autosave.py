@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.session import Session
 
+    Steps = Generator[None, None, bool]
+
 _DAY = 24 * 60 * 60
 _CLOSED, _ALIVE = "closed", "alive"
 # A session of which nobody said for so long that it is worked on was left by a crash, in seconds; on the same
@@ -169,9 +171,7 @@ class Autosave:
             except StopIteration as end:
                 return bool(end.value)
 
-    def save_steps(
-        self, session: Session, *, about: About = NOTHING, now: bool = False
-    ) -> Generator[None, None, bool]:
+    def save_steps(self, session: Session, *, about: About = NOTHING, now: bool = False) -> Steps:
         """Save a session if it has changed and was not saved a moment ago; cheap when there is nothing to do.
 
         Parameters
@@ -210,13 +210,10 @@ class Autosave:
         before, saved.at = saved.at, self._clock()
         with closing(session.autosave_steps(saved.folder, **remarks)) as steps:
             written = yield from self._while_kept(session, steps)
-        if not written:
-            saved.at = before  # the next change need not wait
+        saved.at = saved.at if written else before  # the next change need not wait
         return written
 
-    def _while_kept(
-        self, session: Session, steps: Generator[None, None, bool]
-    ) -> Generator[None, None, bool]:
+    def _while_kept(self, session: Session, steps: Steps) -> Steps:
         """Take steps until they end, or what was saved of the session is wanted no more; whether it was."""
         saved = self._saved[session]
         while self._saved.get(session) is saved:
