@@ -147,5 +147,7 @@ def best_of(count: int, function: Callable[[], object]) -> float:
 def test_reading_five_hundred_points_is_quick(desk: Desk) -> None:
     desk.layers.show_prompts({PromptKey(obj, obj % 6): point(obj % 40, obj % 50) for obj in range(1, 501)})
     settle()
-    assert best_of(60, lambda: desk.layers.prompts) < 0.005
-    assert best_of(20, desk.layers.flush) < 0.01
+    # As five and ten milliseconds on a quick machine: to make as many prompts takes six there.
+    made = best_of(60, lambda: [point(obj % 40, obj % 50) for obj in range(500)])
+    assert best_of(60, lambda: desk.layers.prompts) < 0.8 * made
+    assert best_of(20, desk.layers.flush) < 1.6 * made
