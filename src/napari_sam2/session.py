@@ -16,6 +16,7 @@ from napari_sam2.session_checks import check_key
 from napari_sam2.session_document import read_session
 from napari_sam2.session_saving import SessionSaving
 from napari_sam2.session_state import PromptRecord, SessionState
+from napari_sam2.steps import result_of
 from napari_sam2.tracker import Tracker
 from napari_sam2.volume import Volume
 from napari_sam2.window import View, WindowRules
@@ -339,13 +340,7 @@ class Session(SessionSaving):
         ValueError
             If it is no session file of this version, or the images are others.
         """
-        steps = cls.load_steps(path, data, model, recompute=recompute, **options)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                loaded: Session = end.value
-                return loaded
+        return result_of(cls.load_steps(path, data, model, recompute=recompute, **options))
 
     @classmethod
     def load_steps(

@@ -10,6 +10,7 @@ from napari_sam2 import io
 from napari_sam2.session_document import describe_opening, session_steps
 from napari_sam2.session_journal import SessionJournal
 from napari_sam2.session_objects import SessionObjects
+from napari_sam2.steps import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -68,12 +69,7 @@ class SessionSaving(SessionObjects):
             If it cannot be written; the folder still holds what was saved last.
         """
         with self._state.lock:
-            steps = self.autosave_steps(folder, **remarks)
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    return bool(end.value)
+            return result_of(self.autosave_steps(folder, **remarks))
 
     def autosave_steps(
         self, folder: str | Path, **remarks: str | float | None

@@ -16,6 +16,7 @@ import pooch
 
 from napari_sam2 import io
 from napari_sam2._napari.presence import signature, still_runs
+from napari_sam2.steps import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -164,12 +165,7 @@ class Autosave:
 
     def save(self, session: Session, *, about: About = NOTHING, now: bool = False) -> bool:
         """Do what `save_steps` does in one go."""
-        steps = self.save_steps(session, about=about, now=now)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return bool(end.value)
+        return result_of(self.save_steps(session, about=about, now=now))
 
     def save_steps(self, session: Session, *, about: About = NOTHING, now: bool = False) -> Steps:
         """Save a session if it has changed and was not saved a moment ago; cheap when there is nothing to do.
