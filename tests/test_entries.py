@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_sam2.entries import Entry, Provenance, Record, RecordTable
+from napari_sam2.entries import Entry, FrameRecords, Provenance, Record, RecordTable
 from napari_sam2.placement import Box, PackedMask
 from napari_sam2.prompts import MAX_OBJECT_ID
 from napari_sam2.spill import Kept, SpillStore
@@ -71,6 +71,28 @@ def test_a_table_knows_what_dictionaries_know(steps: list[tuple[int, int, Record
         assert [(obj, values(record)) for obj, record in table.on(frame)] == on_frame(here)
     for obj in (1, 300):
         assert table.frames_of(obj) == tuple(f for f in sorted(known) if obj in known[f])
+
+
+@given(st.dictionaries(objects, records), st.dictionaries(objects, st.none() | records))
+def test_many_are_exchanged_as_each_would_be(
+    before: dict[int, Record], after: dict[int, Record | None]
+) -> None:
+    together, one_by_one = RecordTable(), RecordTable()
+    for obj, record in before.items():
+        together.exchange(obj, 0, record)
+        one_by_one.exchange(obj, 0, record)
+    told = FrameRecords.of(after)
+    same = together.of(0, after)
+    old = together.exchange_all(0, told)
+    for obj, new in after.items():
+        assert values(one_by_one.exchange(obj, 0, new)) == values(old.records.get(obj))
+    assert [*map(values, same.records.values())] == [*map(values, old.records.values())]
+    assert told.known == sorted(obj for obj, record in after.items() if record)
+    assert sorted(told.boxes) == sorted(each.box for each in after.values() if each and each.box)
+    assert on_frame(dict(together.on(0))) == on_frame(dict(one_by_one.on(0)))
+    together.exchange_all(0, old)  # takes it back
+    assert on_frame(dict(together.on(0))) == on_frame(before)
+    assert together.frames == ((0,) if before else ())
 
 
 @given(st.lists(records, max_size=6), boxes)

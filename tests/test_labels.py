@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -433,6 +434,25 @@ def test_what_is_known_can_be_put_back_without_its_logits_being_read() -> None:
     assert got is not None
     assert got.logits is not None
     assert got.score == 0.5
+
+
+@settings(max_examples=40)
+@given(WRITES, WRITES)
+def test_many_put_back_at_once_are_put_back_one_by_one(first: list[Write], then: list[Write]) -> None:
+    volume = LabelVolume(SHAPE)
+    for write in first:
+        volume.replace(*write)
+    before, objects = volume.array.copy(), volume.all_objects
+    known = [volume.known_of(frame, {write.obj for write in then}) for frame in range(SHAPE[0])]
+    for write in then:
+        volume.replace(*write)
+    with volume.gathered() if len(then) % 2 else nullcontext():
+        for frame, records in enumerate(known):
+            volume.restore_all(frame, records)
+    np.testing.assert_array_equal(volume.array, before)
+    assert volume.all_objects == objects
+    with pytest.raises(IndexError, match="no frame"):
+        volume.restore_all(SHAPE[0], known[0])
 
 
 def test_a_union_has_the_own_masks_of_all() -> None:

@@ -230,6 +230,25 @@ def test_daughters_of_a_removed_object_are_nobodys() -> None:
     assert session.parents == {2: 1, 3: 1, 4: 2, 5: 2}
 
 
+def test_many_removed_at_once_are_removed_as_each_would_be() -> None:
+    together, one_by_one = tracked_session(1, 2, 4), tracked_session(1, 2, 4)
+    for session in (together, one_by_one):
+        session.divide(4, 7)
+        session.rename(2, "second")
+        session.lock(1, 5)
+    before = together.labels.copy()
+    together.remove_object(1, 2, 4)
+    for obj in (1, 2, 4):
+        one_by_one.remove_object(obj)
+    np.testing.assert_array_equal(together.labels, one_by_one.labels)
+    assert set(together.objects) == set(one_by_one.objects) == {5, 6}
+    assert (together.parents, together.names, together.prompts) == ({}, {}, {})
+    assert together.undo() == "Remove 3 objects"
+    np.testing.assert_array_equal(together.labels, before)
+    assert set(together.objects) == {1, 2, 4, 5, 6}
+    assert (together.parents, together.names) == ({5: 4, 6: 4}, {2: "second"})
+
+
 def test_a_merged_object_keeps_family_and_life_of_both() -> None:
     session = tracked_session(1)
     divide_twice(session)
@@ -278,6 +297,7 @@ FORBIDDEN: dict[str, Callable[[Session], object]] = {
     "lock": lambda session: session.lock(1, 5),
     "unlock": lambda session: session.unlock(1, 5),
     "remove": lambda session: session.remove_object(1),
+    "remove two": lambda session: session.remove_object(2, 1),
     "merge into": lambda session: session.merge(1, 2),
     "merge away": lambda session: session.merge(2, 1),
     "split": lambda session: session.split(1, 5),

@@ -42,6 +42,7 @@ EDITS: dict[str, Callable[[Session], object]] = {
     "undo": lambda session: session.undo(),
     "undo and redo": lambda session: [session.undo(), session.redo()],
     "remove": lambda session: session.remove_object(1),
+    "remove all": lambda session: session.remove_object(1, 2, 3),
     "merge": lambda session: session.merge(1, 2, 3),
     "split": lambda session: session.split(2, 4),
     "lock": lock_both,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_sam2.entries import Record
-    from napari_sam2.placement import BoolArray, Box, FloatArray
+    from napari_sam2.placement import BoolArray, FloatArray
 
 
 class Claim(NamedTuple):
@@ -95,11 +98,11 @@ def _contest(
 
 def apart(boxes: Iterable[Box]) -> list[Box]:
     """Join boxes that meet, so that few pixels are decided twice."""
+    above: list[Box] = []
     joined: list[Box] = []
-    for box in boxes:
-        whole = box
-        for other in [each for each in joined if each.intersection(box)]:
-            joined.remove(other)
-            whole = whole.union(other)
-        joined.append(whole)
-    return joined
+    for box in sorted(set(boxes)):  # by their first row: what ends above one meets none of those that follow
+        above += [each for each in joined if each.y1 <= box.y0]
+        joined = [each for each in joined if each.y1 > box.y0]
+        met = [each for each in joined if each.intersection(box)]
+        joined = [each for each in joined if each not in met] + [reduce(Box.union, met, box)]
+    return above + joined

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari_sam2.placement import Box, PackedMask, PlacedLogits
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Collection, Hashable, Iterator, Mapping
 
     from napari_sam2.spill import Kept
 
@@ -87,6 +87,45 @@ _Rows: TypeAlias = npt.NDArray[np.void]
 _NO_ROWS: _Rows = np.zeros(0, _ROW)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class FrameRecords:
+    """Records of some objects on a frame, as they are stored, so that many are exchanged in one go.
+
+    Attributes
+    ----------
+    objects : array of int64
+        Of whom it tells, in order.
+    rows : array
+        Their records, in order; an object without one is not there.
+    """
+
+    objects: npt.NDArray[np.int64]
+    rows: _Rows
+
+    @classmethod
+    def of(cls, records: Mapping[int, Record | None]) -> FrameRecords:
+        """Make it of records by object, None where there is nothing."""
+        objects = sorted(records)
+        rows = [_row(obj, record) for obj in objects if (record := records[obj]) is not None]
+        return cls(np.array(objects, np.int64), np.array(rows, _ROW))
+
+    @property
+    def records(self) -> dict[int, Record]:
+        """Records by object."""
+        return dict(_each(self.rows))
+
+    @property
+    def known(self) -> list[int]:
+        """Ids with a record, in order."""
+        return list(self.rows["obj"].tolist())
+
+    @property
+    def boxes(self) -> list[Box]:
+        """Boxes of those that have a mask."""
+        sides = zip(*(self.rows[side].tolist() for side in Box._fields), strict=True)
+        return [Box(*each) for each in sides if each != _NO_BOX]
+
+
 class RecordTable:
     """Records by frame and object: for each frame an array of a row for every object, in the order of ids."""
 
@@ -118,8 +157,7 @@ class RecordTable:
     def on(self, frame: int, box: Box | None = None) -> Iterator[tuple[int, Record]]:
         """Give ids and records of a frame in the order of ids; with a box, those whose masks may meet it."""
         rows = self._rows(frame)
-        for row in rows if box is None else rows[_meets(rows, box)]:
-            yield int(row["obj"]), _record(row)
+        return _each(rows if box is None else rows[_meets(rows, box)])
 
     def exchange(self, obj: int, frame: int, record: Record | None) -> Record | None:
         """Put a record (None: nothing) in place of what there was, and return that."""
@@ -135,6 +173,19 @@ class RecordTable:
             more[at] = _row(obj, record)
             self._keep(frame, more)
         return old
+
+    def of(self, frame: int, objects: Collection[int]) -> FrameRecords:
+        """Return the records of some objects on a frame, to be put there again by `exchange_all`."""
+        ids, rows = np.array(sorted(objects), np.int64), self._rows(frame)
+        return FrameRecords(ids, rows[np.isin(rows["obj"], ids)])
+
+    def exchange_all(self, frame: int, records: FrameRecords) -> FrameRecords:
+        """Put records in place of what there was of the same objects, and return that."""
+        rows = self._rows(frame)
+        told = np.isin(rows["obj"], records.objects)
+        after = np.concatenate([rows[~told], records.rows])
+        self._keep(frame, after[after["obj"].argsort()])
+        return FrameRecords(records.objects, rows[told])
 
     def _rows(self, frame: int) -> _Rows:
         return self._frames.get(frame, _NO_ROWS)
@@ -162,6 +213,11 @@ def _with_room(rows: _Rows, at: int) -> _Rows:
     index = np.arange(len(rows) + 1)
     index[at + 1 :] -= 1
     return rows[np.minimum(index, len(rows) - 1)]
+
+
+def _each(rows: _Rows) -> Iterator[tuple[int, Record]]:
+    for row in rows:
+        yield int(row["obj"]), _record(row)
 
 
 def _meets(rows: _Rows, box: Box) -> npt.NDArray[np.bool_]:

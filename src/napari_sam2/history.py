@@ -122,21 +122,21 @@ class History:
             self._forgotten, self._undone = self._undone, []
         self.made += 1
 
-    def undo(self, read: Callable[[Hashable], object] | None = None) -> Edit | None:
+    def undo(self, read: Callable[[Change], object] | None = None) -> Edit | None:
         """Step back and return the edit to apply, already inverted; None if there is none.
 
         Parameters
         ----------
         read : callable, optional
-            Returns the value that a key has now. It is noted for `redo` in place of what the edit holds, so
-            that large edits need not carry what they lead to until they are undone.
+            Returns the value that there is now where a change has another one. It is noted for `redo` in
+            place of what the edit holds: large edits need not carry what they lead to until they are undone.
         """
         if not self._done:
             return None
         self._forgotten = []
         edit = self._done.pop().joined()
         if read is not None:
-            edit = replace(edit, changes=tuple(replace(c, after=read(c.key)) for c in edit.changes))
+            edit = replace(edit, changes=tuple(replace(c, after=read(c)) for c in edit.changes))
         self._undone.append(_Step(None, [edit]))
         return edit.inverse()
 

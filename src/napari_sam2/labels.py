@@ -7,11 +7,11 @@ object that is removed gives its pixels back.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import reduce
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.composition import Claim, Claimant, apart, compose
-from napari_sam2.entries import Entry, Provenance, Record, RecordTable
+from napari_sam2.entries import Entry, FrameRecords, Provenance, Record, RecordTable
+from napari_sam2.label_array import LabelArray, blank_labels, check_target
 from napari_sam2.label_snapshot import LabelSnapshot
 from napari_sam2.logit_bytes import pack_logits, unpack_logits
 from napari_sam2.placement import OUTSIDE, BoolArray, Box, PackedMask, PlacedLogits
@@ -40,8 +41,6 @@ __all__ = [
 CleanUp: TypeAlias = Callable[[BoolArray], BoolArray]
 Watcher: TypeAlias = Callable[[int, "Box | None"], None]
 """Is told the frame of every change, and the box of its pixels that was written."""
-LabelArray: TypeAlias = Any
-"""A numpy or zarr array ``(frames, H, W)`` of integers: read and written by box."""
 
 
 class LabelVolume:
@@ -87,7 +86,7 @@ class LabelVolume:
         if min(frames, height, width) < 1:
             raise ValueError(f"shape must be (frames, H, W), each at least 1, got {tuple(shape)}")
         if labels is not None:
-            _check_target(labels, tuple(shape))
+            check_target(labels, tuple(shape))
         self._shape = shape
         self._given = labels is not None
         self._array = blank_labels(shape) if labels is None else labels
@@ -135,7 +134,7 @@ class LabelVolume:
                 for box in boxes:
                     self._compose(each, box)
                 del self._behind[each]
-                self._tell(each, boxes)
+                self._tell(each, _around(boxes))
 
     def snapshot(self) -> LabelSnapshot:
         """Return the labels as they are now, whatever is written later."""
@@ -264,29 +263,48 @@ class LabelVolume:
     def restore(self, obj: int, frame: int, record: Record | None) -> Box | None:
         """Put what `record` or `known` returned in place of what is known; otherwise as `replace`."""
         self._check_frame(frame)
-        old = self._exchange(obj, frame, record)
-        box = _union(old.box if old else None, record.box if record else None)
-        self._write(frame, box)
-        return box
+        old = self._records.exchange(obj, frame, record)
+        self._count((obj,) if old else (), (obj,) if record else ())
+        boxes = [each.box for each in (old, record) if each and each.box]
+        self._write(frame, boxes)
+        return _around(boxes)
 
-    def _write(self, frame: int, box: Box | None) -> None:
+    def known_of(self, frame: int, objects: Collection[int]) -> FrameRecords:
+        """Return what is known of some objects on a frame, for `restore_all`."""
+        return self._records.of(frame, objects)
+
+    def restore_all(self, frame: int, records: FrameRecords) -> None:
+        """Do what `restore` does for many objects of a frame in one go; each id has to fit."""
+        self._check_frame(frame)
+        old = self._records.exchange_all(frame, records)
+        self._count(old.known, records.known)
+        self._write(frame, list({*old.boxes, *records.boxes}))
+
+    def _count(self, gone: Collection[int], come: Collection[int]) -> None:
+        """Count on how many frames objects have an entry."""
+        self._written.update(come)
+        self._counts.update(come)
+        self._counts.subtract(gone)
+        for obj in gone:
+            if not self._counts[obj]:
+                del self._counts[obj]
+
+    def _write(self, frame: int, boxes: list[Box]) -> None:
         """Compose what a change touches, now or later."""
         for watcher in self._entry_watchers:
             watcher(frame)
         if self._gathered is not None:
             self._gathered.add(frame)
-            self._behind.setdefault(frame, []).extend([] if box is None else [box])
+            self._behind.setdefault(frame, []).extend(boxes)
             return
-        if box is not None:
-            self._compose(frame, box)
-        self._tell(frame, [] if box is None else [box])
+        whole = _around(boxes)
+        if whole is not None:
+            self._compose(frame, whole)
+        self._tell(frame, whole)
 
-    def _tell(self, frame: int, boxes: Sequence[Box]) -> None:
-        whole: Box | None = None
-        for box in boxes:
-            whole = _union(whole, box)
+    def _tell(self, frame: int, box: Box | None) -> None:
         for watcher in self._watchers:
-            watcher(frame, whole)
+            watcher(frame, box)
 
     def set_locked(self, obj: int, *, locked: bool) -> None:
         """Lock all masks of `obj`, those to come included, or take that back, and write them again."""
@@ -294,7 +312,8 @@ class LabelVolume:
             return
         (self._locked.add if locked else self._locked.discard)(obj)
         for frame in self.frames(obj):
-            self._write(frame, self.box(obj, frame))
+            box = self.box(obj, frame)
+            self._write(frame, [box] if box else [])
 
     def remove(self, obj: int) -> Mapping[int, Box | None]:
         """Forget `obj` on every frame; return the box that was written on each."""
@@ -304,16 +323,6 @@ class LabelVolume:
         last = self._shape[0] - 1
         if not 0 <= frame <= last:
             raise IndexError(f"there is no frame {frame}: the labels have frames 0 to {last}")
-
-    def _exchange(self, obj: int, frame: int, new: Record | None) -> Record | None:
-        """Put `new` in place of what was known, and return that."""
-        old = self._records.exchange(obj, frame, new)
-        if new is not None:
-            self._written.add(obj)
-        self._counts[obj] += (new is not None) - (old is not None)
-        if not self._counts[obj]:
-            del self._counts[obj]
-        return old
 
     def _record(self, entry: Entry) -> Record:
         self._check_shape(entry.logits.frame_shape if entry.logits else None)
@@ -367,31 +376,11 @@ class LabelVolume:
         return record.entry.locked or obj in self._locked, record.entry.painted is not None
 
 
-def blank_labels(shape: Sequence[int], dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
-    """Make labels of zeros: in memory, or where that is too small in a temporary file.
-
-    The file takes room only where something is written, so that a few objects in a sequence larger than the
-    machine need no choice.
-    """
-    try:
-        return np.zeros(shape, dtype)
-    except MemoryError:
-        with tempfile.TemporaryFile(prefix="napari-sam2-") as file:
-            return np.memmap(file, dtype, "w+", shape=tuple(shape))
-
-
-def _union(first: Box | None, second: Box | None) -> Box | None:
-    return first.union(second) if first and second else first or second
+def _around(boxes: Sequence[Box]) -> Box | None:
+    return reduce(Box.union, boxes) if boxes else None
 
 
 def _own_box(own: PackedMask | None, tight: PlacedLogits | None) -> Box | None:
     if own is not None:
         return own.box
     return tight.pixel_box() if tight else None
-
-
-def _check_target(labels: LabelArray, shape: tuple[int, ...]) -> None:
-    if tuple(labels.shape) != shape:
-        raise ValueError(f"labels must have the shape of the images, {shape}, got {tuple(labels.shape)}")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"labels must be an array of integers, got {labels.dtype}")

@@ -19,20 +19,25 @@ from napari_sam2.session_edits import (
 from napari_sam2.session_state import PromptRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
     from napari_sam2.labels import Entry
     from napari_sam2.session_state import SessionState
 
 
-def remove(state: SessionState, obj: int) -> None:
-    """Remove an object with all that is known of it; its daughters are nobody's then."""
-    check_free(state, obj)
-    for key in state.keys(obj):
+def remove(state: SessionState, objects: Collection[int]) -> None:
+    """Remove objects with all that is known of them; their daughters are nobody's then."""
+    check_free(state, *objects)
+    gone = frozenset(objects)
+    for key in [key for key in state.records if key.obj in gone]:
         state.put_record(key, None)
-        state.put_entry(key, None)
-    state.put_facts(obj, None)
-    _give_children(state, obj, None)
+    for frame in _frames(state, gone):
+        state.erase(frame, gone)
+    for obj in gone & state.facts.keys():
+        state.put_facts(obj, None)
+    for child, parent in parents(state).items():
+        if parent in gone:
+            state.put_facts(child, replace(state.facts_of(child), parent=None))
 
 
 def parents(state: SessionState) -> dict[int, int]:
@@ -40,7 +45,7 @@ def parents(state: SessionState) -> dict[int, int]:
     return {obj: facts.parent for obj, facts in sorted(state.facts.items()) if facts.parent is not None}
 
 
-def _give_children(state: SessionState, obj: int, parent: int | None, since: int = 0) -> None:
+def _give_children(state: SessionState, obj: int, parent: int, since: int = 0) -> None:
     """Make the daughters of an object that begin on a frame or later those of another one."""
     for child, of in parents(state).items():
         facts = state.facts_of(child)
@@ -56,7 +61,7 @@ def merge(state: SessionState, obj: int, others: Sequence[int], unions: Mapping[
             raise ValueError(f"object {each} cannot be merged with itself")
     check_free(state, *objects)
     for frame in _frames(state, objects):
-        _join(state, [PromptKey(each, frame) for each in objects], unions.get(frame))
+        _join(state, objects, frame, unions.get(frame))
     for other in others:
         one, two = state.facts_of(obj), state.facts_of(other)
         state.put_facts(other, None)
@@ -79,28 +84,32 @@ def union_steps(
     return unions
 
 
-def _frames(state: SessionState, objects: Sequence[int]) -> list[int]:
+def _frames(state: SessionState, objects: Collection[int]) -> list[int]:
+    """List the frames on which anything is known of objects."""
     with state.lock:
-        return sorted({key.frame for obj in objects for key in state.keys(obj)})
+        frames = {key.frame for key in state.records if key.obj in objects}
+        return sorted(frames.union(*(state.labels.frames(obj) for obj in objects)))
 
 
 def _union(state: SessionState, objects: Sequence[int], frame: int) -> FramePrompts:
     return FramePrompts(mask=state.labels.union(objects, frame))
 
 
-def _join(state: SessionState, keys: Sequence[PromptKey], union: FramePrompts | None) -> None:
+def _join(state: SessionState, objects: Sequence[int], frame: int, union: FramePrompts | None) -> None:
     """Give what is known of objects on a frame to the first; where several have a mask, all of them count."""
-    target, *sources = keys
-    seen = [key for key in keys if state.labels.box(key.obj, key.frame)]
+    target, *sources = (PromptKey(obj, frame) for obj in objects)
+    known = state.labels.known_of(frame, objects).records
+    seen = [obj for obj in objects if obj in known and known[obj].box]
     if len(seen) < 2:
         for source in sources:
             _hand_over(state, source, target)
         return
-    for key in seen:
-        check_open(state, key)
-    painted = union or _union(state, [key.obj for key in seen], target.frame)
-    for source in sources:
-        _forget(state, source)
+    for obj in seen:
+        check_open(state, PromptKey(obj, frame), known[obj])
+    painted = union or _union(state, seen, frame)
+    for source in state.records.keys() & set(sources):
+        state.put_record(source, None)
+    state.erase(frame, objects[1:])
     _put_painted(state, target, painted)
 
 

@@ -18,6 +18,7 @@ from napari_sam2.session_state import Hovered, PromptRecord
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
+    from napari_sam2.entries import Record
     from napari_sam2.labels import Provenance
     from napari_sam2.passes import Direction
     from napari_sam2.session_state import SessionState
@@ -28,23 +29,28 @@ NOBODY = 0
 """Id of an object that only previews have."""
 
 
-def check_known(state: SessionState, obj: int) -> None:
+def check_known(state: SessionState, *objects: int) -> None:
     """Raise ValueError if there is no such object."""
-    if obj not in state.objects:
-        raise ValueError(f"there is no object {obj}: those that are there are {list(state.objects)}")
+    known = state.objects
+    for obj in objects:
+        if obj not in known:
+            raise ValueError(f"there is no object {obj}: those that are there are {list(known)}")
 
 
 def check_free(state: SessionState, *objects: int) -> None:
     """Raise ValueError if one of the objects is not there or locked as a whole."""
+    check_known(state, *objects)
     for obj in objects:
-        check_known(state, obj)
         if state.facts_of(obj).locked:
             raise ObjectLockedError(obj)
 
 
-def check_open(state: SessionState, key: PromptKey) -> None:
-    """Raise ValueError where an object cannot be changed: locked, or beyond its beginning or end."""
-    facts, known = state.facts_of(key.obj), state.labels.known(key.obj, key.frame)
+def check_open(state: SessionState, key: PromptKey, known: Record | None = None) -> None:
+    """Raise ValueError where an object cannot be changed: locked, or beyond its beginning or end.
+
+    `known` is what labels know of it there, for whoever has looked already.
+    """
+    facts, known = state.facts_of(key.obj), known or state.labels.known(key.obj, key.frame)
     if facts.locked:
         raise ObjectLockedError(key.obj)
     if known is not None and known.entry.locked:

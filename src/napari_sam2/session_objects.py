@@ -63,10 +63,18 @@ class SessionObjects(SessionViews):
         with self._state.lock, self._state.grouped("Rename"):
             object_edits.rename(self._state, check_object_id(obj), name)
 
-    def remove_object(self, obj: int) -> None:
-        """Remove an object with its prompts; pixels that it took from others go back to them."""
-        with self._state.lock, self._state.grouped("Remove object"):
-            object_edits.remove(self._state, check_object_id(obj))
+    def remove_object(self, obj: int, *others: int) -> None:
+        """Remove objects with their prompts; pixels that they took from others go back to them.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not there or locked: then none is removed.
+        """
+        objects = tuple(check_object_id(each) for each in (obj, *others))
+        label = f"Remove {len(objects)} objects" if others else "Remove object"
+        with self._state.lock, self._state.grouped(label):
+            object_edits.remove(self._state, objects)
 
     def merge(self, obj: int, *others: int) -> None:
         """Make objects one: `obj` gets the masks and the daughters of the others, which are removed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,13 +12,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from napari_sam2.changes import ChangeLog
+from napari_sam2.entries import FrameRecords
 from napari_sam2.history import Change, Edit, History
 from napari_sam2.lineage import ObjectFacts
 from napari_sam2.prompts import PromptKey
 from napari_sam2.summary import ObjectSummary, SessionSummary, SummaryTable, worst_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
     from napari_sam2.conditioning import Base
     from napari_sam2.entries import Record
@@ -53,8 +54,8 @@ class PromptRecord:
     seen: bool = True
 
 
-Kind = Literal["record", "entry", "facts"]
-"""What a value is: an object's record or its labels entry on a frame, or what is said of the object."""
+Kind = Literal["record", "entries", "facts"]
+"""What a value is: an object's record on a frame, labels entries of a frame, or what is said of an object."""
 
 
 class StateKey(NamedTuple):
@@ -73,22 +74,26 @@ class Hovered(NamedTuple):
 
 
 class _Store(NamedTuple):
-    """How values of one kind are read and replaced; None stands for no value."""
+    """How values of one kind are read, in place of another one, and replaced; None stands for no value."""
 
-    read: Callable[[Any], object]
+    read: Callable[[Any, Any], object]
     write: Callable[[Any, Any], object]
 
 
 @dataclass
 class _Recorder:
-    """Collects the first value of everything that one edit replaces."""
+    """Collects the first value of everything that one edit replaces, the labels entries of a frame as one."""
 
     label: str
     before: dict[StateKey, object] = field(default_factory=dict)
+    entries: defaultdict[int, dict[int, Record | None]] = field(default_factory=lambda: defaultdict(dict))
 
     def edit(self) -> Edit:
         """Return the edit; what it leads to is read when it is undone."""
-        return Edit(self.label, tuple(Change(key, value, None) for key, value in self.before.items()))
+        frames = ((StateKey("entries", at), FrameRecords.of(known)) for at, known in self.entries.items())
+        return Edit(
+            self.label, tuple(Change(key, value, None) for key, value in (*self.before.items(), *frames))
+        )
 
 
 class SessionState:
@@ -131,12 +136,9 @@ class SessionState:
         self._recorder: _Recorder | None = None
         self._postpones = False
         self._stores: Mapping[Kind, _Store] = {
-            "record": _Store(self.records.get, self._set_record),
-            "entry": _Store(
-                lambda key: labels.known(key.obj, key.frame),
-                lambda key, record: labels.restore(key.obj, key.frame, record),
-            ),
-            "facts": _Store(self.facts.get, self._set_facts),
+            "record": _Store(lambda key, _: self.records.get(key), self._set_record),
+            "entries": _Store(lambda frame, of: labels.known_of(frame, of.objects), labels.restore_all),
+            "facts": _Store(lambda obj, _: self.facts.get(obj), self._set_facts),
         }
         labels.watch(self.written.note)
         self._table = SummaryTable(labels, self._says_absent)
@@ -199,12 +201,29 @@ class SessionState:
     def put_entry(self, key: PromptKey, entry: Entry | None) -> None:
         """Replace a labels entry, undoably."""
         record = None if entry is None else self.labels.record(key.obj, entry)
-        self._put(StateKey("entry", key), record)
+        self._put_known(key, record)
 
     def put_known(self, key: PromptKey, record: Record | None) -> None:
         """Replace a labels entry by what `LabelVolume.known` returned of another object."""
         self.labels.make_room(key.obj)
-        self._put(StateKey("entry", key), record)
+        self._put_known(key, record)
+
+    def _put_known(self, key: PromptKey, record: Record | None) -> None:
+        if self._recorder is not None and key.obj not in (noted := self._recorder.entries[key.frame]):
+            noted[key.obj] = self.labels.known(key.obj, key.frame)
+        self.edition += 1
+        self.labels.restore(key.obj, key.frame, record)
+
+    def erase(self, frame: int, objects: Collection[int]) -> None:
+        """Forget the labels entries of many objects on a frame, undoably."""
+        known = self.labels.known_of(frame, objects).records
+        if not known:
+            return
+        if self._recorder is not None:
+            noted = self._recorder.entries[frame]
+            noted.update({obj: each for obj, each in known.items() if obj not in noted})
+        self.edition += 1
+        self.labels.restore_all(frame, FrameRecords.of(dict.fromkeys(known)))
 
     def put_facts(self, obj: int, facts: ObjectFacts | None) -> None:
         """Replace what is said of an object as a whole, undoably; blank facts are none."""
@@ -214,7 +233,7 @@ class SessionState:
 
     def _put(self, key: StateKey, value: object) -> None:
         if self._recorder is not None:
-            self._recorder.before.setdefault(key, self._read(key))
+            self._recorder.before.setdefault(key, self._stores[key.kind].read(key.place, value))
         self._write(key, value)
 
     def _write(self, key: StateKey, value: object) -> None:
@@ -237,6 +256,7 @@ class SessionState:
         except Exception:
             edit = recorder.edit()
             recorder.before.clear()
+            recorder.entries.clear()
             with self._written():
                 self._apply(edit.inverse())
             raise
@@ -298,9 +318,9 @@ class SessionState:
             self._write(cast("StateKey", change.key), change.after)
         return edit.label
 
-    def _read(self, key: Hashable) -> object:
-        kind, place = cast("StateKey", key)
-        return self._stores[kind].read(place)
+    def _read(self, change: Change) -> object:
+        kind, place = cast("StateKey", change.key)
+        return self._stores[kind].read(place, change.before)
 
     def _set_record(self, key: PromptKey, record: PromptRecord | None) -> None:
         self.records.pop(key, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.views.hints import hint
 from tests._napari.dock import MIDDLE, Dock, until
 from tests._napari.renewing import Held, seen, undo
-from tests.fakes import FakeModel
+from tests.fakes import FakeModel, click
 
 pytestmark = pytest.mark.gui
 
@@ -73,6 +74,53 @@ def test_a_network_that_cannot_be_loaded_is_told_of_once(
     assert "o such weights" in bench.state.model.problem
     bench.prompt(2, MIDDLE, 16, 10)
     assert bench.session.objects == (1, 2)
+
+
+def test_clicks_are_answered_while_another_network_is_loaded(
+    bench: Dock, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, gate = threading.Event(), threading.Event()
+    load = bench.controller.models._loader
+
+    def slow(choice: ModelChoice) -> Any:
+        entered.set()
+        assert gate.wait(20)
+        return load(choice)
+
+    monkeypatch.setattr(bench.controller.models, "_loader", slow)
+    bench.prompt(1, MIDDLE, 8, 10)
+    choose(bench, "cpu")
+    until(entered.is_set)
+    bench.widget.set_prompts(2, MIDDLE, click(16, 10))
+    until(lambda: 2 in bench.labels[MIDDLE])
+    assert bench.state.model.loading
+    assert bench.controller.space.model.model is networks["auto"]
+    gate.set()
+    bench.wait()
+    assert in_use(bench) == ("cpu", networks["cpu"], networks["cpu"])
+    assert bench.session.objects == (1, 2), "both are answered anew"
+    assert not bench.state.model.loading
+
+
+def test_of_two_networks_chosen_in_a_row_the_last_is_taken(
+    bench: Dock, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    def slow(choice: ModelChoice) -> Any:
+        entered.set()
+        assert gate.wait(20)
+        return networks["cpu"]
+
+    monkeypatch.setattr(bench.controller.models, "_loader", slow)
+    bench.prompt(1, MIDDLE, 8, 10)
+    choose(bench, "cpu")
+    until(entered.is_set)
+    choose(bench, "auto")
+    gate.set()
+    bench.wait()
+    assert in_use(bench) == ("auto", networks["auto"], networks["auto"])
+    assert bench.session.objects == (1,)
 
 
 def test_a_view_that_is_on_its_way_is_kept_by_another_network(

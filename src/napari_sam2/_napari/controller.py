@@ -60,7 +60,7 @@ class Controller:
     settings : Settings
         The user's preferences.
     loader : callable
-        Loads a network; called on the inference thread.
+        Loads a network; see `ModelControl`.
     autosave : Autosave, optional
         Saves sessions by themselves; by default as the settings say.
     """

@@ -1,7 +1,8 @@
-"""Which network is used: loaded on the inference thread, downloaded on one of its own."""
+"""Which network is used: loaded beside the inference thread while another one answers, and downloaded."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def load(choice: ModelChoice) -> Sam2:
-    """Load a network; on the inference thread, since torch alone takes seconds."""
+    """Load a network; never on the GUI thread, since torch alone takes seconds."""
     from napari_sam2._model.weights import load_model
 
     return load_model(choice.name, device=choice.device, precision=choice.precision)
@@ -37,7 +38,7 @@ class ModelControl:
     choice : ModelChoice
         What to begin with.
     loader : callable
-        Loads a choice; called on the inference thread.
+        Loads a choice; called on the inference thread, or beside it while another network answers.
     replaced : callable
         Called with another network that was chosen and loaded, so that sessions are opened anew with it.
     in_use : callable
@@ -63,7 +64,7 @@ class ModelControl:
         # Undo may bring a network back.
         self._made: WeakKeyDictionary[Sam2, ModelChoice] = WeakKeyDictionary()
         self.loaded: Callable[[], None] = lambda: None
-        self._loading = False
+        self._loading: ModelChoice | None = None
         self._problem = ""
         self._fetched: Fetched | None = None
         self._download: Download | None = None
@@ -82,23 +83,28 @@ class ModelControl:
             )
             self._space.changed.emit()
             return
-        self._loading = True
-        choice, at_hand = self.choice, (self._in_use(), box.model)
+        choice = self._loading = replace(self.choice)  # another value each time it is asked for
+        at_hand = (self._in_use(), box.model)
         known = next((each for each in at_hand if each is not None and self._made.get(each) == choice), None)
-        self._space.worker.submit(
-            lambda: self._load(choice, known),
-            partial(self._loaded, another=another),
-            Origin(self, f"Loading {shown_name(choice.name)}", self._failed),
-            priority=Priority.CLICK,
-            key="model",
-        )
+        work, take = partial(self._load, choice, known), partial(self._take, choice)
+        done = partial(self._loaded, choice, another=another)
+        origin = Origin(self, f"Loading {shown_name(choice.name)}", partial(self._failed, choice))
+        if box.model is None:  # all that waits needs it
+            first = partial(take, work)
+            self._space.worker.submit(first, done, origin, priority=Priority.CLICK, key="model")
+        else:
+            self._space.worker.submit_beside(work, take, done, origin)
         self._space.changed.emit()
 
     def _load(self, choice: ModelChoice, known: Sam2 | None) -> Sam2:
-        """Load on the inference thread, or take the one in use; what waits behind it finds it in the box."""
+        """Load a network, or take the one in use."""
+        return self._loader(choice) if known is None else known
+
+    def _take(self, choice: ModelChoice, loaded: Callable[[], Sam2]) -> Sam2:
+        """Put what was loaded into the box, on the inference thread: what waits behind it finds it there."""
         box = self._space.model
         try:
-            model = self._loader(choice) if known is None else known
+            model = loaded()
         except Exception as error:
             box.model, box.problem = None, sentence(error) or str(error)
             raise
@@ -106,15 +112,19 @@ class ModelControl:
         box.model, box.problem = model, ""
         return model
 
-    def _loaded(self, model: Sam2, *, another: bool) -> None:
-        self._loading = False
+    def _loaded(self, choice: ModelChoice, model: Sam2, *, another: bool) -> None:
+        if self._loading is not choice:  # the user has chosen again since
+            return
+        self._loading = None
         if another:
             self._replaced(model)
         self.loaded()
         self._space.changed.emit()
 
-    def _failed(self, error: Exception) -> None:
-        self._loading = False
+    def _failed(self, choice: ModelChoice, error: Exception) -> None:
+        if self._loading is not choice:
+            return
+        self._loading = None
         self._problem = self._space.model.problem
         show_failure(error)
         self.stay()
@@ -145,17 +155,17 @@ class ModelControl:
         """Take the network that the dock lists at this place."""
         name = listed(self.choice)[index]
         if name != OTHER_FILE:
-            self._take(self.choice.with_name(name))
+            self._choose(self.choice.with_name(name))
 
     def choose_file(self, path: str) -> None:
         """Take a file of weights."""
-        self._take(self.choice.with_name(path))
+        self._choose(self.choice.with_name(path))
 
     def choose_device(self, index: int) -> None:
         """Take another device."""
-        self._take(self.choice.with_device(DEVICES[index]))
+        self._choose(self.choice.with_device(DEVICES[index]))
 
-    def _take(self, choice: ModelChoice) -> None:
+    def _choose(self, choice: ModelChoice) -> None:
         if choice == self.choice:
             return
         self.choice = choice
@@ -212,7 +222,7 @@ class ModelControl:
             fetched="" if self._fetched is None else self._fetched.text,
             devices=DEVICES,
             device=DEVICES.index(self.choice.device),
-            loading=self._loading,
+            loading=self._loading is not None,
             problem=self._problem,
         )
 

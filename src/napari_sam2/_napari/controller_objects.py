@@ -274,9 +274,7 @@ class ObjectControl:
 def _remove(session: Session, objects: tuple[int, ...]) -> None:
     known = [obj for obj in objects if obj in session.objects]
     if known:
-        with session.grouped("Remove object" if len(known) == 1 else f"Remove {len(known)} objects"):
-            for obj in known:
-                session.remove_object(obj)
+        session.remove_object(*known)
 
 
 def _free(session: Session, used: Collection[int]) -> int:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,6 +67,8 @@ class InferenceWorker(QObject):
         self._running, self._busy = "", False
         self._current, self._orphaned = NOBODY, False
         self._until = 0.0
+        self._helper = ThreadPoolExecutor(1, "napari-sam2-beside")
+        self._beside: dict[Hashable, Future[Any]] = {}
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         # Python waits for other threads before it calls what closes them at the end of a program.
         self._thread = threading.Thread(target=self._run, name="napari-sam2-inference", daemon=True)
@@ -97,6 +100,38 @@ class InferenceWorker(QObject):
             A task of the same key and owner that still waits is dropped: the latest wins.
         """
         self._add(lambda queue: queue.put(Task(work, done, origin, priority, key)))
+
+    def submit_beside(
+        self,
+        work: Callable[[], T],
+        take: Callable[[Callable[[], T]], T],
+        done: Callable[[T], None],
+        origin: Origin,
+    ) -> None:
+        """Do something on a thread beside this one, which goes on meanwhile, and hand it over to this one.
+
+        Parameters
+        ----------
+        work : callable
+            What to do there. Of those of an owner the latest wins; one that has begun is ended for nobody.
+        take : callable
+            Called on this thread, before what waits, with what returns the value of `work` or raises.
+        done : callable
+            Called on the GUI thread with what `take` returned.
+        origin : Origin
+            Where it comes from.
+        """
+
+        def hand_over(future: Future[T]) -> None:
+            with self._condition:
+                if self._beside.get(origin.owner) is future:
+                    self.submit(lambda: take(future.result), done, origin, priority=Priority.CLICK)
+                    del self._beside[origin.owner]
+
+        with self._condition:
+            future = self._helper.submit(work)
+            self._beside[origin.owner] = future
+        future.add_done_callback(hand_over)
 
     def stream(
         self,
@@ -187,7 +222,7 @@ class InferenceWorker(QObject):
     def is_idle(self) -> bool:
         """Whether nothing is done, waits or has still to be told."""
         with self._condition:
-            return self._queue.is_empty and not self._busy and not self._mail
+            return self._queue.is_empty and not (self._busy or self._mail or self._beside)
 
     def close(self, last: Callable[[], object] | None = None) -> None:
         """End the thread after the step that it is at and what must not be lost, and drop all else.
@@ -210,6 +245,7 @@ class InferenceWorker(QObject):
             self._mail = deque(letter for letter in self._mail if letter.origin.fate is Fate.TOLD)
             self._condition.notify()
         self._thread.join()
+        self._helper.shutdown(cancel_futures=True)
         while self._mail:  # what has failed since
             self._mail.popleft().call()
 

@@ -1,0 +1,37 @@
+"""The array that labels are written into."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+LabelArray: TypeAlias = Any
+"""A numpy or zarr array ``(frames, H, W)`` of integers: read and written by box."""
+
+
+def blank_labels(shape: Sequence[int], dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
+    """Make labels of zeros: in memory, or where that is too small in a temporary file.
+
+    The file takes room only where something is written, so that a few objects in a sequence larger than the
+    machine need no choice.
+    """
+    try:
+        return np.zeros(shape, dtype)
+    except MemoryError:
+        with tempfile.TemporaryFile(prefix="napari-sam2-") as file:
+            return np.memmap(file, dtype, "w+", shape=tuple(shape))
+
+
+def check_target(labels: LabelArray, shape: tuple[int, ...]) -> None:
+    """See that labels of this shape can be written into an array: ValueError, TypeError if not."""
+    if tuple(labels.shape) != shape:
+        raise ValueError(f"labels must have the shape of the images, {shape}, got {tuple(labels.shape)}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"labels must be an array of integers, got {labels.dtype}")

@@ -1,0 +1,191 @@
+"""The longest piece of what the network's thread is asked for, beside one encode and one group of objects.
+
+    python -m tests.benchmarks.bench_jobs
+    python -m tests.benchmarks.bench_jobs --objects 24 --frames 40 --side 1024
+
+A click waits for the piece that is under way. Networks encode frames and track sixteen objects a beat at a
+time. Then many objects with a mask on every frame are edited as the dock does, and every piece is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_sam2 import Session, load_model
+from napari_sam2._model.sam2 import Sam2
+from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.controller_objects import _remove
+from napari_sam2._napari.desk import Desk
+from napari_sam2._napari.network_view import View
+from napari_sam2._napari.opening import Opening
+from napari_sam2.labels import Entry, PlacedLogits
+from napari_sam2.prompts import PromptKey
+from napari_sam2.window import WindowRules
+from tests.benchmarks.bench_windows import open_model
+from tests.fakes import click
+
+_GROUP = 16
+Job = Callable[[Desk], Answer | Generator[None, None, Any]]
+
+
+def draw(count: int, frames: int, side: int) -> np.ndarray[Any, Any]:
+    """Discs in rows and columns, the same on every frame, without room for all frames in memory."""
+    across = int(np.ceil(np.sqrt(count)))
+    pitch, at = side // across, np.arange(side)
+    y, x = np.abs(at % pitch - pitch // 2)[:, None], np.abs(at % pitch - pitch // 2)
+    frame = np.where(y**2 + x**2 < (pitch // 3) ** 2, 160, 40).astype(np.uint8)
+    frame += np.random.default_rng(0).integers(0, 30, frame.shape, np.uint8)
+    return np.broadcast_to(frame, (frames, side, side))
+
+
+def middles(count: int, side: int) -> Iterator[tuple[int, float, float]]:
+    """Give the id and the middle of each disc."""
+    across = int(np.ceil(np.sqrt(count)))
+    pitch = side // across
+    for index in range(count):
+        row, column = divmod(index, across)
+        yield index + 1, (row + 0.5) * pitch, (column + 0.5) * pitch
+
+
+def open_desk(model: Sam2, count: int, frames: int, side: int) -> Desk:
+    """Open the frames, click on all objects, and give them masks elsewhere as if they had been tracked."""
+    desk, images = Desk(), draw(count, frames, side)
+    desk.open(Opening(View(images, images)), model)
+    desk.frame = frames // 2
+    for obj, y, x in middles(count, side):
+        desk.declare(PromptKey(obj, desk.frame), click(y, x))
+    for frame in range(frames):
+        if frame != desk.frame:
+            _track(desk, count, frame, side)
+    desk.opened.settle()
+    desk.answer()
+    return desk
+
+
+def _track(desk: Desk, count: int, frame: int, side: int) -> None:
+    pitch = side // int(np.ceil(np.sqrt(count)))
+    at = np.arange(64) - 31.5
+    cone = (18 - np.hypot(at[:, None], at)).astype(np.float32)
+    state = desk.opened._state
+    with state.lock, state.grouped("Propagate", "run"):
+        for obj, y, x in middles(count, side):
+            window = (y - 0.6 * pitch, x - 0.6 * pitch, y + 0.6 * pitch, x + 0.6 * pitch)
+            placed = PlacedLogits(cone, window, (side, side))
+            state.put_entry(PromptKey(obj, frame), Entry(placed, score=0.9, presence=1.0))
+
+
+def pieces(desk: Desk, job: Job) -> list[float]:
+    """Do a job and what it leaves to be written; return the seconds of every piece."""
+    times: list[float] = []
+
+    def timed(call: Callable[[], Any]) -> Any:
+        began = time.perf_counter()
+        value = call()
+        times.append(time.perf_counter() - began)
+        return value
+
+    answer = timed(lambda: job(desk))
+    if isinstance(answer, Generator):
+        steps, end = answer, object()
+        while timed(lambda: next(steps, end)) is not end:
+            pass
+    while desk.opened.behind:
+        timed(desk.write_on)
+    return times
+
+
+def jobs(folder: Path, count: int, frames: int, side: int) -> dict[str, Job]:
+    """List what is done, one after the other."""
+    everyone = tuple(range(1, count + 1))
+    saved, autosaved = folder / "bench.sam2.json", folder / "autosave"
+    y, x = side / 2, side / 2
+    remove = lambda session: _remove(session, everyone)  # noqa: E731
+    return {
+        "a click": lambda desk: desk.declare(PromptKey(count + 1, desk.frame), click(y, x)),
+        "undo of it": lambda desk: desk.undo(),
+        "first autosave": lambda desk: desk.opened.autosave_steps(autosaved),
+        "remove an object": lambda desk: desk.edit(lambda session: session.remove_object(2)),
+        "undo of it ": lambda desk: desk.undo(),
+        "merge two": lambda desk: desk.edit_in_steps(lambda session: session.merge_steps(1, 2)),
+        "undo of that": lambda desk: desk.undo(),
+        "merge all": lambda desk: desk.edit_in_steps(lambda session: session.merge_steps(*everyone)),
+        "undo of that ": lambda desk: desk.undo(),
+        "lock an object": lambda desk: desk.edit(lambda session: session.lock_object(2)),
+        "undo of that  ": lambda desk: desk.undo(),
+        "split an object": lambda desk: desk.edit(lambda session: session.split(3, frames // 2)),
+        "undo of that   ": lambda desk: desk.undo(),
+        "remove all": lambda desk: desk.edit(remove),
+        "undo of that    ": lambda desk: desk.undo(),
+        "undo the propagation": lambda desk: desk.undo(),
+        "redo it": lambda desk: desk.redo(),
+        "second autosave": lambda desk: desk.opened.autosave_steps(autosaved),
+        "save": lambda desk: desk.opened.save_steps(saved),
+        "load": lambda desk: Session.load_steps(saved, desk.opened.volume.data, desk.opened.model),
+    }
+
+
+def report(name: str, times: list[float]) -> None:
+    """Print a row."""
+    longest, whole = 1000 * max(times), 1000 * sum(times)
+    print(f"{name:24}{longest:10.0f}{whole:10.0f}{len(times):8}")  # noqa: T201
+
+
+def track(model: Sam2, count: int, side: int) -> list[float]:
+    """Track sixteen objects over some frames, and return how long each piece takes."""
+    images = draw(count, 5, side)
+    session = Session(images, model=model, view=WindowRules("auto"))
+    chosen = list(middles(count, side))[:_GROUP]
+    for obj, y, x in chosen:
+        session.set_prompts(obj, 0, click(y, x))
+    times: list[float] = []
+    began = time.perf_counter()
+    for result in session.track(beats=True):
+        times.append(time.perf_counter() - began)
+        if result is not None:
+            session.apply(result)
+        began = time.perf_counter()
+    return times
+
+
+def encode(model: Sam2, count: int, side: int) -> list[float]:
+    """Prepare whole frames."""
+    session = Session(draw(count, 5, side), model=model, view=WindowRules("frame"))
+    times = []
+    for frame in range(5):
+        began = time.perf_counter()
+        session.prepare(frame)
+        times.append(time.perf_counter() - began)
+    return times
+
+
+def main() -> None:
+    """Print the longest piece and the whole of every job, in milliseconds, and the number of pieces."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--objects", type=int, default=81)
+    parser.add_argument("--frames", type=int, default=120)
+    parser.add_argument("--side", type=int, default=2048)
+    parser.add_argument("--threads", type=int, default=2)
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    size = (chosen.objects, chosen.frames, chosen.side)
+    print(f"{'ms':24}{'longest':>10}{'all':>10}{'pieces':>8}")  # noqa: T201
+    nano = load_model("nano", device="cpu")
+    for name, model in (("nano", nano), ("sam2.1-tiny", open_model("sam2.1-tiny")[0])):
+        report(f"{name}: encode", encode(model, chosen.objects, chosen.side))
+        report(f"{name}: track {_GROUP}", track(model, chosen.objects, chosen.side))
+    desk = open_desk(nano, *size)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, job in jobs(Path(folder), *size).items():
+            report(name.strip(), pieces(desk, job))
+
+
+if __name__ == "__main__":
+    main()
