@@ -13,11 +13,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 
-from tests._napari.dock import COUNT, MIDDLE, Dock, frames, pause
+from napari_sam2._napari.controller import Controller
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames, pause
 from tests._napari.test_prompt_layers_end import connections
-from tests.fakes import click
+from tests.fakes import FakeModel, click
 
 pytestmark = pytest.mark.gui
 # A propagation after so many clicks, and when is counted: from the first time on, the history is full.
@@ -125,3 +127,22 @@ def test_an_image_that_was_left_is_let_go(bench: Dock) -> None:
     bench.set(1, 2, click(8, 10))
     gc.collect()
     assert [each() for each in gone] == [None, None]
+
+
+def closed() -> tuple[weakref.ref[ViewerModel], weakref.ref[Controller]]:
+    """Open a dock in a viewer, use it, and let both go."""
+    viewer = ViewerModel()
+    add_frames(viewer)
+    dock = Dock(viewer, FakeModel())
+    dock.show(MIDDLE)
+    dock.prompt(1, MIDDLE, 8, 10)
+    dock.end()
+    return weakref.ref(viewer), weakref.ref(dock.controller)
+
+
+def test_a_viewer_and_its_dock_are_let_go(qapp: QApplication) -> None:
+    gone = [closed() for _ in range(3)]
+    pause(10)
+    gc.collect()
+    # The last one may be held by what was done last.
+    assert [(viewer(), controller()) for viewer, controller in gone[:-1]] == [(None, None)] * 2

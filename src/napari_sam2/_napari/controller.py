@@ -204,7 +204,7 @@ class Controller:
         self.prompts.attach(layers)
         self.ahead.attach(layers)
         layers.commanded.connect(self._command)
-        layers.blocked_changed.connect(lambda _: self.space.changed.emit())
+        layers.blocked_changed.connect(self._draw_soon)  # a function made here would keep the viewer for good
         layers.colours_changed.connect(self.space.changed.emit)
         layers.removed.connect(self._interrupt)  # at once: the other thread would go on
         layers.removed.connect(self._deleted.ask)
