@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from napari_sam2._model.derived import Derived
 from napari_sam2._model.pixels import IMAGE_MEAN, IMAGE_STD, normalise
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall
 from napari_sam2.device import Runtime
@@ -101,6 +102,7 @@ class FakeModel:
         self.config = replace(SMALL_CONFIG, **{"image_size": 64, **options})
         self.runtime = Runtime(torch.device("cpu"), torch.float32)
         self.source: str | None = None
+        self.digest: Derived[str] = Derived()
         self.encoded: list[int] = []
         self.attended: list[Attended] = []
         self.asked: list[Asked] = []

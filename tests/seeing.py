@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from napari_sam2._model.derived import Derived
 from napari_sam2._model.pixels import IMAGE_MEAN, IMAGE_STD
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall
 from napari_sam2.device import Runtime
@@ -42,6 +43,7 @@ class SeeingFake:
         self.config = replace(SMALL_CONFIG, image_size=image_size, memory_dim=2)
         self.runtime = Runtime(torch.device("cpu"), torch.float32)
         self.source: str | None = None
+        self.digest: Derived[str] = Derived()
         self.steps: list[Step] = []
         self.sides: list[int] = []
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari_sam2.placement import Box, PackedMask, PlacedLogits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterator, Mapping
+    from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
     from napari_sam2.spill import Kept
 
@@ -103,6 +103,11 @@ class FrameRecords:
     rows: _Rows
 
     @classmethod
+    def nothing(cls, objects: Collection[int]) -> FrameRecords:
+        """Tell of objects that they have no record."""
+        return cls(np.array(sorted(objects), np.int64), _NO_ROWS)
+
+    @classmethod
     def of(cls, records: Mapping[int, Record | None]) -> FrameRecords:
         """Make it of records by object, None where there is nothing."""
         objects = sorted(records)
@@ -118,6 +123,30 @@ class FrameRecords:
     def known(self) -> list[int]:
         """Ids with a record, in order."""
         return list(self.rows["obj"].tolist())
+
+    @property
+    def seen(self) -> list[int]:
+        """Ids of those that have a mask, in order."""
+        return list(self.rows["obj"][self.rows["y1"] > self.rows["y0"]].tolist())
+
+    @property
+    def locked(self) -> list[int]:
+        """Ids of those whose mask is locked, in order."""
+        return list(self.rows["obj"][self.rows["locked"]].tolist())
+
+    @property
+    def origins(self) -> list[Hashable]:
+        """Which computation made each of the records."""
+        return list(self.rows["origin"])
+
+    @classmethod
+    def joined(cls, several: Sequence[FrameRecords]) -> FrameRecords:
+        """Return what several of different objects on the same frame tell."""
+        if len(several) == 1:
+            return several[0]
+        objects = np.concatenate([each.objects for each in several])
+        rows = np.concatenate([each.rows for each in several])
+        return cls(np.sort(objects), rows[rows["obj"].argsort()])
 
     @property
     def boxes(self) -> list[Box]:
@@ -174,10 +203,14 @@ class RecordTable:
             self._keep(frame, more)
         return old
 
-    def of(self, frame: int, objects: Collection[int]) -> FrameRecords:
-        """Return the records of some objects on a frame, to be put there again by `exchange_all`."""
-        ids, rows = np.array(sorted(objects), np.int64), self._rows(frame)
-        return FrameRecords(ids, rows[np.isin(rows["obj"], ids)])
+    def of(self, frame: int, objects: Collection[int] | None = None) -> FrameRecords:
+        """Return the records of all or some objects on a frame, to be put there again by `exchange_all`."""
+        rows = self._rows(frame)
+        if objects is None:
+            return FrameRecords(np.array(rows["obj"]), rows[np.arange(len(rows))])
+        ids = np.array(sorted(objects), np.int64)
+        told = np.isin(rows["obj"], ids)
+        return FrameRecords(ids, rows[told] if told.any() else _NO_ROWS)  # the history has many of these
 
     def exchange_all(self, frame: int, records: FrameRecords) -> FrameRecords:
         """Put records in place of what there was of the same objects, and return that."""

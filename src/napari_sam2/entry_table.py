@@ -81,8 +81,9 @@ class KnownEntries:
 
     def __init__(self, labels: LabelVolume, frames: Iterable[int]) -> None:
         self._labels = labels
-        self._known = {frame: known for frame in frames if (known := labels.known_on(frame))}
-        found = (each.entry.origin for known in self._known.values() for each in known.values())
+        every = ((frame, labels.known_of(frame)) for frame in frames)
+        self._known = {frame: known for frame, known in every if len(known.rows)}
+        found = (origin for known in self._known.values() for origin in known.origins)
         self.origins = tuple(dict.fromkeys(each for each in found if isinstance(each, PassKey)))
 
     def __contains__(self, frame: int) -> bool:
@@ -95,7 +96,7 @@ class KnownEntries:
 
     def packed(self, frame: int, origins: Iterable[PassKey]) -> dict[str, npt.NDArray[Any]]:
         """Return the entries of a frame as `pack_entries` does, on any thread."""
-        known = self._known[frame].items()
+        known = self._known[frame].records.items()
         stored = (StoredEntry(PromptKey(obj, frame), self._labels.entry_of(each)) for obj, each in known)
         return pack_entries(stored, origins)
 

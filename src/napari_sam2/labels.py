@@ -269,8 +269,8 @@ class LabelVolume:
         self._write(frame, boxes)
         return _around(boxes)
 
-    def known_of(self, frame: int, objects: Collection[int]) -> FrameRecords:
-        """Return what is known of some objects on a frame, for `restore_all`."""
+    def known_of(self, frame: int, objects: Collection[int] | None = None) -> FrameRecords:
+        """Return what is known of all or some objects on a frame, for `restore_all`."""
         return self._records.of(frame, objects)
 
     def restore_all(self, frame: int, records: FrameRecords) -> None:
@@ -305,6 +305,11 @@ class LabelVolume:
     def _tell(self, frame: int, box: Box | None) -> None:
         for watcher in self._watchers:
             watcher(frame, box)
+
+    def locked_on(self, frame: int) -> frozenset[int]:
+        """Return the ids whose mask on a frame is locked, by itself or with the whole object."""
+        known = self._records.of(frame)
+        return frozenset(known.locked) | self._locked.intersection(known.known)
 
     def set_locked(self, obj: int, *, locked: bool) -> None:
         """Lock all masks of `obj`, those to come included, or take that back, and write them again."""

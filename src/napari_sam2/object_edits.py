@@ -13,6 +13,7 @@ from napari_sam2.session_edits import (
     check_free,
     check_known,
     check_open,
+    check_open_all,
     painted_entry,
     released,
 )
@@ -98,14 +99,12 @@ def _union(state: SessionState, objects: Sequence[int], frame: int) -> FrameProm
 def _join(state: SessionState, objects: Sequence[int], frame: int, union: FramePrompts | None) -> None:
     """Give what is known of objects on a frame to the first; where several have a mask, all of them count."""
     target, *sources = (PromptKey(obj, frame) for obj in objects)
-    known = state.labels.known_of(frame, objects).records
-    seen = [obj for obj in objects if obj in known and known[obj].box]
+    seen = state.labels.known_of(frame, objects).seen
     if len(seen) < 2:
         for source in sources:
             _hand_over(state, source, target)
         return
-    for obj in seen:
-        check_open(state, PromptKey(obj, frame), known[obj])
+    check_open_all(state, frame, state.labels.known_of(frame, seen))
     painted = union or _union(state, seen, frame)
     for source in state.records.keys() & set(sources):
         state.put_record(source, None)

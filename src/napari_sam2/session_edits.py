@@ -18,7 +18,7 @@ from napari_sam2.session_state import Hovered, PromptRecord
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from napari_sam2.entries import Record
+    from napari_sam2.entries import FrameRecords
     from napari_sam2.labels import Provenance
     from napari_sam2.passes import Direction
     from napari_sam2.session_state import SessionState
@@ -45,15 +45,23 @@ def check_free(state: SessionState, *objects: int) -> None:
             raise ObjectLockedError(obj)
 
 
-def check_open(state: SessionState, key: PromptKey, known: Record | None = None) -> None:
-    """Raise ValueError where an object cannot be changed: locked, or beyond its beginning or end.
+def check_open(state: SessionState, key: PromptKey) -> None:
+    """Raise ValueError where an object cannot be changed: locked, or beyond its beginning or end."""
+    check_open_all(state, key.frame, state.labels.known_of(key.frame, (key.obj,)))
 
-    `known` is what labels know of it there, for whoever has looked already.
-    """
-    facts, known = state.facts_of(key.obj), known or state.labels.known(key.obj, key.frame)
+
+def check_open_all(state: SessionState, frame: int, known: FrameRecords) -> None:
+    """Do what `check_open` does for all of whom `known` tells what labels know of them on a frame."""
+    locked = set(known.locked)
+    for obj in known.objects.tolist():
+        _check_open(state, PromptKey(obj, frame), locked=obj in locked)
+
+
+def _check_open(state: SessionState, key: PromptKey, *, locked: bool) -> None:
+    facts = state.facts_of(key.obj)
     if facts.locked:
         raise ObjectLockedError(key.obj)
-    if known is not None and known.entry.locked:
+    if locked:
         raise ValueError(f"object {key.obj} is locked on frame {key.frame}: unlock it first")
     if key.frame not in facts.life:
         first, last = facts.life.first, facts.life.last
@@ -152,15 +160,13 @@ def lock(state: SessionState, key: PromptKey) -> None:
 
 def beside_locked(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
     """Return an entry that is about to be locked without the pixels of masks that are locked already."""
-    others = [
-        obj for obj in state.labels.objects(key.frame) if obj != key.obj and _is_kept(state, obj, key.frame)
-    ]
+    others = state.labels.locked_on(key.frame) - {key.obj}
     box = state.labels.box(key.obj, key.frame)
     if box is None or not others:
         return entry
     mask = state.labels.mask(key.obj, key.frame)
     taken = np.zeros_like(mask)
-    taken[box.slices] = mask[box.slices] & np.isin(state.labels.pixels(key.frame, box), others)
+    taken[box.slices] = mask[box.slices] & np.isin(state.labels.pixels(key.frame, box), list(others))
     return replace(entry, painted=PackedMask.pack(mask & ~taken)) if taken.any() else entry
 
 
@@ -173,11 +179,6 @@ def released(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
         return replace(entry, painted=None)
     is_painted = record is not None and record.source == "painted" and record.prompts.packed is not None
     return replace(entry, painted=painted_entry(record.prompts).painted) if record and is_painted else entry
-
-
-def _is_kept(state: SessionState, obj: int, frame: int) -> bool:
-    known = state.labels.known(obj, frame)
-    return state.facts_of(obj).locked or (known is not None and known.entry.locked)
 
 
 def unlock(state: SessionState, key: PromptKey) -> None:

@@ -86,11 +86,21 @@ class _Recorder:
 
     label: str
     before: dict[StateKey, object] = field(default_factory=dict)
-    entries: defaultdict[int, dict[int, Record | None]] = field(default_factory=lambda: defaultdict(dict))
+    entries: defaultdict[int, list[FrameRecords]] = field(default_factory=lambda: defaultdict(list))
+    noted: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def note(self, labels: LabelVolume, frame: int, objects: Collection[int]) -> None:
+        """Note what is known of objects on a frame, of each the first time."""
+        new = set(objects) - self.noted[frame]
+        if new:
+            self.noted[frame] |= new
+            self.entries[frame].append(labels.known_of(frame, new))
 
     def edit(self) -> Edit:
         """Return the edit; what it leads to is read when it is undone."""
-        frames = ((StateKey("entries", at), FrameRecords.of(known)) for at, known in self.entries.items())
+        frames = (
+            (StateKey("entries", frame), FrameRecords.joined(known)) for frame, known in self.entries.items()
+        )
         return Edit(
             self.label, tuple(Change(key, value, None) for key, value in (*self.before.items(), *frames))
         )
@@ -209,21 +219,20 @@ class SessionState:
         self._put_known(key, record)
 
     def _put_known(self, key: PromptKey, record: Record | None) -> None:
-        if self._recorder is not None and key.obj not in (noted := self._recorder.entries[key.frame]):
-            noted[key.obj] = self.labels.known(key.obj, key.frame)
+        if self._recorder is not None:
+            self._recorder.note(self.labels, key.frame, (key.obj,))
         self.edition += 1
         self.labels.restore(key.obj, key.frame, record)
 
     def erase(self, frame: int, objects: Collection[int]) -> None:
         """Forget the labels entries of many objects on a frame, undoably."""
-        known = self.labels.known_of(frame, objects).records
+        known = self.labels.known_of(frame, objects).known
         if not known:
             return
         if self._recorder is not None:
-            noted = self._recorder.entries[frame]
-            noted.update({obj: each for obj, each in known.items() if obj not in noted})
+            self._recorder.note(self.labels, frame, known)
         self.edition += 1
-        self.labels.restore_all(frame, FrameRecords.of(dict.fromkeys(known)))
+        self.labels.restore_all(frame, FrameRecords.nothing(known))
 
     def put_facts(self, obj: int, facts: ObjectFacts | None) -> None:
         """Replace what is said of an object as a whole, undoably; blank facts are none."""

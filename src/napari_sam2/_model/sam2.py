@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from napari_sam2._model.derived import Derived
 from napari_sam2._model.image_encoder import ImageEncoder
 from napari_sam2._model.layers import Mlp, exactly, resize_logits
 from napari_sam2._model.mask_decoder import MaskDecoder
@@ -45,6 +46,8 @@ class Sam2(nn.Module):
         Device and precision that the tracker runs it with.
     source : str or None
         Name or file that it was loaded from.
+    digest : Derived
+        For `napari_sam2._model.weights.checksum`.
     """
 
     def __init__(self, config: Sam2Config) -> None:
@@ -65,6 +68,7 @@ class Sam2(nn.Module):
             self._add_pointers(config)
         self.runtime = Runtime(torch.device("cpu"), torch.float32)
         self.source: str | None = None
+        self.digest: Derived[str] = Derived()
         self._initialise()
 
     def _initialise(self) -> None:

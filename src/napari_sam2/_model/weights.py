@@ -7,6 +7,7 @@ import json
 import pickle
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -275,9 +276,17 @@ def save_model(model: Sam2, path: str | Path, *, half: bool = True) -> None:
 
 
 def checksum(model: Sam2) -> str:
-    """Sha256 over names and values of all weights, independent of the file that they came from."""
+    """Sha256 over names and values of all weights, independent of the file that they came from.
+
+    It is kept until a weight changes.
+    """
+    weights = dict(sorted(model.state_dict().items()))
+    return model.digest.get(tuple(weights.values()), partial(_digest, weights))
+
+
+def _digest(weights: Mapping[str, torch.Tensor]) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in weights.items():
         digest.update(name.encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

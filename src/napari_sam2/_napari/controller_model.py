@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 def load(choice: ModelChoice) -> Sam2:
     """Load a network; never on the GUI thread, since torch alone takes seconds."""
-    from napari_sam2._model.weights import load_model
+    from napari_sam2._model.weights import checksum, load_model
 
-    return load_model(choice.name, device=choice.device, precision=choice.precision)
+    model = load_model(choice.name, device=choice.device, precision=choice.precision)
+    checksum(model)  # whoever saves needs it, and has to be quick
+    return model
 
 
 class ModelControl:
