@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_sam2.labels import Entry, PlacedLogits
 from napari_sam2.lineage import Daughters, Life
 from napari_sam2.prompts import MAX_OBJECT_ID, FramePrompts, PromptKey
 from napari_sam2.session import Session
+from tests.counting import calls_in
 from tests.fakes import SHAPE, FakeModel, absent, click, noisy_frames, plain_frames, seeing_model
 
 COUNT = 10
@@ -400,3 +402,42 @@ def test_releasing_what_is_not_locked_is_no_step() -> None:
     session.lock_object(1)
     session.lock_object(1)
     assert session.steps_made == made + 1
+
+
+# ------------------------------------------------------------------------ many
+
+
+def crowd(objects: int) -> Session:
+    """Return a session of objects that have a mask on every frame, all of one step."""
+    session = new_session()
+    logits = np.full((8, 8), -4.0, np.float32)
+    logits[2:6, 2:6] = 4.0
+    with session.grouped("Propagate"):
+        for obj in range(1, objects + 1):
+            for frame in range(COUNT):
+                placed = PlacedLogits(logits, (0.0, 0.0, 8.0, 8.0), SHAPE)
+                session._state.put_entry(PromptKey(obj, frame), Entry(placed))
+    return session
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda session: session.undo(),
+        lambda session: [session.undo(), session.redo()],
+        lambda session: session.remove_object(*session.objects),
+    ],
+    ids=["undo", "redo", "remove"],
+)
+def test_an_edit_of_many_objects_takes_little_for_each_of_their_masks(
+    edit: Callable[[Session], object],
+) -> None:
+    """A mask by itself would take more than a hundred calls; their pixels are written later."""
+    few, many = crowd(10), crowd(60)
+
+    def edit_later(session: Session) -> None:
+        with session.postponed():
+            edit(session)
+
+    more = calls_in(lambda: edit_later(many)) - calls_in(lambda: edit_later(few))
+    assert more / (50 * COUNT) < 10

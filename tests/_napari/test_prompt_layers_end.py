@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import sys
 import weakref
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from napari_sam2.placement import Box
 from napari_sam2.prompts import PromptKey
 from tests._napari.hand import settle
 from tests._napari.prompting import SHAPE, Desk, point
+from tests.counting import calls_in
 
 
 @pytest.fixture
@@ -133,22 +132,6 @@ def test_clicks_leave_nothing_behind(desk: Desk) -> None:
     assert connections(desk.model, desk.layers.points, desk.layers.labels) == listeners
     # What clicks leave behind grows each time; caches of others fill up once.
     assert min(grown) < 100
-
-
-def calls_in(function: Callable[[], object]) -> int:
-    """How many functions one run calls: a figure that is the same on every machine, where time is not."""
-    count = 0
-
-    def counted(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(counted)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def test_reading_five_hundred_points_is_quick(desk: Desk) -> None:

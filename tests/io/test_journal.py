@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,25 @@ def test_what_did_not_change_is_not_written_again(tmp_path: Path) -> None:
     written.write({}, {"b": part(3)})
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("a.*")} == before
     assert read_journal(tmp_path).parts["b"]["mask"].dtype == np.bool_
+
+
+@pytest.mark.parametrize("steps", range(7))
+def test_a_step_writes_or_deletes_one_file_and_may_be_the_last(tmp_path: Path, steps: int) -> None:
+    written = Journal(tmp_path)
+    written.write({"at": 0}, {name: part(0) for name in "abc"})
+    writing = written.write_steps({"at": 1}, {name: partial(part, 1) for name in "abc"})
+    before = len(files(tmp_path))
+    for _ in zip(range(steps), writing, strict=False):
+        assert abs(len(files(tmp_path)) - before) <= 1
+        before = len(files(tmp_path))
+    writing.close()
+    at = int(steps > 3)  # the document follows the third part
+    content = read_journal(tmp_path)
+    assert content.document == {"at": at}
+    assert {each["entries/values"].item() for each in content.parts.values()} == {at}
+    written.write({"at": 2}, {"c": part(2)})
+    assert len(files(tmp_path)) == 4
+    assert read_journal(tmp_path).parts["a"]["entries/values"].item() == at
 
 
 @pytest.mark.parametrize("where", ["part", "document"])

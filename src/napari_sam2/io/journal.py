@@ -113,14 +113,15 @@ class Journal:
                 remove(self.folder / name)
             raise
         self._files = files
-        self._sweep()
+        yield from self._sweep()
 
-    def _sweep(self) -> None:
-        """Delete what the document does not name any more."""
+    def _sweep(self) -> Generator[None, None, None]:
+        """Delete what the document does not name any more; what is left now goes at the next writing."""
         named = {DOCUMENT, *self._files.values()}
-        for path in self.folder.iterdir():
+        for path in list(self.folder.iterdir()):
             if path.name not in named and path.suffix == ".npz":
                 remove(path)
+                yield
 
 
 def _write_part(path: Path, arrays: Arrays) -> None:
