@@ -198,6 +198,22 @@ def test_what_was_given_up_is_written_next_time(tmp_path: Path) -> None:
     assert_same(shot(Session.load(tmp_path, IMAGES, REAL)), shot(session))
 
 
+@pytest.mark.parametrize("steps", range(1, 5))
+def test_a_step_back_while_old_files_are_deleted_is_written(tmp_path: Path, steps: int) -> None:
+    """Undo brings back the very record that was written before the one whose writing was left."""
+    session = Session(IMAGES, model=REAL)
+    session.paint(1, 2, square(5))
+    session.autosave(tmp_path)
+    before = shot(session)
+    session.paint(1, 2, square(8))
+    writing = session.autosave_steps(tmp_path)
+    for _ in zip(range(steps), writing, strict=False):
+        pass
+    session.undo()
+    session.autosave(tmp_path)
+    assert_same(shot(Session.load(tmp_path, IMAGES, REAL)), before)
+
+
 def tracked_for_steps() -> Session:
     session = Session(IMAGES, model=REAL)
     session.set_prompts(1, 2, click(10, 8))

@@ -441,3 +441,20 @@ def test_an_edit_of_many_objects_takes_little_for_each_of_their_masks(
 
     more = calls_in(lambda: edit_later(many)) - calls_in(lambda: edit_later(few))
     assert more / (50 * COUNT) < 10
+
+
+@pytest.mark.parametrize("edit", ["undo", "redo"])
+def test_a_run_of_edits_of_one_object_each_takes_no_more_beside_many(edit: str) -> None:
+    """As of seeds on one frame."""
+
+    def calls(seeds: int) -> int:
+        session = crowd(seeds)
+        for obj in range(1, seeds + 1):
+            with session.grouped("Remove object", "run"):
+                session.remove_object(obj)
+        if edit == "redo":
+            session.undo()
+        return calls_in(getattr(session, edit))
+
+    few, many = calls(10), calls(40)
+    assert many < 6 * few

@@ -84,6 +84,7 @@ _ROW = np.dtype(
     + [(name, np.object_) for name in ("origin", "painted", "own", "kept")]
 )
 _Rows: TypeAlias = npt.NDArray[np.void]
+_Row: TypeAlias = tuple[object, ...] | np.void
 _NO_ROWS: _Rows = np.zeros(0, _ROW)
 
 
@@ -190,30 +191,41 @@ class RecordTable:
 
     def exchange(self, obj: int, frame: int, record: Record | None) -> Record | None:
         """Put a record (None: nothing) in place of what there was, and return that."""
-        rows = self._rows(frame)
-        at = _place(rows, obj)
-        old = _record(rows[at]) if _is_at(rows, at, obj) else None
-        if old is not None and record is not None:
-            rows[at] = _row(obj, record)
-        elif old is not None:
-            self._keep(frame, rows[np.arange(len(rows)) != at])
-        elif record is not None:
-            more = _with_room(rows, at)
-            more[at] = _row(obj, record)
-            self._keep(frame, more)
+        old = self.get(obj, frame)
+        self._put(frame, obj, None if record is None else _row(obj, record))
         return old
 
-    def of(self, frame: int, objects: Collection[int] | None = None) -> FrameRecords:
+    def _put(self, frame: int, obj: int, row: _Row | None) -> None:
+        rows = self._rows(frame)
+        at = _place(rows, obj)
+        is_there = _is_at(rows, at, obj)
+        if is_there and row is not None:
+            rows[at] = row
+        elif is_there:
+            self._keep(frame, rows[np.arange(len(rows)) != at])
+        elif row is not None:
+            more = _with_room(rows, at)
+            more[at] = row
+            self._keep(frame, more)
+
+    def of(self, frame: int, objects: Collection[int] | npt.NDArray[np.int64] | None = None) -> FrameRecords:
         """Return the records of all or some objects on a frame, to be put there again by `exchange_all`."""
         rows = self._rows(frame)
         if objects is None:
             return FrameRecords(np.array(rows["obj"]), rows[np.arange(len(rows))])
         ids = np.array(sorted(objects), np.int64)
+        if len(ids) == 1:  # as when thousands of edits of one object each are undone together
+            at = _place(rows, ids[0])
+            return FrameRecords(ids, rows[[at]] if _is_at(rows, at, ids[0]) else _NO_ROWS)
         told = np.isin(rows["obj"], ids)
         return FrameRecords(ids, rows[told] if told.any() else _NO_ROWS)  # the history has many of these
 
     def exchange_all(self, frame: int, records: FrameRecords) -> FrameRecords:
         """Put records in place of what there was of the same objects, and return that."""
+        if len(records.objects) == 1:
+            old = self.of(frame, records.objects)
+            self._put(frame, int(records.objects[0]), records.rows[0] if len(records.rows) else None)
+            return old
         rows = self._rows(frame)
         told = np.isin(rows["obj"], records.objects)
         after = np.concatenate([rows[~told], records.rows])

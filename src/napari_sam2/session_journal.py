@@ -69,14 +69,15 @@ class SessionJournal:
             self._edition = -1
 
     def write_steps(self, remarks: Mapping[str, Any]) -> Generator[None, None, None]:
-        """Write what has changed until the first step, a frame at a time, with these remarks, fit for JSON.
+        """Write what has changed until the first step, a file at a time, with these remarks, fit for JSON.
 
         Each step is taken while the state's lock is held. It ends what was begun before.
 
         Raises
         ------
         OSError
-            If it cannot be written; the folder holds what it held, and the next call tries again.
+            If it cannot be written: then the folder holds what it held, and the next call tries again. Or if
+            what is needed no more cannot be deleted.
         """
         if self._steps is not None:
             self._steps.close()
@@ -103,6 +104,7 @@ class SessionJournal:
                 self._changed.note(frame, None)
             raise
         self._records, self._edition = records, edition
+        yield from self._journal.sweep_steps()
 
     def _changed_records(self, records: Mapping[PromptKey, PromptRecord]) -> dict[str, Part | None]:
         gone: dict[str, Part | None] = {_part(key): None for key in self._records.keys() - records.keys()}

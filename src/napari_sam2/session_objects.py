@@ -71,8 +71,8 @@ class SessionObjects(SessionViews):
         ValueError
             If one of them is not there or locked: then none is removed.
         """
-        objects = tuple(check_object_id(each) for each in (obj, *others))
-        label = f"Remove {len(objects)} objects" if others else "Remove object"
+        objects = {check_object_id(each) for each in (obj, *others)}
+        label = f"Remove {len(objects)} objects" if len(objects) > 1 else "Remove object"
         with self._state.lock, self._state.grouped(label):
             object_edits.remove(self._state, objects)
 

@@ -116,11 +116,26 @@ def test_of_two_networks_chosen_in_a_row_the_last_is_taken(
     bench.prompt(1, MIDDLE, 8, 10)
     choose(bench, "cpu")
     until(entered.is_set)
+    assert bench.state.model.answered_by == "nano"
     choose(bench, "auto")
     gate.set()
     bench.wait()
     assert in_use(bench) == ("auto", networks["auto"], networks["auto"])
+    assert bench.state.model.answered_by == ""
     assert bench.session.objects == (1,)
+
+
+def test_the_network_before_answers_where_another_one_cannot_be_loaded(
+    bench: Dock, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while a third one is loaded, and where nothing was said before."""
+    monkeypatch.setattr("napari_sam2._napari.controller_model.show_failure", lambda _: None)
+    networks["cpu"] = None
+    choose(bench, "cpu")
+    bench.wait()
+    assert in_use(bench) == ("auto", networks["auto"], networks["auto"])
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert 1 in bench.labels[MIDDLE]
 
 
 def test_a_view_that_is_on_its_way_is_kept_by_another_network(

@@ -64,6 +64,17 @@ def test_the_latest_wins(worker: InferenceWorker, qtbot: Any) -> None:
     assert set(told) >= {"second", "of another owner"}
 
 
+def test_what_is_wanted_no_more_before_it_has_begun_is_not_done(worker: InferenceWorker, qtbot: Any) -> None:
+    several, told = [Slow(value) for value in "abcd"], list[str]()
+    for slow in several:
+        worker.submit_beside(slow, lambda loaded: loaded(), told.append, OWNER)
+    for slow in several:
+        slow.gate.set()
+    qtbot.waitUntil(lambda: worker.is_idle, timeout=20000)
+    assert told == ["d"]
+    assert not several[2].entered.is_set(), "two were under way"
+
+
 def test_one_that_is_late_is_not_handed_over(worker: InferenceWorker, qtbot: Any) -> None:
     first, second, told = Slow("first"), Slow("second"), list[str]()
     worker.submit_beside(first, lambda loaded: loaded(), told.append, OWNER)
@@ -87,13 +98,16 @@ def test_what_fails_fails_where_it_is_taken(worker: InferenceWorker, qtbot: Any)
 
 
 def test_a_thread_that_ends_waits_for_it_and_tells_nobody(qtbot: Any) -> None:
-    worker, slow, told = InferenceWorker(), Slow("network"), list[str]()
-    waits = Slow("never begun")
-    worker.submit_beside(slow, taken, told.append, OWNER)
-    assert slow.entered.wait(20)
+    worker, told = InferenceWorker(), list[str]()
+    first, second, waits = Slow("first"), Slow("second"), Slow("never begun")
+    for slow in (first, second):
+        worker.submit_beside(slow, taken, told.append, Origin(slow.value))
+        assert slow.entered.wait(20)
     worker.submit_beside(waits, taken, told.append, Origin("other"))
-    threading.Timer(0.1, slow.gate.set).start()
+    for slow in (first, second):
+        threading.Timer(0.1, slow.gate.set).start()
     worker.close()
+    worker.submit_beside(waits, taken, told.append, OWNER)  # nobody is left to do it
     qtbot.wait(20)
     assert not told
     assert not waits.entered.is_set()

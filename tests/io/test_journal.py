@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import partial
 from pathlib import Path
@@ -58,12 +59,13 @@ def test_what_did_not_change_is_not_written_again(tmp_path: Path) -> None:
 def test_a_step_writes_or_deletes_one_file_and_may_be_the_last(tmp_path: Path, steps: int) -> None:
     written = Journal(tmp_path)
     written.write({"at": 0}, {name: part(0) for name in "abc"})
-    writing = written.write_steps({"at": 1}, {name: partial(part, 1) for name in "abc"})
+    parts = {name: partial(part, 1) for name in "abc"}
+    writing = itertools.chain(written.write_steps({"at": 1}, parts), written.sweep_steps())
     before = len(files(tmp_path))
     for _ in zip(range(steps), writing, strict=False):
         assert abs(len(files(tmp_path)) - before) <= 1
         before = len(files(tmp_path))
-    writing.close()
+    del writing
     at = int(steps > 3)  # the document follows the third part
     content = read_journal(tmp_path)
     assert content.document == {"at": at}

@@ -108,7 +108,7 @@ class ModelControl:
         try:
             model = loaded()
         except Exception as error:
-            box.model, box.problem = None, sentence(error) or str(error)
+            box.problem = sentence(error) or str(error)  # a network that was there before goes on answering
             raise
         self._made[model] = choice
         box.model, box.problem = model, ""
@@ -134,7 +134,7 @@ class ModelControl:
 
     def stay(self) -> None:
         """Return to the network of what was said so far: another one cannot be had, or was given up."""
-        model = self._in_use()
+        model = self._in_use() or self._space.model.model
         choice = None if model is None else self._made.get(model)
         if choice is not None and not self._loading:
             self.choice, self._space.model.model = choice, model
@@ -148,9 +148,10 @@ class ModelControl:
 
     @property
     def _answering(self) -> str:
-        """The name of the network that answers in place of the chosen one, until that is downloaded."""
+        """The name of the network that answers until the chosen one is downloaded and loaded."""
         model = self._space.model.model
-        choice = None if model is None or self.choice.is_here else self._made.get(model)
+        is_used = self.choice.is_here and self._loading is None
+        choice = None if model is None or is_used else self._made.get(model)
         return "" if choice is None else shown_name(choice.name)
 
     def choose(self, index: int) -> None:

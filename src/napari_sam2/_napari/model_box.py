@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class ModelBox:
-    """Where the inference thread puts the network that it has loaded."""
+    """Where the inference thread puts the network that was loaded."""
 
     model: Sam2 | None = None
     problem: str = ""

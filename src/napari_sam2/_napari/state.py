@@ -105,7 +105,7 @@ class ModelState:
     needs_download : bool
         Whether *Download* is offered.
     answered_by : str
-        Name of the network that answers until then; empty if none does.
+        Name of the network that answers until it is downloaded and loaded; empty if none does.
     download : float or None
         Progress of the download, 0 to 1.
     fetched : str

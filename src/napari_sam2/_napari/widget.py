@@ -39,7 +39,7 @@ class Sam2Widget(QWidget):
     settings : Settings, optional
         By default what the user has set in napari's Preferences.
     loader : callable, optional
-        Loads a network, on the inference thread.
+        Loads a network, never on the GUI thread.
     autosave : Autosave, optional
         Saves sessions by themselves; by default into the user's cache folder, if the settings say so.
 

@@ -1,4 +1,4 @@
-"""One long-lived thread that does all network work, the most urgent first, and tells the GUI thread."""
+"""One long-lived thread on which networks run, the most urgent work first, and which tells the GUI thread."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ class InferenceWorker(QObject):
         self._running, self._busy = "", False
         self._current, self._orphaned = NOBODY, False
         self._until = 0.0
-        self._helper = ThreadPoolExecutor(1, "napari-sam2-beside")
+        # For what nobody wants any more, and for what comes after it.
+        self._helper = ThreadPoolExecutor(2, "napari-sam2-beside")
         self._beside: dict[Hashable, Future[Any]] = {}
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         # Python waits for other threads before it calls what closes them at the end of a program.
@@ -115,7 +116,7 @@ class InferenceWorker(QObject):
         work : callable
             What to do there. Of those of an owner the latest wins; one that has begun is ended for nobody.
         take : callable
-            Called on this thread, before what waits, with what returns the value of `work` or raises.
+            Called on this thread, like a click, with what returns the value of `work` or raises.
         done : callable
             Called on the GUI thread with what `take` returned.
         origin : Origin
@@ -129,8 +130,12 @@ class InferenceWorker(QObject):
                     del self._beside[origin.owner]
 
         with self._condition:
-            future = self._helper.submit(work)
+            if self._queue.closed:
+                return
+            future, before = self._helper.submit(work), self._beside.get(origin.owner)
             self._beside[origin.owner] = future
+        if before is not None:
+            before.cancel()
         future.add_done_callback(hand_over)
 
     def stream(
@@ -227,7 +232,8 @@ class InferenceWorker(QObject):
     def close(self, last: Callable[[], object] | None = None) -> None:
         """End the thread after the step that it is at and what must not be lost, and drop all else.
 
-        What the user has said and takes longer than one waits for a window to close is dropped, too.
+        What the user has said and takes longer than one waits for a window to close is dropped, too. Work
+        beside that has begun is waited for.
 
         Parameters
         ----------

@@ -7,6 +7,7 @@ one whole state, whatever happens to the program.
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import Callable, Generator, Mapping
@@ -89,13 +90,16 @@ class Journal:
         parts: dict[str, Part | None] = {
             part: partial(dict, arrays) if arrays else None for part, arrays in changed.items()
         }
-        for _ in self.write_steps(document, parts):
+        for _ in itertools.chain(self.write_steps(document, parts), self.sweep_steps()):
             pass
 
     def write_steps(
         self, document: Mapping[str, Any], changed: Mapping[str, Part | None]
     ) -> Generator[None, None, None]:
-        """Do what `write` does, a part at a time; each is made when it is written."""
+        """Do what `write` does, a part at a time; each is made when it is written.
+
+        What the document does not name any more is left for `sweep_steps`.
+        """
         fresh = {part: f"{part}.{uuid.uuid4().hex[:8]}.npz" for part, made in changed.items() if made}
         files = {part: name for part, name in self._files.items() if part not in changed} | fresh
         head = {"format": FORMAT, "version": VERSION, "parts": files}
@@ -113,10 +117,9 @@ class Journal:
                 remove(self.folder / name)
             raise
         self._files = files
-        yield from self._sweep()
 
-    def _sweep(self) -> Generator[None, None, None]:
-        """Delete what the document does not name any more; what is left now goes at the next writing."""
+    def sweep_steps(self) -> Generator[None, None, None]:
+        """Delete what the document does not name any more, a file at a time, or next time."""
         named = {DOCUMENT, *self._files.values()}
         for path in list(self.folder.iterdir()):
             if path.name not in named and path.suffix == ".npz":

@@ -33,6 +33,11 @@ TRACKED = replace(rows(1)[0], worst=0.9)
         ),
         (dock(model=replace(WAITING, download=0.25)), "25% ... Until then nano answers.", HintKind.BUSY),
         (dock(model=replace(MODEL, loading=True)), "Reading the model", HintKind.BUSY),
+        (
+            dock(model=replace(MODEL, loading=True, answered_by="nano")),
+            "... Until then nano answers.",
+            HintKind.BUSY,
+        ),
         (dock(objects=EMPTY), "Click on an object.", HintKind.NEXT),
         (dock(objects=ObjectsState(rows(1, worst=0.2))), "doubtful", HintKind.NEXT),
         (dock(objects=ObjectsState((replace(TRACKED, frames=1),))), "Press Propagate", HintKind.NEXT),

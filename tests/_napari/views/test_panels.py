@@ -168,6 +168,10 @@ def test_a_model_that_is_read_or_refused_says_so(model: ModelPanel) -> None:
             replace(MODEL, chosen=1, needs_download=True, answered_by="nano"),
             f"nano until {MODEL.names[1]} is downloaded",
         ),
+        (
+            replace(MODEL, chosen=1, loading=True, answered_by="nano"),
+            f"nano until {MODEL.names[1]} is loaded",
+        ),
         (replace(MODEL, problem="x"), "nano · cannot be used"),
         (ModelState(names=(), devices=()), "no model"),
     ],

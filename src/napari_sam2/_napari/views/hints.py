@@ -81,7 +81,8 @@ def _model_obstacle(model: ModelState) -> Hint | None:
 
 def _work(state: DockState) -> Hint | None:
     if state.model.loading:
-        return Hint("Reading the model's weights ...", HintKind.BUSY)
+        until_then = f" Until then {state.model.answered_by} answers." if state.model.answered_by else ""
+        return Hint(f"Reading the model's weights ...{until_then}", HintKind.BUSY)
     if state.progress.message:
         idle = state.progress.activity is Activity.IDLE
         return Hint(state.progress.message, HintKind.NEXT if idle else HintKind.BUSY)

@@ -108,7 +108,7 @@ def summary(state: ModelState) -> str:
     if state.download is not None:
         return f"{name} · downloading, {state.download:.0%}"
     if state.answered_by and not state.problem:
-        return f"{state.answered_by} until {name} is downloaded"
+        return f"{state.answered_by} until {name} is {'loaded' if state.loading else 'downloaded'}"
     if state.problem or state.needs_download:
         return f"{name} · {'cannot be used' if state.problem else 'has to be downloaded'}"
     return " · ".join(each for each in (name, device) if each)
