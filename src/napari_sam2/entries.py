@@ -104,9 +104,9 @@ class FrameRecords:
     rows: _Rows
 
     @classmethod
-    def nothing(cls, objects: Collection[int]) -> FrameRecords:
-        """Tell of objects that they have no record."""
-        return cls(np.array(sorted(objects), np.int64), _NO_ROWS)
+    def nothing(cls, objects: npt.ArrayLike) -> FrameRecords:
+        """Tell of objects, ids in order, that they have no record."""
+        return cls(np.array(objects, np.int64), _NO_ROWS)
 
     @classmethod
     def of(cls, records: Mapping[int, Record | None]) -> FrameRecords:
@@ -145,9 +145,12 @@ class FrameRecords:
         """Return what several of different objects on the same frame tell."""
         if len(several) == 1:
             return several[0]
-        objects = np.concatenate([each.objects for each in several])
-        rows = np.concatenate([each.rows for each in several])
-        return cls(np.sort(objects), rows[rows["obj"].argsort()])
+        objects = np.sort(np.concatenate([each.objects for each in several]))
+        known = [each.rows for each in several if len(each.rows)]
+        if not known:
+            return cls.nothing(objects)
+        rows = np.concatenate(known)
+        return cls(objects, rows[rows["obj"].argsort()])
 
     @property
     def boxes(self) -> list[Box]:
