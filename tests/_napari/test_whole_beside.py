@@ -29,7 +29,7 @@ def test_the_volume_view_has_review_seeds_and_navigation(viewer: napari.Viewer, 
         viewer.dims.ndisplay = 3
         dock.wait()
         assert "2D view" in dock.state.tools.blocked
-        assert not dock.view.tools._tools[Tool.POINT].isEnabled()
+        until(lambda: not dock.view.tools._tools[Tool.POINT].isEnabled())  # drawn a moment later
         viewer.add_points([[0, 16, 10]], name="nuclei", scale=(3, 1, 1))
         dock.view.tools.seed_requested.emit()
         dock.wait()
