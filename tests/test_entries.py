@@ -73,6 +73,13 @@ def test_a_table_knows_what_dictionaries_know(steps: list[tuple[int, int, Record
         assert table.frames_of(obj) == tuple(f for f in sorted(known) if obj in known[f])
 
 
+def told_of(known: dict[int, Record | None]) -> FrameRecords:
+    table = RecordTable()
+    for obj, record in known.items():
+        table.exchange(obj, 0, record)
+    return table.of(0, known)
+
+
 @given(st.dictionaries(objects, records), st.dictionaries(objects, st.none() | records))
 def test_many_are_exchanged_as_each_would_be(
     before: dict[int, Record], after: dict[int, Record | None]
@@ -81,7 +88,7 @@ def test_many_are_exchanged_as_each_would_be(
     for obj, record in before.items():
         together.exchange(obj, 0, record)
         one_by_one.exchange(obj, 0, record)
-    told = FrameRecords.of(after)
+    told = told_of(after)
     same = together.of(0, after)
     old = together.exchange_all(0, told)
     for obj, new in after.items():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sam2.entries import Record
+from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
 from napari_sam2.summary import Cells, CellStatus, worst_scores
@@ -119,13 +119,13 @@ def test_only_what_changed_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
     first = session.summary()
     assert session.summary().cells is first.cells
     reads: list[int] = []
-    known_on = session._state.labels.known_on
+    look = session._state._table._look
 
-    def noted(frame: int) -> dict[int, Record]:
+    def noted(frame: int, changed: Box | None) -> None:
         reads.append(frame)
-        return known_on(frame)
+        look(frame, changed)
 
-    monkeypatch.setattr(session._state.labels, "known_on", noted)
+    monkeypatch.setattr(session._state._table, "_look", noted)
     session.paint(1, 2, square(5))
     session.summary()
     assert reads == [2]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari_sam2.placement import Box, PackedMask, PlacedLogits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterator, Sequence
 
     from napari_sam2.spill import Kept
 
@@ -109,11 +109,16 @@ class FrameRecords:
         return cls(np.array(objects, np.int64), _NO_ROWS)
 
     @classmethod
-    def of(cls, records: Mapping[int, Record | None]) -> FrameRecords:
-        """Make it of records by object, None where there is nothing."""
-        objects = sorted(records)
-        rows = [_row(obj, record) for obj in objects if (record := records[obj]) is not None]
-        return cls(np.array(objects, np.int64), np.array(rows, _ROW))
+    def joined(cls, several: Sequence[FrameRecords]) -> FrameRecords:
+        """Return what several of different objects on the same frame tell."""
+        if len(several) == 1:
+            return several[0]
+        objects = np.sort(np.concatenate([each.objects for each in several]))
+        known = [each.rows for each in several if len(each.rows)]
+        if not known:
+            return cls.nothing(objects)
+        rows = np.concatenate(known)
+        return cls(objects, rows[rows["obj"].argsort()])
 
     @property
     def records(self) -> dict[int, Record]:
@@ -139,18 +144,6 @@ class FrameRecords:
     def origins(self) -> list[Hashable]:
         """Which computation made each of the records."""
         return list(self.rows["origin"])
-
-    @classmethod
-    def joined(cls, several: Sequence[FrameRecords]) -> FrameRecords:
-        """Return what several of different objects on the same frame tell."""
-        if len(several) == 1:
-            return several[0]
-        objects = np.sort(np.concatenate([each.objects for each in several]))
-        known = [each.rows for each in several if len(each.rows)]
-        if not known:
-            return cls.nothing(objects)
-        rows = np.concatenate(known)
-        return cls(objects, rows[rows["obj"].argsort()])
 
     @property
     def boxes(self) -> list[Box]:

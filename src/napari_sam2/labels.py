@@ -181,10 +181,6 @@ class LabelVolume:
         """Return an entry with its logits."""
         return replace(record.entry, logits=self._logits(record))
 
-    def known_on(self, frame: int) -> dict[int, Record]:
-        """Return what is known of all objects on `frame`, the logits unread, for `restore` and `entry_of`."""
-        return dict(self._records.on(frame))
-
     def origin(self, obj: int, frame: int) -> Hashable | None:
         """Return which computation made the entry of `obj` on `frame`, without reading its logits."""
         record = self._records.get(obj, frame)

@@ -219,9 +219,7 @@ class SessionState:
         self._put_known(key, record)
 
     def _put_known(self, key: PromptKey, record: Record | None) -> None:
-        if self._recorder is not None:
-            self._recorder.note(self.labels, key.frame, (key.obj,))
-        self.edition += 1
+        self._note(key.frame, (key.obj,))
         self.labels.restore(key.obj, key.frame, record)
 
     def erase(self, frame: int, objects: Collection[int]) -> None:
@@ -229,10 +227,14 @@ class SessionState:
         known = self.labels.known_of(frame, objects).known
         if not known:
             return
-        if self._recorder is not None:
-            self._recorder.note(self.labels, frame, known)
-        self.edition += 1
+        self._note(frame, known)
         self.labels.restore_all(frame, FrameRecords.nothing(known))
+
+    def _note(self, frame: int, objects: Collection[int]) -> None:
+        """Note what is known of objects on a frame before it is replaced."""
+        if self._recorder is not None:
+            self._recorder.note(self.labels, frame, objects)
+        self.edition += 1
 
     def put_facts(self, obj: int, facts: ObjectFacts | None) -> None:
         """Replace what is said of an object as a whole, undoably; blank facts are none."""

@@ -179,7 +179,7 @@ class SummaryTable:
         self._ids, self._cells, self._is_new = ids, cells, True
 
     def _look(self, frame: int, changed: Box | None) -> None:
-        entries = {obj: record.entry for obj, record in self._labels.known_on(frame).items()}
+        entries = {obj: record.entry for obj, record in self._labels.known_of(frame).records.items()}
         rows = np.searchsorted(self._ids, list(entries))
         gone = np.setdiff1d(np.arange(len(self._ids)), rows)
         for array, blank in zip(self._cells.arrays(), _BLANKS, strict=True):

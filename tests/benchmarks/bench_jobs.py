@@ -24,7 +24,6 @@ import torch
 from napari_sam2 import Session, load_model
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._napari.answers import Answer
-from napari_sam2._napari.controller_objects import _remove
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.network_view import View
 from napari_sam2._napari.opening import Opening
@@ -130,7 +129,6 @@ def jobs(folder: Path, count: int, frames: int, side: int) -> dict[str, Job]:
     everyone = tuple(range(1, count + 1))
     saved, autosaved = folder / "bench.sam2.json", folder / "autosave"
     y, x = side / 2, side / 2
-    remove = lambda session: _remove(session, everyone)  # noqa: E731
     return {
         "a click": lambda desk: desk.declare(PromptKey(count + 1, desk.frame), click(y, x)),
         "undo of it": lambda desk: desk.undo(),
@@ -145,7 +143,7 @@ def jobs(folder: Path, count: int, frames: int, side: int) -> dict[str, Job]:
         "undo of that  ": lambda desk: desk.undo(),
         "split an object": lambda desk: desk.edit(lambda session: session.split(3, frames // 2)),
         "undo of that   ": lambda desk: desk.undo(),
-        "remove all": lambda desk: desk.edit(remove),
+        "remove all": lambda desk: desk.edit(lambda session: session.remove_object(*everyone)),
         "undo of that    ": lambda desk: desk.undo(),
         "undo the propagation": lambda desk: desk.undo(),
         "redo it": lambda desk: desk.redo(),
