@@ -46,6 +46,7 @@ class SeeingFake:
         self.digest: Derived[str] = Derived()
         self.steps: list[Step] = []
         self.sides: list[int] = []
+        self.asked = 0
 
     def as_model(self) -> Sam2:
         return cast("Sam2", self)
@@ -80,6 +81,7 @@ class SeeingFake:
         multimask: bool,
         candidate: int | None = None,
     ) -> Prediction:
+        self.asked += 1
         found = self._found(high_res[0], embedding, candidates=3 if multimask else 1)
         return found if candidate is None else replace(found, best=torch.full_like(found.best, candidate))
 

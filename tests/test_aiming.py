@@ -101,6 +101,41 @@ def test_the_answer_is_a_function_of_the_prompts_alone() -> None:
     assert torch.equal(again.prediction.low_res, first.prediction.low_res)
 
 
+@pytest.mark.parametrize(
+    "prompts", [click(70, 90), click(70, 90, (72, 90)), FramePrompts(box=(60, 80, 80, 100))]
+)
+def test_no_step_of_an_answer_is_longer_than_an_encode_or_a_decode(prompts: FramePrompts) -> None:
+    at_once = sight(disc(30)).aim.answer(0, prompts, None)
+    looked = sight(disc(30))
+    steps, work = looked.aim.answering(0, prompts, None), [0]
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            answer = end.value
+            break
+        work.append(looked.features.encoded + looked.model.asked)
+    assert len(work) > 2
+    assert max(np.diff(work)) == 1
+    assert answer.window == at_once.window
+    assert torch.equal(answer.prediction.low_res, at_once.prediction.low_res)
+
+
+def test_the_last_answer_is_kept_for_who_asks_again() -> None:
+    looked = sight(disc())
+    first = looked.aim.answer(0, click(70, 90), None)
+    asked = looked.model.asked
+    assert looked.aim.answer(0, click(70, 90), None) is first
+    assert next(looked.aim.answering(0, click(70, 90), None), None) is None
+    assert looked.model.asked == asked
+    base = Base(first.prediction.low_res[0, 0].numpy(), None, first.window)
+    for frame, prompts, of in ((0, click(70, 91), None), (0, click(70, 90), base)):
+        looked.aim.answer(0, click(70, 90), None)
+        asked = looked.model.asked
+        assert looked.aim.answer(frame, prompts, of) is not first
+        assert looked.model.asked > asked
+
+
 def test_in_the_frame_view_only_the_whole_frame_is_looked_at() -> None:
     looked = sight(disc(), WindowRules("frame"))
     answer = looked.aim.answer(0, click(70, 90), None)
@@ -113,7 +148,7 @@ def test_all_sizes_around_a_click_are_encoded_once() -> None:
     looked.aim.answer(0, click(70, 90), None)
     encoded = looked.features.encoded
     assert encoded <= len(looked.windows.around((70, 90))) + 1 + 2  # the fitted one, widened twice at most
-    looked.aim.answer(0, click(70, 90), None)
+    Aim(looked.model.as_model(), looked.features, looked.windows).answer(0, click(70, 90), None)
     assert looked.features.encoded == encoded
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 from napari_sam2.frame_result import FrameResult
 from napari_sam2.session import Session
+from napari_sam2.window import WindowRules
 from tests.fakes import FakeModel, absent, click, plain_frames
+from tests.seeing import SeeingFake, crossing
 
 COUNT = 9
 START = 3
@@ -149,3 +152,45 @@ def test_two_propagations_at_once_do_not_mix(fake_model: FakeModel) -> None:
         if step is not None:
             session.apply(step)
     np.testing.assert_array_equal(session.labels, alone.labels)
+
+
+def work_of(model: SeeingFake, steps: Iterator[object]) -> list[int]:
+    """Tell of each step how many windows were encoded and answers given."""
+    work, before = [], len(model.sides) + model.asked
+    while next(steps, _END) is not _END:
+        after = len(model.sides) + model.asked
+        work.append(after - before)
+        before = after
+    return work
+
+
+def loaded(folder: Path) -> tuple[Session, SeeingFake]:
+    """Load an object that is prompted on four frames and tracked between; nothing is answered yet."""
+    seen, rules, model = crossing(), WindowRules("window", 64, 3, smallest=16), SeeingFake()
+    session = Session(seen.frames, model=model.as_model(), view=rules)
+    for frame in (0, 6, 12, 18):
+        y, x = np.argwhere(seen.truth[frame]).mean(axis=0)
+        session.set_prompts(1, frame, click(y, x))
+    list(session.propagate())
+    session.save(folder / "a.sam2.json")
+    return Session.load(folder / "a.sam2.json", seen.frames, model.as_model()), model
+
+
+def test_no_beat_of_a_session_that_was_loaded_is_longer_than_one_window(tmp_path: Path) -> None:
+    session, model = loaded(tmp_path)
+    work = work_of(model, session.track(direction="forward", beats=True))
+    assert sum(work) > 4 * 3, "four clicks have to be answered for their memories"
+    assert max(work) == 1
+
+
+def test_no_step_of_a_first_correction_is_longer_than_one_window(tmp_path: Path) -> None:
+    session, model = loaded(tmp_path)
+    work = work_of(model, session.preview_steps(1, 9, click(80, 80)))
+    assert sum(work) > 4 * 3
+    assert max(work) == 1
+    asked = model.asked
+    session.set_prompts(1, 9, click(80, 80))
+    assert model.asked == asked
+
+
+_END = object()

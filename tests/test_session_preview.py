@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_many_previews_on_a_frame_look_at_its_memories_once(monkeypatch: pytest.
     asked: list[int] = []
     base_of = session._tracker.base_of
 
-    def noted(obj: int, frame: int, *more: Any) -> Base | None:
+    def noted(obj: int, frame: int, *more: Any) -> Generator[None, None, Base | None]:
         asked.append(frame)
         return base_of(obj, frame, *more)
 
@@ -80,6 +81,48 @@ def test_many_previews_on_a_frame_look_at_its_memories_once(monkeypatch: pytest.
     session.rename(1, "left")
     session.preview(1, 5, click(9, 9))
     assert asked == [4, 5, 5]
+
+
+@pytest.mark.parametrize(("obj", "frame"), [(1, 4), (2, 4), (3, 5)], ids=["tracked", "corrected", "new"])
+def test_what_was_shown_or_worked_out_before_is_at_hand(
+    obj: int, frame: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, other = prepared(), prepared()
+    expected = other.set_prompts(obj, frame, click(9, 9))
+    shown = session.preview(obj, frame, click(9, 9))
+    assert list(session.preview_steps(obj, frame, click(9, 9))) == []
+    assert list(session.preview_steps(obj, frame, click(9, 8)))
+    assert list(session.preview_steps(obj, frame, click(9, 9)))
+    monkeypatch.setattr(REAL, "predict", None)  # it is not asked again
+    said = session.set_prompts(obj, frame, click(9, 9))
+    for result in (shown, expected):
+        np.testing.assert_array_equal(said.logits, result.logits)
+    np.testing.assert_array_equal(session.labels, other.labels)
+
+
+def test_what_is_worked_out_changes_nothing_and_what_comes_between_counts() -> None:
+    session, other = prepared(), prepared()
+    before = snapshot(session)
+    steps = session.preview_steps(1, 4, click(9, 9))
+    next(steps)
+    assert_same(snapshot(session), before)
+    for each in (session, other):
+        each.set_prompts(1, 3, click(2, 2))
+        list(each.propagate())
+    list(steps)
+    said, expected = session.set_prompts(1, 4, click(9, 9)), other.set_prompts(1, 4, click(9, 9))
+    np.testing.assert_array_equal(said.logits, expected.logits)
+
+
+def test_what_cannot_be_prompted_is_not_worked_out() -> None:
+    session = prepared()
+    session.lock(1, 3)
+    with pytest.raises(ValueError, match="locked on frame 3"):
+        next(session.preview_steps(1, 3, click(9, 9)))
+    with pytest.raises(ValueError, match="outside the frame"):
+        next(session.preview_steps(1, 2, click(99, 9)))
+    with pytest.raises(ValueError, match="nothing to preview"):
+        next(session.preview_steps(1, 2, FramePrompts()))
 
 
 def test_a_preview_in_the_middle_of_tracking_does_not_disturb_it(fake_model: FakeModel) -> None:

@@ -21,6 +21,7 @@ from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session import Session
 from napari_sam2.stepping import Bank, Outcome, Trace
+from napari_sam2.steps import result_of
 from napari_sam2.tracked_memories import TrackedMemories
 from napari_sam2.tracker import Tracker
 from napari_sam2.tracker_state import Track
@@ -34,7 +35,7 @@ SEEING = seeing_model()
 
 
 def base_of(session: Session, obj: int, frame: int) -> Base:
-    found = edits.find_base(session._state, PromptKey(obj, frame))
+    found = result_of(edits.find_base(session._state, PromptKey(obj, frame)))
     assert found is not None
     return found
 
@@ -167,10 +168,10 @@ def test_of_passes_that_were_made_anew_the_last_two_are_kept() -> None:
 def test_without_its_memories_a_frame_is_conditioned_on_the_confirmed_ones() -> None:
     tracker = tracked(0)
     (key,) = [job.planned.key for job in tracker.plan((1,))]
-    assert tracker._sweeps.standing_at(1, key, 10).bank.tracked == ()
+    assert result_of(tracker._sweeps.standing_at(1, key, 10)).bank.tracked == ()
     full = tracked(2**30)
-    assert full._sweeps.standing_at(1, key, 10).bank.select(10).spatial[-1].frame == 9
-    assert tracker.base_of(1, 10, None, key) is not None
+    assert result_of(full._sweeps.standing_at(1, key, 10)).bank.select(10).spatial[-1].frame == 9
+    assert result_of(tracker.base_of(1, 10, None, key)) is not None
 
 
 def track_of(memory: torch.Tensor, pointer: torch.Tensor, trace: Trace | None = None) -> Track:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from napari_sam2.conditioning import Base
 from napari_sam2.frame_result import FrameResult
 from napari_sam2.passes import Direction, PassKey
+from napari_sam2.steps import result_of
 from napari_sam2.tracker import Tracker
 from napari_sam2.tracker_state import Job
 from napari_sam2.volume import Volume
@@ -129,7 +130,7 @@ def test_a_frame_is_encoded_once_for_directions_objects_and_corrections(fake_mod
     tracker.prompt(2, 9, click(5, 5))
     places = by_place(run(tracker))
     entry = places[1, 7]
-    base = tracker.base_of(1, 7, entry.placed[0], origin_of(entry, 1))
+    base = result_of(tracker.base_of(1, 7, entry.placed[0], origin_of(entry, 1)))
     tracker.prompt(1, 7, click(3, 3), revision=1, base=base)
     run(tracker)
     run(tracker, "forward")
@@ -334,7 +335,7 @@ def test_a_base_is_the_tracked_answer_and_the_features_it_came_from() -> None:
     steps = tracker.track(tracker.plan((1,)))
     found = [next(steps) for _ in range(6)]
     last = found[-1]
-    base = tracker.base_of(1, 5, last.placed[0].tight(), origin_of(last, 1))
+    base = result_of(tracker.base_of(1, 5, last.placed[0].tight(), origin_of(last, 1)))
     assert isinstance(base, Base)
     assert base.embedding is not None
     assert base.embedding.shape == (32, 4, 4)
@@ -348,7 +349,7 @@ def test_there_is_no_base_once_the_confirmed_frames_are_gone() -> None:
     tracker.declare(1, 0, click(10, 8))
     last = run(tracker)[-1]
     tracker.remove(1)
-    assert tracker.base_of(1, last.frame, last.placed[0], origin_of(last, 1)) is None
+    assert result_of(tracker.base_of(1, last.frame, last.placed[0], origin_of(last, 1))) is None
 
 
 def test_a_result_knows_the_shape_of_its_frame() -> None:

@@ -131,10 +131,14 @@ class Advance:
         rows = yield from self._remember(frame, [seen[i] for i in kept], [answers[i] for i in kept], is_due)
         return rows
 
-    def recall(self, track: Track, frame: int, window: Box) -> Tensor:
-        """Condition the features of a frame on what a track remembers, (1, C, g, g)."""
-        for _ in self._refresh(frame, [Look(track, window)]):
-            pass
+    def recall(self, track: Track, frame: int, window: Box) -> Generator[None, None, Tensor]:
+        """Condition the features of a frame on what a track remembers, (1, C, g, g), in steps."""
+        sights = [(each.frame, each.window) for each in self._stale(frame, [Look(track, window)])]
+        for sight in (*sights, (frame, window)):
+            if not self._features.has(*sight):
+                self._features.get(*sight)
+                yield
+        yield from self._refresh(frame, [Look(track, window)])
         features = self._features.get(frame, window)
         return recall_one(self._model, features, frame, track.bank, reverse=track.planned.reverse)
 
@@ -182,14 +186,16 @@ class Advance:
 
     def _refresh(self, frame: int, seen: Sequence[Look]) -> Generator[None, None, None]:
         """Encode memories again that are attended to and are of another window."""
-        stale = [
+        for _ in self._groups.run(self._stale(frame, seen), self._encode_again):
+            yield
+
+    def _stale(self, frame: int, seen: Sequence[Look]) -> list[_Stale]:
+        return [
             _Stale(track, memory.frame, window)
             for track, window, _ in seen
             for memory in track.bank.select(frame, track.planned.reverse).spatial
             if track.encoded.get(memory.frame, window) != window
         ]
-        for _ in self._groups.run(stale, self._encode_again):
-            yield
 
     def _encode_again(self, stale: Sequence[_Stale]) -> None:
         features = self._features.get_all([(each.frame, each.window) for each in stale])

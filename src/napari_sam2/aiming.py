@@ -13,9 +13,10 @@ from napari_sam2.conditioning import Base, answer_prompts
 from napari_sam2.placement import Box, PlacedLogits
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.second_look import look_again
+from napari_sam2.steps import result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     import numpy.typing as npt
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.features import FeatureCache
     from napari_sam2.window import Windows
+
+    Answering = Generator[None, None, "Answer"]
 
 # How often a window is made larger because it cuts the answer.
 _WIDENINGS = 2
@@ -98,8 +101,22 @@ class Aimed(NamedTuple):
     prompts: FramePrompts
 
 
+class _Question(NamedTuple):
+    """What was asked last."""
+
+    frame: int
+    prompts: FramePrompts
+    base: Base | None
+
+    def is_again(self, frame: int, prompts: FramePrompts, base: Base | None) -> bool:
+        """Whether the same is asked again."""
+        return self.frame == frame and self.base is base and self.prompts == prompts
+
+
 class Aim:
-    """Answers prompts on frames, each in a window of its own.
+    """Answers prompts on frames, each in a window of its own; the last answer is kept.
+
+    So a click costs nothing where the mask under the cursor was shown before it.
 
     Parameters
     ----------
@@ -115,6 +132,7 @@ class Aim:
         self._model = model
         self._features = features
         self._windows = windows
+        self._last: tuple[_Question, Answer] | None = None
 
     def answer(self, frame: int, prompts: FramePrompts, base: Base | None) -> Answer:
         """Answer all prompts of an object on a frame; a function of them and the base alone.
@@ -124,43 +142,74 @@ class Aim:
         ValueError
             If there is no prompt.
         """
-        if self._windows.moves and base is None and _are_clicks(prompts):
-            return self._answer_clicks(frame, prompts)
-        window = self._first_window(prompts, base)
-        return self._held_whole(window, prompts, lambda held: self._answer_in(held, frame, prompts, base))
+        known = self._known(frame, prompts, base)
+        if known is None and self._is_sought(prompts, base):
+            around = self._windows.around(prompts.points[0])
+            self._features.get_all([(frame, window) for window in around])  # together
+        return known or result_of(self.answering(frame, prompts, base))
 
-    def _answer_clicks(self, frame: int, prompts: FramePrompts) -> Answer:
+    def answering(self, frame: int, prompts: FramePrompts, base: Base | None) -> Answering:
+        """Do what `answer` does in steps, none longer than to encode a window or to answer in it."""
+        known = self._known(frame, prompts, base)
+        if known is not None:
+            return known
+        if self._is_sought(prompts, base):
+            answer = yield from self._clicks_answered(frame, prompts)
+        else:
+            window = self._first_window(prompts, base)
+            answer = yield from self._held_whole(
+                window, prompts, lambda held: self._answered_in(held, frame, prompts, base)
+            )
+        self._last = _Question(frame, prompts, base), answer
+        return answer
+
+    def _known(self, frame: int, prompts: FramePrompts, base: Base | None) -> Answer | None:
+        """Return the last answer, if it is of the same question."""
+        if self._last is None or not self._last[0].is_again(frame, prompts, base):
+            return None
+        return self._last[1]
+
+    def _is_sought(self, prompts: FramePrompts, base: Base | None) -> bool:
+        """Whether clicks alone have to tell where the object is."""
+        return self._windows.moves and base is None and _are_clicks(prompts)
+
+    def _clicks_answered(self, frame: int, prompts: FramePrompts) -> Answering:
         """Answer clicks alone: the first says what is meant, the others correct what is seen of it then."""
-        window, aimed = self._aimed_by_click(frame, prompts)
-        return self._held_whole(window, prompts, lambda held: self._clicked_in(held, frame, aimed))
+        window, aimed = yield from self._aimed_by_click(frame, prompts)
+        return (
+            yield from self._held_whole(window, prompts, lambda held: self._clicked_in(held, frame, aimed))
+        )
 
-    def _held_whole(self, window: Box, prompts: FramePrompts, answer_in: Callable[[Box], Answer]) -> Answer:
+    def _held_whole(
+        self, window: Box, prompts: FramePrompts, answer_in: Callable[[Box], Answering]
+    ) -> Answering:
         """Answer in a window that holds all prompts, made larger where it cuts the mask."""
-        answer = answer_in(self._windows.including(window, prompts.points))
+        answer = yield from answer_in(self._windows.including(window, prompts.points))
         for _ in range(_WIDENINGS):
             wider = self._wider(answer, prompts)
             if wider == answer.window:
                 break
-            answer = answer_in(wider)
+            answer = yield from answer_in(wider)
         return answer
 
-    def _clicked_in(self, window: Box, frame: int, prompts: FramePrompts) -> Answer:
+    def _clicked_in(self, window: Box, frame: int, prompts: FramePrompts) -> Answering:
         """Answer the first click, look again, and take the other clicks as corrections of what is seen.
 
         Where the second look sees nothing, something else, or denies the click, all clicks are answered as
         they are.
         """
         click, is_alone = _first_click(prompts, prompts.candidate), len(prompts.points) == 1
-        first = self._answer_in(window, frame, click, None)
+        first = yield from self._answered_in(window, frame, click, None)
         again = look_again(self._model, self._features.get(frame, window), first.prediction)
+        yield
         if again is None or not self._heeds(Answer(again.prediction, window), click):
-            return first if is_alone else self._answer_in(window, frame, prompts, None)
+            return first if is_alone else (yield from self._answered_in(window, frame, prompts, None))
         if is_alone:
             return Answer(again.prediction, window)
         rest = FramePrompts(points=prompts.points[1:], positive=prompts.positive[1:])
         low_res = again.prediction.low_res[0, 0].float().cpu().numpy()
         base = Base(low_res, again.embedding[0].float().cpu().numpy(), window)
-        return self._answer_in(window, frame, rest, base)
+        return (yield from self._answered_in(window, frame, rest, base))
 
     def _heeds(self, answer: Answer, prompts: FramePrompts) -> bool:
         """Whether a mask holds the positive clicks of prompts and none of the negative ones."""
@@ -184,9 +233,9 @@ class Aim:
             return self._windows.fit(Box(floor(y0), floor(x0), ceil(y1), ceil(x1)))
         return whole
 
-    def _aimed_by_click(self, frame: int, prompts: FramePrompts) -> Aimed:
+    def _aimed_by_click(self, frame: int, prompts: FramePrompts) -> Generator[None, None, Aimed]:
         """Choose a window and a candidate by the first click, unless the user has chosen a candidate."""
-        sought = self._scan(frame, prompts)
+        sought = yield from self._scan(frame, prompts)
         click = _first_click(prompts)
         if sought is None:
             return Aimed(self._windows.around(prompts.points[0])[0], prompts)
@@ -194,23 +243,23 @@ class Aim:
         window = self._windows.fit(box or self._windows.whole)
         if prompts.candidate is not None:
             return Aimed(window, prompts)
-        found = Sighting.of(self._answer_in(window, frame, click, None), self._windows)
+        found = yield from self._sighting(window, frame, click)
         alike = found.agreement(Sighting((sought,), (box,), np.ones(1)))
         candidate = int(np.argmax(alike * found.scores))
         return Aimed(
             window, FramePrompts(points=prompts.points, positive=prompts.positive, candidate=candidate)
         )
 
-    def _scan(self, frame: int, prompts: FramePrompts) -> PlacedLogits | None:
+    def _scan(self, frame: int, prompts: FramePrompts) -> Generator[None, None, PlacedLogits | None]:
         """Look at the first click in windows of all sizes; return the answer that stands in most of them.
 
         A network that is shown part of an object, or a crowd of them, finds something that suits the window:
         its own estimate does not tell. What is there is found again in other windows.
         """
         click = _first_click(prompts)
-        around = self._windows.around(prompts.points[0])
-        self._features.get_all([(frame, window) for window in around])
-        found = [Sighting.of(self._answer_in(w, frame, click, None), self._windows) for w in around]
+        found: list[Sighting] = []
+        for window in self._windows.around(prompts.points[0]):
+            found.append((yield from self._sighting(window, frame, click)))  # noqa: PERF401 - in steps
         best, chosen = 0.0, None
         for place, sighting in enumerate(found):
             others = [other for k, other in enumerate(found) if k != place]
@@ -232,6 +281,19 @@ class Aim:
         """Find the pixels that an answer's mask covers."""
         positive = (answer.prediction.low_res[0, 0] > 0).cpu().numpy()
         return self._windows.grid_box(positive, answer.window)
+
+    def _sighting(self, window: Box, frame: int, click: FramePrompts) -> Generator[None, None, Sighting]:
+        answer = yield from self._answered_in(window, frame, click, None)
+        return Sighting.of(answer, self._windows)
+
+    def _answered_in(self, window: Box, frame: int, prompts: FramePrompts, base: Base | None) -> Answering:
+        """Answer in a window, after it was encoded."""
+        if not self._features.has(frame, window):
+            self._features.get(frame, window)
+            yield
+        answer = self._answer_in(window, frame, prompts, base)
+        yield
+        return answer
 
     def _answer_in(self, window: Box, frame: int, prompts: FramePrompts, base: Base | None) -> Answer:
         shape = self._windows.frame_shape

@@ -10,6 +10,8 @@ from napari_sam2.stepping import Row, Trace, encode_prompted
 from napari_sam2.tracker_state import Confirmed
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
     from torch import Tensor
 
     from napari_sam2._model.sam2 import Sam2
@@ -77,6 +79,31 @@ class ConfirmedFrames:
         answer = self._aim.answer(frame, confirmed.prompts, confirmed.base)
         self._frames[obj][frame] = replace(confirmed, answer=answer)
         return answer
+
+    def make_ready(self, obj: int, frames: Iterable[int]) -> Generator[None, None, None]:
+        """Answer prompts and encode memories of confirmed frames in steps, as far as they stay confirmed."""
+        for frame in frames:
+            yield from self._make_answer(obj, frame)
+            confirmed = self._at(obj, frame)
+            if confirmed is None or confirmed.answer is None or confirmed.memory is not None:
+                continue
+            if not self._features.has(frame, confirmed.answer.window):
+                self._features.get(frame, confirmed.answer.window)
+                yield
+            if self._at(obj, frame) is confirmed:
+                self.memory(obj, frame)
+                yield
+
+    def _make_answer(self, obj: int, frame: int) -> Generator[None, None, None]:
+        confirmed = self._at(obj, frame)
+        if confirmed is None or confirmed.answer is not None:
+            return
+        answer = yield from self._aim.answering(frame, confirmed.prompts, confirmed.base)
+        if self._at(obj, frame) is confirmed:
+            self._frames[obj][frame] = replace(confirmed, answer=answer)
+
+    def _at(self, obj: int, frame: int) -> Confirmed | None:
+        return self._frames.get(obj, {}).get(frame)
 
     def row(self, obj: int, frame: int) -> Row:
         """Return the answer of a confirmed frame as a row of a result."""

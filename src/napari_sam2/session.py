@@ -200,7 +200,7 @@ class Session(SessionSaving):
             edits.check_open(self._state, key)
             if prompts.is_empty:
                 return edits.take_back(self._state, key)
-            base = edits.find_base(self._state, key) if prompts.packed is None else None
+            base = result_of(edits.base_of(self._state, key, prompts))
             return edits.confirm(self._state, key, PromptRecord(prompts, self._state.next_revision(), base))
 
     def paint(self, obj: int, frame: int, mask: MaskLike) -> FrameResult:

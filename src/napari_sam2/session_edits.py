@@ -13,10 +13,10 @@ from napari_sam2.labels import Entry, PackedMask
 from napari_sam2.passes import PassKey, limited
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.refusals import ObjectLockedError
-from napari_sam2.session_state import Hovered, PromptRecord
+from napari_sam2.session_state import PromptRecord, Sought
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 
     from napari_sam2.entries import FrameRecords
     from napari_sam2.labels import Provenance
@@ -88,11 +88,8 @@ def confirm(state: SessionState, key: PromptKey, record: PromptRecord) -> FrameR
     return result
 
 
-def preview(state: SessionState, key: PromptKey, prompts: FramePrompts) -> FrameResult:
+def preview(state: SessionState, key: PromptKey, prompts: FramePrompts, base: Base | None) -> FrameResult:
     """Answer prompts as `confirm` would, and forget them."""
-    if prompts.is_empty:
-        raise ValueError("there is nothing to preview: give a point, a box or a mask")
-    base = _hovered_base(state, key) if prompts.packed is None else None
     try:
         result = state.tracker.prompt(NOBODY, key.frame, prompts, base=base)
     finally:
@@ -100,12 +97,16 @@ def preview(state: SessionState, key: PromptKey, prompts: FramePrompts) -> Frame
     return replace(result, objects=(key.obj,))
 
 
-def _hovered_base(state: SessionState, key: PromptKey) -> Base | None:
-    """Return what `find_base` does; of many previews in a row on one place only the first looks for it."""
-    hovered = state.hovered
-    if hovered is None or (hovered.key, hovered.edition) != (key, state.edition):
-        hovered = state.hovered = Hovered(key, state.edition, find_base(state, key))
-    return hovered.base
+def base_of(state: SessionState, key: PromptKey, prompts: FramePrompts) -> Generator[None, None, Base | None]:
+    """Return what prompts set out from; of many questions about one place only the first looks for it."""
+    if prompts.packed is not None:
+        return None
+    sought = state.sought
+    if sought is None or (sought.key, sought.edition) != (key, state.edition):
+        edition = state.edition
+        base = yield from find_base(state, key)
+        sought = state.sought = Sought(key, edition, base)
+    return sought.base
 
 
 def take_back(state: SessionState, key: PromptKey) -> FrameResult:
@@ -122,7 +123,7 @@ def take_back(state: SessionState, key: PromptKey) -> FrameResult:
     return state.tracker.empty_result(key.frame)
 
 
-def find_base(state: SessionState, key: PromptKey) -> Base | None:
+def find_base(state: SessionState, key: PromptKey) -> Generator[None, None, Base | None]:
     """Return what the frame's first correction sets out from: kept, or what is tracked there now."""
     record = state.records.get(key)
     if record is not None:
@@ -133,7 +134,7 @@ def find_base(state: SessionState, key: PromptKey) -> Base | None:
         return origin
     if entry is None or not isinstance(origin, PassKey):
         return None
-    return state.tracker.base_of(key.obj, key.frame, entry.logits, origin)
+    return (yield from state.tracker.base_of(key.obj, key.frame, entry.logits, origin))
 
 
 def _erase_beyond(state: SessionState, obj: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2 import session_edits as edits
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session_state import PromptRecord
+from napari_sam2.steps import locked, result_of
 
 if TYPE_CHECKING:
     from napari_sam2.prompts import PromptKey
@@ -39,11 +40,25 @@ class Retelling(Iterator["PromptKey"]):
 
     def step(self) -> PromptKey | None:
         """Answer one more prompt, or return None if there is none now: more may be said to the source."""
+        return result_of(self.in_steps())
+
+    def in_steps(self) -> Generator[None, None, PromptKey | None]:
+        """Do what `step` does in steps no longer than to encode a window or to answer in it."""
         key = self._next()
-        if key is not None:
-            with self._target.lock:
-                self._say(key)
+        if key is None:
+            return None
+        yield from self._answered(key)
+        with self._target.lock:
+            self._say(key)
         return key
+
+    def _answered(self, key: PromptKey) -> Generator[None, None, None]:
+        """Work out what `_say` will be answered."""
+        with self._source.lock:
+            record = self._told().get(key)
+        if record is not None:
+            answering = self._target.tracker.answering(key.frame, record.prompts, None)
+            yield from locked(self._target.lock, answering)
 
     def _end(self) -> None:
         if self._has_ended:

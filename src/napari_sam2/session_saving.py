@@ -10,7 +10,7 @@ from napari_sam2 import io
 from napari_sam2.session_document import describe_opening, session_steps
 from napari_sam2.session_journal import SessionJournal
 from napari_sam2.session_objects import SessionObjects
-from napari_sam2.steps import result_of
+from napari_sam2.steps import locked, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -86,19 +86,10 @@ class SessionSaving(SessionObjects):
             if journal.is_current:
                 return False
             steps = journal.write_steps(remarks)
-        with closing(steps):
-            while self._is_left(steps):
-                yield
+        yield from locked(self._state.lock, steps)
         return True
-
-    def _is_left(self, steps: Generator[None, None, None]) -> bool:
-        with self._state.lock:
-            return next(steps, _END) is not _END
 
     def _opening(self) -> dict[str, Any]:
         return describe_opening(
             self.model, self.volume, self.cleanup, self.location, self.geometry, self.made_of
         )
-
-
-_END = object()

@@ -65,8 +65,8 @@ class StateKey(NamedTuple):
     place: Hashable
 
 
-class Hovered(NamedTuple):
-    """What a preview set out from, and the state that it was made in."""
+class Sought(NamedTuple):
+    """What prompts on a place set out from, and the state in which it was looked for."""
 
     key: PromptKey
     edition: int
@@ -126,8 +126,8 @@ class SessionState:
         What is said of objects, where anything is; replace it by `put_facts`.
     edition : int
         Number of changes so far.
-    hovered : Hovered or None
-        What the last preview set out from.
+    sought : Sought or None
+        What the last prompts or preview set out from.
     written : ChangeLog
         What was written into the labels since `Session.take_changes`.
     """
@@ -142,7 +142,7 @@ class SessionState:
         self.written = ChangeLog()
         self.revision = 0
         self.edition = 0
-        self.hovered: Hovered | None = None
+        self.sought: Sought | None = None
         self._recorder: _Recorder | None = None
         self._postpones = False
         self._stores: Mapping[Kind, _Store] = {

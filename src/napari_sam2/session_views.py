@@ -12,10 +12,11 @@ from napari_sam2 import session_edits as edits
 from napari_sam2.changes import read_changes
 from napari_sam2.passes import check_direction
 from napari_sam2.session_checks import check_key, check_objects, check_range
+from napari_sam2.steps import locked, result_of
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Generator, Hashable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -239,11 +240,36 @@ class SessionViews:
         ValueError, TypeError
             As `set_prompts`, and if nothing is said.
         """
+        with self._state.lock:
+            return result_of(self.preview_steps(obj, frame, prompts))
+
+    def preview_steps(
+        self, obj: int, frame: int, prompts: FramePrompts
+    ) -> Generator[None, None, FrameResult]:
+        """Do what `preview` does in steps no longer than to encode a window or to answer in it.
+
+        Anything may be done between two. If nothing was changed, `set_prompts` has the same answer at hand.
+        """
         key = check_key(obj, frame, self.volume.num_frames)
         prompts.check_frame(self.volume.frame_shape)
+        if prompts.is_empty:
+            raise ValueError("there is nothing to preview: give a point, a box or a mask")
         with self._state.lock:
             edits.check_open(self._state, key)
-            return edits.preview(self._state, key, prompts)
+        base = yield from locked(self._state.lock, edits.base_of(self._state, key, prompts))
+        yield from locked(self._state.lock, self._tracker.answering(key.frame, prompts, base))
+        with self._state.lock:
+            return edits.preview(self._state, key, prompts, base)
+
+    def is_open(self, obj: int, frame: int) -> bool:
+        """Whether an object takes prompts on a frame: not where it is locked, nor beyond its begin or end."""
+        key = check_key(obj, frame, self.volume.num_frames)
+        with self._state.lock:
+            try:
+                edits.check_open(self._state, key)
+            except ValueError:
+                return False
+        return True
 
     def steps_ahead(
         self,

@@ -1,11 +1,13 @@
-"""Work that is done in steps, all at once."""
+"""Work that is done in steps: all at once, or as long as it is wanted."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 
@@ -18,3 +20,31 @@ def result_of(steps: Generator[None, None, T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
+
+
+def locked(lock: AbstractContextManager[object], steps: Generator[None, None, T]) -> Generator[None, None, T]:
+    """Take each step under a lock, which is free between two."""
+    with closing(steps):
+        while True:
+            with lock:
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+            yield
+
+
+def until_ended(
+    steps: Generator[None, None, T], has_ended: Callable[[], bool]
+) -> Generator[None, None, T | None]:
+    """Take steps, and return what the generator returns; None, and no step more, once it has ended before."""
+    with closing(steps):
+        while not has_ended():
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            yield
+    return None

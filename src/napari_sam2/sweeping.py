@@ -11,7 +11,7 @@ from napari_sam2.stepping import gather_rows
 from napari_sam2.tracker_state import Job, Track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from napari_sam2.advancing import Advance
     from napari_sam2.confirmed import ConfirmedFrames
@@ -88,11 +88,12 @@ class Sweeps:
             if owner == obj and not key.reverse and key.anchors == tuple(anchors)
         ]
 
-    def standing_at(self, obj: int, key: PassKey, frame: int) -> Track:
-        """Return a pass with what it remembered when it stood at a frame, as far as that is still kept."""
+    def standing_at(self, obj: int, key: PassKey, frame: int) -> Generator[None, None, Track]:
+        """Return, after steps, a pass with what it remembered at a frame, as far as that is still kept."""
         held = self._tracks.get((obj, key))
         if held is not None and held.front == frame:
             return held
+        yield from self._confirmed.make_ready(obj, [anchor.frame for anchor in key.anchors])
         last = key.first + (1 if key.reverse else -1)
         track = self._begin(Job(obj, Pass(key.first, last, key.reverse, key.anchors)), None)
         track.window = self._memories.window(obj, key, frame) or track.window
@@ -134,6 +135,8 @@ class Sweeps:
         tracks: list[Track] = []
         confirmed: dict[int, list[int]] = {}
         for job in jobs:
+            for _ in self._confirmed.make_ready(job.obj, [anchor.frame for anchor in job.planned.anchors]):
+                yield None
             if track := self._open(job):
                 tracks.append(track)
                 yield None

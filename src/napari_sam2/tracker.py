@@ -23,7 +23,7 @@ from napari_sam2.tracker_state import Job
 from napari_sam2.window import WindowRules, Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.features import FrameSource
@@ -106,6 +106,12 @@ class Tracker:
         self.declare(obj, frame, prompts, revision=revision, base=base)
         return self.confirmed_result(obj, frame)
 
+    def answering(
+        self, frame: int, prompts: FramePrompts, base: Base | None
+    ) -> Generator[None, None, object]:
+        """Work out in steps what `prompt` answers, which gives it at once if it is asked next."""
+        return self._aim.answering(frame, prompts, base)
+
     def declare(
         self,
         obj: int,
@@ -152,8 +158,10 @@ class Tracker:
         """Return the confirmed frames of an object, in order."""
         return self._confirmed.anchors(obj)
 
-    def base_of(self, obj: int, frame: int, placed: PlacedLogits | None, origin: PassKey) -> Base | None:
-        """Return what a first correction of a tracked frame sets out from.
+    def base_of(
+        self, obj: int, frame: int, placed: PlacedLogits | None, origin: PassKey
+    ) -> Generator[None, None, Base | None]:
+        """Return, after steps, what a first correction of a tracked frame sets out from.
 
         The features are conditioned as they were when the pass stood at this frame, as far as its memories
         are still kept; those of its confirmed frames always are.
@@ -172,11 +180,11 @@ class Tracker:
         Base or None
             None if no confirmed frame of the pass is left.
         """
-        track = self._sweeps.standing_at(obj, origin, frame)
+        track = yield from self._sweeps.standing_at(obj, origin, frame)
         if not track.bank.conditioning:
             return None
         window = self._window_of(placed, track)
-        embedding = self._advance.recall(track, frame, window)
+        embedding = yield from self._advance.recall(track, frame, window)
         low_res = whole_grid(placed, 4 * embedding.shape[-1])
         return Base(
             low_res, embedding[0].float().cpu().numpy(), None if window == self.windows.whole else window

@@ -12,6 +12,7 @@ from napari_sam2._model.results import ImageFeatures
 from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.stepping import Bank, Outcome, encode_prompted, memory_rules, step_objects
+from napari_sam2.steps import result_of
 from napari_sam2.tracker import Tracker
 from tests._model.small import DIM, GRID, MEMORY_DIM, SIZE, click, features, memories, normal, small_model
 
@@ -200,7 +201,7 @@ def test_a_corrected_frame_is_attended_as_a_conditioning_frame(monkeypatch: pyte
     tracked = list(follower.track(follower.plan([1], "forward", range(4))))[-1]
     assert tracked.frame == 3
     assert tracked.origins[0] is not None
-    base = follower.base_of(1, 3, tracked.placed[0], tracked.origins[0])
+    base = result_of(follower.base_of(1, 3, tracked.placed[0], tracked.origins[0]))
     corrected = follower.prompt(
         1, 3, FramePrompts(points=((10, 60),), positive=(False,)), revision=1, base=base
     )
@@ -242,7 +243,7 @@ def test_a_correction_sets_out_from_the_tracked_answer(frame: int) -> None:
     assert tracked.presence[0] > 0.5
     plain = model.sam_prompt_encoder.no_mask_embed.weight.reshape(1, DIM, 1, 1)
     recalled = images[-1] - plain
-    base = follower.base_of(1, frame, tracked.placed[0], tracked.origins[0])
+    base = result_of(follower.base_of(1, frame, tracked.placed[0], tracked.origins[0]))
     follower.prompt(1, frame, FramePrompts(points=((10, 60),), positive=(False,)), revision=1, base=base)
     previous = torch.tensor(tracked.placed[0].logits)[None, None].clamp(-32, 32)
     wanted = recalled + model.sam_prompt_encoder.mask_downscaling(previous)

@@ -22,6 +22,18 @@ from tests._napari.stage import Desk
 from tests.fakes import FakeModel
 
 
+@pytest.fixture(autouse=True, scope="session")
+def quick_collector(qapp: QApplication) -> None:
+    """Let Python's collector pass over what stays anyway: most of all objects are parts of modules."""
+    model = ViewerModel()
+    add_frames(model)
+    Dock(model, FakeModel()).end()
+    del model
+    qapp.processEvents()
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what is saved by itself out of the user's cache folder."""

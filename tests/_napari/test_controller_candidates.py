@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from napari_sam2.prompts import PromptKey
+from napari_sam2.session import Session
 from tests._napari.dock import MIDDLE, Dock, until
 
 pytestmark = pytest.mark.gui
@@ -64,6 +67,28 @@ def test_candidates_of_a_click_in_a_file_are_there(bench: Dock, tmp_path: Path) 
     assert bench.state.tools.candidates == 0
     bench.show(MIDDLE + 1)
     until(lambda: bench.state.tools.candidates == 3)
+
+
+def test_the_next_mask_is_taken_although_the_frame_is_prepared_meanwhile(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.controller.prompts.candidates.forget()
+    steps, entered, gate = Session.preview_steps, threading.Event(), threading.Event()
+
+    def held(session: Session, *asked: Any) -> Any:
+        entered.set()
+        assert gate.wait(60)
+        yield
+        return (yield from steps(session, *asked))
+
+    monkeypatch.setattr(Session, "preview_steps", held)
+    bench.view.tools.next_candidate.emit()
+    until(entered.is_set)
+    bench.controller.prompts.candidates.look()
+    gate.set()
+    bench.wait()
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate is not None
 
 
 def test_candidates_are_cycled_and_kept(bench: Dock) -> None:

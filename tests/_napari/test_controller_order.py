@@ -379,3 +379,24 @@ def test_a_click_that_was_not_meant_leaves_no_step_unless_more_was_done_since(
     label = bench.controller.space.picture.undo_label
     assert label == (f"Remove prompts (object 1, frame {MIDDLE})" if more else before)
     assert not bench.session.redo_label
+
+
+def test_clicks_behind_an_undo_and_during_it_are_all_there(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE + 1, 16, 10)
+    free = threading.Event()
+    bench.controller.worker.submit(lambda: free.wait(60))
+    held = Held(monkeypatch, "undo")
+    bench.view.progress.undo_requested.emit()
+    bench.layers.points.add([MIDDLE, 9, 11])
+    pause(5)
+    free.set()
+    held.until_entered()
+    bench.layers.points.add([MIDDLE, 9, 9])
+    pause(5)
+    held.gate.set()
+    bench.wait()
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].points == ((8, 10), (9, 11), (9, 9))
+    assert bench.session.objects == (1,)

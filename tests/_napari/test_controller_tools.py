@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,9 +11,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam2._napari.desk import PREVIEW_LIMIT
 from napari_sam2._napari.finding import camera_of
 from napari_sam2._napari.keys import Command
+from napari_sam2._napari.pace import PREVIEW_LIMIT
 from napari_sam2._napari.state import Tool
 from napari_sam2.prompts import FramePrompts, PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, Held, add_frames, pause, until
@@ -148,19 +150,95 @@ def test_no_outline_of_another_object_stays_over_a_locked_one(bench: Dock) -> No
     assert not len(layer.data)
 
 
+@pytest.mark.parametrize("when", ["before", "between"])
+def test_no_outline_and_no_error_beyond_the_end_of_an_object(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.show(MIDDLE + 2)
+    session = bench.session
+    until(lambda: session.is_ready(MIDDLE + 2))
+    if when == "before":
+        session.ends_here(1, MIDDLE)
+        assert not hover(bench, 8, 10, MIDDLE + 2)
+    else:
+        answer = Held(monkeypatch, "preview")
+        bench.layers.hovered.emit(MIDDLE + 2, 8, 10)
+        answer.until_entered()
+        session.ends_here(1, MIDDLE)
+        answer.gate.set()
+        bench.wait()
+    assert not bench.failures
+    assert "cells preview" not in {layer.name for layer in bench.viewer.layers if len(layer.data)}
+
+
 def test_no_outline_where_features_are_not_ready_or_a_decode_is_slow(
     bench: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A clock that stands still: a decode takes no time, however busy this machine is.
-    monkeypatch.setattr("napari_sam2._napari.desk.time", SimpleNamespace(perf_counter=lambda: 0.0))
+    monkeypatch.setattr("napari_sam2._napari.pace.time", SimpleNamespace(perf_counter=lambda: 0.0))
     until(lambda: bench.session.is_ready(MIDDLE))
     assert not hover(bench, 8, 10, frame=0)
-    bench.controller.space.sequence.desk._slowness = 2 * PREVIEW_LIMIT  # type: ignore[union-attr]
+    bench.controller.space.sequence.desk._pace._seconds.extend([2 * PREVIEW_LIMIT] * 3)  # type: ignore[union-attr]
     assert not hover(bench, 8, 10)
     bench.prompt(1, MIDDLE, 8, 10)
-    bench.prompt(1, MIDDLE, 8, 11)
-    bench.prompt(1, MIDDLE, 8, 12)
     assert hover(bench, 16, 10), "it was a hiccup: clicks are answered quickly"
+
+
+def test_a_click_where_its_mask_was_outlined_asks_the_network_nothing(bench: Dock) -> None:
+    until(lambda: bench.session.is_ready(MIDDLE))
+    assert hover(bench, 8, 10)
+    asked = len(bench.fake.asked)
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert len(bench.fake.asked) == asked
+    assert 1 in bench.labels[MIDDLE]
+    bench.prompt(1, MIDDLE, 8, 12)
+    assert len(bench.fake.asked) > asked
+
+
+class SlowSteps:
+    """Takes three steps for every answer, and stops in the second one of an object until the gate opens."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, obj: int) -> None:
+        self.taken: list[tuple[int, int]] = []
+        self.entered, self.gate = threading.Event(), threading.Event()
+
+        def steps(session: Any, asked: int, *rest: Any) -> Iterator[None]:
+            for step in range(3):
+                self.taken.append((asked, step))
+                if (asked, step) == (obj, 1):
+                    self.entered.set()
+                    assert self.gate.wait(60)
+                yield
+
+        monkeypatch.setattr("napari_sam2.session.Session.preview_steps", steps)
+
+
+def test_a_click_goes_between_the_steps_of_an_outline(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    until(lambda: bench.session.is_ready(MIDDLE))
+    slow = SlowSteps(monkeypatch, 2)
+    bench.controller.prompts.activate(2)
+    bench.layers.hovered.emit(MIDDLE, 16, 10)
+    until(slow.entered.is_set)
+    bench.widget.set_prompts(1, MIDDLE, click(8, 10))
+    slow.gate.set()
+    bench.wait()
+    assert slow.taken == [(2, 0), (2, 1), (1, 0), (1, 1), (1, 2), (2, 2)]
+    assert 1 in bench.labels[MIDDLE]
+
+
+def test_no_outline_is_worked_out_for_a_cursor_that_has_gone_on(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until(lambda: bench.session.is_ready(MIDDLE))
+    slow = SlowSteps(monkeypatch, 1)
+    bench.layers.hovered.emit(MIDDLE, 8, 10)
+    until(slow.entered.is_set)
+    bench.layers.unhovered.emit()
+    slow.gate.set()
+    bench.wait()
+    assert slow.taken == [(1, 0), (1, 1)]
+    assert not [layer for layer in bench.viewer.layers if layer.name == "cells preview" and len(layer.data)]
 
 
 def test_an_outline_is_gone_when_the_dock_closes(bench: Dock) -> None:

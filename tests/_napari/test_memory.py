@@ -119,8 +119,12 @@ def test_what_grows_each_time_is_told_and_what_grew_once_is_not() -> None:
     assert grown([Held(Counter(each), 0) for each in counts]) == {"napari_sam2.b": 5}
 
 
-def test_an_image_that_was_left_is_let_go(bench: Dock) -> None:
+@pytest.mark.parametrize("undone", [False, True])
+def test_an_image_that_was_left_is_let_go(bench: Dock, undone: bool) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
+    if undone:
+        bench.view.progress.undo_requested.emit()
+        bench.wait()
     gone = weakref.ref(bench.session), weakref.ref(bench.layers)
     bench.viewer.layers.clear()
     bench.viewer.add_image(frames(4), contrast_limits=(0, 255))

@@ -28,6 +28,7 @@ from napari_sam2._napari.shapes_layer import mask_of
 from napari_sam2.frame_result import PlacedMask
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.session import Session
 from tests._napari.dock import until
 from tests.fakes import SHAPE, FakeModel, plain_frames
 
@@ -265,8 +266,23 @@ def test_outlines_of_an_object_are_one_mask() -> None:
     assert not mask[7, 5]
 
 
+def test_windows_are_square_in_the_world(fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    views: list[Any] = []
+    begin = Session.__init__
+
+    def noted(session: Session, *data: Any, **options: Any) -> None:
+        views.append(options["view"])
+        begin(session, *data, **options)
+
+    monkeypatch.setattr(Session, "__init__", noted)
+    flat = image(scale=(5, 3, 1.5))
+    points = Points([[2, 8, 10]], scale=(5, 3, 1.5))
+    propagate_prompts(flat, points=points, model=fake_model.as_model())
+    assert [view.aspect for view in views] == [2]
+
+
 def test_of_many_outlines_bits_are_kept() -> None:
-    size, count = 512, 100
+    size, count = 512, 50
     layer = Shapes([rectangle(0, 5, i, 300, i + 200) for i in range(count)], shape_type="polygon")
     request = read_layers(image(data=np.zeros((COUNT, size, size), np.uint8)), (layer,))
     tracemalloc.start()

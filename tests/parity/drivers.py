@@ -11,6 +11,7 @@ import torch
 from napari_sam2._model.config import RELEASED_CONFIGS
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import build_model
+from napari_sam2.steps import result_of
 from napari_sam2.tracker import Tracker
 from napari_sam2.tracker_state import Track
 from tests._model.small import seeded_weights
@@ -139,7 +140,7 @@ class Ours:
     def prompt(self, frame: int, prompts: FramePrompts) -> Answer:
         base = None
         if frame in self._told and frame not in self._prompted:
-            base = self._tracker.base_of(OBJECT, frame, *self._told[frame])
+            base = result_of(self._tracker.base_of(OBJECT, frame, *self._told[frame]))
         self._revision += 1
         self._prompted.add(frame)
         result = self._tracker.prompt(OBJECT, frame, prompts, revision=self._revision, base=base)

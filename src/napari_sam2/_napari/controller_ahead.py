@@ -5,19 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.next_prompts import with_point
 from napari_sam2._napari.outline import Outline
 from napari_sam2._napari.wiring import Later
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.steps import until_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
-    from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.controller_tracking import TrackingControl
+    from napari_sam2._napari.desk import Desk
     from napari_sam2._napari.prompt_layers import PromptLayers
     from napari_sam2._napari.workspace import Workspace
 
@@ -109,11 +111,17 @@ class AheadControl:
         obj, prompts = self._wanted(frame, y, x)
         number = self._hovering
         self._space.ask(
-            lambda desk: desk.preview(obj, frame, prompts),
+            partial(self._while_it_rests, number, lambda desk: desk.preview(obj, frame, prompts)),
             partial(self._show, number, obj, frame),
             priority=Priority.AHEAD,
             key="hover",
         )
+
+    def _while_it_rests(
+        self, number: int, work: Callable[[Desk], Generator[None, None, Answer]], desk: Desk
+    ) -> Generator[None, None, Answer]:
+        """Take steps, on the inference thread, until the cursor has gone on."""
+        return (yield from until_ended(work(desk), lambda: number != self._hovering)) or Answer()
 
     @property
     def _next_click(self) -> tuple[int, bool]:

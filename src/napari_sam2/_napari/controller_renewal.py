@@ -12,10 +12,11 @@ from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import Activity, ProgressState
+from napari_sam2.steps import until_ended
 from napari_sam2.summary import CellStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from collections.abc import Sequence as Many
 
     import numpy.typing as npt
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from napari_sam2._napari.versions import ViewStep
     from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.summary import SessionSummary
+
+    Work = Callable[[Desk], Answer | Generator[None, None, Answer]]
 
 
 @dataclass(eq=False)
@@ -103,18 +106,19 @@ class Renewal:
         desk.renew(position.opening, self.model or box.take())
         return Answer(value=True)
 
-    def say(self, position: Position, desk: Desk) -> Answer:
-        """Answer one prompt there; the value is whether there was one."""
-        answer = desk.say_again()
+    def say(self, position: Position, desk: Desk) -> Generator[None, None, Answer]:
+        """Answer one prompt there, in steps; the value is whether there was one."""
+        answer = yield from desk.say_again()
         position.said += bool(answer.value)
         return answer
 
-    def unless_ended(self, work: Callable[[Desk], Answer], desk: Desk) -> Answer:
+    def unless_ended(self, work: Work, desk: Desk) -> Generator[None, None, Answer]:
         """Do a part of it; the first that fails ends it."""
-        if self.ended:
-            return Answer()
         try:
-            return work(desk)
+            found = Answer() if self.ended else work(desk)
+            if isinstance(found, Answer):
+                return found
+            return (yield from until_ended(found, lambda: self.ended)) or Answer()
         except Exception:
             self.ended = True
             raise
@@ -174,7 +178,7 @@ class RenewalControl:
         self,
         run: Renewal,
         sequence: Sequence,
-        work: Callable[[Desk], Answer],
+        work: Work,
         done: Callable[[Answer], None],
     ) -> None:
         self._space.ask(

@@ -17,9 +17,10 @@ from napari_sam2._napari.outline import is_preview
 from napari_sam2._napari.seeds import LabelSeeds, ShapeSeeds, owners_of, read_seeds
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.steps import until_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from napari.layers import Layer
 
@@ -84,14 +85,17 @@ class Seeding:
         self.looked += is_there
         return Answer(value=is_there)
 
-    def say(self, key: PromptKey, prompts: Callable[[], FramePrompts], desk: Desk) -> Answer:
-        """Say one of them there."""
+    def say(
+        self, key: PromptKey, prompts: Callable[[], FramePrompts], desk: Desk
+    ) -> Generator[None, None, Answer]:
+        """Say one of them there, in steps, unless it is ended before the last one."""
         if self.ended:
             return Answer()
         with self._to_the_end():
-            answer = desk.seed(key, prompts(), self, self._names.get(key.obj, ""))
-        self.said += 1
-        return answer
+            steps = desk.seed(key, prompts(), self, self._names.get(key.obj, ""))
+            answer = yield from until_ended(steps, lambda: self.ended)
+        self.said += answer is not None
+        return answer or Answer()
 
     @contextmanager
     def _to_the_end(self) -> Iterator[None]:

@@ -12,10 +12,12 @@ from napari_sam2._napari.answers import Answer, Picture, Replaced
 from napari_sam2._napari.differences import Untold
 from napari_sam2._napari.last_said import LastSaid, say
 from napari_sam2._napari.opening import NotOpenError, check_frames, open_session
-from napari_sam2._napari.painting import Refusal, is_locked, take_strokes
+from napari_sam2._napari.pace import Pace
+from napari_sam2._napari.painting import Refusal, take_strokes
 from napari_sam2._napari.versions import Renewal, Version, Versions
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
+from napari_sam2.prompts import PromptKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
     from napari_sam2._napari.versions import ViewStep
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
-    from napari_sam2.prompts import FramePrompts, PromptKey
+    from napari_sam2.prompts import FramePrompts
     from napari_sam2.session import Session
 
-# Masks are shown before the click where that takes no longer, in seconds.
-PREVIEW_LIMIT = 0.05
 _FIRST_REACH = 4
 # While frames are tracked, a picture is made so often at most, in seconds.
 _PICTURE_EVERY = 0.1
@@ -55,7 +55,7 @@ class Desk:
         self._renewal: Renewal | None = None
         self._cache_bytes = 0
         self._pictured = 0.0
-        self._slowness = 0.0
+        self._pace = Pace()
         self._said = LastSaid()
         self._untold = Untold()
         self.image = ""
@@ -146,7 +146,7 @@ class Desk:
         self._renewal = Renewal(session, opening, session.say_again(self.opened))
         return Answer()
 
-    def say_again(self) -> Answer:
+    def say_again(self) -> Generator[None, None, Answer]:
         """Answer one more prompt in the session that is opened anew; nothing is shown of it yet.
 
         Returns
@@ -155,7 +155,8 @@ class Desk:
             Its value is whether there was one.
         """
         steps = None if self._renewal is None else self._renewal.steps
-        return Answer(value=steps is not None and steps.step() is not None)  # clicks may still come
+        said = None if steps is None else (yield from steps.in_steps())
+        return Answer(value=said is not None)  # clicks may still come
 
     def take_new(self, step: ViewStep) -> Answer:
         """Take the session that was opened anew, as a step of undo; what was said meanwhile is said too."""
@@ -250,22 +251,24 @@ class Desk:
         with self.opened.postponed():
             return self.answer() if self._said.take_back(self.opened, key, prompts) else None
 
-    def declare(self, key: PromptKey, prompts: FramePrompts) -> Answer:
+    def declare(self, key: PromptKey, prompts: FramePrompts) -> Generator[None, None, Answer]:
         """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel."""
-        session, began = self.opened, time.perf_counter()
-        is_ready = session.is_ready(key.frame)
+        session = self.opened
+        if not prompts.is_empty:
+            yield from self._pace.answer_steps(session, key, prompts)
         verb = "Remove prompts" if prompts.is_empty else "Prompt"
         with self._said.prompted(session, key, f"{verb} (object {key.obj}, frame {key.frame})"):
             result = say(session, key, prompts)
-        if is_ready and len(prompts.points) == 1:
-            self._note_pace(began)
         return self.answer(result)
 
-    def seed(self, key: PromptKey, prompts: FramePrompts, run: Hashable, name: str = "") -> Answer:
+    def seed(
+        self, key: PromptKey, prompts: FramePrompts, run: Hashable, name: str = ""
+    ) -> Generator[None, None, Answer]:
         """Say one of many things; those of a run that come one after the other are one step of undo.
 
         An object without a name gets this one.
         """
+        yield from self.opened.preview_steps(key.obj, key.frame, prompts)
         with self.opened.grouped("Seed", run):
             say(self.opened, key, prompts)
             if name and key.obj not in self.opened.names:
@@ -315,31 +318,28 @@ class Desk:
             self.session.prepare(frame)
         return Answer()
 
-    def preview(self, obj: int, frame: int, prompts: FramePrompts) -> Answer:
+    def preview(self, obj: int, frame: int, prompts: FramePrompts) -> Generator[None, None, Answer]:
         """Answer without changing anything; without a result where that would take too long to be of use."""
         session = self.session
-        if session is None or not session.is_ready(frame) or self._slowness > PREVIEW_LIMIT:
+        if session is None or not session.is_ready(frame) or not self._pace.is_quick:
             return Answer()
-        if is_locked(session, obj, frame):
-            return Answer()
-        began = time.perf_counter()
-        result = session.preview(obj, frame, prompts)
-        self._note_pace(began)
-        return Answer(result=result)
+        return (yield from self._previewed(PromptKey(obj, frame), prompts))
 
-    def candidates(self, key: PromptKey, *, asked: bool) -> Answer:
+    def candidates(self, key: PromptKey, *, asked: bool) -> Generator[None, None, Answer]:
         """Answer a click once more, for the masks that it may mean; where it is quick, unless asked for."""
         session = self.session
         prompts = None if session is None else session.prompts.get(key)
-        if session is None or prompts is None or is_locked(session, key.obj, key.frame):
+        if session is None or prompts is None or not (asked or session.is_ready(key.frame)):
             return Answer()
-        if not (asked or session.is_ready(key.frame)):
-            return Answer()
-        return Answer(result=session.preview(key.obj, key.frame, prompts))
+        return (yield from self._previewed(key, prompts))
 
-    def _note_pace(self, began: float) -> None:
-        """Note how long a decode took; the usual time counts, not a single hiccup."""
-        self._slowness = 0.5 * (self._slowness + time.perf_counter() - began)
+    def _previewed(self, key: PromptKey, prompts: FramePrompts) -> Generator[None, None, Answer]:
+        session = self.opened
+        if not session.is_open(key.obj, key.frame):
+            return Answer()
+        result = yield from self._pace.answer_steps(session, key, prompts)
+        is_its = self.session is session and session.is_open(key.obj, key.frame)  # things went between
+        return Answer(result=result) if is_its else Answer()
 
     def steps(
         self, frames: range | None, objects: Sequence[int] | None, direction: Direction

@@ -22,6 +22,7 @@ from napari_sam2._napari.model_choices import EMBEDDED, ModelChoice
 from napari_sam2._napari.network_view import View, freeze
 from napari_sam2._napari.notices import show_failure, tell
 from napari_sam2._napari.outline import is_preview
+from napari_sam2._napari.pixel_sizes import pixel_sizes
 from napari_sam2.labels import blank_labels
 from napari_sam2.passes import DIRECTIONS, Direction
 
@@ -53,6 +54,8 @@ class Request:
         What the layers say.
     kwargs : dict
         Name and place of the Labels layer.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Request:
     view: View
     prompts: LayerPrompts
     kwargs: dict[str, Any] = field(default_factory=dict)
+    aspect: float = 1.0
 
     @property
     def steps(self) -> int:
@@ -140,7 +144,9 @@ def read_layers(
     if not prompts.may_say_something:
         raise ValueError(_nothing_in(image.name))
     kwargs = {"name": f"{image.name} tracked", **geometry.layer_kwargs(image)}
-    return Request(image.name, geometry, freeze(image, axes, 0, [image]), prompts, kwargs)
+    _, height, width = pixel_sizes(image, geometry)
+    view = freeze(image, axes, 0, [image])
+    return Request(image.name, geometry, view, prompts, kwargs, aspect=height / width)
 
 
 def _usable_axes(image: Image) -> Axes:
@@ -193,6 +199,7 @@ def run(request: Request, model: str | Sam2, direction: Direction) -> Generator[
 def _open(request: Request, model: str | Sam2, labels: Any) -> Session:  # noqa: ANN401 - whatever is written into
     from napari_sam2._model.weights import load_model
     from napari_sam2.session import Session
+    from napari_sam2.window import WindowRules
 
     geometry, view = request.geometry, request.view
     fixed = {axis: at for axis, at in geometry.index.items() if axis != geometry.channel_axis}
@@ -203,6 +210,7 @@ def _open(request: Request, model: str | Sam2, labels: Any) -> Session:  # noqa:
         index={**view.index, **fixed},
         channel=view.channel,
         contrast=view.contrast,
+        view=WindowRules("auto", aspect=request.aspect),
         labels=geometry.frames_of(labels),
     )
 

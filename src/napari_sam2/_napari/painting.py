@@ -17,7 +17,7 @@ from napari_sam2.placement import Box, PackedMask
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Hashable, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -220,8 +220,8 @@ class Saying:
 
 def declare(
     paintings: Sequence[Painting], heard: dict[PromptKey, FramePrompts], saying: Saying, desk: Desk
-) -> Answer:
-    """Declare prompts after the strokes of their frame.
+) -> Generator[None, None, Answer]:
+    """Declare prompts after the strokes of their frame, in steps.
 
     What is there may be another thing than the layers knew, as after an undo that was under way: what they
     have changed counts. `heard` is what the session heard last of each; it is written here.
@@ -235,6 +235,6 @@ def declare(
     if not saying.is_certain:
         prompts = refine(prompts, known, desk.session.prompts.get(key, FramePrompts()))
     without = desk.take_back(key, prompts) if saying.is_unmeant else None
-    answer = without or desk.declare(key, prompts)
+    answer = without or (yield from desk.declare(key, prompts))
     heard[key] = saying.prompts  # now: what fails was not heard
     return answer

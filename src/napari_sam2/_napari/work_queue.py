@@ -97,6 +97,11 @@ class Stream:
     origin: Origin
 
 
+def _place(task: Task, before: Hashable = None) -> Hashable:
+    """Name where a task is put: of those of a key, behind the same edit, there is one."""
+    return task if task.key is None else (task.origin.owner, task.key, before)
+
+
 def _no_tasks() -> dict[Priority, OrderedDict[Hashable, Task]]:
     return {priority: OrderedDict() for priority in Priority}
 
@@ -113,8 +118,8 @@ class Queue:
         By priority, the most urgent first, and by owner and key; of those without a key each is its own.
     in_order : dict
         By owner, where the last edit is put that clicks wait for.
-    behind : set
-        Where clicks are put that wait for one.
+    behind : dict
+        Where clicks are put that wait for one, and where that is.
     streams : list of Stream
         Those that go on.
     dead : list of iterator
@@ -125,7 +130,7 @@ class Queue:
 
     tasks: dict[Priority, OrderedDict[Hashable, Task]] = field(default_factory=_no_tasks)
     in_order: dict[Hashable, Hashable] = field(default_factory=dict)
-    behind: set[Hashable] = field(default_factory=set)
+    behind: dict[Hashable, Hashable] = field(default_factory=dict)
     streams: list[Stream] = field(default_factory=list)
     dead: list[Iterator[Any]] = field(default_factory=list)
     paused: bool = False
@@ -134,20 +139,29 @@ class Queue:
     def put(self, task: Task) -> None:
         """Add a task; one that waits under the same key gives way to it, unless an undo comes between."""
         before = self._last_in_order(task.origin.owner) if task.priority is Priority.CLICK else None
-        place = task if task.key is None else (task.origin.owner, task.key, before)
+        place = _place(task, before)
         for tasks in self.tasks.values():
-            tasks.pop(place, None)
+            if place in tasks:
+                self._drop(tasks, place)
         if task.origin.in_order:
             self.in_order[task.origin.owner] = place
         if before is not None:
-            self.behind.add(place)
+            self.behind[place] = before
         self.tasks[task.priority if before is None else Priority.EDIT][place] = task
 
     def put_back(self, task: Task) -> None:
-        """Let a task that is done in part go on before all of its kind, one in order before clicks too."""
+        """Let a task that is done in part go on before all of its kind, one in order before clicks too.
+
+        Of clicks, and of what is done ahead, one of the same key gives way to the latest in part, too.
+        """
         tasks = self.tasks[Priority.CLICK if task.origin.in_order else task.priority]
-        tasks[task] = task
-        tasks.move_to_end(task, last=False)
+        gives_way = task.priority in {Priority.CLICK, Priority.AHEAD}
+        place = _place(task) if gives_way else task
+        if any(place in waiting for waiting in self.tasks.values()):
+            self.dead.append(task.steps or iter(()))
+            return
+        tasks[place] = task
+        tasks.move_to_end(place, last=False)
 
     def _last_in_order(self, owner: Hashable) -> Hashable:
         """Return the place of the last edit that clicks of an owner have to wait for; None without."""
@@ -156,15 +170,24 @@ class Queue:
 
     def waits(self, priority: Priority) -> bool:
         """Whether a task of this priority waits, clicks behind an undo among them."""
-        self.behind &= self.tasks[Priority.EDIT].keys()
         return bool(self.tasks[priority]) or (priority is Priority.CLICK and bool(self.behind))
 
     def take(self) -> Task | Stream | None:
         """Take the first of the most urgent tasks, else name the oldest stream."""
         for tasks in self.tasks.values():
             if tasks:
-                return tasks.popitem(last=False)[1]
+                place, task = tasks.popitem(last=False)
+                self._forget_place(place, task)
+                self._release(place)
+                return task
         return None if self.paused or not self.streams else self.streams[0]
+
+    def _release(self, place: Hashable) -> None:
+        """Let clicks that have waited for what is taken now be clicks like those that come from now on."""
+        for each in [click for click, before in self.behind.items() if before == place]:
+            del self.behind[each]
+            task = self.tasks[Priority.EDIT].pop(each)
+            self.tasks[Priority.CLICK][_place(task)] = task
 
     def drop(self, fate: Fate) -> None:
         """Drop what has this fate."""
@@ -173,9 +196,16 @@ class Queue:
                 self._drop(tasks, place)
 
     def _drop(self, tasks: OrderedDict[Hashable, Task], place: Hashable) -> None:
-        steps = tasks.pop(place).steps
-        if steps is not None:
-            self.dead.append(steps)
+        task = tasks.pop(place)
+        self._forget_place(place, task)
+        if task.steps is not None:
+            self.dead.append(task.steps)
+
+    def _forget_place(self, place: Hashable, task: Task) -> None:
+        """Hold no task, with the session that it works on, that waits no more."""
+        self.behind.pop(place, None)
+        if self.in_order.get(task.origin.owner) == place:
+            del self.in_order[task.origin.owner]
 
     def has(self, fate: Fate) -> bool:
         """Whether anything waits that has this fate."""

@@ -67,6 +67,7 @@ class InferenceWorker(QObject):
         self._running, self._busy = "", False
         self._current, self._orphaned = NOBODY, False
         self._until = 0.0
+        self._dropped = {Fate.DROPPED}
         # For what nobody wants any more, and for what comes after it.
         self._helper = ThreadPoolExecutor(2, "napari-sam2-beside")
         self._beside: dict[Hashable, Future[Any]] = {}
@@ -243,9 +244,10 @@ class InferenceWorker(QObject):
         with self._condition:
             self._last, self._until = last, time.monotonic() + _PATIENCE
             self._queue.closed = True
-            self._queue.drop(Fate.DROPPED)
             if last is None and not self._queue.has(Fate.TOLD):  # it would be answered for nobody
-                self._queue.drop(Fate.DONE)
+                self._dropped.add(Fate.DONE)
+            for fate in self._dropped:
+                self._queue.drop(fate)
             self._queue.dead.extend(stream.steps for stream in self._queue.streams)
             self._queue.streams.clear()
             self._mail = deque(letter for letter in self._mail if letter.origin.fate is Fate.TOLD)
@@ -308,7 +310,7 @@ class InferenceWorker(QObject):
         """Let work go on later, unless it was dropped during the step."""
         with self._condition:
             is_left = self._orphaned or self._queue.closed
-            if is_left and task.origin.fate is Fate.DROPPED:
+            if is_left and task.origin.fate in self._dropped:
                 self._queue.dead.append(steps)
                 return
             done = task.done if not self._orphaned or task.origin.fate is Fate.TOLD else None
