@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.frame_result import FrameResult
+from napari_sam2.prompts import PromptKey
 from napari_sam2.session import Session
 from napari_sam2.window import WindowRules
 from tests.fakes import FakeModel, absent, click, plain_frames
@@ -191,6 +192,30 @@ def test_no_step_of_a_first_correction_is_longer_than_one_window(tmp_path: Path)
     asked = model.asked
     session.set_prompts(1, 9, click(80, 80))
     assert model.asked == asked
+
+
+@pytest.mark.parametrize("beat", range(1, 6))
+def test_an_outline_between_two_beats_changes_nothing_that_is_tracked(beat: int) -> None:
+    seen, rules = crossing(), WindowRules("window", 64, 3, smallest=16)
+    places = [np.argwhere(truth).mean(axis=0) for truth in seen.truth]
+    alone, looked_at = (Session(seen.frames, model=SeeingFake().as_model(), view=rules) for _ in range(2))
+    for session in (alone, looked_at):
+        session.set_prompts(1, 0, click(*places[0]))
+    frame, beats = 0, 0
+    for result in looked_at.track(direction="forward", beats=True):
+        if result is not None:
+            looked_at.apply(result)
+            frame, beats = result.frame, 0
+        elif frame:
+            beats += 1
+            if beats == beat:
+                looked_at.preview(1, frame, click(*places[frame]))
+    list(alone.propagate(direction="forward"))
+    for frame in range(len(places)):
+        one, other = (session._state.entry(PromptKey(1, frame)) for session in (alone, looked_at))
+        assert one is not None
+        assert other is not None
+        assert np.array_equal(one.logits.logits, other.logits.logits)  # type: ignore[union-attr]
 
 
 _END = object()

@@ -10,6 +10,7 @@ import pytest
 from napari_sam2.lineage import Life
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
+from napari_sam2.steps import result_of
 from tests.fakes import SHAPE, FakeModel, absent, click, noisy_frames, plain_frames, seeing_model
 
 COUNT = 7
@@ -186,3 +187,30 @@ def test_steps_are_counted() -> None:
     assert (said.steps_made, said.redo_label) == (2, "Rename")
     said.forget_undone()
     assert (said.steps_made, said.undo_label, said.redo_label) == (2, "Prompt", None)
+
+
+@pytest.mark.parametrize("how", ["taken back", "locked"])
+def test_what_is_taken_back_while_it_is_answered_is_not_said(how: str) -> None:
+    source, target = real_session((0, 255)), real_session((0, 100))
+    source.set_prompts(1, 3, click(10, 4))
+    telling = target.say_again(source)
+    steps = telling.in_steps()
+    next(steps)
+    if how == "locked":
+        source.lock_object(1)
+    else:
+        source.set_prompts(1, 3, FramePrompts())
+    assert result_of(steps) == PromptKey(1, 3)
+    list(telling)
+    assert set(target.prompts) == set(source.prompts)
+    assert target.locked_objects == source.locked_objects
+
+
+def test_no_step_answers_more_than_once_and_the_prompt_is_said_in_the_last_one() -> None:
+    source, target = real_session((0, 255)), real_session((0, 100))
+    source.set_prompts(1, 3, click(10, 4))
+    telling = target.say_again(source)
+    steps = telling.in_steps()
+    for _ in steps:
+        assert not target.prompts
+    assert set(target.prompts) == {PromptKey(1, 3)}

@@ -91,7 +91,7 @@ class Retelling(Iterator["PromptKey"]):
         with self._source.lock:
             record = self._told().get(key)
         if record is None:
-            del self._said[key]
+            self._said.pop(key, None)  # it may be gone since it was chosen
             edits.take_back(self._target, key)
             return
         edits.confirm(self._target, key, self._own(record.prompts, painted=record.source == "painted"))

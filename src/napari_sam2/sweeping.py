@@ -92,7 +92,7 @@ class Sweeps:
         """Return, after steps, a pass with what it remembered at a frame, as far as that is still kept."""
         held = self._tracks.get((obj, key))
         if held is not None and held.front == frame:
-            return held
+            return held.copy()  # the pass goes on
         yield from self._confirmed.make_ready(obj, [anchor.frame for anchor in key.anchors])
         last = key.first + (1 if key.reverse else -1)
         track = self._begin(Job(obj, Pass(key.first, last, key.reverse, key.anchors)), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.passes import Step
@@ -128,6 +128,10 @@ class Track:
         step = -1 if self.planned.reverse else 1
         start = self.planned.first if self.front is None else self.front + step
         return range(start, start if self.upcoming is None else self.upcoming, step)
+
+    def copy(self) -> Track:
+        """Return one with the same memories: what becomes of it does not change this one."""
+        return replace(self, bank=self.bank.copy(), traces=dict(self.traces), encoded=dict(self.encoded))
 
     def remember(self, frame: int, outcome: Outcome) -> None:
         """Take up an answer and drop what neither this frame nor a later one attends to."""

@@ -69,24 +69,53 @@ def test_candidates_of_a_click_in_a_file_are_there(bench: Dock, tmp_path: Path) 
     until(lambda: bench.state.tools.candidates == 3)
 
 
+class HeldSteps:
+    """Steps of an answer, of which the first waits until the test lets it go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        steps, self.entered, self.gate = Session.preview_steps, threading.Event(), threading.Event()
+
+        def held(session: Session, *asked: Any) -> Any:
+            if not self.entered.is_set():
+                self.entered.set()
+                assert self.gate.wait(60)
+                yield
+            return (yield from steps(session, *asked))
+
+        monkeypatch.setattr(Session, "preview_steps", held)
+
+
+@pytest.mark.parametrize("other", [PromptKey(2, MIDDLE), PromptKey(1, MIDDLE + 1)])
+def test_the_next_masks_of_two_clicks_are_taken(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, other: PromptKey
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(other.obj, other.frame, 16, 10)
+    bench.controller.prompts.activate(1)
+    bench.show(MIDDLE)
+    bench.wait()
+    bench.controller.prompts.candidates.forget()
+    held = HeldSteps(monkeypatch)
+    bench.view.tools.next_candidate.emit()
+    until(held.entered.is_set)
+    bench.controller.prompts.activate(other.obj)
+    bench.show(other.frame)
+    bench.view.tools.next_candidate.emit()
+    held.gate.set()
+    bench.wait()
+    assert None not in {said.candidate for said in bench.session.prompts.values()}
+
+
 def test_the_next_mask_is_taken_although_the_frame_is_prepared_meanwhile(
     bench: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.controller.prompts.candidates.forget()
-    steps, entered, gate = Session.preview_steps, threading.Event(), threading.Event()
-
-    def held(session: Session, *asked: Any) -> Any:
-        entered.set()
-        assert gate.wait(60)
-        yield
-        return (yield from steps(session, *asked))
-
-    monkeypatch.setattr(Session, "preview_steps", held)
+    held = HeldSteps(monkeypatch)
     bench.view.tools.next_candidate.emit()
-    until(entered.is_set)
+    until(held.entered.is_set)
     bench.controller.prompts.candidates.look()
-    gate.set()
+    held.gate.set()
     bench.wait()
     assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate is not None
 

@@ -69,7 +69,7 @@ def test_a_first_stroke_is_not_lost_by_another_view(bench: Dock, monkeypatch: py
 
 
 def test_first_seeds_are_not_lost_by_another_view(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
-    held = Held(monkeypatch, "seed", call=2)
+    held = Held(monkeypatch, "seed", call=3)
     bench.viewer.add_points([[MIDDLE, 8, 10], [MIDDLE, 16, 10], [MIDDLE, 20, 4]], name="nuclei")
     bench.view.tools.seed_requested.emit()
     held.until_entered()

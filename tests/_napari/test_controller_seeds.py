@@ -19,6 +19,7 @@ from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, pause, until
+from tests._napari.dock import Held as HeldDesk
 from tests._napari.hand import CONTROL, NO_KEY, Hand
 
 pytestmark = pytest.mark.gui
@@ -144,6 +145,23 @@ def test_seeds_are_cancelled_and_what_was_said_stays(
     bench.view.progress.undo_requested.emit()
     bench.wait()
     assert bench.session.objects == ()
+
+
+def test_seeds_that_are_cancelled_in_the_first_one_promise_no_undo(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controller_seeds.tell", told.append)
+    bench.prompt(1, MIDDLE, 20, 4)
+    first = HeldDesk(monkeypatch, "seed")
+    bench.viewer.add_points([[MIDDLE, 8, 10], [MIDDLE, 16, 10]], name="nuclei")
+    bench.view.tools.seed_requested.emit()
+    first.until_entered()
+    bench.view.progress.cancel_requested.emit()
+    first.gate.set()
+    bench.wait()
+    assert bench.session.objects == (1,)
+    assert told == ["Seeding was ended before anything was said."]
 
 
 def test_one_seeding_at_a_time(bench: Dock, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:

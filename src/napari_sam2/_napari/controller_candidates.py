@@ -113,7 +113,7 @@ class CandidateControl:
                 partial(Desk.candidates, key=key, asked=asked),
                 partial(self._found_choice, sequence, key, said, asked),
                 priority=Priority.CLICK if asked else Priority.AHEAD,
-                key="next candidate" if asked else "candidates",
+                key=("next candidate", key) if asked else "candidates",
                 label=f"{'Looking at' if asked else 'Preparing'} frame {key.frame}",
             )
 

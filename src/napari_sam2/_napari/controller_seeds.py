@@ -69,7 +69,7 @@ class Seeding:
     @property
     def outcome(self) -> str:
         """What came of it, as a sentence."""
-        if not self.total:
+        if not self.said:
             return "Seeding was ended before anything was said."
         if self.said == self.total:
             text = f"{self.objects} object{'' if self.objects == 1 else 's'} from {self.source}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,17 +41,18 @@ class Pace:
         What is done between two steps does not count, nor does an answer on a frame that was not prepared.
         """
         counts, seconds = session.is_ready(key.frame), 0.0
-        steps, is_new = session.preview_steps(key.obj, key.frame, prompts), False
-        while True:
-            began = time.perf_counter()
-            try:
-                next(steps)
-            except StopIteration as end:
-                result: FrameResult = end.value
-                break
-            seconds += time.perf_counter() - began
-            is_new = True
-            yield
+        is_new = False
+        with closing(session.preview_steps(key.obj, key.frame, prompts)) as steps:
+            while True:
+                began = time.perf_counter()
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    result: FrameResult = end.value
+                    break
+                seconds += time.perf_counter() - began
+                is_new = True
+                yield
         if counts and is_new:
             self._seconds.append(seconds)
         return result
