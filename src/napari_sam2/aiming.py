@@ -78,20 +78,54 @@ class Sighting:
 
     def agreement(self, other: Sighting) -> npt.NDArray[np.float64]:
         """How well each candidate is found again among those of another window, (k,), squared IoU."""
+        return _best(self.overlaps(other))
+
+    def overlaps(self, other: Sighting) -> npt.NDArray[np.float64]:
+        """IoU of each candidate with each of another window, on the grid of the wider one, (k, l)."""
         wider = self if self.window_area >= other.window_area else other
         grid, cells = Box(*(int(edge) for edge in wider.placed[0].window)), wider.placed[0].logits.shape
         own = np.stack([each.sample(grid, cells) > 0 for each in self.placed])[:, None]
         others = np.stack([each.sample(grid, cells) > 0 for each in other.placed])[None]
         union = (own | others).sum(axis=(2, 3))
-        shared = (own & others).sum(axis=(2, 3)) / np.maximum(union, 1)
-        best: npt.NDArray[np.float64] = shared.max(axis=1) ** 2
-        return best
+        shared: npt.NDArray[np.float64] = (own & others).sum(axis=(2, 3)) / np.maximum(union, 1)
+        return shared
 
     @property
     def window_area(self) -> float:
         """Pixels of the window."""
         y0, x0, y1, x1 = self.placed[0].window
         return (y1 - y0) * (x1 - x0)
+
+
+def _best(overlaps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    best: npt.NDArray[np.float64] = overlaps.max(axis=1) ** 2
+    return best
+
+
+class _Sightings:
+    """Sightings in windows of many sizes, and how well what each of them shows is found again in others."""
+
+    def __init__(self) -> None:
+        self._all: list[Sighting] = []
+        self._alike: list[list[npt.NDArray[np.float64]]] = []
+
+    def add(self, sighting: Sighting) -> None:
+        """Compare one more with those before."""
+        overlaps = [before.overlaps(sighting) for before in self._all]
+        for alike, shared in zip(self._alike, overlaps, strict=True):
+            alike.append(_best(shared))
+        self._alike.append([_best(shared.T) for shared in overlaps])
+        self._all.append(sighting)
+
+    def best(self) -> PlacedLogits | None:
+        """Return the candidate that stands in most windows, of those that no window cuts."""
+        best, chosen = 0.0, None
+        for sighting, alike in zip(self._all, self._alike, strict=True):
+            scored = np.sum(alike, axis=0) * sighting.scores
+            for k, box in enumerate(sighting.boxes):
+                if box is not None and scored[k] > best:
+                    best, chosen = float(scored[k]), sighting.placed[k]
+        return chosen
 
 
 class Aimed(NamedTuple):
@@ -257,18 +291,10 @@ class Aim:
         its own estimate does not tell. What is there is found again in other windows.
         """
         click = _first_click(prompts)
-        found: list[Sighting] = []
+        found = _Sightings()
         for window in self._windows.around(prompts.points[0]):
-            found.append((yield from self._sighting(window, frame, click)))  # noqa: PERF401 - in steps
-        best, chosen = 0.0, None
-        for place, sighting in enumerate(found):
-            others = [other for k, other in enumerate(found) if k != place]
-            support = np.sum([sighting.agreement(other) for other in others], axis=0)
-            scored = support * sighting.scores
-            for k, box in enumerate(sighting.boxes):
-                if box is not None and scored[k] > best:
-                    best, chosen = float(scored[k]), sighting.placed[k]
-        return chosen
+            found.add((yield from self._sighting(window, frame, click)))
+        return found.best()
 
     def _wider(self, answer: Answer, prompts: FramePrompts) -> Box:
         """Give a larger window where the mask is cut off; only clicks and boxes leave the mask open."""

@@ -134,7 +134,7 @@ def jobs(folder: Path, count: int, frames: int, side: int) -> dict[str, Job]:
     return {
         "a click": lambda desk: desk.declare(PromptKey(count + 1, desk.frame), click(y, x)),
         "undo of it": lambda desk: desk.undo(),
-        "a seed": lambda desk: desk.seed(PromptKey(count + 1, desk.frame), click(y, x), object()),
+        "a seed": lambda desk: desk.seed(PromptKey(count + 1, desk.frame), click(y, x + 40), object()),
         "undo of it   ": lambda desk: desk.undo(),
         "first autosave": lambda desk: desk.opened.autosave_steps(autosaved),
         "remove an object": lambda desk: desk.edit(lambda session: session.remove_object(2)),
