@@ -11,7 +11,9 @@ import napari
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication, QProgressBar, QWidget
+from torch import Tensor
 
+from napari_sam2._model.results import ImageFeatures
 from napari_sam2._napari.controller_tracking import Pace
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.model_choices import ModelChoice
@@ -298,6 +300,27 @@ def test_the_dock_says_what_a_click_waits_for(bench: Dock) -> None:
     gate.set()
     bench.wait()
     assert "waits" not in hint(bench.state).text
+
+
+def test_the_dock_says_that_a_click_takes_long(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode, gate = bench.fake.encode_image, threading.Event()
+    bench.prompt(1, MIDDLE, 8, 10)
+    said = [hint(bench.state).text]
+
+    def slow(images: Tensor) -> ImageFeatures:
+        assert gate.wait(60)
+        return encode(images)
+
+    monkeypatch.setattr(bench.fake, "encode_image", slow)
+    bench.widget.set_prompts(2, 0, click(8, 10))
+    until(lambda: bench.controller.worker.running == "Looking at frame 0")
+    assert hint(bench.state).text == said[0], "it may be quick"
+    until(lambda: hint(bench.state).text == "Looking at frame 0 ...")
+    gate.set()
+    bench.wait()
+    assert "Looking" not in hint(bench.state).text
+    bench.prompt(2, 0, 9, 10)
+    assert "Looking" not in hint(bench.state).text
 
 
 def test_work_that_may_take_long_is_named(

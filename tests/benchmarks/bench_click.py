@@ -1,7 +1,7 @@
 """Wait for a click on a frame whose features are ready, through the whole session: prompt in, labels written.
 
     python -m tests.benchmarks.bench_click --threads 2
-    python -m tests.benchmarks.bench_click --precision float32
+    python -m tests.benchmarks.bench_click --precision float32 --view auto
 
 Released architectures run with seeded weights. Each click is that of another object, on the same frame; some
 are followed by a second one, a correction. What was measured is kept in `results.json`, and
@@ -23,6 +23,7 @@ import torch
 
 from napari_sam2 import FramePrompts, Session, load_model
 from napari_sam2.process import keep_memory
+from napari_sam2.window import VIEWS, View
 from tests.benchmarks.results import keep
 from tests.benchmarks.sides import released_weights
 from tests.benchmarks.speed_cases import Case, clicks, draw_frames
@@ -30,13 +31,13 @@ from tests.benchmarks.speed_cases import Case, clicks, draw_frames
 _WARM = 2
 
 
-def open_session(case: Case) -> Session:
+def open_session(case: Case, view: View) -> Session:
     """Open a stack of two frames; the features of the first are ready."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.pt"
         torch.save({"model": released_weights(case.model)}, path)
         model = load_model(path, device="cpu", image_size=case.size, precision=case.precisions[0])
-    session = Session(draw_frames(case), model=model, channel="rgb", view="frame")
+    session = Session(draw_frames(case), model=model, channel="rgb", view=view)
     session.prepare(0)
     return session
 
@@ -52,9 +53,9 @@ def wait(session: Session, obj: int, prompts: FramePrompts) -> dict[str, float]:
     return told
 
 
-def measure(case: Case) -> dict[str, Any]:
+def measure(case: Case, view: View) -> dict[str, Any]:
     """Click on one object after the other, twice each."""
-    session = open_session(replace(case, warm=1, pairs=1))
+    session = open_session(replace(case, warm=1, pairs=1), view)
     first: list[dict[str, float]] = []
     second: list[dict[str, float]] = []
     for index, (y, x) in enumerate(clicks(case)):
@@ -90,11 +91,13 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=22)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
+    parser.add_argument("--view", default="frame", choices=VIEWS)
     told = parser.parse_args()
     keep_memory()
     torch.set_num_threads(told.threads)
-    measured = measure(Case(told.model, told.clicks, told.size, (told.precision,)))
-    keep("clicks", f"{told.model}-{told.size}-{measured['precision']}", measured)
+    measured = measure(Case(told.model, told.clicks, told.size, (told.precision,)), told.view)
+    name = f"{told.model}-{told.size}-{measured['precision']}"
+    keep("clicks", name if told.view == "frame" else f"{name}, view {told.view}", measured)
 
 
 if __name__ == "__main__":

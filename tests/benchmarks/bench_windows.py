@@ -1,7 +1,7 @@
 """Windows that move with their objects beside the frame view: time of an object on a frame, and J of both.
 
     python -m tests.benchmarks.bench_windows --threads 2
-    python -m tests.benchmarks.bench_windows --model sam2.1-tiny --frames 3
+    python -m tests.benchmarks.bench_windows --model sam2.1-tiny
 
 Sixteen discs with truth, at most 60 pixels wide, drift over a frame of 1024 pixels. The same weights see them
 whole frame by whole frame at 1024 pixels, then in a window of 256 for each. Frames are tracked in turn by
@@ -138,13 +138,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="nano")
-    parser.add_argument("--frames", type=int, default=12)
-    parser.add_argument("--warm", type=int, help="frames before those that are timed; two thirds by default")
+    parser.add_argument("--frames", type=int, default=13)
+    parser.add_argument(
+        "--warm", type=int, help="frames before those that are timed; all but five by default"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     told = parser.parse_args()
     keep_memory()
     torch.set_num_threads(told.threads)
-    warm = told.warm if told.warm is not None else 2 * told.frames // 3
+    warm = told.warm if told.warm is not None else max(told.frames - 5, 0)
     keep("windows", told.model, measure(told.model, told.frames, warm))
 
 

@@ -28,9 +28,22 @@ def keep(section: str, name: str, measured: dict[str, Any]) -> None:
     from tests.benchmarks.speed_page import write_page
 
     results = read_results()
-    results.setdefault(section, {})[name] = measured
+    results.setdefault(section, {})[name] = {**measured, "on": processor()}
     write_results(results)
     write_page(read_results())
+
+
+def processor() -> str:
+    """Name the processor, where the system tells, and whether it computes in bfloat16."""
+    info = Path("/proc/cpuinfo")
+    told = dict(
+        [part.strip() for part in line.split(":", 1)]
+        for line in (info.read_text(encoding="utf-8").splitlines() if info.is_file() else ())
+        if ":" in line
+    )
+    name = told.get("model name") or platform.processor() or platform.machine()
+    flags = told.get("flags", "").split()
+    return f"{name}, {'with' if {'avx512_bf16', 'amx_bf16'} & set(flags) else 'without'} bfloat16"
 
 
 def machine() -> dict[str, str]:

@@ -14,6 +14,7 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2._napari.answers import Answer, Picture, back_of, forth_of
 from napari_sam2._napari.state import Activity, ProgressState
+from napari_sam2._napari.wiring import Later
 from napari_sam2._napari.worker import Priority
 from napari_sam2.passes import Step
 from napari_sam2.summary import CellStatus
@@ -32,6 +33,8 @@ _BEAT, _BAR_BEAT = 200, 1000
 _SPAN = 5.0
 # Work that may take long, of which the dock tells while it is done.
 _TOLD = ("Answering", "Loading", "Saving", "Exporting")
+# The dock tells of a click that takes longer, in milliseconds.
+_LONG, _CLICK = 400, "Looking"
 
 
 class Pace:
@@ -89,7 +92,10 @@ class TrackingControl:
         self._timer = QTimer()
         self._timer.setInterval(_BEAT)
         self._timer.timeout.connect(self._beat)
+        self._long = ""
+        self._soon = Later(self._tell_of_long, _LONG, restart=True)
         workspace.interrupted.connect(self.interrupt)
+        workspace.prompted.connect(self._wait_for_answer)
 
     @property
     def by_hand(self) -> bool:
@@ -331,11 +337,21 @@ class TrackingControl:
         place = self._space.place_of_step(label)
         return "" if place is None else label(place.picture)
 
-    @staticmethod
-    def _message(running: str, *, waits: bool) -> str:
+    def _message(self, running: str, *, waits: bool) -> str:
         if running and waits:
             return f"{running}; a click waits for it"
-        return f"{running} ..." if running.startswith(_TOLD) else ""
+        is_told = running.startswith(_TOLD) or running == self._long
+        return f"{running} ..." if running and is_told else ""
+
+    def _wait_for_answer(self, _objects: object) -> None:
+        self._long = ""
+        self._soon.ask()
+
+    def _tell_of_long(self) -> None:
+        """Tell of a click that is still being answered, as where its frame has to be prepared first."""
+        running = self._space.worker.running
+        self._long = running if running.startswith(_CLICK) else ""
+        self._space.changed.emit()
 
     def _elsewhere(self) -> str:
         """Say what the progress is of, if not of what is shown."""
@@ -348,4 +364,5 @@ class TrackingControl:
     def close(self) -> None:
         """End all propagations; tell nobody."""
         self.forget()
+        self._soon.close()
         self._timer.timeout.disconnect()
