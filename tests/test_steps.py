@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from napari_sam2.steps import locked, result_of, until_ended
+from napari_sam2.steps import result_of, until_ended, within
 
 
 def count(taken: list[int], last: int = 3, *, fails: bool = False) -> Generator[None, None, str]:
@@ -38,7 +38,7 @@ def test_each_step_is_taken_under_the_lock_which_is_free_between() -> None:
             yield
         return "done"
 
-    whole = locked(lock, steps())
+    whole = within(lock, steps())
     for number in range(2):
         next(whole)
         assert not lock.locked()
@@ -50,9 +50,9 @@ def test_each_step_is_taken_under_the_lock_which_is_free_between() -> None:
 def test_steps_that_fail_or_are_given_up_are_closed() -> None:
     lock, taken = threading.Lock(), list[int]()
     with pytest.raises(OSError, match="full"):
-        result_of(locked(lock, count(taken, fails=True)))
+        result_of(within(lock, count(taken, fails=True)))
     assert not lock.locked()
-    whole = locked(lock, count(taken))
+    whole = within(lock, count(taken))
     next(whole)
     whole.close()
     assert taken == [0, 1, 2, -1, 0, -1]

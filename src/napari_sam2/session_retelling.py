@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_sam2 import session_edits as edits
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session_state import PromptRecord
-from napari_sam2.steps import locked, result_of
+from napari_sam2.steps import result_of, within
 
 if TYPE_CHECKING:
     from napari_sam2.prompts import PromptKey
@@ -58,7 +58,7 @@ class Retelling(Iterator["PromptKey"]):
             record = self._told().get(key)
         if record is not None:
             answering = self._target.tracker.answering(key.frame, record.prompts, None)
-            yield from locked(self._target.lock, answering)
+            yield from within(self._target.lock, answering)
 
     def _end(self) -> None:
         if self._has_ended:

@@ -10,7 +10,7 @@ from napari_sam2 import io
 from napari_sam2.session_document import describe_opening, session_steps
 from napari_sam2.session_journal import SessionJournal
 from napari_sam2.session_objects import SessionObjects
-from napari_sam2.steps import locked, result_of
+from napari_sam2.steps import result_of, within
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -86,7 +86,7 @@ class SessionSaving(SessionObjects):
             if journal.is_current:
                 return False
             steps = journal.write_steps(remarks)
-        yield from locked(self._state.lock, steps)
+        yield from within(self._state.lock, steps)
         return True
 
     def _opening(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from napari_sam2 import session_edits as edits
 from napari_sam2.changes import read_changes
 from napari_sam2.passes import check_direction
 from napari_sam2.session_checks import check_key, check_objects, check_range
-from napari_sam2.steps import locked, result_of
+from napari_sam2.steps import result_of, within
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
 if TYPE_CHECKING:
@@ -256,8 +256,8 @@ class SessionViews:
             raise ValueError("there is nothing to preview: give a point, a box or a mask")
         with self._state.lock:
             edits.check_open(self._state, key)
-        base = yield from locked(self._state.lock, edits.base_of(self._state, key, prompts))
-        yield from locked(self._state.lock, self._tracker.answering(key.frame, prompts, base))
+        base = yield from within(self._state.lock, edits.base_of(self._state, key, prompts))
+        yield from within(self._state.lock, self._tracker.answering(key.frame, prompts, base))
         with self._state.lock:
             return edits.preview(self._state, key, prompts, base)
 

@@ -22,11 +22,13 @@ def result_of(steps: Generator[None, None, T]) -> T:
             return result
 
 
-def locked(lock: AbstractContextManager[object], steps: Generator[None, None, T]) -> Generator[None, None, T]:
-    """Take each step under a lock, which is free between two."""
+def within(
+    context: AbstractContextManager[object], steps: Generator[None, None, T]
+) -> Generator[None, None, T]:
+    """Take each step inside of a context, which is left between two, as a lock."""
     with closing(steps):
         while True:
-            with lock:
+            with context:
                 try:
                     next(steps)
                 except StopIteration as end:

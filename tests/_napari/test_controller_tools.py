@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_sam2._napari.answer_times import PREVIEW_LIMIT
 from napari_sam2._napari.finding import camera_of
 from napari_sam2._napari.keys import Command
-from napari_sam2._napari.pace import PREVIEW_LIMIT
 from napari_sam2._napari.state import Tool
 from napari_sam2.prompts import FramePrompts, PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, Held, add_frames, pause, until
@@ -176,10 +176,10 @@ def test_no_outline_where_features_are_not_ready_or_a_decode_is_slow(
     bench: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A clock that stands still: a decode takes no time, however busy this machine is.
-    monkeypatch.setattr("napari_sam2._napari.pace.time", SimpleNamespace(perf_counter=lambda: 0.0))
+    monkeypatch.setattr("napari_sam2._napari.answer_times.time", SimpleNamespace(perf_counter=lambda: 0.0))
     until(lambda: bench.session.is_ready(MIDDLE))
     assert not hover(bench, 8, 10, frame=0)
-    bench.controller.space.sequence.desk._pace._seconds.extend([2 * PREVIEW_LIMIT] * 3)  # type: ignore[union-attr]
+    bench.controller.space.sequence.desk._answer_times._seconds.extend([2 * PREVIEW_LIMIT] * 3)  # type: ignore[union-attr]
     assert not hover(bench, 8, 10)
     bench.prompt(1, MIDDLE, 8, 10)
     assert hover(bench, 16, 10), "it was a hiccup: clicks are answered quickly"

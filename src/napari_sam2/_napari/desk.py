@@ -8,11 +8,11 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2._napari.answer_times import AnswerTimes
 from napari_sam2._napari.answers import Answer, Picture, Replaced
 from napari_sam2._napari.differences import Untold
 from napari_sam2._napari.last_said import LastSaid, say
 from napari_sam2._napari.opening import NotOpenError, check_frames, open_session
-from napari_sam2._napari.pace import Pace
 from napari_sam2._napari.painting import Refusal, take_strokes
 from napari_sam2._napari.versions import Renewal, Version, Versions
 from napari_sam2.changes import LabelChange
@@ -55,7 +55,7 @@ class Desk:
         self._renewal: Renewal | None = None
         self._cache_bytes = 0
         self._pictured = 0.0
-        self._pace = Pace()
+        self._answer_times = AnswerTimes()
         self._said = LastSaid()
         self._untold = Untold()
         self.image = ""
@@ -255,7 +255,7 @@ class Desk:
         """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel."""
         session = self.opened
         if not prompts.is_empty:
-            yield from self._pace.answer_steps(session, key, prompts)
+            yield from self._answer_times.answer_steps(session, key, prompts)
         verb = "Remove prompts" if prompts.is_empty else "Prompt"
         with self._said.prompted(session, key, f"{verb} (object {key.obj}, frame {key.frame})"):
             result = say(session, key, prompts)
@@ -321,7 +321,7 @@ class Desk:
     def preview(self, obj: int, frame: int, prompts: FramePrompts) -> Generator[None, None, Answer]:
         """Answer without changing anything; without a result where that would take too long to be of use."""
         session = self.session
-        if session is None or not session.is_ready(frame) or not self._pace.is_quick:
+        if session is None or not session.is_ready(frame) or not self._answer_times.are_short:
             return Answer()
         return (yield from self._previewed(PromptKey(obj, frame), prompts))
 
@@ -337,7 +337,7 @@ class Desk:
         session = self.opened
         if not session.is_open(key.obj, key.frame):
             return Answer()
-        result = yield from self._pace.answer_steps(session, key, prompts)
+        result = yield from self._answer_times.answer_steps(session, key, prompts)
         is_its = self.session is session and session.is_open(key.obj, key.frame)  # things went between
         return Answer(result=result) if is_its else Answer()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import closing
 from typing import TYPE_CHECKING
+
+from napari_sam2.steps import within
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,19 +18,32 @@ if TYPE_CHECKING:
 PREVIEW_LIMIT = 0.5
 """Masks are shown before the click where they take no longer, in seconds; clicks go between their steps."""
 
-
 # So many answers are looked at: the quickest of them counts, since others may have been hiccups.
 _LOOKED_AT = 3
 
 
-class Pace:
+class _Watch:
+    """Seconds inside of it, and how many times that was."""
+
+    def __init__(self) -> None:
+        self.seconds, self.count, self._began = 0.0, 0, 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._began
+        self.count += 1
+
+
+class AnswerTimes:
     """Has answers worked out in steps, and notes how long they take."""
 
     def __init__(self) -> None:
         self._seconds: deque[float] = deque(maxlen=_LOOKED_AT)
 
     @property
-    def is_quick(self) -> bool:
+    def are_short(self) -> bool:
         """Whether a mask can be shown before the click."""
         return min(self._seconds, default=0.0) <= PREVIEW_LIMIT
 
@@ -38,21 +52,11 @@ class Pace:
     ) -> Generator[None, None, FrameResult]:
         """Work an answer out, which the session has at hand then.
 
-        What is done between two steps does not count, nor does an answer on a frame that was not prepared.
+        What is done between two steps does not count, nor does an answer on a frame that was not prepared, or
+        one that was at hand.
         """
-        counts, seconds = session.is_ready(key.frame), 0.0
-        is_new = False
-        with closing(session.preview_steps(key.obj, key.frame, prompts)) as steps:
-            while True:
-                began = time.perf_counter()
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    result: FrameResult = end.value
-                    break
-                seconds += time.perf_counter() - began
-                is_new = True
-                yield
-        if counts and is_new:
-            self._seconds.append(seconds)
+        counts, watch = session.is_ready(key.frame), _Watch()
+        result = yield from within(watch, session.preview_steps(key.obj, key.frame, prompts))
+        if counts and watch.count > 1:
+            self._seconds.append(watch.seconds)
         return result
