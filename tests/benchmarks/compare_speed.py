@@ -29,6 +29,7 @@ from tests.benchmarks.speed_cases import BARS, COMPARED, TABLE, Case
 from tests.benchmarks.speed_page import write_page
 
 SIDES = ("ours", "sam2", "transformers")
+_REFERENCE = "sam2-float32"
 
 
 def measure(case: Case, settings: Settings, sides: Sequence[str]) -> dict[str, Any]:
@@ -53,15 +54,27 @@ def measure(case: Case, settings: Settings, sides: Sequence[str]) -> dict[str, A
 
 
 def summarise(side: Side, running: Sequence[Side], case: Case) -> dict[str, Any]:
-    """Return the times of a side, its memory, and how its masks agree with those of the reference."""
-    reference = next((each for each in running if each.key == "sam2-float32"), side)
-    frames = sorted({*range(min(COMPARED, case.frames)), case.frames - 1})
+    """Return the times of a side, its memory, and how masks and logits agree with those of the reference."""
+    reference = next((each for each in running if each.key == _REFERENCE), side)
+    first = range(min(COMPARED, case.frames))
+    frames = sorted({*first, case.frames - 1})
     return {
         "wall": [told["wall"] for told in side.told[case.warm :]],
         "cpu": [told["cpu"] for told in side.told[case.warm :]],
         "peak": side.told[-1]["peak"],
         "iou": {str(frame): _iou(side.masks(frame), reference.masks(frame)) for frame in frames},
+        "logits": {
+            str(frame): logit_error(side.logits(frame), reference.logits(frame))
+            for frame in (first if reference.key == _REFERENCE else ())
+        },
     }
+
+
+def logit_error(found: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> float:
+    """Return the largest difference of logits over the range of the right ones, of all objects together."""
+    if found.shape != right.shape:
+        raise ValueError(f"logits of shape {found.shape} cannot be compared with {right.shape}")
+    return float(np.abs(found - right).max() / (right.max() - right.min()))
 
 
 def _iou(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:

@@ -115,6 +115,11 @@ class Side:
         """Masks that it gave on a frame, as one row of bits."""
         return np.unpackbits(np.load(self.told[frame]["masks"])).astype(bool)
 
+    def logits(self, frame: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Logits of all objects on one of the first frames, (n, h, w), before they are enlarged."""
+        logits: np.ndarray[Any, np.dtype[np.float32]] = np.load(self.told[frame]["logits"])
+        return logits
+
     def _read(self) -> dict[str, Any]:
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:

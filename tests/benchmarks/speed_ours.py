@@ -12,7 +12,7 @@ from PIL import Image
 
 from napari_sam2 import FramePrompts, Session, load_model
 from napari_sam2.process import keep_memory
-from tests.benchmarks.speed_worker import Task, serve
+from tests.benchmarks.speed_worker import Task, Tracked, serve
 
 
 def read_frames(folder: Path) -> npt.NDArray[np.uint8]:
@@ -31,7 +31,7 @@ def start(task: Task) -> Iterator[Any]:
     for index, place in enumerate(task.clicks):
         session.set_prompts(index + 1, 0, FramePrompts(points=(place,), positive=(True,)))
     for result in session.propagate(direction="forward"):
-        yield result.masks
+        yield Tracked(result.frame, result.masks, [each.logits for each in result.placed])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""The page of what was measured."""
+"""The page of what was measured: `python -m tests.benchmarks` measures all of it and writes it.
+
+Tables are made of `results.json`, beside the notes in `notes.md`, which are written by hand; every benchmark
+of the page puts what it measured there and writes the page anew. `python -m tests.benchmarks.compare_speed
+bars --render` writes it without measuring.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +22,17 @@ _AGAINST = (("float32", "float32"), ("bfloat16", "float32"), ("bfloat16", "bfloa
 
 def write_page(results: dict[str, Any]) -> None:
     """Write docs/performance.md from the results and the notes beside this file."""
+    PAGE.write_text(page(results), encoding="utf-8")
+
+
+def page(results: dict[str, Any]) -> str:
+    """Return the page."""
     parts = ["# Performance", _overview(results["cases"])]
     parts += [NOTES.read_text(encoding="utf-8").strip(), *other_sections(results)]
     parts += ["## Beside the released sam2 and transformers", _intro(results)]
     for name, case in results["cases"].items():
         parts += [f"### {name}", "\n".join(_table(name, case)), _verdict(case["sides"])]
-    PAGE.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _overview(cases: Mapping[str, Any]) -> str:
@@ -75,7 +85,10 @@ def _intro(results: dict[str, Any]) -> str:
         "In bfloat16, sam2 runs under autocast and transformers with the whole model cast. "
         "Figures are medians over the timed frames, ratios the median of the ratios frame by frame. "
         "IoU is that of the masks of all objects with sam2 in float32, on the first three frames "
-        "and on the last one; with random weights small differences grow from frame to frame."
+        "and on the last one; with random weights small differences grow from frame to frame. "
+        "The difference of logits is the largest one from sam2 in float32, of all objects on each of the "
+        "first three frames, over the range of its logits there: of the chosen masks, before they are "
+        "enlarged to the frame."
     )
 
 
@@ -88,6 +101,7 @@ _COLUMNS = (
     "our float32 is faster",
     "our bfloat16 is faster",
     "IoU",
+    "difference of logits",
 )
 
 
@@ -95,15 +109,26 @@ def _table(name: str, case: dict[str, Any]) -> list[str]:
     objects = int(name.rsplit("-", 1)[1])
     sides: dict[str, Any] = case["sides"]
     lines = [_circumstances(case), f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
-    for key, side in sides.items():
-        wall = median(side["wall"])
-        ratios = [_told_ratio(sides.get(f"ours-{p}"), side) for p in ("float32", "bfloat16")]
-        ious = " ".join(f"{value:.3f}" for value in side["iou"].values())
-        lines.append(
-            f"| {key} | {wall:.2f} | {wall / objects:.2f} | {median(side['cpu']):.2f} | {side['peak']:.0f} "
-            f"| {' | '.join(ratios)} | {ious} |"
-        )
-    return lines
+    return lines + [f"| {' | '.join((key, *_cells(sides, key, objects)))} |" for key in sides]
+
+
+def _cells(sides: Mapping[str, Any], key: str, objects: int) -> tuple[str, ...]:
+    side = sides[key]
+    wall = median(side["wall"])
+    return (
+        f"{wall:.2f}",
+        f"{wall / objects:.2f}",
+        f"{median(side['cpu']):.2f}",
+        f"{side['peak']:.0f}",
+        *(_told_ratio(sides.get(f"ours-{p}"), side) for p in ("float32", "bfloat16")),
+        " ".join(f"{value:.3f}" for value in side["iou"].values()),
+        _told_logits(side),
+    )
+
+
+def _told_logits(side: Mapping[str, Any]) -> str:
+    """Tell the differences of the first frames; results of before they were measured have none."""
+    return " ".join(f"{value:.1e}" if value else "0" for value in side.get("logits", {}).values()) or "-"
 
 
 def _circumstances(case: dict[str, Any]) -> str:

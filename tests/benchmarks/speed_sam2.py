@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.benchmarks.speed_worker import Task, serve
+from tests.benchmarks.speed_worker import Task, Tracked, serve
 
 _FILES = {"tiny": "t", "small": "s", "base-plus": "b+", "large": "l"}
 
@@ -16,8 +16,19 @@ def start(task: Task) -> Iterator[Any]:
     state = predictor.init_state(str(task.folder / "frames"))
     for index, (y, x) in enumerate(task.clicks):
         predictor.add_new_points_or_box(state, 0, index + 1, points=[[x, y]], labels=[1])
-    for _, _, logits in predictor.propagate_in_video(state):
-        yield (logits[:, 0] > 0).cpu().numpy()
+    for frame, _, logits in predictor.propagate_in_video(state):
+        yield Tracked(frame, (logits[:, 0] > 0).cpu().numpy(), low_resolution(state, frame))
+
+
+def low_resolution(state: Any, frame: int) -> list[Any]:
+    """Read what the predictor keeps of a frame, one map of logits for each object."""
+    kept = (
+        outputs[which][frame]["pred_masks"]
+        for outputs in state["output_dict_per_obj"].values()
+        for which in ("cond_frame_outputs", "non_cond_frame_outputs")
+        if frame in outputs[which]
+    )
+    return [each[0, 0] for each in kept]
 
 
 def load(task: Task) -> Any:

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from tests.benchmarks.speed_worker import Task, serve
+from tests.benchmarks.speed_worker import Task, Tracked, serve
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -169,7 +169,7 @@ def start(task: Task) -> Iterator[Any]:
         logits = functional.interpolate(
             output.pred_masks.float(), shape, mode="bilinear", align_corners=False
         )
-        yield (logits[:, 0] > 0).cpu().numpy()
+        yield Tracked(output.frame_idx, (logits[:, 0] > 0).cpu().numpy(), output.pred_masks[:, 0])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The loop of one side, in a process of its own: it tracks one more frame each time that it is told to.
 
-Nothing of this package is imported here, so that it runs where only a reference is installed.
+Nothing of this package is imported here, so that it runs where only a reference is installed. What is
+compared is written after a step was timed.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 import torch
+
+from tests.benchmarks.speed_cases import COMPARED
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Task:
     Attributes
     ----------
     folder : Path
-        Holds ``frames/*.jpg`` and ``weights.pt``; masks are written there.
+        Holds ``frames/*.jpg`` and ``weights.pt``; what is compared is written there.
     model : str
         Released name.
     trunk : dict
@@ -54,6 +57,24 @@ class Task:
     device: str = "cpu"
 
 
+class Tracked(NamedTuple):
+    """What a tracker gives of a frame.
+
+    Attributes
+    ----------
+    frame : int
+    masks : array (n, H, W), bool
+        Of all objects.
+    logits : sequence of arrays (h, w)
+        Of each object's chosen mask as the decoder gave them, before they are enlarged; nothing is copied for
+        it, since frames are timed.
+    """
+
+    frame: int
+    masks: Any
+    logits: Sequence[Any]
+
+
 def read_task() -> Task:
     """Read the task from the command line."""
     told: dict[str, Any] = json.loads(sys.argv[1])
@@ -74,11 +95,11 @@ def serve(
     side : str
         Name of the side; what it keeps is written under it.
     start : callable
-        Returns an iterator that does a piece of work at each step; of a tracker that is a frame, and it gives
-        masks of all objects, (n, H, W) bool.
+        Returns an iterator that does a piece of work at each step; a tracker tracks a frame and gives a
+        `Tracked`.
     keep : callable, optional
         Takes the task, a name for files and what a step gave, and returns what is told of it; by default
-        masks are kept.
+        masks are kept, and the logits of the first frames.
     autocast : bool
         The lower precision is torch's autocast around all steps.
     """
@@ -94,14 +115,24 @@ def serve(
             _wait_for(task.device)
             told = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
             told["peak"] = _peak(task.device)
-            kept = (keep or _keep_masks)(task, f"{side}-{task.precision}-{index}", given)
+            kept = (keep or _keep_tracked)(task, f"{side}-{task.precision}-{index}", given)
             _tell(answers, {**told, **kept})
 
 
-def _keep_masks(task: Task, name: str, masks: Any) -> dict[str, Any]:
+def _keep_tracked(task: Task, name: str, given: Tracked) -> dict[str, Any]:
     path = task.folder / f"{name}.npy"
-    np.save(path, np.packbits(np.asarray(masks, bool)))
-    return {"masks": str(path)}
+    np.save(path, np.packbits(np.asarray(given.masks, bool)))
+    if given.frame >= COMPARED:
+        return {"masks": str(path)}
+    logits = task.folder / f"{name}-logits.npy"
+    np.save(logits, np.stack([_in_float32(each) for each in given.logits]))
+    return {"masks": str(path), "logits": str(logits)}
+
+
+def _in_float32(values: Any) -> np.ndarray[Any, Any]:
+    """Copy an array or a tensor of any device."""
+    tensor = values if isinstance(values, torch.Tensor) else torch.tensor(values)
+    return np.asarray(tensor.float().cpu())
 
 
 def keep_arrays(task: Task, name: str, given: dict[str, Any]) -> dict[str, Any]:
