@@ -11,21 +11,19 @@ are followed by a second one, a correction. What was measured is kept in `result
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
 import torch
 
-from napari_sam2 import FramePrompts, Session, load_model
+from napari_sam2 import FramePrompts, Session
 from napari_sam2.process import keep_memory
 from napari_sam2.window import VIEWS, View
 from tests.benchmarks.results import keep
-from tests.benchmarks.sides import released_weights
+from tests.benchmarks.sides import released_model
 from tests.benchmarks.speed_cases import Case, clicks, draw_frames
 
 _WARM = 2
@@ -33,10 +31,7 @@ _WARM = 2
 
 def open_session(case: Case, view: View) -> Session:
     """Open a stack of two frames; the features of the first are ready."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights.pt"
-        torch.save({"model": released_weights(case.model)}, path)
-        model = load_model(path, device="cpu", image_size=case.size, precision=case.precisions[0])
+    model = released_model(case.model, case.size, case.precisions[0])
     session = Session(draw_frames(case), model=model, channel="rgb", view=view)
     session.prepare(0)
     return session

@@ -5,16 +5,18 @@
 
 A click waits for the piece that is under way. Networks encode frames and track sixteen objects a beat at a
 time. Then many objects with a mask on every frame are edited as the dock does, and every piece is timed, less
-the pauses of Python's collector, which come when they will; their sum is told at the end.
+the pauses of Python's collector, which come when they will; their sum is told at the end. What was measured
+is kept in `results.json`, and `docs/performance.md` is written anew, but with ``--no-keep``.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from napari_sam2.prompts import PromptKey
 from napari_sam2.steps import result_of
 from napari_sam2.window import WindowRules
 from tests.benchmarks.bench_windows import open_model
+from tests.benchmarks.results import keep
 from tests.fakes import click
 
 _GROUP, _TRACKED = 16, 4
@@ -157,10 +160,17 @@ def jobs(folder: Path, count: int, frames: int, side: int) -> dict[str, Job]:
     }
 
 
-def report(name: str, times: list[float]) -> None:
-    """Print a row."""
-    longest, whole = 1000 * max(times), 1000 * sum(times)
-    print(f"{name:24}{longest:10.0f}{whole:10.0f}{len(times):8}")  # noqa: T201
+def report(name: str, times: list[float]) -> dict[str, Any]:
+    """Write a row, and return it."""
+    longest, whole = max(times), sum(times)
+    say(f"{name:24}{1000 * longest:10.0f}{1000 * whole:10.0f}{len(times):8}")
+    return {"job": name, "longest": longest, "whole": whole, "pieces": len(times)}
+
+
+def say(line: str) -> None:
+    """Write a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def track(model: Sam2, count: int, side: int) -> list[float]:
@@ -191,29 +201,46 @@ def encode(model: Sam2, count: int, side: int) -> list[float]:
     return times[1:]  # the first one comes in when torch does
 
 
+def networks(nano: Sam2, names: Sequence[str], count: int, side: int) -> Iterator[dict[str, Any]]:
+    """Time encodes and groups of each network."""
+    for name in names:
+        model = nano if name == "nano" else open_model(name)[0]
+        yield report(f"{name}: encode", encode(model, count, side))
+        yield report(f"{name}: track {_GROUP}", track(model, count, side))
+
+
+def edits(nano: Sam2, count: int, frames: int, side: int) -> Iterator[dict[str, Any]]:
+    """Time all jobs, one after the other."""
+    desk = open_desk(nano, count, frames, side)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, job in jobs(Path(folder), count, frames, side).items():
+            yield report(name.strip(), pieces(desk, job))
+
+
+def measure(models: Sequence[str], count: int, frames: int, side: int) -> dict[str, Any]:
+    """Time everything; say at the end what the collector took."""
+    say(f"{'ms':24}{'longest':>10}{'all':>10}{'pieces':>8}")
+    nano = load_model("nano", device="cpu")
+    checksum(nano)  # as the dock does while it loads
+    rows = [*networks(nano, models, count, side), *edits(nano, count, frames, side)]
+    say(f"collector, in all: {1000 * CLOCK.collected:.0f} ms")
+    return {"threads": torch.get_num_threads(), "rows": rows, "collector": CLOCK.collected}
+
+
 def main() -> None:
-    """Print the longest piece and the whole of every job, in milliseconds, and the number of pieces."""
+    """Print and keep the longest piece and the whole of every job, and the number of pieces."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--objects", type=int, default=81)
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--models", nargs="*", default=["nano", "sam2.1-tiny"])
+    parser.add_argument("--no-keep", action="store_true", help="only print what was measured")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    size = (chosen.objects, chosen.frames, chosen.side)
-    print(f"{'ms':24}{'longest':>10}{'all':>10}{'pieces':>8}")  # noqa: T201
-    nano = load_model("nano", device="cpu")
-    checksum(nano)  # as the dock does while it loads
-    for name in chosen.models:
-        model = nano if name == "nano" else open_model(name)[0]
-        report(f"{name}: encode", encode(model, chosen.objects, chosen.side))
-        report(f"{name}: track {_GROUP}", track(model, chosen.objects, chosen.side))
-    desk = open_desk(nano, *size)
-    with tempfile.TemporaryDirectory() as folder:
-        for name, job in jobs(Path(folder), *size).items():
-            report(name.strip(), pieces(desk, job))
-    print(f"collector, in all: {1000 * CLOCK.collected:.0f} ms")  # noqa: T201
+    measured = measure(chosen.models, chosen.objects, chosen.frames, chosen.side)
+    if not chosen.no_keep:
+        keep("jobs", f"{chosen.objects}-{chosen.frames}-{chosen.side}", measured)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 Frames are drawn when they are read, so that no images are in memory: discs that drift over a grid. What
 counts is the resident memory after the last frame against that after frame 100. With ``--limit`` the exit
 status says whether it grew by more than so much. ``--small`` takes the seeded network of the tests instead of
-``nano``: what is held does not depend on how well objects are tracked, and many are tracked fast.
+``nano``: what is held does not depend on how well objects are tracked, and many are tracked fast. What was
+measured is kept in `results.json`, and `docs/performance.md` is written anew, but with ``--no-keep``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from napari_sam2._model.sam2 import Sam2
 from napari_sam2.io import create_labels
 from napari_sam2.process import keep_memory
 from tests._model.small import small_model
+from tests.benchmarks.results import keep
 
 _EARLY = 100
 _REPORTS = 10
@@ -119,18 +121,29 @@ def measure(model: Sam2, objects: int, frames: int, side: int) -> Growth:
 
 
 def main() -> None:
-    """Measure one case and print it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure one case, print it as JSON, and keep it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--objects", type=int, default=1)
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--limit", type=float, help="largest growth, as a share")
     parser.add_argument("--small", action="store_true", help="the seeded network of the tests")
+    parser.add_argument("--no-keep", action="store_true", help="only print what was measured")
     arguments = parser.parse_args()
+    if arguments.frames <= _EARLY + 1:
+        parser.error(
+            f"--frames is {arguments.frames}: memory is compared with that after {_EARLY}, give more"
+        )
     keep_memory()
-    torch.set_num_threads(1)
+    torch.set_num_threads(arguments.threads)
     measured = measure(network(small=arguments.small), arguments.objects, arguments.frames, arguments.side)
     sys.stdout.write(json.dumps(asdict(measured)) + "\n")
+    if not arguments.no_keep:
+        name = f"{'small' if arguments.small else 'nano'}-{arguments.objects}-{arguments.frames}"
+        keep("memory", name, {**asdict(measured), "side": arguments.side, "threads": arguments.threads})
     if arguments.limit is not None and measured.growth > arguments.limit:
         sys.exit(1)
 

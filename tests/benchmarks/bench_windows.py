@@ -12,10 +12,8 @@ measured is kept in `results.json`, and `docs/performance.md` is written anew.
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -30,7 +28,7 @@ from napari_sam2.metrics import jaccard
 from napari_sam2.process import keep_memory
 from napari_sam2.window import WindowRules
 from tests.benchmarks.results import keep
-from tests.benchmarks.sides import released_weights
+from tests.benchmarks.sides import released_model
 
 SIDE, WINDOW, GRID, LARGEST = 1024, 256, 4, 60
 _VIEWS = {"window": WindowRules("window", WINDOW), "frame": WindowRules("frame")}
@@ -76,10 +74,7 @@ def open_model(name: str) -> tuple[Sam2, bool]:
     """Load a network whose whole frames have 1024 pixels, and tell whether its masks mean anything."""
     if name == "nano":
         return load_model("nano", device="cpu", image_size=SIDE), True
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights.pt"
-        torch.save({"model": released_weights(name)}, path)
-        return load_model(path, device="cpu", image_size=SIDE), False
+    return released_model(name, SIDE), False
 
 
 def steps(model: Sam2, phantom: Phantom, view: str) -> Iterator[Session]:

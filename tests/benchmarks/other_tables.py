@@ -1,4 +1,4 @@
-"""Sections of the page beside those of `compare_speed`: stages, errors, clicks, windows, memory."""
+"""Sections of the page beside those of `compare_speed`, one for each section of the results."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ def other_sections(results: dict[str, Any]) -> list[str]:
         ("Errors of the lower precision", _errors(results.get("errors", {}))),
         ("A click on a frame that is ready", _clicks(results.get("clicks", {}))),
         ("Moving windows beside the whole frame", _windows(results.get("windows", {}))),
+        ("Features in a folder", _features(results.get("features", {}))),
+        ("Memory of a long sequence", _memory(results.get("memory", {}))),
+        ("Pieces of work that a click waits for", _jobs(results.get("jobs", {}))),
+        ("A timer of the viewer", _timer(results.get("timer", {}))),
     )
     return [part for title, parts in made if parts for part in (f"## {title}", *parts)]
 
@@ -145,3 +149,108 @@ def _window_row(name: str, case: dict[str, Any]) -> Sequence[str]:
         *("-" if view["j"] is None else f"{view['j']:.3f}" for view in (window, frame)),
         case.get("on", "-"),
     )
+
+
+_PASSES = {
+    "again": "a second pass of a session opened anew",
+    "correction": "a correction on the frame in the middle",
+    "reverse": "backwards from a click on the last frame, after both",
+}
+
+
+def _features(measured: dict[str, Any]) -> list[str]:
+    said = (
+        "A disc on frames of 512 x 512 pixels, tracked once; then two sessions that are opened anew take "
+        "turns, one with image features in a folder and one without. Neither holds features in memory. Labels "
+        "of both are equal, bit for bit. Seconds are those of a pass; encoded is how many frames went through "
+        "the image encoder without the folder and with it."
+    )
+    columns = (
+        "model, size, precision",
+        "threads",
+        "pass",
+        "frames",
+        "encoded",
+        "without, s",
+        "folder, s",
+        "ratio",
+        "MB a frame on disk",
+        "on",
+    )
+    rows = [_feature_row(name, case, each) for name, case in measured.items() for each in case["passes"]]
+    return [said, table(columns, rows)] if rows else []
+
+
+def _feature_row(name: str, case: dict[str, Any], each: str) -> Sequence[str]:
+    without, folder = (case["passes"][each][which] for which in ("without", "folder"))
+    return (
+        name,
+        f"{case['threads']}",
+        _PASSES[each],
+        f"{without['frames']}",
+        f"{without['encoded']}, {folder['encoded']}",
+        f"{without['seconds']:.2f}",
+        f"{folder['seconds']:.2f}",
+        f"{without['seconds'] / folder['seconds']:.2f}x",
+        f"{case['megabytes_a_frame']:.2f}",
+        case.get("on", "-"),
+    )
+
+
+def _memory(measured: dict[str, Any]) -> list[str]:
+    said = (
+        "Of the whole process, labels on disk, frames drawn when they are read: after frame 100 and after "
+        "the last one. Small is the seeded network of the tests: what is held does not depend on the network."
+    )
+    columns = ("network", "objects", "frames, pixels", "threads", "after 100, MB", "last, MB", "growth", "on")
+    rows = [
+        (
+            name.partition("-")[0],
+            f"{case['objects']}",
+            f"{case['frames']} of {case['side']} x {case['side']}",
+            f"{case['threads']}",
+            f"{case['early']:.1f}",
+            f"{case['late']:.1f}",
+            f"{case['growth']:+.1%}",
+            case.get("on", "-"),
+        )
+        for name, case in measured.items()
+    ]
+    return [said, table(columns, rows)] if rows else []
+
+
+def _jobs(measured: dict[str, Any]) -> list[str]:
+    said = (
+        "A click waits for the piece that is under way. Milliseconds of the longest piece and of all of "
+        "them, less the pauses of Python's collector."
+    )
+    parts = [said]
+    for name, case in measured.items():
+        objects, frames, side = name.split("-")
+        head = (
+            f"{objects} objects with a mask on each of {frames} frames of {side} x {side} pixels, "
+            f"threads: {case['threads']}; collector, in all: {1000 * case['collector']:.0f} ms; "
+            f"on {case.get('on', '-')}:"
+        )
+        parts += [head, table(("job", "longest, ms", "all, ms", "pieces"), map(_job_row, case["rows"]))]
+    return parts if measured else []
+
+
+def _job_row(row: dict[str, Any]) -> Sequence[str]:
+    return row["job"], f"{1000 * row['longest']:.0f}", f"{1000 * row['whole']:.0f}", f"{row['pieces']}"
+
+
+def _timer(measured: dict[str, Any]) -> list[str]:
+    said = "How late it is, 99th percentile, at rest and while a made-up network propagates."
+    rows = [
+        (
+            name,
+            f"{case['threads']}",
+            f"{1000 * case['rest']:.1f}",
+            f"{1000 * case['propagation']:.1f}",
+            case.get("on", "-"),
+        )
+        for name, case in measured.items()
+    ]
+    columns = ("", "threads", "at rest, ms", "during a propagation, ms", "on")
+    return [said, table(columns, rows)] if rows else []

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from napari_sam2 import load_model
 from napari_sam2._model.config import RELEASED_CONFIGS
 from napari_sam2._model.sam2 import Sam2
 from tests._model.small import seeded_weights
@@ -144,3 +146,11 @@ def released_weights(model: str, draw: int = 0) -> dict[str, torch.Tensor]:
     tensors["sam_mask_decoder.pred_obj_score_head.layers.2.weight"].zero_()
     tensors["sam_mask_decoder.pred_obj_score_head.layers.2.bias"].fill_(_PRESENT)
     return tensors
+
+
+def released_model(model: str, size: int, precision: str = "auto") -> Sam2:
+    """Load a released architecture with such weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.pt"
+        torch.save({"model": released_weights(model)}, path)
+        return load_model(path, device="cpu", image_size=size, precision=precision)

@@ -134,11 +134,12 @@ def _told_logits(side: Mapping[str, Any]) -> str:
 def _circumstances(case: dict[str, Any]) -> str:
     timed = len(next(iter(case["sides"].values()))["wall"])
     kept = "on" if case["keep_memory"] else "off"
-    # Results of before this was told had eight.
+    # Results of before these were told had eight frames before them, and do not say on what they were made.
+    on = f"; on {case['on']}" if "on" in case else ""
     frames = f"{timed} frame{'' if timed == 1 else 's'}"
     return (
         f"Threads: {case['threads']}; {frames} timed, {case.get('warm', 8)} before them; "
-        f"memory settings of the command line {kept}.\n"
+        f"memory settings of the command line {kept}{on}.\n"
     )
 
 
