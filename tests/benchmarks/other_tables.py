@@ -161,9 +161,9 @@ _PASSES = {
 def _features(measured: dict[str, Any]) -> list[str]:
     said = (
         "A disc on frames of 512 x 512 pixels, tracked once; then two sessions that are opened anew take "
-        "turns, one with image features in a folder and one without. Neither holds features in memory. Labels "
-        "of both are equal, bit for bit. Seconds are those of a pass; encoded is how many frames went through "
-        "the image encoder without the folder and with it."
+        "turns, one with image features in a folder and one without. Neither holds features in memory. "
+        "Labels of both are equal, bit for bit. Seconds are those of a pass; encoded is how many frames went "
+        "through the image encoder without the folder and with it."
     )
     columns = (
         "model, size, precision",
