@@ -17,11 +17,12 @@ from tests.benchmarks.other_tables import other_sections
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 NOTES = Path(__file__).with_name("notes.md")
 _MADE = (
-    "`python -m tests.benchmarks --reference-python PATH` measures all of this again, the cheapest first, and "
-    "writes this page, in a checkout with the extras `all` and `test`; PATH is the interpreter of another "
-    "environment with PyPI's `sam2` and `transformers`, without which comparisons are left out. `--list` says "
-    "what there is and how long it takes, `--only NAME` runs some of it; what is there already is skipped "
-    "unless `--again` is given. Without a screen, start it with `xvfb-run -a`."
+    "`python -m tests.benchmarks --reference-python PATH` measures what is in the tables here, but those of "
+    "the notes, which are written by hand, the cheapest first, and writes this page; it runs in a checkout "
+    "with the extras `all` and `test`. PATH is the interpreter of another environment with PyPI's `sam2` and "
+    "`transformers`, without which comparisons are left out. `--list` says what there is and how long it "
+    "takes, `--only NAME` runs some of it; what is there already is skipped unless `--again` is given. "
+    "Without a screen, start it with `xvfb-run -a`."
 )
 # Comparisons that are of interest: this package's precision, and that of the faster reference.
 _AGAINST = (("float32", "float32"), ("bfloat16", "float32"), ("bfloat16", "bfloat16"))
