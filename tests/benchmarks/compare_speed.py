@@ -6,7 +6,8 @@
 PATH is the interpreter of an environment that has PyPI's sam2 and transformers. What was measured is kept in
 `results.json`; a run goes on where the last one ended, the cheapest cases first, and `docs/performance.md`
 is written anew after each. `--only NAME` runs one case, `--again` measures what is there already, `--render`
-only writes the page, `--sides ours sam2` leaves transformers out. Nothing else may run meanwhile: with as
+only writes the page, `--sides ours sam2` leaves transformers out, `--precisions float32` the lower precision,
+which takes longer where the processor does not compute in it. Nothing else may run meanwhile: with as
 many threads as processors, a side waits for its slowest thread.
 """
 
@@ -17,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ import torch
 
 from tests.benchmarks.results import keep, read_results
 from tests.benchmarks.sides import Settings, Side, save_inputs
-from tests.benchmarks.speed_cases import BARS, COMPARED, TABLE, Case
+from tests.benchmarks.speed_cases import BARS, BOTH, COMPARED, TABLE, Case
 from tests.benchmarks.speed_page import write_page
 
 SIDES = ("ours", "sam2", "transformers")
@@ -91,6 +93,7 @@ def main() -> None:
     parser.add_argument("--reference-python", default=sys.executable)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--sides", nargs="+", default=SIDES, choices=SIDES)
+    parser.add_argument("--precisions", nargs="+", choices=BOTH, help="those of the case by default")
     parser.add_argument("--only")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--render", action="store_true")
@@ -99,7 +102,8 @@ def main() -> None:
     settings = Settings(told.reference_python, told.threads, not told.no_keep_memory)
     for case in () if told.render else BARS if told.which == "bars" else TABLE:
         if told.only in {None, case.name} and (told.again or case.name not in read_results()["cases"]):
-            keep("cases", case.name, measure(case, settings, told.sides))
+            wanted = replace(case, precisions=tuple(told.precisions or case.precisions))
+            keep("cases", case.name, measure(wanted, settings, told.sides))
     write_page(read_results())
 
 

@@ -73,7 +73,7 @@ BENCHMARKS = (
     _memory("nano", 1, 2000, minutes=5),
     _memory("nano", 16, 1000, minutes=20),
     _memory("small", 1, 2000, *_SMALL, minutes=2),
-    _memory("small", 16, 2000, *_SMALL, minutes=15),
+    _memory("small", 16, 2000, *_SMALL, minutes=10),
     Benchmark("jobs", ("jobs", "81-120-2048"), ("bench_jobs",), 6),
     _beside_sam2("stages", "sam2.1-tiny", minutes=3),
     _beside_sam2("stages", "sam2.1-base-plus", minutes=4),
