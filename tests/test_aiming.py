@@ -34,8 +34,8 @@ class Sight:
     seen: Phantom
 
 
-def sight(seen: Phantom, rules: WindowRules = RULES) -> Sight:
-    model = SeeingFake()
+def sight(seen: Phantom, rules: WindowRules = RULES, *, image_size: int = 64) -> Sight:
+    model = SeeingFake(image_size=image_size)
     _frames, height, width = seen.frames.shape
     windows = Windows(rules, (height, width), model.config.image_size)
     features = FeatureCache(model.as_model(), Volume(seen.frames), windows=windows)
@@ -141,6 +141,26 @@ def test_in_the_frame_view_only_the_whole_frame_is_looked_at() -> None:
     answer = looked.aim.answer(0, click(70, 90), None)
     assert answer.window == looked.windows.whole
     assert looked.features.encoded == 1
+
+
+@pytest.mark.parametrize(
+    "prompts", [click(70, 90), click(70, 90, (72, 90)), FramePrompts(box=(60, 80, 80, 100))]
+)
+def test_a_network_for_frames_answers_in_the_whole_frame_as_in_the_frame_view(prompts: FramePrompts) -> None:
+    looked = sight(disc(), WindowRules("window", 32), image_size=128)
+    frame_view = sight(disc(), WindowRules("frame"), image_size=128)
+    answer = looked.aim.answer(0, prompts, None)
+    assert answer.window == looked.windows.whole
+    same = frame_view.aim.answer(0, prompts, None).prediction.low_res
+    assert torch.equal(answer.prediction.low_res, same)
+    assert (looked.features.encoded, looked.model.asked) == (1, frame_view.model.asked)
+
+
+def test_a_network_for_frames_finds_small_objects_of_large_frames_in_windows() -> None:
+    looked = sight(phantom((400, 300), [(70.0, 90.0)], [6.0]), WindowRules("window", 64), image_size=128)
+    answer = looked.aim.answer(0, click(70, 90), None)
+    assert answer.window != looked.windows.whole
+    assert holds(answer.window, looked.seen)
 
 
 def test_all_sizes_around_a_click_are_encoded_once() -> None:

@@ -60,6 +60,16 @@ def test_the_window_follows_the_object(seen: Phantom) -> None:
     np.testing.assert_array_equal(session.labels > 0, [session.mask(1, f) for f in range(len(seen.truth))])
 
 
+def test_a_network_for_frames_is_clicked_in_the_frame_and_tracks_in_windows() -> None:
+    seen = crossing()
+    side = max(seen.frames.shape[1:]) // 32 * 32
+    session = tracked(seen, SeeingFake(image_size=side))
+    assert window_on(session, 0) == Box(0, 0, *seen.frames.shape[1:])
+    for frame, truth in enumerate(seen.truth):
+        assert overlap(session.mask(1, frame), truth) > 0.85
+        assert frame == 0 or max(window_on(session, frame).shape) < side / 2
+
+
 def test_the_window_is_kept_while_it_serves() -> None:
     session = tracked(crossing())
     windows = [window_on(session, frame) for frame in range(24)]

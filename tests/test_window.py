@@ -131,6 +131,24 @@ def test_windows_around_a_click_do_not_cost_the_whole_of_a_large_frame() -> None
     assert windows.extent(around[-1]) < 64
 
 
+@pytest.mark.parametrize(
+    ("view", "size", "frame", "image_size", "shows_all"),
+    [
+        ("auto", None, (1024, 1024), 1024, True),  # a released network
+        ("window", 512, (2048, 700), 1024, True),
+        ("auto", None, (2049, 700), 1024, False),  # too small to be seen well
+        ("auto", None, (512, 512), 128, False),  # nano: made for windows
+        ("frame", None, (4096, 4096), 128, True),
+    ],
+)
+def test_clicks_belong_to_whole_frames_where_a_network_for_frames_sees_them_well(
+    view: View, size: int | None, frame: tuple[int, int], image_size: int, *, shows_all: bool
+) -> None:
+    windows = Windows(WindowRules(view, size), frame, image_size)
+    assert windows.shows_all == shows_all
+    assert Windows(WindowRules(view, size, aspect=4), frame, image_size).shows_all == (view == "frame")
+
+
 @pytest.mark.parametrize(("shift", "is_kept"), [(0, True), (10, True), (25, False)])
 def test_a_window_follows_with_hysteresis(shift: int, is_kept: bool) -> None:
     windows = square()

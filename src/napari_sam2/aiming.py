@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_sam2._model.results import Prediction
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.features import FeatureCache
+    from napari_sam2.second_look import SecondLook
     from napari_sam2.window import Windows
 
     Answering = Generator[None, None, "Answer"]
@@ -205,7 +206,7 @@ class Aim:
 
     def _is_sought(self, prompts: FramePrompts, base: Base | None) -> bool:
         """Whether clicks alone have to tell where the object is."""
-        return self._windows.moves and base is None and _are_clicks(prompts)
+        return not self._windows.shows_all and base is None and _are_clicks(prompts)
 
     def _clicks_answered(self, frame: int, prompts: FramePrompts) -> Answering:
         """Answer clicks alone: the first says what is meant, the others correct what is seen of it then."""
@@ -234,7 +235,8 @@ class Aim:
         """
         click, is_alone = _first_click(prompts, prompts.candidate), len(prompts.points) == 1
         first = yield from self._answered_in(window, frame, click, None)
-        again = look_again(self._model, self._features.get(frame, window), first.prediction)
+        again = self._seen_again(frame, first)
+        yield
         yield
         if again is None or not self._heeds(Answer(again.prediction, window), click):
             return first if is_alone else (yield from self._answered_in(window, frame, prompts, None))
@@ -244,6 +246,12 @@ class Aim:
         low_res = again.prediction.low_res[0, 0].float().cpu().numpy()
         base = Base(low_res, again.embedding[0].float().cpu().numpy(), window)
         return (yield from self._answered_in(window, frame, rest, base))
+
+    def _seen_again(self, frame: int, first: Answer) -> SecondLook | None:
+        """Look again; not at all of a frame that is larger than windows, which is as dear as to track it."""
+        if self._windows.resolution(first.window) > self._windows.size:
+            return None
+        return look_again(self._model, self._features.get(frame, first.window), first.prediction)
 
     def _heeds(self, answer: Answer, prompts: FramePrompts) -> bool:
         """Whether a mask holds the positive clicks of prompts and none of the negative ones."""
@@ -262,7 +270,7 @@ class Aim:
             return self._windows.fit(prompts.packed.box or Box(0, 0, 1, 1))
         if base is not None:
             return base.window or whole
-        if prompts.box is not None:
+        if prompts.box is not None and not self._windows.shows_all:
             y0, x0, y1, x1 = prompts.box
             return self._windows.fit(Box(floor(y0), floor(x0), ceil(y1), ceil(x1)))
         return whole

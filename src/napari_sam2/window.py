@@ -24,6 +24,8 @@ VIEWS: tuple[View, ...] = get_args(View)
 # Side that windows are resampled to for networks that were made for larger frames.
 _LARGEST_SIZE = 256
 
+# How many times longer than the network's side a frame may be to be looked at whole for clicks and boxes.
+_CLEAR = 2
 # Sizes of windows that are looked at for a first click: the largest over the network's side, and their ratio.
 _SCANNED = 8
 _SCAN_STEP = 2**0.5
@@ -123,6 +125,16 @@ class Windows:
     def moves(self) -> bool:
         """Whether there are other windows than the whole frame."""
         return self.rules.view != "frame"
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether the whole frame is the best place for clicks and boxes.
+
+        So it is with a network that was made for frames, as released ones are: it wants to see what is around
+        an object. First masks of nuclei of 22 to 31 of its pixels were better there than in windows.
+        """
+        is_clear = self.size < self.image_size and self.longest <= _CLEAR * self.image_size
+        return is_clear or not self.moves
 
     @property
     def longest(self) -> float:
