@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from napari_sam2._model.attention import Attention, RotaryAttention
-from napari_sam2._model.layers import LayerNorm2d, Mlp, resize_logits
+from napari_sam2._model.attention import Attention, PlaceAttention, RotaryAttention, TokenAttention
+from napari_sam2._model.layers import Doubling, LayerNorm2d, Mlp, resize_logits
 from napari_sam2._model.positions import rotary_table, rotate
 from tests._model.small import normal
 
@@ -54,6 +55,29 @@ def attend_by_hand(attention: Attention, q: torch.Tensor, k: torch.Tensor, v: to
         weights = scores.exp() / scores.exp().sum(-1, keepdim=True)
         heads.append(weights @ v[..., part])
     return torch.cat(heads, dim=-1) @ attention.out_proj.weight.T + attention.out_proj.bias
+
+
+def test_doubling_is_a_transposed_convolution() -> None:
+    layer, reference = Doubling(6, 5), nn.ConvTranspose2d(6, 5, 2, stride=2)
+    fill(layer)
+    reference.load_state_dict(layer.state_dict())
+    x = normal("x", 2, 3, 4, 6)
+    wanted = reference(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    torch.testing.assert_close(layer(x), wanted)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(x), wanted)
+
+
+@pytest.mark.parametrize("kind", [TokenAttention, PlaceAttention])
+@pytest.mark.parametrize("tokens", [8, 9])
+def test_attention_between_few_tokens_and_a_map_is_the_same_folded(
+    kind: type[Attention], tokens: int
+) -> None:
+    layer = kind(32, 2, inner_dim=16)
+    fill(layer)
+    places, code, few = normal("places", 3, 20, 32), normal("code", 1, 20, 32), normal("few", 3, tokens, 32)
+    asked = (few, places + code, places) if kind is TokenAttention else (places + code, few, few)
+    torch.testing.assert_close(layer(*asked), Attention.forward(layer, *asked), rtol=1e-4, atol=1e-4)
 
 
 def test_attention_projects_to_its_inner_width() -> None:

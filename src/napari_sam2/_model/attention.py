@@ -54,14 +54,66 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
-class TokenAttention(Attention):
+class _FoldedAttention(Attention):
+    """Attention between a few tokens and a map.
+
+    With few tokens it is cheaper to apply the projections of the map's places to the tokens instead:
+    ``(x Q) k = x (Q k)``. In the lower precision that would round what is summed up.
+    """
+
+    def _pays(self, tokens: Tensor, places: Tensor) -> bool:
+        """Whether all products of places with folded tokens are fewer than their projections, unlowered."""
+        dim, few = places.shape[-1], self.heads * tokens.shape[1]
+        return 2 * few <= dim and inner_dtype(places) == places.dtype == tokens.dtype
+
+    def _split(self, x: Tensor) -> Tensor:
+        """Split (B, n, inner) into heads, (B, heads, n, d)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _weight(self, layer: Linear) -> Tensor:
+        """Weight of a projection by heads, (heads, d, dim)."""
+        return layer.weight.unflatten(0, (self.heads, -1))
+
+
+class TokenAttention(_FoldedAttention):
     """Attention of a few tokens to a map: autocast lowers only what is done for each place of the map."""
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend from tokens (B, n, dim) to the places of a map (B, N, memory_dim)."""
+        if self._pays(q, k):
+            return self._attend_folded(q, k, v)
         keys, values = self.k_proj(k), self.v_proj(v)
         with exactly(q):
             return self._attend(self.q_proj(q), keys.to(q.dtype), values.to(q.dtype))
+
+    def _attend_folded(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend with the key's and the value's projections folded; a softmax ignores the key's bias."""
+        queries = self._split(self.q_proj(q))
+        asked = queries @ self._weight(self.k_proj) * queries.shape[-1] ** -0.5
+        shares = (asked.flatten(1, 2) @ k.transpose(1, 2)).softmax(-1)
+        seen = (shares @ v).unflatten(1, (self.heads, -1))
+        mixed = seen @ self._weight(self.v_proj).transpose(1, 2)
+        return self.out_proj(mixed.transpose(1, 2).flatten(2) + self.v_proj.bias)
+
+
+class PlaceAttention(_FoldedAttention):
+    """Attention of a map's places to a few tokens."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend from the places of a map (B, N, dim) to tokens (B, n, memory_dim)."""
+        if self._pays(k, q):
+            return self._attend_folded(q, k, v)
+        return super().forward(q, k, v)
+
+    def _attend_folded(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend with the query's projection and that of the result folded."""
+        keys, values = self._split(self.k_proj(k)), self._split(self.v_proj(v))
+        scale = keys.shape[-1] ** -0.5
+        asked = (keys @ self._weight(self.q_proj) * scale).flatten(1, 2)
+        offset = (keys @ self.q_proj.bias.unflatten(0, (self.heads, -1, 1)) * scale).flatten(1)
+        shares = torch.baddbmm(offset[:, None], q, asked.transpose(1, 2)).unflatten(-1, (self.heads, -1))
+        told = values @ self.out_proj.weight.t().unflatten(0, (self.heads, -1))
+        return torch.baddbmm(self.out_proj.bias, shares.softmax(-1).flatten(2), told.flatten(1, 2))
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,35 @@ class Linear(nn.Linear):
         )
 
 
+class Doubling(nn.Module):
+    """Transposed convolution of 2 x 2 cells and stride 2, as one matrix product on a map with channels last.
+
+    Its cells do not overlap: each place of the map becomes four, whatever lies beside it.
+    """
+
+    def __init__(self, dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(dim, out_dim, 2, 2))
+        self.bias = nn.Parameter(torch.zeros(out_dim))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+        self._product: Derived[tuple[Tensor, Tensor]] = Derived()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, h, w, dim) to (B, 2h, 2w, out_dim)."""
+        dtype = inner_dtype(x)
+        if torch.is_grad_enabled():
+            weight, bias = self._folded(dtype)
+        else:
+            weight, bias = self._product.get((self.weight, self.bias), lambda: self._folded(dtype), dtype)
+        made = functional.linear(x.to(dtype), weight, bias).unflatten(-1, (2, 2, -1))
+        return made.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+
+    def _folded(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Weight (4 out_dim, dim) and bias (4 out_dim,) of the product."""
+        weight = self.weight.permute(2, 3, 1, 0).flatten(0, 2)
+        return weight.to(dtype).contiguous(), self.bias.repeat(4).to(dtype)
+
+
 class LayerNorm2d(nn.Module):
     """Layer norm over the channels of an NCHW map."""
 
@@ -66,6 +95,10 @@ class LayerNorm2d(nn.Module):
         centred = x - x.mean(1, keepdim=True)
         variance = centred.pow(2).mean(1, keepdim=True)
         return centred / torch.sqrt(variance + 1e-6) * self.weight[:, None, None] + self.bias[:, None, None]
+
+    def channels_last(self, x: Tensor) -> Tensor:
+        """Normalise (B, H, W, C) over C."""
+        return functional.layer_norm(x, self.weight.shape, self.weight, self.bias, 1e-6)
 
 
 class Mlp(nn.Module):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from napari_sam2._model.layers import LayerNorm2d, Mlp, exactly
+from napari_sam2._model.layers import Doubling, LayerNorm2d, Mlp, exactly
 from napari_sam2._model.results import take_candidate
 from napari_sam2._model.two_way import TwoWayTransformer
 
@@ -57,10 +57,10 @@ class MaskDecoder(nn.Module):
         if config.predict_presence:
             self.obj_score_token = nn.Embedding(1, dim)
         self.output_upscaling = nn.Sequential(
-            nn.ConvTranspose2d(dim, dim // 4, 2, stride=2),
+            Doubling(dim, dim // 4),
             LayerNorm2d(dim // 4),
             nn.GELU(),
-            nn.ConvTranspose2d(dim // 4, dim // 8, 2, stride=2),
+            Doubling(dim // 4, dim // 8),
             nn.GELU(),
         )
         if config.high_res_features:
@@ -117,7 +117,7 @@ class MaskDecoder(nn.Module):
         state = self.transformer(embedding + prompts.dense, image_code, tokens)
         first = 1 if self.config.predict_presence else 0
         mask_tokens = state.queries[:, first + 1 : first + 2 + _CANDIDATES]
-        upscaled = self._upscale(state.keys.transpose(1, 2).unflatten(2, embedding.shape[2:]), high_res)
+        upscaled = self._upscale(state.keys.unflatten(1, embedding.shape[2:]), high_res)
         with exactly(mask_tokens):
             ious = self.iou_prediction_head(state.queries[:, first]).sigmoid()
             masks = self._mix(mask_tokens, upscaled.to(mask_tokens.dtype))
@@ -130,21 +130,24 @@ class MaskDecoder(nn.Module):
         return torch.cat(tokens)[None].expand(batch, -1, -1)
 
     def _upscale(self, image: Tensor, high_res: tuple[Tensor, ...]) -> Tensor:
-        """Upscale (B, C, g, g) to (B, C/8, 4g, 4g), adding the fine maps on the way."""
+        """Upscale (B, g, g, C) to (B, 4g, 4g, C/8), adding the fine maps (B, ..., 4g, 4g) on the way."""
         first, norm, _, second, _ = self.output_upscaling
+        fine = tuple(each.permute(0, 2, 3, 1) for each in high_res)
         x = first(image)
-        if high_res:
-            x = x + high_res[1]
-        x = second(functional.gelu(norm(x)))
-        if high_res:
-            x = x + high_res[0]
+        if fine:
+            x = x + fine[1]
+        x = second(functional.gelu(cast("LayerNorm2d", norm).channels_last(x)))
+        if fine:
+            x = x + fine[0]
         return functional.gelu(x)
 
     def _mix(self, mask_tokens: Tensor, upscaled: Tensor) -> Tensor:
+        """Weigh the channels of a map (B, h, w, C/8) by what each mask token says, (B, M, h, w)."""
         weights = torch.stack(
-            [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
+            [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=2
         )
-        return (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:])
+        mixed = upscaled.flatten(1, 2) @ weights
+        return mixed.transpose(1, 2).unflatten(2, upscaled.shape[1:3]).contiguous()
 
     def _score_object(self, token: Tensor) -> Tensor:
         if not self.config.predict_presence:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from napari_sam2._model.attention import Attention, TokenAttention
+from napari_sam2._model.attention import Attention, PlaceAttention, TokenAttention
 from napari_sam2._model.layers import Mlp, exactly
 
 if TYPE_CHECKING:
@@ -38,17 +38,18 @@ class TwoWayLayer(nn.Module):
         self.mlp = Mlp((dim, config.decoder_mlp_dim, dim))
         self.norm3 = nn.LayerNorm(dim)
         self.norm4 = nn.LayerNorm(dim)
-        self.cross_attn_image_to_token = Attention(dim, heads, inner_dim=inner)
+        self.cross_attn_image_to_token = PlaceAttention(dim, heads, inner_dim=inner)
 
     def forward(self, state: TwoWayState, query_code: Tensor, key_code: Tensor) -> TwoWayState:
         """Advance tokens and image by one layer; the codes are added wherever something is looked up."""
         with exactly(state.queries):
             queries = self.norm1(self._attend_self(state.queries, query_code))
-        looked_up = self.cross_attn_token_to_image(queries + query_code, state.keys + key_code, state.keys)
+        places = state.keys + key_code
+        looked_up = self.cross_attn_token_to_image(queries + query_code, places, state.keys)
         queries = self.norm2(queries + looked_up)
         with exactly(queries):
             queries = self.norm3(queries + self.mlp(queries))
-        update = self.cross_attn_image_to_token(state.keys + key_code, queries + query_code, queries)
+        update = self.cross_attn_image_to_token(places, queries + query_code, queries)
         return TwoWayState(queries, self.norm4(state.keys + update))
 
     def _attend_self(self, queries: Tensor, code: Tensor) -> Tensor:
@@ -80,7 +81,7 @@ class TwoWayTransformer(nn.Module):
         tokens : Tensor
             (B, n, C).
         """
-        key_code = image_code.flatten(2).transpose(1, 2)
+        key_code = image_code.flatten(2).transpose(1, 2).contiguous()  # added to channels-last maps
         state = TwoWayState(tokens, image.flatten(2).transpose(1, 2))
         for layer in self.layers:
             state = layer(state, tokens, key_code)

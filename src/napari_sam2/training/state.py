@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from napari_sam2._model.layers import Doubling
 from napari_sam2.training.ahead import ScenesAhead
 
 if TYPE_CHECKING:
@@ -130,8 +131,8 @@ def initialise(model: Sam2, seed: int) -> None:
 def _initialise_one(name: str, parameter: nn.Parameter, model: Sam2, generator: torch.Generator) -> None:
     owner = model.get_submodule(name.rpartition(".")[0])
     kind = name.rpartition(".")[2]
-    if isinstance(owner, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-        inputs = owner.weight.shape[0] if isinstance(owner, nn.ConvTranspose2d) else owner.weight[0].numel()
+    if isinstance(owner, (nn.Linear, nn.Conv2d, Doubling)):
+        inputs = owner.weight.shape[0] if isinstance(owner, Doubling) else owner.weight[0].numel()
         scale = 0.0 if kind == "bias" else 1 / math.sqrt(inputs)
         parameter.copy_(torch.randn(parameter.shape, generator=generator).clamp(-2.5, 2.5) * scale)
     elif isinstance(owner, nn.Embedding):
