@@ -4,8 +4,8 @@
     python -m tests.benchmarks.bench_windows --model sam2.1-tiny
 
 Sixteen discs with truth, at most 60 pixels wide, drift over a frame of 1024 pixels. The same weights see them
-whole frame by whole frame at 1024 pixels, then in a window of 256 for each. Frames are tracked in turn by
-both sides. Released architectures have seeded weights: there J means nothing, and is not told. What was
+whole frame by whole frame at 1024 pixels, then in a window of 256 for each, from their masks on the first
+frame. Frames are tracked in turn by both sides. Released architectures have seeded weights: there J means nothing, and is not told. What was
 measured is kept in `results.json`, and `docs/performance.md` is written anew.
 """
 
@@ -41,21 +41,19 @@ class Phantom:
     ----------
     images : array (T, SIDE, SIDE), uint8
     labels : array (T, SIDE, SIDE), uint8
-    centres : array (n, 2)
-        Of the objects 1 to n on the first frame.
     """
 
     def __init__(self, frames: int) -> None:
         rng = np.random.default_rng(0)
         pitch = SIDE / GRID
         rows, columns = np.divmod(np.arange(GRID**2), GRID)
-        self.centres = (np.stack([rows, columns], 1) + 0.5) * pitch + rng.uniform(-40, 40, (GRID**2, 2))
-        steps = rng.uniform(-3, 3, self.centres.shape)
+        centres = (np.stack([rows, columns], 1) + 0.5) * pitch + rng.uniform(-40, 40, (GRID**2, 2))
+        steps = rng.uniform(-3, 3, centres.shape)
         radii = rng.uniform(16, LARGEST / 2 - 2, GRID**2)
         self.labels = np.zeros((frames, SIDE, SIDE), np.uint8)
         for frame in range(frames):
             swell = 1 + 0.06 * np.sin(frame / 3 + np.arange(GRID**2))
-            _draw(self.labels[frame], self.centres + frame * steps, radii * swell)
+            _draw(self.labels[frame], centres + frame * steps, radii * swell)
         self.images = np.stack([_photograph(each, rng) for each in self.labels])
 
 
@@ -78,10 +76,10 @@ def open_model(name: str) -> tuple[Sam2, bool]:
 
 
 def steps(model: Sam2, phantom: Phantom, view: str) -> Iterator[Session]:
-    """Click all objects, then track a frame at each step."""
+    """Outline all objects, then track a frame at each step."""
     session = Session(phantom.images, model=model, view=_VIEWS[view], contrast=(0, 255))
-    for obj, (y, x) in enumerate(phantom.centres, start=1):
-        session.set_prompts(obj, 0, FramePrompts(points=((y, x),), positive=(True,)))
+    for obj in range(1, GRID**2 + 1):
+        session.set_prompts(obj, 0, FramePrompts(mask=phantom.labels[0] == obj))
     for _ in session.propagate(direction="forward"):
         yield session
 

@@ -6,9 +6,9 @@
 PATH is the interpreter of an environment that has PyPI's sam2 and transformers. What was measured is kept in
 `results.json`; a run goes on where the last one ended, the cheapest cases first, and `docs/performance.md`
 is written anew after each. `--only NAME` runs one case, `--again` measures what is there already, `--render`
-only writes the page, `--sides ours sam2` leaves transformers out, `--precisions float32` the lower precision,
-which takes longer where the processor does not compute in it. Nothing else may run meanwhile: with as
-many threads as processors, a side waits for its slowest thread.
+only writes the page, `--sides ours sam2` leaves transformers out. `--precisions float32` leaves out the lower
+precision, where the processor does not compute in it; what is measured so stands beside the whole cases.
+Nothing else may run meanwhile: with as many threads as processors, a side waits for its slowest thread.
 """
 
 from __future__ import annotations
@@ -100,10 +100,13 @@ def main() -> None:
     parser.add_argument("--no-keep-memory", action="store_true")
     told = parser.parse_args()
     settings = Settings(told.reference_python, told.threads, not told.no_keep_memory)
+    section = "some" if told.precisions else "cases"
     for case in () if told.render else BARS if told.which == "bars" else TABLE:
-        if told.only in {None, case.name} and (told.again or case.name not in read_results()["cases"]):
+        if told.only in {None, case.name} and (
+            told.again or case.name not in read_results().get(section, {})
+        ):
             wanted = replace(case, precisions=tuple(told.precisions or case.precisions))
-            keep("cases", case.name, measure(wanted, settings, told.sides))
+            keep(section, case.name, measure(wanted, settings, told.sides))
     write_page(read_results())
 
 

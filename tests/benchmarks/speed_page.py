@@ -39,8 +39,14 @@ def page(results: dict[str, Any]) -> str:
     parts += [NOTES.read_text(encoding="utf-8").strip(), *other_sections(results)]
     parts += ["## Beside the released sam2 and transformers", _intro(results)]
     for name, case in results["cases"].items():
-        parts += [f"### {name}", "\n".join(_table(name, case)), _verdict(case["sides"])]
+        parts += _told_case(name, name, case)
+    for name, case in results.get("some", {}).items():
+        parts += _told_case(f"{name}, another run", name, case)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _told_case(title: str, name: str, case: dict[str, Any]) -> list[str]:
+    return [f"### {title}", "\n".join(_table(name, case)), _verdict(case["sides"])]
 
 
 def _overview(cases: Mapping[str, Any]) -> str:
