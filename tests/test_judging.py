@@ -248,13 +248,13 @@ def test_a_run_that_was_killed_goes_on_with_motion_and_merits(tmp_path: Path) ->
 
     whole, first, second = opened(), opened(), opened()
     list(whole.go_on(None, "both"))
-    kept = Checkpoint(tmp_path, "same", 0)
+    kept = Checkpoint(tmp_path, {"model": "same"}, 0)
     for count, result in enumerate(first.go_on(None, "both")):
         kept.note(first, result)
         if count == 14:
             break
     assert any(track.motion is not None for track in first.held_passes())
-    assert Checkpoint(tmp_path, "same", 0).resume(second) > 0
+    assert Checkpoint(tmp_path, {"model": "same"}, 0).resume(second) > 0
     rest = list(second.go_on(None, "both"))
     assert len(rest) < 24
     assert_same(whole, second)

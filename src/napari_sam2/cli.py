@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -16,6 +18,7 @@ from napari_sam2.refusals import PartNeededError
 USER_ERROR = 2
 """Exit status of a run that could not be done as asked."""
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _COMMANDS = {
     "demo": "Track the objects of a sample sequence, and compare with the truth.",
     "segment": "Track objects through a z-stack or time-lapse, and write their labels.",
@@ -49,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         What follows the program's name; that of this process by default.
     """
     keep_memory()
+    warnings.showwarning = _warn
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -97,7 +101,15 @@ def _line(error: BaseException) -> str:
     """Say an error in one line."""
     if isinstance(error, PartNeededError):
         return _which_part(error)
-    return " ".join(str(error).split()) or type(error).__name__
+    said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.errno in _FULL:
+        said = f"The disk is full: make room on it. {said}"
+    return " ".join([said, *getattr(error, "__notes__", ())])
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Say a warning in one line, without the place in the program that it comes from."""
+    sys.stderr.write(f"napari-sam2: {' '.join(str(message).split())}\n")
 
 
 def _which_part(error: PartNeededError) -> str:

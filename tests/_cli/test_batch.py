@@ -10,6 +10,7 @@ import pytest
 
 from napari_sam2 import batch, cli
 from napari_sam2.batch import ModelChoice, Outcome, Plan
+from tests.full_disk import SAID, full_disk
 
 
 @pytest.fixture
@@ -68,6 +69,7 @@ def test_the_report_says_what_happened(
     out, err = capsys.readouterr()
     assert "1 done, 1 skipped, 1 failed" in out
     assert "c: no such file, it seems" in err
+    assert "a: slow" in err
     assert run.is_closed
 
 
@@ -95,6 +97,26 @@ def test_ctrl_c_keeps_the_report(
     assert [row["name"] for row in rows(folder / "results" / "report.csv")] == ["b"]
     assert "the same command goes on. 1 done" in capsys.readouterr().out
     assert run.is_closed
+
+
+def test_a_report_that_cannot_be_written_ends_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = FakeRun(*(Outcome(name, "done") for name in "abc"))
+    with full_disk(0):
+        assert call(monkeypatch, run, folder) == 2
+    out, err = capsys.readouterr()
+    assert "3 done" in out
+    assert SAID in err
+    assert f"The report {folder / 'results' / 'report.csv'} is not written" in err
+    assert not list((folder / "results").iterdir())
+    assert call(monkeypatch, FakeRun(Outcome("a", "skipped")), folder) == 130
+    assert len(rows(folder / "results" / "report.csv")) == 1
+
+
+def test_a_report_needs_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["batch", str(folder), "--report", str(folder / "missing" / "r.csv")]) == 2
+    assert "make it first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -90,11 +90,15 @@ class TestRun:
         assert "have changed since the run began" in outcomes[0].error
         assert not in_process
 
-    def test_another_model_makes_everything_anew(self, plan: Plan, in_process: list[object]) -> None:
+    def test_another_model_makes_everything_anew_and_says_so(
+        self, plan: Plan, in_process: list[object]
+    ) -> None:
         alone = replace(plan, sequences=plan.sequences[:1])
         assert statuses(alone, workers=1) == {"a": "done"}
         save_model(seeing_model(seed=6), Path(str(plan.model.name)), half=False)
-        assert statuses(alone, workers=1) == {"a": "done"}
+        (outcome,) = run_plan(alone, workers=1)
+        assert (outcome.status, outcome.resumed, outcome.encoded) == ("done", 0, 5)
+        assert outcome.notes == "its labels are made anew: the model changed"
         assert statuses(alone, workers=1) == {"a": "skipped"}
 
     def test_without_distributed(self, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

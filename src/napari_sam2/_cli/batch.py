@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from napari_sam2._cli import arguments
 from napari_sam2._cli.progress import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def batch(
         options=_with(read.options, {"format": output_format, **kept}),
     )
     where = report or chosen.output / "report.csv"
+    if where.absolute().parent != chosen.output.absolute():  # that is made when it is needed
+        arguments.check_folder(where)
     return _watch(chosen, run(chosen, scheduler=scheduler, workers=workers), where)
 
 
@@ -98,21 +101,34 @@ def _with(options: Chosen, said: Mapping[str, Any]) -> Chosen:
 
 
 def _watch(plan: Plan, outcomes: Generator[Outcome], report: Path) -> int:
-    """Draw a bar, keep the report, and say what failed."""
-    from napari_sam2.batch import write_report
-
+    """Draw a bar, keep the report, and say what failed and what was noted."""
     done: dict[str, Outcome] = {}
     order = [each.name for each in plan.sequences]
+    unwritten: OSError | None = None
     with _bar() as bar, closing(outcomes), suppress(KeyboardInterrupt):
         line = bar.add_task("Sequences", total=len(order))
         for outcome in outcomes:
             done[outcome.name] = outcome
-            write_report(report, [done[name] for name in order if name in done])
+            unwritten = _report(report, [done[name] for name in order if name in done])
             bar.advance(line)
-            if outcome.status == "failed":
-                said = f"{outcome.name}: {outcome.error}"
-                bar.console.print(said, markup=False, highlight=False, soft_wrap=True)
-    return _conclude(Counter(each.status for each in done.values()), len(order), report)
+            for said in filter(None, (outcome.error, outcome.notes)):
+                bar.console.print(f"{outcome.name}: {said}", markup=False, highlight=False, soft_wrap=True)
+    status = _conclude(Counter(each.status for each in done.values()), len(order), report)
+    if unwritten is not None:
+        raise unwritten
+    return status
+
+
+def _report(report: Path, outcomes: Sequence[Outcome]) -> OSError | None:
+    """Write the report; where it cannot be, the sequences go on all the same, and the next time may do."""
+    from napari_sam2.batch import write_report
+
+    try:
+        write_report(report, outcomes)
+    except OSError as error:
+        error.add_note(f"The report {report} is not written; the same command does what is missing.")
+        return error
+    return None
 
 
 def _bar() -> Progress:

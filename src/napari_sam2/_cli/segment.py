@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -99,8 +99,10 @@ def segment(
         said = (click, box, mask_frame, chosen, direction, image, seen)
         made_from = inputs_of((images, mask, session), said, tracked)
         steps = unfinished.follow(tracked, made_from, chosen, direction)
-    run = _run(tracked, steps, len({obj for obj, _ in given}) * len(chosen or range(len(tracked.labels))))
-    _write(tracked, output, save_session, unfinished, run)
+    expected = len({obj for obj, _ in given}) * len(chosen or range(len(tracked.labels)))
+    with nullcontext() if unfinished is None else unfinished.gone_on_with():
+        run = _run(tracked, steps, expected)
+        _write(tracked, output, save_session, unfinished, run)
     _report(tracked, run, output)
     return INTERRUPTED if run.stopped else 0
 

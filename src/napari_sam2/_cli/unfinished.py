@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2._model.weights import checksum
 from napari_sam2.batch.checkpoint import Checkpoint
-from napari_sam2.batch.identity import digest
+from napari_sam2.batch.identity import digest, made_from
 from napari_sam2.io import finish_labels
 from napari_sam2.io.atomic import remove
 from napari_sam2.io.exporting import check_label_image
@@ -18,11 +17,10 @@ from napari_sam2.io.exporting import check_label_image
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from napari_sam2.batch.identity import MadeFrom
     from napari_sam2.batch.resumable import ResumableSession
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
-
-_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -74,12 +72,22 @@ class Unfinished:
         remove(self.labels)
 
     def follow(
-        self, session: ResumableSession, made_from: str, frames: range | None, direction: Direction
+        self, session: ResumableSession, made_from: MadeFrom, frames: range | None, direction: Direction
     ) -> Iterator[FrameResult]:
         """Track what an earlier run of the same inputs has not done, and keep the state on the way."""
         checkpoint = Checkpoint(self.state, made_from, self.seconds)
         checkpoint.resume(session)
         return checkpoint.follow(session, frames, direction)
+
+    @contextmanager
+    def gone_on_with(self) -> Iterator[None]:
+        """Let an error that ends the run tell that the next one goes on."""
+        try:
+            yield
+        except Exception as error:
+            if (self.state / "state.json").exists():
+                error.add_note("What was done is kept: the same command goes on.")
+            raise
 
     def finish(self, *, stopped: bool) -> None:
         """Give the labels their name; the state stays where more could be done."""
@@ -88,7 +96,7 @@ class Unfinished:
             remove(self.state)
 
 
-def inputs_of(files: Sequence[Path | None], said: object, session: ResumableSession) -> str:
+def inputs_of(files: Sequence[Path | None], said: object, session: ResumableSession) -> MadeFrom:
     """Sum up what labels depend on: files, what else was said, the network and its precision.
 
     Raises
@@ -99,8 +107,7 @@ def inputs_of(files: Sequence[Path | None], said: object, session: ResumableSess
     model = session.model
     sums = [None if path is None else [digest(path), _arrays(path)] for path in files]
     network = [checksum(model), model.config.image_size, str(model.runtime.dtype)]
-    told = json.dumps([_VERSION, sums, network, said], sort_keys=True, default=str)
-    return hashlib.sha256(told.encode()).hexdigest()
+    return made_from(sums, network, said)
 
 
 def _arrays(path: Path) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from napari_sam2.batch.identity import difference
 from napari_sam2.entry_table import StoredEntry, pack_entries, unpack_entries
 from napari_sam2.io.atomic import remove, replacing
 from napari_sam2.memory_bank import MemoryBank
@@ -27,6 +28,7 @@ from napari_sam2.passes import Anchor, PassKey, Seed
 from napari_sam2.tracker_state import Track
 
 if TYPE_CHECKING:
+    from napari_sam2.batch.identity import MadeFrom
     from napari_sam2.batch.resumable import ResumableSession
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
@@ -45,14 +47,14 @@ class Checkpoint:
     ----------
     folder : Path
         Made when it is first needed.
-    made_from : str
-        Fingerprint of inputs, model and options; the state of others is not taken.
+    made_from : mapping of str to str
+        Checksums of inputs, model and options; the state of others is not taken, and that is said.
     seconds : float
         Time between two writings, more where they take long: they get a twentieth of the time at most. 0:
         after every frame.
     """
 
-    def __init__(self, folder: Path, made_from: str, seconds: float) -> None:
+    def __init__(self, folder: Path, made_from: MadeFrom, seconds: float) -> None:
         self.folder = folder
         self._made_from = made_from
         self._seconds = seconds
@@ -62,7 +64,7 @@ class Checkpoint:
 
     def resume(self, session: ResumableSession) -> int:
         """Bring a session of the same prompts to the state that was kept; return how many masks it had."""
-        said = self._read_state()
+        said = self._state_to_take()
         if said is None:
             return 0
         count = 0
@@ -75,7 +77,7 @@ class Checkpoint:
             session.hold_passes(_read_passes(self.folder / said["passes"], session.model.runtime.device))
         except Exception as error:  # noqa: BLE001 - damaged bytes lead to errors of any kind
             # What was put back is right as far as it goes; the rest is tracked again.
-            warnings.warn(f"the kept state in {self.folder} is damaged: {error}", stacklevel=2)
+            self._tell_of_damage(error)
         return count
 
     def follow(
@@ -135,16 +137,34 @@ class Checkpoint:
         end = time.monotonic()
         self._due = end + max(self._seconds, (end - begin) / _SHARE if self._seconds else 0)
 
+    def _state_to_take(self) -> dict[str, Any] | None:
+        """Read what was kept of the same inputs; what was of others is deleted."""
+        said = self._read_state()
+        changed = "" if said is None else difference(said["made_from"], self._made_from)
+        if not changed:
+            return said
+        # Its own description goes first: parts of two runs are never taken for those of one.
+        (self.folder / "state.json").unlink()
+        for old in (*self.folder.glob("entries-*.npz"), *self.folder.glob("passes-*.pt")):
+            remove(old)
+        warnings.warn(f"what an earlier run had begun is made anew: {changed}", stacklevel=4)
+        return None
+
     def _read_state(self) -> dict[str, Any] | None:
         try:
             said = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return {name: said[name] for name in ("made_from", "parts", "passes")}
+        except FileNotFoundError:
             return None
-        fits = isinstance(said, dict) and said.get("made_from") == self._made_from
-        return said if fits and {"parts", "passes"} <= said.keys() else None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._tell_of_damage(error)
+            return None
+
+    def _tell_of_damage(self, error: Exception) -> None:
+        warnings.warn(f"the kept state in {self.folder} is damaged: {error}", stacklevel=4)
 
     def _write_state(self, parts: Sequence[str], passes: str) -> None:
-        said = {"made_from": self._made_from, "parts": list(parts), "passes": passes}
+        said = {"made_from": dict(self._made_from), "parts": list(parts), "passes": passes}
         with replacing(self.folder / "state.json") as temporary:
             temporary.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from napari_sam2._model import registry
 from napari_sam2.io.atomic import replacing
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_sam2.batch.plan import ModelChoice, Options, SequencePlan
+
+MadeFrom: TypeAlias = Mapping[str, str]
+"""Checksums of all that a result depends on, each under what people call it."""
 
 WHOLE = 64 * 2**20
 """Files of up to so many bytes are summed up whole, larger ones by size, time of change and both ends."""
@@ -109,14 +113,28 @@ def inputs_digest(sequence: SequencePlan) -> str:
     return _of_json({**sums, "seeds_frame": sequence.seeds_frame})
 
 
-def fingerprint(inputs: str, weights: str, choice: ModelChoice, options: Options) -> str:
+def fingerprint(inputs: str, weights: str, choice: ModelChoice, options: Options) -> MadeFrom:
     """Sum up all that labels depend on: inputs, weights, options."""
     model = {"weights": weights, "image_size": choice.image_size, "precision": choice.precision}
-    return _of_json({"version": _VERSION, "inputs": inputs, "model": model, "options": options.matter()})
+    return made_from(inputs, model, options.matter())
 
 
-def _of_json(said: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+def made_from(inputs: object, model: object, options: object) -> MadeFrom:
+    """Sum up inputs, network and options, which are fit for JSON, each by itself."""
+    said = {"images or prompts": inputs, "model": model, "options": options}
+    return {name: _of_json([_VERSION, value]) for name, value in said.items()}
+
+
+def difference(before: object, now: MadeFrom) -> str:
+    """Say in what something that is stored was made from other things; empty if from the same."""
+    if not isinstance(before, Mapping) or before.keys() != now.keys():
+        return "it was made by another version of this program"
+    names = [name for name, checksum in now.items() if before[name] != checksum]
+    return " and ".join(f"the {name}" for name in names) + " changed" if names else ""
+
+
+def _of_json(said: object) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -125,8 +143,8 @@ class Marker:
 
     Parameters
     ----------
-    fingerprint : str
-        Of what it was made from.
+    made_from : mapping of str to str
+        Checksums of what it was made from.
     labels : str
         `extent` of the labels.
     frames, objects : int
@@ -135,7 +153,7 @@ class Marker:
         The run that made it.
     """
 
-    fingerprint: str
+    made_from: MadeFrom
     labels: str
     frames: int
     objects: int
@@ -155,9 +173,9 @@ class Marker:
             return None
 
 
-def complete(marker: Path, labels: Path, made_from: str) -> Marker | None:
-    """Return the marker of a result if it was made from this, and its labels are as they were written."""
-    found = Marker.read(marker)
-    if found is None or found.fingerprint != made_from or not labels.exists():
-        return None
-    return found if extent(labels) == found.labels else None
+def why_anew(found: Marker, labels: Path, made_from: MadeFrom) -> str:
+    """Say why a result that was complete has to be made anew; empty if it need not."""
+    if not labels.exists():
+        return f"{labels.name} is gone"
+    changed = difference(found.made_from, made_from)
+    return changed or ("" if extent(labels) == found.labels else f"{labels.name} is not as it was written")

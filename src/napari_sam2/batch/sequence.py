@@ -15,7 +15,14 @@ import numpy as np
 from napari_sam2 import io, seeding
 from napari_sam2._model.weights import checksum
 from napari_sam2.batch.checkpoint import Checkpoint
-from napari_sam2.batch.identity import Marker, complete, extent, fingerprint, inputs_digest
+from napari_sam2.batch.identity import (
+    MadeFrom,
+    Marker,
+    extent,
+    fingerprint,
+    inputs_digest,
+    why_anew,
+)
 from napari_sam2.batch.outcome import Outcome, one_line
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.io.atomic import remove
@@ -107,7 +114,7 @@ def run_sequence(task: Task, model: Callable[[], Sam2], *, worker: str = "") -> 
 def _run(task: Task, model: Callable[[], Sam2]) -> Outcome:
     inputs = inputs_digest(task.sequence)
     made_from = fingerprint(inputs, task.weights, task.model, task.options)
-    found = complete(task.marker, task.labels, made_from)
+    found = _complete(task, made_from)
     if found is not None:
         # This run's own: the worker that made it died before it could say so.
         is_own = bool(task.run) and found.run == task.run
@@ -118,8 +125,6 @@ def _run(task: Task, model: Callable[[], Sam2]) -> Outcome:
             objects=found.objects,
             labels=str(task.labels),
         )
-    with suppress(FileNotFoundError):
-        task.marker.unlink()  # of labels that are about to be replaced
     checkpoint = Checkpoint(task.unfinished, made_from, task.options.checkpoint_seconds)
     task.unfinished.mkdir(parents=True, exist_ok=True)
     session, labels = _open(task, model())
@@ -141,6 +146,19 @@ def _run(task: Task, model: Callable[[], Sam2]) -> Outcome:
         resumed=resumed,
         labels=str(task.labels),
     )
+
+
+def _complete(task: Task, made_from: MadeFrom) -> Marker | None:
+    """Return the marker of labels that are complete; that of others is deleted, and why is said."""
+    found = Marker.read(task.marker)
+    why = "" if found is None else why_anew(found, task.labels, made_from)
+    if found is not None and not why:
+        return found
+    with suppress(FileNotFoundError):
+        task.marker.unlink()
+    if why:
+        warnings.warn(f"its labels are made anew: {why}", stacklevel=2)
+    return None
 
 
 def _track(task: Task, session: ResumableSession, checkpoint: Checkpoint) -> None:

@@ -19,6 +19,7 @@ import zarr
 
 from napari_sam2.io.scales import ome_tiff_scale, ome_zarr_scale, tiff_scale
 from napari_sam2.io.stacks import FileStack
+from napari_sam2.io.zarr_folder import ZarrFolder, is_zarr
 
 TIFF = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
 
@@ -128,7 +129,7 @@ def open_image(path: str | Path, *, series: int = 0, level: int = 0) -> OpenedIm
 
 
 def _open_folder(path: Path, series: int, level: int) -> OpenedImage:
-    if any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup")):
+    if is_zarr(path):
         return _open_zarr(path, series, level)
     named = [str(each) for each in path.iterdir() if each.suffix.lower() in (".tif", ".tiff")]
     files = [Path(each) for each in tifffile.natural_sorted(named)]
@@ -217,7 +218,7 @@ class _Listener(logging.Handler):
 
 def _open_zarr(path: Path, series: int, level: int) -> OpenedImage:
     try:
-        node = zarr.open(path, mode="r")
+        node = zarr.open(ZarrFolder(path, read_only=True), mode="r")
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{path} is not a Zarr folder that can be read: {error}") from error
     if isinstance(node, zarr.Array):
