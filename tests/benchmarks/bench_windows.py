@@ -5,8 +5,9 @@
 
 Sixteen discs with truth, at most 60 pixels wide, drift over a frame of 1024 pixels. The same weights see them
 whole frame by whole frame at 1024 pixels, then in a window of 256 for each, from their masks on the first
-frame. Frames are tracked in turn by both sides. Released architectures have seeded weights: there J means nothing, and is not told. What was
-measured is kept in `results.json`, and `docs/performance.md` is written anew.
+frame. Frames are tracked in turn by both sides. Released architectures have seeded weights: there J means
+nothing, and is not told. What was measured is kept in `results.json`, and `docs/performance.md` is written
+anew.
 """
 
 from __future__ import annotations

@@ -107,8 +107,8 @@ def _clicks(measured: dict[str, Any]) -> list[str]:
     columns = ("model, size, precision", "threads", "clicks", "first click, ms", "second click, ms", "on")
     said = (
         "From the prompt to the labels of the frame, through `Session`: median, ninth decile, and CPU time. "
-        "A second click is answered step by step, so that it decodes twice. View auto, that of the dock, is the whole frame here, too: a released network "
-        "answers clicks there, and tracks in windows."
+        "A second click is answered step by step, so that it decodes twice. View auto, that of the dock, is the "
+        "whole frame here, too: a released network answers clicks there, and tracks in windows."
     )
     return [said, table(columns, rows)] if rows else []
 
@@ -116,8 +116,8 @@ def _clicks(measured: dict[str, Any]) -> list[str]:
 def _windows(measured: dict[str, Any]) -> list[str]:
     said = (
         "The same weights on 16 objects of at most 60 pixels on a phantom with truth, 1024 x 1024 pixels: in "
-        "windows of 256 and as whole frames of 1024, both tracked in turn from the masks of the first frame. J is "
-        "the mean over objects and the frames after it; random weights have none."
+        "windows of 256 and as whole frames of 1024, both tracked in turn from the masks of the first frame. "
+        "J is the mean over objects and the frames after it; random weights have none."
     )
     columns = (
         "model, precision",
