@@ -136,6 +136,29 @@ def test_the_last_answer_is_kept_for_who_asks_again() -> None:
         assert looked.model.asked > asked
 
 
+@pytest.mark.parametrize(
+    ("rules", "prompts", "start"),
+    [
+        (WindowRules("frame"), click(70, 90, (72, 90), (74, 91)), 1),
+        (RULES, click(70, 90, (72, 90), (74, 91)), 1),
+        (RULES, click(70, 90, (72, 90), candidate=1), 1),
+        (RULES, FramePrompts(points=((70, 90), (72, 91)), positive=(True,) * 2, box=(60, 80, 81, 101)), 0),
+        (RULES, FramePrompts(points=((70, 90),), positive=(True,), mask=disc().truth[0]), 0),
+    ],
+    ids=["in the frame", "in windows", "a candidate", "after a box", "after a mask"],
+)
+def test_one_more_click_is_one_more_question(rules: WindowRules, prompts: FramePrompts, start: int) -> None:
+    looked = sight(disc(), rules)
+    for count in range(start, len(prompts.points) + 1):
+        asked = looked.model.asked
+        said = replace(prompts, points=prompts.points[:count], positive=prompts.positive[:count])
+        answer = looked.aim.answer(0, said, None)
+        assert count == start or looked.model.asked == asked + 1
+    at_once = sight(disc(), rules).aim.answer(0, prompts, None)
+    assert answer.window == at_once.window
+    assert torch.equal(answer.prediction.low_res, at_once.prediction.low_res)
+
+
 def test_in_the_frame_view_only_the_whole_frame_is_looked_at() -> None:
     looked = sight(disc(), WindowRules("frame"))
     answer = looked.aim.answer(0, click(70, 90), None)

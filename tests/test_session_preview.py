@@ -92,7 +92,7 @@ def test_what_was_shown_or_worked_out_before_is_at_hand(
     shown = session.preview(obj, frame, click(9, 9))
     assert list(session.preview_steps(obj, frame, click(9, 9))) == []
     assert list(session.preview_steps(obj, frame, click(9, 8)))
-    assert list(session.preview_steps(obj, frame, click(9, 9)))
+    assert list(session.preview_steps(obj, frame, click(9, 9))) == []
     monkeypatch.setattr(REAL, "predict", None)  # it is not asked again
     said = session.set_prompts(obj, frame, click(9, 9))
     for result in (shown, expected):

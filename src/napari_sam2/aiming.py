@@ -12,6 +12,7 @@ import torch
 from napari_sam2.conditioning import Base, answer_prompts
 from napari_sam2.placement import Box, PlacedLogits
 from napari_sam2.prompts import FramePrompts
+from napari_sam2.recent_answers import Question, RecentAnswers
 from napari_sam2.second_look import look_again
 from napari_sam2.steps import result_of
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 # How often a window is made larger because it cuts the answer.
 _WIDENINGS = 2
+# Answers that are kept: those in all windows of a first click, and some.
+_RECENT = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,22 +139,25 @@ class Aimed(NamedTuple):
     prompts: FramePrompts
 
 
-class _Question(NamedTuple):
-    """What was asked last."""
+class _Again(NamedTuple):
+    """An answer, what a second look made of it, and what further clicks set out from."""
 
-    frame: int
-    prompts: FramePrompts
-    base: Base | None
+    first: Answer
+    answer: Answer
+    base: Base
 
-    def is_again(self, frame: int, prompts: FramePrompts, base: Base | None) -> bool:
-        """Whether the same is asked again."""
-        return self.frame == frame and self.base is base and self.prompts == prompts
+    @classmethod
+    def of(cls, first: Answer, look: SecondLook) -> _Again:
+        low_res = look.prediction.low_res[0, 0].float().cpu().numpy()
+        base = Base(low_res, look.embedding[0].float().cpu().numpy(), first.window)
+        return cls(first, Answer(look.prediction, first.window), base)
 
 
 class Aim:
-    """Answers prompts on frames, each in a window of its own; the last answer is kept.
+    """Answers prompts on frames, each in a window of its own; the last answers are kept.
 
-    So a click costs nothing where the mask under the cursor was shown before it.
+    So a click costs nothing where the mask under the cursor was shown before it, and one more click on an
+    object costs no more than itself.
 
     Parameters
     ----------
@@ -167,7 +173,8 @@ class Aim:
         self._model = model
         self._features = features
         self._windows = windows
-        self._last: tuple[_Question, Answer] | None = None
+        self._recent: RecentAnswers[Answer] = RecentAnswers(_RECENT)
+        self._again: _Again | None = None
 
     def answer(self, frame: int, prompts: FramePrompts, base: Base | None) -> Answer:
         """Answer all prompts of an object on a frame; a function of them and the base alone.
@@ -177,7 +184,7 @@ class Aim:
         ValueError
             If there is no prompt.
         """
-        known = self._known(frame, prompts, base)
+        known = self._recent.get(Question(frame, None, prompts, base))
         if known is None and self._is_sought(prompts, base):
             around = self._windows.around(prompts.points[0])
             self._features.get_all([(frame, window) for window in around])  # together
@@ -185,7 +192,8 @@ class Aim:
 
     def answering(self, frame: int, prompts: FramePrompts, base: Base | None) -> Answering:
         """Do what `answer` does in steps, none longer than to encode a window or to answer in it."""
-        known = self._known(frame, prompts, base)
+        question = Question(frame, None, prompts, base)
+        known = self._recent.get(question)
         if known is not None:
             return known
         if self._is_sought(prompts, base):
@@ -195,14 +203,8 @@ class Aim:
             answer = yield from self._held_whole(
                 window, prompts, lambda held: self._answered_in(held, frame, prompts, base)
             )
-        self._last = _Question(frame, prompts, base), answer
+        self._recent.keep(question, answer)
         return answer
-
-    def _known(self, frame: int, prompts: FramePrompts, base: Base | None) -> Answer | None:
-        """Return the last answer, if it is of the same question."""
-        if self._last is None or not self._last[0].is_again(frame, prompts, base):
-            return None
-        return self._last[1]
 
     def _is_sought(self, prompts: FramePrompts, base: Base | None) -> bool:
         """Whether clicks alone have to tell where the object is."""
@@ -235,23 +237,25 @@ class Aim:
         """
         click, is_alone = _first_click(prompts, prompts.candidate), len(prompts.points) == 1
         first = yield from self._answered_in(window, frame, click, None)
-        again = self._seen_again(frame, first)
-        yield
-        yield
-        if again is None or not self._heeds(Answer(again.prediction, window), click):
+        again = yield from self._seen_again(frame, first)
+        if again is None or not self._heeds(again.answer, click):
             return first if is_alone else (yield from self._answered_in(window, frame, prompts, None))
         if is_alone:
-            return Answer(again.prediction, window)
+            return again.answer
         rest = FramePrompts(points=prompts.points[1:], positive=prompts.positive[1:])
-        low_res = again.prediction.low_res[0, 0].float().cpu().numpy()
-        base = Base(low_res, again.embedding[0].float().cpu().numpy(), window)
-        return (yield from self._answered_in(window, frame, rest, base))
+        return (yield from self._answered_in(window, frame, rest, again.base))
 
-    def _seen_again(self, frame: int, first: Answer) -> SecondLook | None:
+    def _seen_again(self, frame: int, first: Answer) -> Generator[None, None, _Again | None]:
         """Look again; not at all of a frame that is larger than windows, which is as dear as to track it."""
         if self._windows.resolution(first.window) > self._windows.size:
             return None
-        return look_again(self._model, self._features.get(frame, first.window), first.prediction)
+        if self._again is not None and self._again.first is first:
+            return self._again
+        look = look_again(self._model, self._features.get(frame, first.window), first.prediction)
+        again = None if look is None else _Again.of(first, look)
+        self._again = again
+        yield
+        return again
 
     def _heeds(self, answer: Answer, prompts: FramePrompts) -> bool:
         """Whether a mask holds the positive clicks of prompts and none of the negative ones."""
@@ -322,20 +326,28 @@ class Aim:
 
     def _answered_in(self, window: Box, frame: int, prompts: FramePrompts, base: Base | None) -> Answering:
         """Answer in a window, after it was encoded."""
+        question = Question(frame, window, prompts, base)
+        known = self._recent.get(question)
+        if known is not None:
+            return known
         if not self._features.has(frame, window):
             self._features.get(frame, window)
             yield
-        answer = self._answer_in(window, frame, prompts, base)
+        answer = self._answer_in(window, question)
+        self._recent.keep(question, answer)
         yield
         return answer
 
-    def _answer_in(self, window: Box, frame: int, prompts: FramePrompts, base: Base | None) -> Answer:
-        shape = self._windows.frame_shape
+    def _answer_in(self, window: Box, question: Question) -> Answer:
+        """Answer in a window, from the answer of one click ago where that is kept."""
+        shape, base = self._windows.frame_shape, question.base
+        before = self._recent.get(question.before_last_click())
         with torch.inference_mode(), self._model.runtime.autocast():
-            features = self._features.get(frame, window)
+            features = self._features.get(question.frame, window)
             if base is not None and (base.window or self._windows.whole) != window:
                 base = self._moved(base, window)
-            prediction = answer_prompts(self._model, features, prompts, shape, base, window)
+            known = None if before is None else before.prediction
+            prediction = answer_prompts(self._model, features, question.prompts, shape, base, window, known)
         return Answer(prediction, window)
 
     def _moved(self, base: Base, window: Box) -> Base:

@@ -55,6 +55,7 @@ def answer_prompts(
     frame_shape: tuple[int, int],
     base: Base | None,
     window: Box | None = None,
+    before: Prediction | None = None,
 ) -> Prediction:
     """Predict one object from its prompts: first the mask, then the box, then the points in their order.
 
@@ -74,6 +75,9 @@ def answer_prompts(
         On a frame that was tracked before its first correction, what was tracked there, in the same window.
     window : Box, optional
         The part of the frame that the features are of; all of it by default.
+    before : Prediction, optional
+        The answer to the same prompts less their last point, where it is known: then only the last step is
+        done.
 
     Raises
     ------
@@ -88,22 +92,22 @@ def answer_prompts(
         embedding = model.recall(features, None)
     else:
         embedding = torch.from_numpy(base.embedding)[None].to(device)
-    previous = None if base is None else _limit(torch.from_numpy(base.low_res)[None, None].to(device))
-    prediction: Prediction | None = None
-    if prompts.packed is not None:
+    previous = None if base is None else torch.from_numpy(base.low_res)[None, None].to(device)
+    prediction = before
+    if prompts.packed is not None and before is None:
         mask = _square_mask(prompts.packed, seen, side, device)
         prediction = _answer_mask(model, features, embedding, mask, initial=base is None)
-        previous = _limit(prediction.low_res)
-    for index, points in enumerate(_point_steps(prompts, seen, side, device)):
+    steps = list(enumerate(_point_steps(prompts, seen, side, device)))
+    for index, points in steps if before is None else steps[-1:]:
+        previous = previous if prediction is None else prediction.low_res
         prediction = model.predict(
             embedding,
             features.high_res,
             points=points,
-            mask_logits=previous,
+            mask_logits=None if previous is None else previous.clamp(-_PREVIOUS_LIMIT, _PREVIOUS_LIMIT),
             multimask=model.is_ambiguous(points, initial=base is None),
             candidate=prompts.candidate if index == 0 else None,
         )
-        previous = _limit(prediction.low_res)
     if prediction is None:
         raise ValueError("there is no prompt to answer: give a point, a box or a mask")
     return prediction
@@ -158,10 +162,6 @@ def to_model_points(
     places = np.asarray(points, dtype=np.float64).reshape(-1, 2) - np.asarray(origin, dtype=np.float64)
     scaled: npt.NDArray[np.float64] = places / np.asarray(shape) * side
     return scaled[:, ::-1].astype(np.float32)
-
-
-def _limit(logits: Tensor) -> Tensor:
-    return logits.clamp(-_PREVIOUS_LIMIT, _PREVIOUS_LIMIT)
 
 
 def whole_grid(placed: PlacedLogits | None, side: int) -> npt.NDArray[np.float32]:

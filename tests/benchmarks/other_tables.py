@@ -107,8 +107,9 @@ def _clicks(measured: dict[str, Any]) -> list[str]:
     columns = ("model, size, precision", "threads", "clicks", "first click, ms", "second click, ms", "on")
     said = (
         "From the prompt to the labels of the frame, through `Session`: median, ninth decile, and CPU time. "
-        "A second click is answered step by step, so that it decodes twice. View auto, that of the dock, is the "
-        "whole frame here, too: a released network answers clicks there, and tracks in windows."
+        "A second click is answered step by step, so that it decodes twice. No other object is on the frame. "
+        "View auto, that of the dock, is the whole frame here, too: a released network answers clicks there "
+        "and tracks in windows."
     )
     return [said, table(columns, rows)] if rows else []
 
