@@ -18,7 +18,7 @@ from napari_sam2.spill import SpillStore
 from napari_sam2.window import View
 from tests.fakes import SHAPE, FakeModel, click, plain_frames
 
-STOPS = {1: (100, 400), 16: (60, 120)}
+STOPS = {1: (100, 300), 16: (60, 90)}
 """Two frames in between, for so many objects."""
 MEASURED = {1: 1050, 16: 230}
 """Bytes for each object and frame. About 880 are of the frame, however many objects are on it."""
@@ -58,7 +58,7 @@ def held_by(session: Session, labels: StreamedLabels) -> Held:
 
 @pytest.fixture
 def labels(tmp_path: Path) -> StreamedLabels:
-    return create_labels(tmp_path / "labels.ome.zarr", (402, *SHAPE))
+    return create_labels(tmp_path / "labels.ome.zarr", (302, *SHAPE))
 
 
 def propagated(
@@ -69,7 +69,7 @@ def propagated(
     store: SpillStore | None = None,
 ) -> Iterator[tuple[int, Session]]:
     """Track objects and stop at two frames in between, with another store of logits if one is given."""
-    frames = np.tile(plain_frames(100), (5, 1, 1))[:402]
+    frames = np.tile(plain_frames(100), (4, 1, 1))[:302]
     fake = FakeModel()
     session = Session(frames, model=fake.as_model(), labels=labels, view=view)
     if store is not None:
@@ -85,8 +85,7 @@ def propagated(
             return
 
 
-@pytest.mark.parametrize("view", ["frame", "window"])
-@pytest.mark.parametrize("objects", MEASURED)
+@pytest.mark.parametrize(("objects", "view"), [(1, "frame"), (16, "window")])
 def test_what_is_held_after_many_frames_is_what_is_held_after_some(
     labels: StreamedLabels, objects: int, view: View
 ) -> None:
@@ -98,8 +97,7 @@ def test_what_is_held_after_many_frames_is_what_is_held_after_some(
     assert labels[stops[1]].any()
 
 
-@pytest.mark.parametrize("view", ["frame", "window"])
-@pytest.mark.parametrize("objects", MEASURED)
+@pytest.mark.parametrize(("objects", "view"), [(1, "window"), (16, "frame")])
 def test_what_is_known_of_a_mask_takes_little(labels: StreamedLabels, objects: int, view: View) -> None:
     """All that is allocated for a further frame, its step of undo included: no picture, no logits."""
     sizes, (early, late) = [], STOPS[objects]
@@ -108,7 +106,8 @@ def test_what_is_known_of_a_mask_takes_little(labels: StreamedLabels, objects: i
         gc.collect()
         sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert (sizes[1] - sizes[0]) / (late - early) / objects < 1.15 * MEASURED[objects]
+    held = (sizes[1] - sizes[0]) / (late - early) / objects
+    assert held < 1.15 * MEASURED[objects], held
 
 
 def test_labels_in_memory_keep_more_for_whoever_corrects_them() -> None:
