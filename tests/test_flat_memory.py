@@ -18,7 +18,7 @@ from napari_sam2.spill import SpillStore
 from napari_sam2.window import View
 from tests.fakes import SHAPE, FakeModel, click, plain_frames
 
-STOPS = {1: (100, 300), 16: (60, 90)}
+STOPS = {1: (100, 300), 16: (45, 65)}
 """Two frames in between, for so many objects."""
 MEASURED = {1: 1050, 16: 230}
 """Bytes for each object and frame. About 880 are of the frame, however many objects are on it."""
