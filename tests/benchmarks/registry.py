@@ -67,6 +67,12 @@ BENCHMARKS = (
     _click("float32"),
     _click("float32", "--view", "auto", called="view auto", minutes=3),
     Benchmark("windows", ("windows", "nano"), ("bench_windows", "--model", "nano"), 5),
+    Benchmark(
+        "windows-sam2.1-tiny",
+        ("windows", "sam2.1-tiny"),
+        ("bench_windows", "--model", "sam2.1-tiny", "--frames", "4", "--warm", "2"),
+        4,
+    ),
     _features("nano", 128, 24, 1),
     _features("sam2.1-tiny", 512, 12, 1),
     _features("sam2.1-tiny", 1024, 12, 6),
