@@ -84,14 +84,9 @@ def answer_prompts(
     ValueError
         If there is no prompt.
     """
-    if prompts.is_empty:
-        raise ValueError("there is no prompt to answer: give a point, a box or a mask")
     device, side = features.embedding.device, 16 * features.embedding.shape[-1]
     seen = window or Box(0, 0, *frame_shape)
-    if base is None or base.embedding is None:
-        embedding = model.recall(features, None)
-    else:
-        embedding = torch.from_numpy(base.embedding)[None].to(device)
+    embedding = _conditioned(model, features, base)
     previous = None if base is None else torch.from_numpy(base.low_res)[None, None].to(device)
     prediction = before
     if prompts.packed is not None and before is None:
@@ -111,6 +106,13 @@ def answer_prompts(
     if prediction is None:
         raise ValueError("there is no prompt to answer: give a point, a box or a mask")
     return prediction
+
+
+def _conditioned(model: Sam2, features: ImageFeatures, base: Base | None) -> Tensor:
+    """Features that a base was predicted from; where they are not known, those of the frame alone."""
+    if base is None or base.embedding is None:
+        return model.recall(features, None)
+    return torch.from_numpy(base.embedding)[None].to(features.embedding.device)
 
 
 def _answer_mask(

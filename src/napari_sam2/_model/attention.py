@@ -49,9 +49,13 @@ class Attention(nn.Module):
         return self._attend(self.q_proj(q), self.k_proj(k), self.v_proj(v))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        q, k, v = (self._split(x) for x in (q, k, v))
         mixed = functional.scaled_dot_product_attention(q, k, v)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        """Split (B, n, inner) into heads, (B, heads, n, d)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class _FoldedAttention(Attention):
@@ -65,10 +69,6 @@ class _FoldedAttention(Attention):
         """Whether all products of places with folded tokens are fewer than their projections, unlowered."""
         dim, few = places.shape[-1], self.heads * tokens.shape[1]
         return 2 * few <= dim and inner_dtype(places) == places.dtype == tokens.dtype
-
-    def _split(self, x: Tensor) -> Tensor:
-        """Split (B, n, inner) into heads, (B, heads, n, d)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def _weight(self, layer: Linear) -> Tensor:
         """Weight of a projection by heads, (heads, d, dim)."""
