@@ -25,6 +25,7 @@ from napari_sam2.entry_table import StoredEntry, pack_entries, unpack_entries
 from napari_sam2.io.atomic import remove, replacing
 from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.passes import Anchor, PassKey, Seed
+from napari_sam2.tensor_file import save_tensors
 from napari_sam2.tracker_state import Track
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Checkpoint:
         with replacing(self.folder / part) as temporary:
             _write_entries(temporary, self._fresh)
         with replacing(self.folder / passes) as temporary:
-            torch.save(session.held_passes(), temporary)
+            save_tensors(session.held_passes(), temporary)
         self._write_state([*self._parts, part], passes)
         self._parts.append(part)
         self._fresh = []

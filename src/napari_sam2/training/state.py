@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from napari_sam2._model.layers import Doubling
+from napari_sam2.tensor_file import save_tensors
 from napari_sam2.training.ahead import ScenesAhead
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class TrainState:
             "settings": settings,
         }
         partial = path.with_suffix(".part")
-        torch.save(content, partial)
+        save_tensors(content, partial)
         partial.replace(path)
 
     def load(self, path: Path, settings: dict[str, object], *, rank: int = 0) -> None:
