@@ -179,11 +179,47 @@ def test_a_network_for_frames_answers_in_the_whole_frame_as_in_the_frame_view(pr
     assert (looked.features.encoded, looked.model.asked) == (1, frame_view.model.asked)
 
 
-def test_a_network_for_frames_finds_small_objects_of_large_frames_in_windows() -> None:
-    looked = sight(phantom((400, 300), [(70.0, 90.0)], [6.0]), WindowRules("window", 64), image_size=128)
-    answer = looked.aim.answer(0, click(70, 90), None)
-    assert answer.window != looked.windows.whole
-    assert holds(answer.window, looked.seen)
+@pytest.mark.parametrize(
+    "prompts", [click(270, 90), click(270, 90, (272, 90)), FramePrompts(box=(260, 80, 280, 100))]
+)
+def test_a_network_for_frames_answers_in_part_of_a_large_frame_as_if_that_were_all(
+    prompts: FramePrompts,
+) -> None:
+    seen = phantom((400, 300), [(270.0, 90.0), (30.0, 250.0)], [6.0, 9.0])
+    looked = sight(seen, WindowRules("window", 32), image_size=64)
+    field = looked.windows.field_at(prompts.place)
+    assert field is not None
+    assert field.shape == (128, 128)
+    answer = looked.aim.answer(0, prompts, None)
+    assert answer.window == field
+    part = Volume(seen.frames[(slice(None), *field.slices)])
+    windows = Windows(WindowRules("frame"), field.shape, 64)
+    alone = Aim(
+        looked.model.as_model(), FeatureCache(looked.model.as_model(), part, windows=windows), windows
+    )
+    moved = FramePrompts(
+        points=[(y - field.y0, x - field.x0) for y, x in prompts.points],
+        positive=prompts.positive,
+        box=prompts.box and [edge - field[i % 2] for i, edge in enumerate(prompts.box)],
+    )
+    same = alone.answer(0, moved, None).prediction.low_res
+    assert torch.equal(answer.prediction.low_res, same)
+    assert looked.features.encoded == 1
+
+
+def test_an_object_that_a_field_cuts_is_seen_in_a_larger_one() -> None:
+    seen = phantom((400, 300), [(128.0, 90.0)], [70.0])
+    looked = sight(seen, WindowRules("window", 32), image_size=64)
+    answer = looked.aim.answer(0, click(80, 90), None)
+    assert holds(answer.window, seen)
+    assert looked.windows.resolution(answer.window) == 64
+
+
+def test_a_box_and_clicks_in_two_fields_are_answered_in_one_that_holds_them() -> None:
+    looked = sight(disc(), WindowRules("window", 32), image_size=32)
+    for prompts in (click(10, 10, (150, 190)), FramePrompts(box=(10, 10, 150, 190))):
+        window = looked.aim.answer(0, prompts, None).window
+        assert window.intersection(Box(10, 10, 150, 190)) == Box(10, 10, 150, 190)
 
 
 def test_all_sizes_around_a_click_are_encoded_once() -> None:

@@ -11,7 +11,9 @@ import pytest
 from napari_sam2.conditioning import Base
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
+from napari_sam2.window import WindowRules
 from tests.fakes import SHAPE, FakeModel, click, noisy_frames, plain_frames, seeing_model
+from tests.seeing import SeeingFake, phantom
 from tests.test_session_history import assert_same, snapshot
 
 COUNT = 6
@@ -167,6 +169,21 @@ def test_a_prepared_frame_is_answered_without_an_encode(fake_model: FakeModel) -
     for call in (session.prepare, session.is_ready):
         with pytest.raises(ValueError, match="no frame 6"):
             call(COUNT)
+
+
+def test_of_a_large_frame_the_part_around_a_place_is_prepared() -> None:
+    model = SeeingFake(image_size=64)
+    frames = phantom((400, 300), [(270.0, 90.0)], [6.0]).frames
+    session = Session(frames, model=model.as_model(), view=WindowRules("window", 32))
+    session.prepare(0, (270, 90))
+    assert session.is_ready(0, (275, 85))
+    assert not session.is_ready(0, (20, 280))
+    assert not session.is_ready(0)
+    session.set_prompts(1, 0, click(270, 90))
+    assert session.frames_encoded == 1
+    session.prepare(0)
+    assert session.is_ready(0, (200, 150))
+    assert session.frames_encoded == 2
 
 
 def test_the_cache_can_be_made_smaller(fake_model: FakeModel) -> None:

@@ -132,21 +132,53 @@ def test_windows_around_a_click_do_not_cost_the_whole_of_a_large_frame() -> None
 
 
 @pytest.mark.parametrize(
-    ("view", "size", "frame", "image_size", "shows_all"),
+    ("view", "size", "frame", "image_size", "field"),
     [
-        ("auto", None, (1024, 1024), 1024, True),  # a released network
-        ("window", 512, (2048, 700), 1024, True),
-        ("auto", None, (2049, 700), 1024, False),  # too small to be seen well
-        ("auto", None, (512, 512), 128, False),  # nano: made for windows
-        ("frame", None, (4096, 4096), 128, True),
+        ("auto", None, (1024, 1024), 1024, (0, 0, 1024, 1024)),  # a released network
+        ("window", 512, (2048, 700), 1024, (0, 0, 2048, 700)),
+        ("auto", None, (2050, 700), 1024, (2, 0, 2050, 700)),  # too long to be seen well at once
+        ("auto", None, (4096, 4096), 1024, (2048, 1024, 4096, 3072)),
+        ("auto", None, (512, 512), 128, None),  # nano: made for windows
+        ("frame", None, (4096, 4096), 128, (0, 0, 4096, 4096)),
     ],
 )
-def test_clicks_belong_to_whole_frames_where_a_network_for_frames_sees_them_well(
-    view: View, size: int | None, frame: tuple[int, int], image_size: int, *, shows_all: bool
+def test_clicks_belong_where_a_network_for_frames_sees_them_well(
+    view: View,
+    size: int | None,
+    frame: tuple[int, int],
+    image_size: int,
+    field: tuple[int, int, int, int] | None,
 ) -> None:
     windows = Windows(WindowRules(view, size), frame, image_size)
-    assert windows.shows_all == shows_all
-    assert Windows(WindowRules(view, size, aspect=4), frame, image_size).shows_all == (view == "frame")
+    assert windows.field_at((frame[0] - 5, frame[1] / 2)) == field
+    assert windows.field_at() == windows.field_at((frame[0] / 2, frame[1] / 2))
+
+
+@given(frames(), st.data())
+def test_fields_show_what_is_around_a_place_at_the_resolution_of_frames(
+    windows: Windows, data: st.DataObject
+) -> None:
+    assume(windows.sees_frames)
+    place = tuple(data.draw(st.integers(0, size - 1)) for size in windows.frame_shape)
+    field = windows.field_at((place[0], place[1]))
+    assert field is not None
+    assert windows.resolution(field) == windows.image_size
+    for axis, width in ((0, windows.aspect), (1, 1.0)):
+        low, high, size = field[axis], field[axis + 2], windows.frame_shape[axis]
+        side = 2 * windows.image_size / width
+        assert 0 <= low <= place[axis] < high <= size
+        assert high - low == min(round(side), size)
+        reach = side / 4 - 1  # of the sides that overlap by half
+        assert low == 0 or place[axis] - low >= reach
+        assert high == size or high - place[axis] >= reach
+
+
+def test_few_fields_cover_a_large_frame() -> None:
+    windows = Windows(WindowRules("auto"), (4096, 5000), 1024)
+    fields = {windows.field_at((y, x)) for y in range(0, 4096, 64) for x in range(0, 5000, 50)}
+    assert len(fields) == 3 * 4
+    assert {windows.resolution(field) for field in fields if field} == {1024}
+    assert windows.resolution(windows.fit(Box(100, 100, 400, 400))) == 256
 
 
 @pytest.mark.parametrize(("shift", "is_kept"), [(0, True), (10, True), (25, False)])

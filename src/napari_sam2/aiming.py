@@ -208,7 +208,7 @@ class Aim:
 
     def _is_sought(self, prompts: FramePrompts, base: Base | None) -> bool:
         """Whether clicks alone have to tell where the object is."""
-        return not self._windows.shows_all and base is None and _are_clicks(prompts)
+        return self._windows.field_at() is None and base is None and _are_clicks(prompts)
 
     def _clicks_answered(self, frame: int, prompts: FramePrompts) -> Answering:
         """Answer clicks alone: the first says what is meant, the others correct what is seen of it then."""
@@ -267,17 +267,20 @@ class Aim:
 
     def _first_window(self, prompts: FramePrompts, base: Base | None) -> Box:
         """Choose the window of prompts that tell where the object is."""
-        whole = self._windows.whole
-        if not self._windows.moves:
-            return whole
+        windows = self._windows
+        if not windows.moves:
+            return windows.whole
         if prompts.packed is not None:
-            return self._windows.fit(prompts.packed.box or Box(0, 0, 1, 1))
+            return windows.fit(prompts.packed.box or Box(0, 0, 1, 1))
         if base is not None:
-            return base.window or whole
-        if prompts.box is not None and not self._windows.shows_all:
-            y0, x0, y1, x1 = prompts.box
-            return self._windows.fit(Box(floor(y0), floor(x0), ceil(y1), ceil(x1)))
-        return whole
+            return base.window or windows.whole
+        field = windows.field_at(prompts.place)
+        if prompts.box is None:
+            return field or windows.whole  # nothing tells where it is
+        y0, x0, y1, x1 = prompts.box
+        if field is not None:
+            return windows.including(field, ((y0, x0), (y1 - 1, x1 - 1)))
+        return windows.fit(Box(floor(y0), floor(x0), ceil(y1), ceil(x1)))
 
     def _aimed_by_click(self, frame: int, prompts: FramePrompts) -> Generator[None, None, Aimed]:
         """Choose a window and a candidate by the first click, unless the user has chosen a candidate."""

@@ -235,7 +235,7 @@ class FeatureCache:
             pixels, side = self._frames.frame(sight.frame), self._model.config.image_size
         else:
             pixels = read_window(self._frames, sight.frame, sight.window, self._windows.frame_shape)
-            side = self._windows.size
+            side = self._windows.resolution(sight.window)
         key = "" if self._store is None else self._store.key(pixels, side)
         features = None if self._store is None else self._store.load(key)
         return _Input(resize_frame(pixels, side) if features is None else None, features, key)

@@ -111,6 +111,14 @@ class FramePrompts:
         """True if an all-False mask alone says that the object is not on the frame."""
         return self.packed is not None and self.packed.box is None and not self.points and self.box is None
 
+    @property
+    def place(self) -> Point | None:
+        """Where the first click is, or else the middle of the box (y, x); None where there is neither."""
+        if self.points or self.box is None:
+            return self.points[0] if self.points else None
+        y0, x0, y1, x1 = self.box
+        return (y0 + y1) / 2, (x0 + x1) / 2
+
     def check_frame(self, shape: tuple[int, int]) -> None:
         """Check that all prompts fit a frame.
 

@@ -297,15 +297,25 @@ class SessionViews:
             jobs = edits.plan(self._state, chosen, direction, limits)
             return edits.what_is_left(self._state, jobs) if direction == "both" else jobs
 
-    def prepare(self, frame: int) -> None:
-        """Compute the frame's image features ahead, so that the next prompt on it is answered at once."""
+    def prepare(self, frame: int, place: tuple[float, float] | None = None) -> None:
+        """Compute image features ahead, so that the next prompt is answered at once.
+
+        Parameters
+        ----------
+        frame : int
+            The frame.
+        place : (float, float), optional
+            Row and column near which the prompt will be, by default in the middle: of frames that are longer
+            than twice what a released network sees, it is shown a part at a time.
+        """
         at = check_key(1, frame, self.volume.num_frames).frame
         with self._state.lock:
-            self._tracker.features.get(at)
+            self._tracker.features.get(at, self._tracker.windows.field_at(place))
 
-    def is_ready(self, frame: int) -> bool:
-        """Whether the frame's image features are at hand, so that a prompt on it is answered at once."""
-        return check_key(1, frame, self.volume.num_frames).frame in self._tracker.features
+    def is_ready(self, frame: int, place: tuple[float, float] | None = None) -> bool:
+        """Whether the features are at hand for a prompt at a place of a frame; see `prepare`."""
+        at = check_key(1, frame, self.volume.num_frames).frame
+        return self._tracker.features.has(at, self._tracker.windows.field_at(place))
 
     def export(self, path: str | Path, *, scale: Sequence[float] | None = None) -> None:
         """Write the labels to ``.tif``, ``.zarr`` (OME-Zarr) or a folder ``..._RES``; see `io.export_labels`.

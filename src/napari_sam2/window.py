@@ -7,6 +7,7 @@ is moved inside. Pixels need not be square: a window is square in the world.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -24,7 +25,7 @@ VIEWS: tuple[View, ...] = get_args(View)
 # Side that windows are resampled to for networks that were made for larger frames.
 _LARGEST_SIZE = 256
 
-# How many times longer than the network's side a frame may be to be looked at whole for clicks and boxes.
+# How many times longer than the network's side is what it is shown at once for clicks and boxes.
 _CLEAR = 2
 # Sizes of windows that are looked at for a first click: the largest over the network's side, and their ratio.
 _SCANNED = 8
@@ -127,14 +128,39 @@ class Windows:
         return self.rules.view != "frame"
 
     @property
-    def shows_all(self) -> bool:
-        """Whether the whole frame is the best place for clicks and boxes.
+    def sees_frames(self) -> bool:
+        """Whether the network was made for frames, as released ones are, and windows are smaller.
 
-        So it is with a network that was made for frames, as released ones are: it wants to see what is around
-        an object. First masks of nuclei of 22 to 31 of its pixels were better there than in windows.
+        Such a network wants to see what is around an object: first masks of nuclei of 22 to 31 of its pixels
+        were better in the whole frame than in windows.
         """
-        is_clear = self.size < self.image_size and self.longest <= _CLEAR * self.image_size
-        return is_clear or not self.moves
+        return self.moves and self.size < self.image_size
+
+    def field_at(self, place: tuple[float, float] | None = None) -> Box | None:
+        """Where clicks and boxes at a place are answered, whatever is there.
+
+        The whole frame, or of one that is too long for the network the nearest of fields that overlap by
+        half.
+
+        Parameters
+        ----------
+        place : (float, float), optional
+            Row and column; by default those of the middle of the frame.
+
+        Returns
+        -------
+        Box or None
+            None for a network that was made for windows: which one has to be sought.
+        """
+        if not self.moves:
+            return self.whole
+        if not self.sees_frames:
+            return None
+        y, x = place or _centre(self.whole)
+        side = _CLEAR * self.image_size
+        y0, y1 = _nearest_field(y, round(side / self.aspect), self.frame_shape[0])
+        x0, x1 = _nearest_field(x, side, self.frame_shape[1])
+        return Box(y0, x0, y1, x1)
 
     @property
     def longest(self) -> float:
@@ -142,8 +168,10 @@ class Windows:
         return max(self.frame_shape[0] * self.aspect, self.frame_shape[1])
 
     def resolution(self, window: Box) -> int:
-        """Side that a window is resampled to."""
-        return self.image_size if window == self.whole else self.size
+        """Side that a window is resampled to: a field that is as long as any is seen as whole frames are."""
+        longest = _CLEAR * self.image_size - self.aspect  # sides are rounded
+        is_field = window == self.whole or (self.sees_frames and self.extent(window) >= longest)
+        return self.image_size if is_field else self.size
 
     def extent(self, box: Box) -> float:
         """Longer side of a box, in widths of a pixel."""
@@ -265,3 +293,13 @@ def _placed(centre: float, length: int, size: int) -> int:
     if length >= size:
         return (size - length) // 2
     return min(max(round(centre - length / 2), 0), size - length)
+
+
+def _nearest_field(place: float, length: int, size: int) -> tuple[int, int]:
+    """Begin and end of the field whose middle is nearest, of those that overlap by half and fill a frame."""
+    if length >= size:
+        return 0, size
+    last = ceil(2 * (size - length) / length)
+    step = (size - length) / last
+    start = round(min(max(round((place - length / 2) / step), 0), last) * step)
+    return start, start + length

@@ -55,7 +55,7 @@ class AnswerTimes:
         What is done between two steps does not count, nor does an answer on a frame that was not prepared, or
         one that was at hand.
         """
-        counts, watch = session.is_ready(key.frame), _Watch()
+        counts, watch = session.is_ready(key.frame, prompts.place), _Watch()
         result = yield from within(watch, session.preview_steps(key.obj, key.frame, prompts))
         if counts and watch.count > 1:
             self._seconds.append(watch.seconds)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.finding import place_in_view
 from napari_sam2._napari.next_prompts import with_point
 from napari_sam2._napari.outline import Outline
 from napari_sam2._napari.wiring import Later
@@ -61,7 +62,8 @@ class AheadControl:
         self._cursor: tuple[int, float, float] | None = None
         self._shown_for: tuple[int, bool] = (0, True)
         workspace.changed.connect(self._follow)
-        self._rest = Later(self._prepare, REST, restart=True)
+        self._rest = Later(self._rested, REST, restart=True)
+        self._rest_there = Later(self._prepare, REST, restart=True)
 
     def attach(self, layers: PromptLayers) -> None:
         """Listen to new prompt layers."""
@@ -85,19 +87,36 @@ class AheadControl:
         self.leave()
         self._rest.ask()
 
-    def _prepare(self) -> None:
-        """Compute the features of the frame that is shown, unless a propagation is at them anyway."""
+    def _rested(self) -> None:
+        """Work ahead on the frame that is shown."""
         self._sequences.open_ahead()
-        if self._space.sequence is None or self._tracking.by_hand:
-            return
+        if self._prepare():
+            self._prompts.candidates.look()
+
+    def _prepare(self) -> bool:
+        """Compute the features where the user looks, unless a propagation is at them anyway."""
+        sequence, layers = self._space.sequence, self._space.layers
+        if sequence is None or layers is None or self._tracking.by_hand:
+            return False
         frame = self._space.frame
+        place = self._cursor_on(frame) or place_in_view(self._space.viewer, layers.labels, sequence.geometry)
         self._space.ask(
-            lambda desk: desk.prepare(frame),
+            lambda desk: desk.prepare(frame, place),
+            self._prepared,
             priority=Priority.AHEAD,
             key="prepare",
             label=f"Preparing frame {frame}",
         )
-        self._prompts.candidates.look()
+        return True
+
+    def _cursor_on(self, frame: int) -> tuple[float, float] | None:
+        """Where the cursor rests on a frame."""
+        return self._cursor[1:] if self._cursor is not None and self._cursor[0] == frame else None
+
+    def _prepared(self, answer: Answer) -> None:
+        """Show the mask under a cursor that rests where nothing could be shown before."""
+        if answer.value and self._cursor is not None:
+            self.hover(*self._cursor)
 
     # --- the mask under the cursor
 
@@ -148,6 +167,7 @@ class AheadControl:
             return
         if answer.result is None:
             self._outline.clear()
+            self._rest_there.ask()  # it may lie in a part of a large frame that was not looked at yet
         else:
             placed = answer.result.mask_of(obj)
             self._outline.show(frame, placed, sequence.geometry, layers.colours.colour(obj))
@@ -156,6 +176,7 @@ class AheadControl:
         """Show no outline any more."""
         self._hovering += 1
         self._cursor = None
+        self._rest_there.cancel()
         if self._outline is not None:
             self._outline.clear()
 
@@ -183,4 +204,5 @@ class AheadControl:
         """Do nothing any more."""
         self._space.changed.disconnect(self._follow)
         self._rest.close()
+        self._rest_there.close()
         self.detach()

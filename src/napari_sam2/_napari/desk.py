@@ -312,24 +312,25 @@ class Desk:
         yield from session.postponing(steps(session))
         return self.answer()
 
-    def prepare(self, frame: int) -> Answer:
-        """Compute the image features of a frame ahead."""
-        if self.session is not None and not self.session.is_ready(frame):
-            self.session.prepare(frame)
-        return Answer()
+    def prepare(self, frame: int, place: tuple[float, float] | None = None) -> Answer:
+        """Compute the image features at a place of a frame ahead, and tell whether they were lacking."""
+        if self.session is None or self.session.is_ready(frame, place):
+            return Answer()
+        self.session.prepare(frame, place)
+        return Answer(value=True)
 
     def preview(self, obj: int, frame: int, prompts: FramePrompts) -> Generator[None, None, Answer]:
         """Answer without changing anything; without a result where that would take too long to be of use."""
         session = self.session
-        if session is None or not session.is_ready(frame) or not self._answer_times.are_short:
-            return Answer()
-        return (yield from self._previewed(PromptKey(obj, frame), prompts))
+        if session is not None and session.is_ready(frame, prompts.place) and self._answer_times.are_short:
+            return (yield from self._previewed(PromptKey(obj, frame), prompts))
+        return Answer()
 
     def candidates(self, key: PromptKey, *, asked: bool) -> Generator[None, None, Answer]:
         """Answer a click once more, for the masks that it may mean; where it is quick, unless asked for."""
         session = self.session
         prompts = None if session is None else session.prompts.get(key)
-        if session is None or prompts is None or not (asked or session.is_ready(key.frame)):
+        if session is None or prompts is None or not (asked or session.is_ready(key.frame, prompts.place)):
             return Answer()
         return (yield from self._previewed(key, prompts))
 

@@ -94,3 +94,15 @@ def look_at(viewer: ViewerModel, layer: Layer, geometry: SequenceGeometry, place
         if axis >= lacking:
             centre[position] = float(world[axis - lacking])
     camera.center = tuple(centre)
+
+
+def place_in_view(viewer: ViewerModel, layer: Layer, geometry: SequenceGeometry) -> tuple[float, float]:
+    """Return the row and column in the middle of the canvas, of a sequence over which a layer lies."""
+    centre = camera_of(viewer).center
+    shown, lacking = viewer.dims.displayed, viewer.dims.ndim - layer.ndim
+    world = np.array(viewer.dims.point[lacking:], float)
+    for position, axis in zip(centre[len(centre) - len(shown) :], shown, strict=True):
+        if axis >= lacking:
+            world[axis - lacking] = position
+    place = geometry.to_place(layer.world_to_data(world))
+    return place.y, place.x
