@@ -21,6 +21,9 @@ from tests._napari.hand import Hand
 from tests._napari.stage import Desk
 from tests.fakes import FakeModel
 
+SMALL = (560, 640)
+"""Width and height of a viewer's window: without a graphics card, every pixel takes time."""
+
 
 @pytest.fixture(autouse=True, scope="session")
 def quick_collector(qapp: QApplication) -> None:
@@ -89,6 +92,7 @@ def shared_viewer(qapp: QApplication, own_application: None) -> Iterator[napari.
             "napari._qt.qt_main_window._QtMainWindow._save_current_window_settings", lambda *_: None
         )
         viewer = napari.Viewer(show=True, show_welcome_screen=False)
+        viewer.window.resize(*SMALL)
         yield viewer
         viewer.close()
         del viewer

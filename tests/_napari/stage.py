@@ -49,9 +49,14 @@ class Desk:
 
     def place(self, **transform: Any) -> None:
         """Put the image somewhere, and look at its frame 2."""
-        options = {"scale": (1, 1, 1), "translate": (0, 0, 0), "rotate": np.eye(3)} | transform
+        options: dict[str, Any] = {
+            "scale": (1, 1, 1),
+            "translate": (0, 0, 0),
+            "rotate": np.eye(3),
+        } | transform
         for name, value in options.items():
-            setattr(self.image, name, value)
+            if not np.array_equal(getattr(self.image, name), value):  # every change draws anew
+                setattr(self.image, name, value)
         self.viewer.dims.set_point(0, float(self.image.data_to_world((2, 20, 25))[0]))
         self.viewer.reset_view()
         settle()

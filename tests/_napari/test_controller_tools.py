@@ -223,7 +223,9 @@ def test_a_click_goes_between_the_steps_of_an_outline(bench: Dock, monkeypatch: 
     bench.widget.set_prompts(1, MIDDLE, click(8, 10))
     slow.gate.set()
     bench.wait()
-    assert slow.taken == [(2, 0), (2, 1), (1, 0), (1, 1), (1, 2), (2, 2)]
+    # Whether the rest of the outline is still worked out depends on who is first, the click's answer or it.
+    assert slow.taken[:5] == [(2, 0), (2, 1), (1, 0), (1, 1), (1, 2)]
+    assert slow.taken[5:] in ([], [(2, 2)])
     assert 1 in bench.labels[MIDDLE]
 
 

@@ -8,7 +8,8 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_sam2._napari.drawing import CORNERS_MOVED, MOVED, NO_LINES
-from napari_sam2._napari.finding import camera_of
+from napari_sam2._napari.finding import Look, camera_of, look_at
+from napari_sam2._napari.geometry import Place
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.shapes_layer import mask_of
 from napari_sam2._napari.state import Tool
@@ -40,18 +41,27 @@ def boxes(desk: Desk) -> dict[int, tuple[int, ...]]:
     return {obj: tuple(round(side) for side in box) for obj, box in given.items() if box is not None}
 
 
-def test_an_outline_that_is_too_small_leaves_nothing(desk: Desk, hand: Hand) -> None:
-    scribble = [desk.at(12 + 0.06 * step, 10 + 0.06 * step) for step in range(12)]
+def scribble(desk: Desk, hand: Hand) -> None:
+    """Draw an outline within a pixel, of which napari makes a shape: the view is near meanwhile."""
+    before = Look.of(desk.viewer)
+    look_at(desk.viewer, desk.layers.labels, desk.layers.geometry, Place(2, 12, 10))
+    camera_of(desk.viewer).zoom = 60
     desk.layers.set_tool(Tool.OUTLINE)
-    hand.stroke(*scribble)
+    hand.settle()
+    hand.stroke(*(desk.at(12 + 0.06 * step, 10 + 0.06 * step) for step in range(12)))
+    before.restore(desk.viewer)
+    hand.settle()
+
+
+def test_an_outline_that_is_too_small_leaves_nothing(desk: Desk, hand: Hand) -> None:
+    scribble(desk, hand)
     assert desk.prompts == []
     assert len(desk.layers.shapes.data) == len(desk.layers.shapes.features) == 0
     for obj, top in {2: 5, 3: 20}.items():
         desk.layers.set_active(obj)
         desk.layers.set_tool(Tool.BOX)
         hand.stroke(desk.at(top, 6), desk.at(top + 3, 12), desk.at(top + 10, 26))
-        desk.layers.set_tool(Tool.OUTLINE)
-        hand.stroke(*scribble)
+        scribble(desk, hand)
     assert boxes(desk) == {2: (5, 6, 15, 26), 3: (20, 6, 30, 26)}
     assert len(desk.layers.shapes.edge_color) == 2
     desk.layers.set_tool(Tool.POINT)

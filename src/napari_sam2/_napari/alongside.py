@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_sam2._napari.wiring import Connections
 
@@ -34,11 +36,20 @@ class Alongside:
             self._wires.connect(getattr(image.events, name), self.place)
 
     def place(self, _event: object = None) -> None:
-        """Put the layers where the image is."""
+        """Put the layers where the image is; what is so already stays, since every change draws anew."""
         for name, value in self._geometry.layer_kwargs(self._image).items():
             for layer in self._layers:
-                setattr(layer, name, value)
+                if not _are_same(getattr(layer, name), value):
+                    setattr(layer, name, value)
 
     def close(self) -> None:
         """Let them go."""
         self._wires.close()
+
+
+def _are_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - napari's
+    """Whether two properties of layers are: names and units, or numbers, or an affine transform."""
+    if isinstance(other, tuple):
+        return bool(one == other)
+    first, second = (getattr(each, "affine_matrix", each) for each in (one, other))
+    return bool(np.array_equal(first, second))
