@@ -47,6 +47,18 @@ def test_what_is_in_the_middle_of_the_canvas_is_prepared(large: Dock) -> None:
     assert not large.session.is_ready(2, (100, 100))
 
 
+def test_what_one_turns_to_is_prepared_after_a_rest_until_the_image_is_given_up(large: Dock) -> None:
+    until(lambda: large.session.is_ready(1, (SIDE / 2, SIDE / 2)))
+    before, session = large.session.frames_encoded, large.session
+    turn_to(large, 100, 100)
+    turn_to(large, *CORNER)
+    until(lambda: session.is_ready(1, CORNER))
+    assert session.frames_encoded == before + 1
+    large.controller.close()
+    camera_of(large.viewer).center = (0, 0, 0)
+    assert not large.controller.ahead._rest_there.waiting
+
+
 @pytest.mark.parametrize("ndisplay", [2, 3])
 def test_the_place_in_the_middle_of_the_canvas(large: Dock, ndisplay: int) -> None:
     large.viewer.dims.ndisplay = ndisplay

@@ -6,10 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.answers import Answer
-from napari_sam2._napari.finding import place_in_view
+from napari_sam2._napari.finding import camera_of, place_in_view
 from napari_sam2._napari.next_prompts import with_point
 from napari_sam2._napari.outline import Outline
-from napari_sam2._napari.wiring import Later
+from napari_sam2._napari.wiring import Connections, Later
 from napari_sam2._napari.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.steps import until_ended
@@ -64,6 +64,7 @@ class AheadControl:
         workspace.changed.connect(self._follow)
         self._rest = Later(self._rested, REST, restart=True)
         self._rest_there = Later(self._prepare, REST, restart=True)
+        self._camera = Connections()
 
     def attach(self, layers: PromptLayers) -> None:
         """Listen to new prompt layers."""
@@ -71,11 +72,13 @@ class AheadControl:
             self._outline = Outline(self._space.viewer, self._space.image)
         layers.hovered.connect(self.hover)
         layers.unhovered.connect(self.leave)
+        self._camera.connect(camera_of(self._space.viewer).events.center, self._turned)
         self._rest.ask()
 
     def detach(self) -> None:
         """Give the layers up."""
         self.leave()
+        self._camera.close()
         if self._outline is not None:
             self._outline.close()
             self._outline = None
@@ -86,6 +89,10 @@ class AheadControl:
         """Wait until the user rests on a frame."""
         self.leave()
         self._rest.ask()
+
+    def _turned(self, _event: object = None) -> None:
+        """Wait until the user rests on another part of the frame."""
+        self._rest_there.ask()
 
     def _rested(self) -> None:
         """Work ahead on the frame that is shown."""
