@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_sam2.entry_table import StoredEntry, pack_entries, unpack_entries
+from napari_sam2.entry_table import JoinedParts, StoredEntry, pack_entries, unpack_entries
 from napari_sam2.labels import Entry, PackedMask, PlacedLogits, Provenance
 from napari_sam2.passes import Anchor, PassKey, Seed
 from napari_sam2.prompts import MAX_OBJECT_ID, PromptKey
@@ -100,3 +100,12 @@ def test_an_origin_that_is_no_pass_is_left_out() -> None:
     """It stands for something of this session alone, such as what was tracked before a correction."""
     (back,) = round_trip([StoredEntry(PromptKey(1, 0), Entry(origin="elsewhere"))])
     assert back.entry.origin is None
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=4), st.integers(-3, 22), st.integers(-3, 22))
+def test_joined_parts_are_read_like_one_array(lengths: list[int], start: int, stop: int) -> None:
+    parts = tuple(np.arange(3 * length).reshape(length, 3) + 100 * i for i, length in enumerate(lengths))
+    joined, whole = JoinedParts(parts), np.concatenate(parts)
+    assert (joined.shape, joined.dtype) == (whole.shape, whole.dtype)
+    np.testing.assert_array_equal(joined[start:stop], whole[start:stop])
+    np.testing.assert_array_equal(joined[:], whole)

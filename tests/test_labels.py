@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage as ndi
 
+from napari_sam2 import labels as labels_module
 from napari_sam2.labels import Box, CleanUp, Entry, LabelVolume, PackedMask, PlacedLogits
 from napari_sam2.placement import BoolArray
 
@@ -387,6 +388,41 @@ def test_each_frame_is_told_once_with_all_that_was_written() -> None:
     assert told == [(1, Box(0, 0, 24, 20)), (0, None)]
 
 
+def corners(volume: LabelVolume) -> None:
+    """Write four masks that do not meet, later."""
+    with volume.gathered():
+        for obj, (y, x) in enumerate([(0, 0), (0, 15), (20, 0), (20, 15)], start=1):
+            volume.replace(obj, 1, Entry(painted=square(y, x, y + 4, x + 5)))
+
+
+def test_a_frame_with_much_to_be_written_is_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels_module, "_AT_LEAST", 30)
+    volume, told = LabelVolume(SHAPE), list[Box | None]()
+    volume.watch(lambda _frame, box: told.append(box))
+    corners(volume)
+    volume.settle(until=0)
+    left = [volume.behind]
+    assert told == [Box(0, 0, 4, 20)]
+    assert np.unique(volume._array[1]).tolist() == [0, 1, 2]
+    volume.settle(until=0)
+    assert [*left, volume.behind] == [(1,), ()]
+    assert told[1:] == [Box(20, 0, 24, 20)]
+    assert np.unique(volume._array[1]).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_who_reads_a_frame_that_was_written_in_part_reads_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels_module, "_AT_LEAST", 1)
+    volume, whole = LabelVolume(SHAPE), LabelVolume(SHAPE)
+    corners(volume)
+    corners(whole)
+    volume.settle(until=0)
+    with volume.gathered():
+        volume.replace(1, 1, Entry(painted=square(0, 0, 4, 9)))
+        whole.replace(1, 1, Entry(painted=square(0, 0, 4, 9)))
+    assert volume.behind == (1,)
+    np.testing.assert_array_equal(volume.pixels(1), whole.pixels(1))
+
+
 def test_a_snapshot_has_what_was_still_to_be_written() -> None:
     volume = LabelVolume(SHAPE)
     with volume.gathered():
@@ -402,20 +438,24 @@ def test_what_could_not_be_written_is_written_next_time() -> None:
         is_full = True
 
         def __setitem__(self, key: Any, value: Any) -> None:
-            if self.is_full:
+            if self.is_full and np.asarray(value).max(initial=0) == 6:
                 raise OSError("no space left")
             super().__setitem__(key, value)
 
     target = np.zeros(SHAPE, np.uint16).view(Full)
     volume = LabelVolume(SHAPE, target)
+    told: list[Box | None] = []
+    volume.watch(lambda _frame, box: told.append(box))
     with volume.gathered():
         volume.replace(5, 2, Entry(painted=square(0, 0, 2, 2)))
+        volume.replace(6, 2, Entry(painted=square(20, 15, 22, 17)))
     with pytest.raises(OSError, match="no space"):
         volume.settle()
-    assert volume.behind == (2,)
+    assert (volume.behind, told) == ((2,), [])
     target.is_full = False
     volume.settle()
     assert (np.asarray(target)[2] == 5).sum() == 4
+    assert told == [Box(0, 0, 22, 17)]
 
 
 def test_what_is_known_can_be_put_back_without_its_logits_being_read() -> None:

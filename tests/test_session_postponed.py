@@ -52,8 +52,13 @@ EDITS: dict[str, Callable[[Session], object]] = {
 }
 
 
+@pytest.mark.parametrize("parts", [1, 3], ids=["frames", "parts of frames"])
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
-def test_what_is_settled_is_what_would_have_been_written_at_once(edit: Callable[[Session], object]) -> None:
+def test_what_is_settled_is_what_would_have_been_written_at_once(
+    edit: Callable[[Session], object], parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if parts > 1:
+        monkeypatch.setattr("napari_sam2.labels._AT_LEAST", 1)
     now, later = tracked(1, 2, 3), tracked(1, 2, 3)
     shown = later.labels.copy()
     edit(now)
@@ -70,7 +75,7 @@ def test_what_is_settled_is_what_would_have_been_written_at_once(edit: Callable[
     for ours, theirs in zip(later.summary().cells.arrays(), now.summary().cells.arrays(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert later.summary().rows == now.summary().rows
-    assert steps <= COUNT
+    assert steps <= parts * COUNT
 
 
 def follow(session: Session, shown: NDArray[np.uint16]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -106,3 +106,8 @@ def apart(boxes: Iterable[Box]) -> list[Box]:
         met = [each for each in joined if each.intersection(box)]
         joined = [each for each in joined if each not in met] + [reduce(Box.union, met, box)]
     return above + joined
+
+
+def around(boxes: Sequence[Box]) -> Box | None:
+    """Return the box of all boxes; None where there is none."""
+    return reduce(Box.union, boxes) if boxes else None

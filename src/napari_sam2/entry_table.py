@@ -113,17 +113,53 @@ def _painted_row(painted: PackedMask | None) -> list[int]:
     return [painted.bits.size, *(painted.box or (0, 0, 0, 0))]
 
 
+@dataclass(frozen=True, eq=False)
+class JoinedParts:
+    """Arrays one behind the other along their first axis, put together as far as they are read.
+
+    Attributes
+    ----------
+    parts : tuple of array
+        At least one, alike but for their length.
+    """
+
+    parts: tuple[npt.NDArray[Any], ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole."""
+        return (sum(len(part) for part in self.parts), *self.parts[0].shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of all of them."""
+        return self.parts[0].dtype
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        """Return some rows (a slice without a step); ``[:]`` is all of it."""
+        start, stop, _ = rows.indices(self.shape[0])
+        found, at = [self.parts[0][:0]], 0
+        for part in self.parts:
+            found.append(part[max(start - at, 0) : max(stop - at, 0)])
+            at += len(part)
+        return np.concatenate(found)
+
+
+def joined_entries(parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[str, JoinedParts]:
+    """Put arrays of several `pack_entries` with the same origins together; nothing is copied yet."""
+    every = (pack_entries((), ()), *parts)
+    return {name: JoinedParts(tuple(part[name] for part in every)) for name in every[0]}
+
+
 def join_entries(parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
     """Put arrays of several `pack_entries` with the same origins together; other arrays are taken along."""
-    joined = {name: [array] for name, array in pack_entries((), ()).items()}
+    names, entries = pack_entries((), ()).keys(), []
     others: dict[str, npt.NDArray[Any]] = {}
     for part in parts:
-        for name, array in part.items():
-            if name in joined:
-                joined[name].append(array)
-            else:
-                others[name] = array
-    return {**others, **{name: np.concatenate(arrays) for name, arrays in joined.items()}}
+        others |= {name: array for name, array in part.items() if name not in names}
+        if names <= part.keys():
+            entries.append(part)
+    return {**others, **{name: joined[:] for name, joined in joined_entries(entries).items()}}
 
 
 def unpack_entries(

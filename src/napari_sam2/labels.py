@@ -11,32 +11,26 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import reduce
+from math import inf, prod
+from time import perf_counter
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.composition import Claim, Claimant, apart, compose
+from napari_sam2.composition import Claim, Claimant, apart, around, compose
 from napari_sam2.entries import Entry, FrameRecords, Provenance, Record, RecordTable
 from napari_sam2.label_array import LabelArray, blank_labels, check_target
 from napari_sam2.label_snapshot import LabelSnapshot
 from napari_sam2.logit_bytes import pack_logits, unpack_logits
-from napari_sam2.placement import OUTSIDE, BoolArray, Box, PackedMask, PlacedLogits
+from napari_sam2.placement import BoolArray, Box, PackedMask, PlacedLogits
 from napari_sam2.spill import Kept, SpillStore
 
-__all__ = [
-    "OUTSIDE",
-    "Box",
-    "Entry",
-    "LabelVolume",
-    "PackedMask",
-    "PlacedLogits",
-    "Provenance",
-    "SpillStore",
-    "blank_labels",
-]
+__all__ = ["Box", "Entry", "LabelVolume", "PackedMask", "PlacedLogits", "Provenance", "blank_labels"]
+
+# Pixels of a frame that are written whatever the time: most frames have no more to be written.
+_AT_LEAST = 2**20
 
 CleanUp: TypeAlias = Callable[[BoolArray], BoolArray]
 Watcher: TypeAlias = Callable[[int, "Box | None"], None]
@@ -126,15 +120,26 @@ class LabelVolume:
         """Frames on which something has still to be written, in order."""
         return tuple(sorted(self._behind))
 
-    def settle(self, frame: int | None = None) -> None:
-        """Write what is left to be written, of one frame or of all, each pixel once."""
+    def settle(self, frame: int | None = None, until: float = inf) -> None:
+        """Write what is left to be written, of one frame or of all, each pixel once.
+
+        Of a frame with much to be written, no other part is begun after that time (`time.perf_counter`).
+        """
         for each in self.behind if frame is None else (frame,):
             if each in self._behind:
-                boxes = apart(self._behind[each])
-                for box in boxes:
-                    self._compose(each, box)
-                del self._behind[each]
-                self._tell(each, _around(boxes))
+                self._write_behind(each, until)
+
+    def _write_behind(self, frame: int, until: float) -> None:
+        boxes = apart(self._behind.get(frame, ()))
+        done = pixels = 0
+        while done < len(boxes) and (pixels < _AT_LEAST or perf_counter() <= until):
+            self._compose(frame, boxes[done])
+            pixels += prod(boxes[done].shape)
+            done += 1
+        self._behind[frame] = boxes[done:]
+        if done == len(boxes):
+            del self._behind[frame]
+        self._tell(frame, around(boxes[:done]))
 
     def snapshot(self) -> LabelSnapshot:
         """Return the labels as they are now, whatever is written later."""
@@ -152,6 +157,10 @@ class LabelVolume:
     def pixels(self, frame: int, box: Box | None = None) -> npt.NDArray[Any]:
         """Return a copy of the composed labels of a frame, or of a box of it, (H, W)."""
         self.settle(frame)
+        return self.pixels_so_far(frame, box)
+
+    def pixels_so_far(self, frame: int, box: Box | None = None) -> npt.NDArray[Any]:
+        """Return what `pixels` does, where the frame is `behind` as it was before."""
         return np.array(self._array[frame] if box is None else self._array[(frame, *box.slices)])
 
     @property
@@ -263,7 +272,7 @@ class LabelVolume:
         self._count((obj,) if old else (), (obj,) if record else ())
         boxes = [each.box for each in (old, record) if each and each.box]
         self._write(frame, boxes)
-        return _around(boxes)
+        return around(boxes)
 
     def known_of(self, frame: int, objects: Collection[int] | None = None) -> FrameRecords:
         """Return what is known of all or some objects on a frame, for `restore_all`."""
@@ -293,7 +302,7 @@ class LabelVolume:
             self._gathered.add(frame)
             self._behind.setdefault(frame, []).extend(boxes)
             return
-        whole = _around(boxes)
+        whole = around(boxes)
         if whole is not None:
             self._compose(frame, whole)
         self._tell(frame, whole)
@@ -375,10 +384,6 @@ class LabelVolume:
     def _rank(self, obj: int, record: Record) -> tuple[bool, bool]:
         """Higher wins: locked, then painted."""
         return record.entry.locked or obj in self._locked, record.entry.painted is not None
-
-
-def _around(boxes: Sequence[Box]) -> Box | None:
-    return reduce(Box.union, boxes) if boxes else None
 
 
 def _own_box(own: PackedMask | None, tight: PlacedLogits | None) -> Box | None:

@@ -13,7 +13,7 @@ from napari_sam2.labels import LabelVolume
 from napari_sam2.prompts import FramePrompts, MaskLike
 from napari_sam2.selection import PLAIN, SelectionRules
 from napari_sam2.session_checks import check_key
-from napari_sam2.session_document import read_session
+from napari_sam2.session_document import reading_steps
 from napari_sam2.session_saving import SessionSaving
 from napari_sam2.session_state import PromptRecord, SessionState
 from napari_sam2.steps import result_of
@@ -353,8 +353,10 @@ class Session(SessionSaving):
         **options: Any,  # noqa: ANN401 - the class's
     ) -> Generator[None, None, Session]:
         """Do what `load` does, some masks at a time, and return the session at the end."""
-        saved = read_session(path)
-        volume, chosen = saved.open_volume(data), saved.open_model(model)
+        saved = yield from reading_steps(path)
+        volume = saved.open_volume(data)
+        yield
+        chosen = saved.open_model(model)
         session = cls(volume, model=chosen, **saved.options, **options)
         session.location, session.geometry = saved.location, saved.geometry
         session.made_of = saved.made_of

@@ -14,7 +14,7 @@ from napari_sam2 import io
 from napari_sam2._model.weights import checksum, load_model
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
-from napari_sam2.entry_table import KnownEntries, StoredEntry, join_entries, unpack_entries
+from napari_sam2.entry_table import KnownEntries, StoredEntry, join_entries, joined_entries, unpack_entries
 from napari_sam2.lineage import ObjectFacts
 from napari_sam2.passes import Anchor, Pass, PassKey, Seed
 from napari_sam2.placement import Box
@@ -22,6 +22,7 @@ from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session_edits import write_tracked
 from napari_sam2.session_state import PromptRecord
+from napari_sam2.steps import result_of
 from napari_sam2.stored_masks import mask_arrays, read_mask
 from napari_sam2.tracker_state import Job
 from napari_sam2.volume import Volume
@@ -104,7 +105,7 @@ def session_steps(
     except BaseException:
         labels.close()
         raise
-    arrays: dict[str, Any] = {"labels": labels, **join_entries(parts)}
+    arrays: dict[str, Any] = {"labels": labels, **joined_entries(parts)}
     for key, record in records.items():
         arrays |= record_arrays(key, record)
     return SessionContent(document, arrays)
@@ -318,11 +319,16 @@ def read_session(path: str | Path) -> SavedSession:
     FileNotFoundError, ValueError
         If there is none, or it is no session file of this version.
     """
+    return result_of(reading_steps(path))
+
+
+def reading_steps(path: str | Path) -> Generator[None, None, SavedSession]:
+    """Do what `read_session` does, a part at a time."""
     if Path(path).is_dir():
         journal = io.read_journal(Path(path))
         content = io.SessionDocument(journal.document, join_entries(journal.parts.values()))
-    else:
-        content = io.read_session(path, without=("labels",))  # they are written anew from the entries
+    else:  # labels are written anew from the entries
+        content = yield from io.reading_steps(path, without=("labels",))
     missing = _PARTS - content.document.keys()
     if missing:
         raise ValueError(f"{path} is not a whole session file: {', '.join(sorted(missing))} missing")

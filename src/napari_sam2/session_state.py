@@ -301,7 +301,7 @@ class SessionState:
             behind = sorted(self.labels.behind, key=lambda frame: (frame not in first, frame))
             objects = self.objects if behind else ()
             for frame in behind:
-                self.labels.settle(frame)
+                self.labels.settle(frame, until)
                 self._table.catch_up(objects)
                 if perf_counter() > until:
                     break

@@ -192,11 +192,11 @@ class SessionViews:
         Returns
         -------
         tuple of LabelChange
-            One per frame, in order, with a copy of the pixels as they are now; the first call after `load`
-            tells of all that was read.
+            One per frame, in order, with a copy of the pixels as they are now; what is left to `settle` is
+            told when that has written it. The first call after `load` tells of all that was read.
         """
         with self._state.lock:
-            return read_changes(self._state.written, self._state.labels.pixels)
+            return read_changes(self._state.written, self._state.labels.pixels_so_far)
 
     def summary(self) -> SessionSummary:
         """Return all objects on all frames at a glance: status, score, area, place.

@@ -162,11 +162,15 @@ class SummaryTable:
         return self._shown
 
     def catch_up(self, objects: Sequence[int]) -> None:
-        """Look at what has changed, so that `cells` has less to look at."""
+        """Look at what has changed and was written, so that `cells` has less to look at."""
         self._arrange(np.asarray(objects, np.int64))
+        behind = self._labels.behind
         for frame, box in self._changed.drain().items():
-            self._look(frame, box)
-            self._is_new = True
+            if frame in behind:
+                self._changed.note(frame, box)  # in part only
+            else:
+                self._look(frame, box)
+                self._is_new = True
 
     def _arrange(self, ids: npt.NDArray[np.int64]) -> None:
         """Make rows for these objects, keeping what is known of them."""

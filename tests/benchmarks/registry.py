@@ -37,6 +37,14 @@ def _speed(which: str, case: Case, minutes: float) -> Benchmark:
     return Benchmark(f"speed-{case.name}", ("cases", case.name), argv, minutes, reference=True)
 
 
+def _in_float32(case: Case, minutes: float) -> Benchmark:
+    """Measure a bar where the processor does not compute in bfloat16, beside sam2 alone."""
+    argv = ("compare_speed", "bars", "--again", "--only", case.name)
+    some = ("--precisions", "float32", "--sides", "ours", "sam2")
+    name = f"speed-{case.name}-float32"
+    return Benchmark(name, ("some", case.name), (*argv, *some), minutes, reference=True)
+
+
 def _click(precision: str, *more: str, called: str = "", minutes: float = 1) -> Benchmark:
     kept = f"sam2.1-tiny-1024-{precision}{', ' if called else ''}{called}"
     name = f"click-{precision}{'-' if called else ''}{called.replace(' ', '-')}"
@@ -85,6 +93,7 @@ BENCHMARKS = (
     _beside_sam2("stages", "sam2.1-base-plus", minutes=4),
     _beside_sam2("errors", "sam2.1-tiny", "--objects", "2", minutes=4),
     _beside_sam2("errors", "sam2.1-base-plus", "--objects", "2", minutes=6),
+    *(_in_float32(case, minutes) for case, minutes in zip(BARS, (7, 8), strict=True)),
     *(_speed("bars", case, minutes) for case, minutes in zip(BARS, (9, 12), strict=True)),
     *(
         _speed("table", case, minutes)

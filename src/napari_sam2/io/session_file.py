@@ -10,8 +10,9 @@ they are left to the copy, under its name.
 from __future__ import annotations
 
 import json
+import math
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import zarr
 
 from napari_sam2.io.atomic import remove, replacing_all
 from napari_sam2.io.planes import check_replaceable
+from napari_sam2.steps import result_of
 
 FORMAT = "napari-sam2 session"
 VERSION = 3
@@ -29,6 +31,8 @@ _OLDER: Mapping[int, Mapping[str, Any]] = {1: {"objects": [], "view": {"view": "
 """What a document of an older version lacks, and what stands for it."""
 
 _MARK = "saving"
+_AT_ONCE = 2**20
+"""Values of a row of numbers that are written or read together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,7 @@ def session_steps(path: str | Path, document: Mapping[str, Any], arrays: Mapping
     Yields
     ------
     None
-        After each array, of one of more than two axes after each position of the first.
+        After each array, of large ones and those of more than two axes after each part.
     """
     path = Path(path)
     folder = _folder(path)
@@ -176,15 +180,27 @@ def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> Iterator
     group = zarr.open_group(store, mode="w", attributes={"format": FORMAT, _MARK: mark})
     for name, array in arrays.items():
         shape = tuple(array.shape)
-        chunks = tuple(max(each, 1) for each in ((1, *shape[1:]) if len(shape) > 2 else shape))
+        rows = _rows_at_once(shape)
+        chunks = tuple(max(each, 1) for each in (min(rows, shape[0]), *shape[1:])) if shape else ()
         target = group.create_array(name, shape=shape, dtype=array.dtype, chunks=chunks)
-        if len(shape) > 2:
-            for i in range(shape[0]):
-                target[i] = np.asarray(array[i])
-                yield
-        elif 0 not in shape:
-            target[...] = np.asarray(array[...])
+        if 0 in shape:
+            continue
+        for part in _parts(shape, rows):
+            target[part] = np.asarray(array[part])
             yield
+
+
+def _rows_at_once(shape: tuple[int, ...]) -> int:
+    """Positions along the first axis that are written together: one of planes, else as many as are quick."""
+    return 1 if len(shape) > 2 else max(_AT_ONCE // max(math.prod(shape[1:]), 1), 1)
+
+
+def _parts(shape: tuple[int, ...], rows: int) -> Iterable[Any]:
+    """Cut an array along its first axis: into planes, or into so many rows."""
+    if not shape:
+        return (...,)
+    length = shape[0]
+    return range(length) if len(shape) > 2 else (slice(i, i + rows) for i in range(0, length, rows))
 
 
 def read_session(path: str | Path, *, without: Collection[str] = ()) -> SessionDocument:
@@ -204,6 +220,13 @@ def read_session(path: str | Path, *, without: Collection[str] = ()) -> SessionD
     ValueError
         If it is no session file, of another version, or the two do not belong together.
     """
+    return result_of(reading_steps(path, without=without))
+
+
+def reading_steps(
+    path: str | Path, *, without: Collection[str] = ()
+) -> Generator[None, None, SessionDocument]:
+    """Do what `read_session` does, a part of an array at a time."""
     path = Path(path)
     document = _checked_document(path)
     folder = _arrays_of(path, document)
@@ -214,8 +237,10 @@ def read_session(path: str | Path, *, without: Collection[str] = ()) -> SessionD
     try:
         group = zarr.open_group(folder, mode="r")
         matches = group.attrs.get(_MARK) == mark
-        wanted = [(name, node) for name, node in _members(group) if name not in without]
-        arrays = {name: np.asarray(node[...]) for name, node in wanted} if matches else {}
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for name, node in _members(group) if matches else ():
+            if name not in without:
+                arrays[name] = yield from _array_read(node)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ValueError(f"{folder} is damaged: {error}") from error
     if not matches:
@@ -225,6 +250,14 @@ def read_session(path: str | Path, *, without: Collection[str] = ()) -> SessionD
             "saved again"
         )
     return SessionDocument(document, arrays)
+
+
+def _array_read(node: zarr.Array[Any]) -> Generator[None, None, npt.NDArray[Any]]:
+    array = np.empty(node.shape, node.dtype)
+    for part in _parts(node.shape, node.chunks[0] if node.shape else 1):
+        array[part] = node[part]
+        yield
+    return array
 
 
 @dataclass(frozen=True, eq=False)
