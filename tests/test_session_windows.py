@@ -48,6 +48,23 @@ def tracked(seen: Phantom, model: SeeingFake | None = None, rules: WindowRules =
 # ------------------------------------------------------------------- phantoms
 
 
+def test_an_object_that_was_clicked_in_part_of_a_large_frame_is_tracked_in_windows() -> None:
+    centres = [(60.0 + 9 * frame, 40.0 + 7 * frame) for frame in range(20)]
+    seen = phantom((400, 300), centres, [12 + 0.5 * frame for frame in range(20)])
+    model = SeeingFake(image_size=128)
+    session = tracked(seen, model, RULES)
+    assert window_on(session, 0).shape == (256, 256)
+    assert set(model.sides) == {128, 64}
+    for frame, truth in enumerate(seen.truth):
+        assert overlap(session.mask(1, frame), truth) > 0.7
+        assert frame == 0 or max(window_on(session, frame).shape) < 256
+    encoded = session.frames_encoded
+    session.set_prompts(1, 19, click(*centres[19]))
+    list(session.propagate())
+    assert overlap(session.mask(1, 5), seen.truth[5]) > 0.7
+    assert session.frames_encoded > encoded
+
+
 @pytest.mark.parametrize("seen", [crossing(), growing(), bordering()], ids=["crosses", "grows", "borders"])
 def test_the_window_follows_the_object(seen: Phantom) -> None:
     session = tracked(seen)
