@@ -71,6 +71,8 @@ def test_a_table_knows_what_dictionaries_know(steps: list[tuple[int, int, Record
         assert [(obj, values(record)) for obj, record in table.on(frame)] == on_frame(here)
     for obj in (1, 300):
         assert table.frames_of(obj) == tuple(f for f in sorted(known) if obj in known[f])
+        also = (obj, obj + 1)
+        assert table.frames_of(*also) == tuple(f for f in sorted(known) if {*also} & known[f].keys())
 
 
 def told_of(known: dict[int, Record | None]) -> FrameRecords:

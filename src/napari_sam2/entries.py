@@ -164,11 +164,9 @@ class RecordTable:
         """Frames with a record, in order."""
         return tuple(sorted(self._frames))
 
-    def frames_of(self, obj: int) -> tuple[int, ...]:
-        """List the frames on which an object has a record, in order."""
-        return tuple(
-            sorted(frame for frame, rows in self._frames.items() if _is_at(rows, _place(rows, obj), obj))
-        )
+    def frames_of(self, *objects: int) -> tuple[int, ...]:
+        """List the frames on which any of these objects has a record, in order."""
+        return tuple(sorted(frame for frame, rows in self._frames.items() if _have(rows, objects)))
 
     def objects(self, frame: int) -> tuple[int, ...]:
         """List the ids with a record on a frame, in order."""
@@ -245,6 +243,12 @@ def _place(rows: _Rows, obj: int) -> int:
 
 def _is_at(rows: _Rows, at: int, obj: int) -> bool:
     return at < len(rows) and bool(rows["obj"][at] == obj)
+
+
+def _have(rows: _Rows, objects: Sequence[int]) -> bool:
+    if len(objects) == 1:
+        return _is_at(rows, _place(rows, objects[0]), objects[0])
+    return bool(np.isin(rows["obj"], objects).any())
 
 
 def _with_room(rows: _Rows, at: int) -> _Rows:

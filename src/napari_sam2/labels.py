@@ -177,9 +177,9 @@ class LabelVolume:
         """List the ids that have an entry on `frame`, in order."""
         return self._records.objects(frame)
 
-    def frames(self, obj: int) -> tuple[int, ...]:
-        """List the frames on which `obj` has an entry, in order."""
-        return self._records.frames_of(obj)
+    def frames(self, *objects: int) -> tuple[int, ...]:
+        """List the frames on which any of the objects has an entry, in order."""
+        return self._records.frames_of(*objects)
 
     def get(self, obj: int, frame: int) -> Entry | None:
         """Return what is known of `obj` on `frame`, logits cropped to what the mask needs, or None."""

@@ -89,7 +89,7 @@ def _frames(state: SessionState, objects: Collection[int]) -> list[int]:
     """List the frames on which anything is known of objects."""
     with state.lock:
         frames = {key.frame for key in state.records if key.obj in objects}
-        return sorted(frames.union(*(state.labels.frames(obj) for obj in objects)))
+        return sorted(frames.union(state.labels.frames(*objects)))
 
 
 def _union(state: SessionState, objects: Sequence[int], frame: int) -> FramePrompts:

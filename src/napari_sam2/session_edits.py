@@ -54,7 +54,8 @@ def check_open_all(state: SessionState, frame: int, known: FrameRecords) -> None
     """Do what `check_open` does for all of whom `known` tells what labels know of them on a frame."""
     locked = set(known.locked)
     for obj in known.objects.tolist():
-        _check_open(state, PromptKey(obj, frame), locked=obj in locked)
+        if obj in locked or obj in state.facts:  # nothing is said of the others
+            _check_open(state, PromptKey(obj, frame), locked=obj in locked)
 
 
 def _check_open(state: SessionState, key: PromptKey, *, locked: bool) -> None:
