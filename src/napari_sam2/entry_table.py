@@ -145,8 +145,8 @@ class JoinedParts:
         return np.concatenate(found)
 
 
-def joined_entries(parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[str, JoinedParts]:
-    """Put arrays of several `pack_entries` with the same origins together; nothing is copied yet."""
+def entries_in_parts(parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[str, JoinedParts]:
+    """Do what `join_entries` does with entries alone, and copy nothing until it is read."""
     every = (pack_entries((), ()), *parts)
     return {name: JoinedParts(tuple(part[name] for part in every)) for name in every[0]}
 
@@ -159,7 +159,7 @@ def join_entries(parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[str, n
         others |= {name: array for name, array in part.items() if name not in names}
         if names <= part.keys():
             entries.append(part)
-    return {**others, **{name: joined[:] for name, joined in joined_entries(entries).items()}}
+    return {**others, **{name: joined[:] for name, joined in entries_in_parts(entries).items()}}
 
 
 def unpack_entries(

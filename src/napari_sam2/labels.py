@@ -130,7 +130,7 @@ class LabelVolume:
                 self._write_behind(each, until)
 
     def _write_behind(self, frame: int, until: float) -> None:
-        boxes = apart(self._behind.get(frame, ()))
+        boxes = apart(self._behind[frame])
         done = pixels = 0
         while done < len(boxes) and (pixels < _AT_LEAST or perf_counter() <= until):
             self._compose(frame, boxes[done])

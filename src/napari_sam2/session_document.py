@@ -14,7 +14,7 @@ from napari_sam2 import io
 from napari_sam2._model.weights import checksum, load_model
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
-from napari_sam2.entry_table import KnownEntries, StoredEntry, join_entries, joined_entries, unpack_entries
+from napari_sam2.entry_table import KnownEntries, StoredEntry, entries_in_parts, join_entries, unpack_entries
 from napari_sam2.lineage import ObjectFacts
 from napari_sam2.passes import Anchor, Pass, PassKey, Seed
 from napari_sam2.placement import Box
@@ -105,7 +105,7 @@ def session_steps(
     except BaseException:
         labels.close()
         raise
-    arrays: dict[str, Any] = {"labels": labels, **joined_entries(parts)}
+    arrays: dict[str, Any] = {"labels": labels, **entries_in_parts(parts)}
     for key, record in records.items():
         arrays |= record_arrays(key, record)
     return SessionContent(document, arrays)

@@ -168,7 +168,7 @@ class Windows:
         return max(self.frame_shape[0] * self.aspect, self.frame_shape[1])
 
     def resolution(self, window: Box) -> int:
-        """Side that a window is resampled to: a field that is as long as any is seen as whole frames are."""
+        """Side that a window is resampled to; one that is as long as a field is seen as whole frames are."""
         longest = _CLEAR * self.image_size - self.aspect  # sides are rounded
         is_field = window == self.whole or (self.sees_frames and self.extent(window) >= longest)
         return self.image_size if is_field else self.size

@@ -88,21 +88,23 @@ def look_at(viewer: ViewerModel, layer: Layer, geometry: SequenceGeometry, place
     """Turn the camera to a place of a sequence over which a layer lies; the zoom stays."""
     camera = camera_of(viewer)
     world = layer.data_to_world(geometry.to_layer(*place))
-    shown, lacking = viewer.dims.displayed, viewer.dims.ndim - len(world)
     centre = list(camera.center)
-    for position, axis in enumerate(shown, start=len(centre) - len(shown)):
-        if axis >= lacking:
-            centre[position] = float(world[axis - lacking])
+    for position, axis in _axes_shown(viewer, layer):
+        centre[position] = float(world[axis])
     camera.center = tuple(centre)
 
 
 def place_in_view(viewer: ViewerModel, layer: Layer, geometry: SequenceGeometry) -> tuple[float, float]:
     """Return the row and column in the middle of the canvas, of a sequence over which a layer lies."""
     centre = camera_of(viewer).center
-    shown, lacking = viewer.dims.displayed, viewer.dims.ndim - layer.ndim
-    world = np.array(viewer.dims.point[lacking:], float)
-    for position, axis in zip(centre[len(centre) - len(shown) :], shown, strict=True):
-        if axis >= lacking:
-            world[axis - lacking] = position
+    world = np.array(viewer.dims.point[-layer.ndim :], float)
+    for position, axis in _axes_shown(viewer, layer):
+        world[axis] = centre[position]
     place = geometry.to_place(layer.world_to_data(world))
     return place.y, place.x
+
+
+def _axes_shown(viewer: ViewerModel, layer: Layer) -> list[tuple[int, int]]:
+    """Pair positions in a camera's centre, of three, with the axes of a layer that are shown along them."""
+    shown, lacking = viewer.dims.displayed, viewer.dims.ndim - layer.ndim
+    return [(at, axis - lacking) for at, axis in enumerate(shown, start=3 - len(shown)) if axis >= lacking]
