@@ -26,11 +26,12 @@ BRIGHT, DARK = 220, 20
 
 @dataclass(frozen=True)
 class Step:
-    """What a tracked frame was predicted from: grey values of its window, and those in each memory."""
+    """What a tracked frame was predicted from: grey values of its window, those in each memory, and where."""
 
     seen: Tensor
     remembered: tuple[Tensor, ...]
     masks: tuple[Tensor, ...]
+    shifts: tuple[tuple[float, ...], ...]
 
 
 class SeeingFake:
@@ -97,6 +98,7 @@ class SeeingFake:
                 features.embedding[0, 0],
                 tuple(memory[0, 0].float() for memory in memories.spatial),
                 tuple(memory[0, 1].float() for memory in memories.spatial),
+                tuple(tuple(shift[0].tolist()) for shift in memories.shifts),
             )
         )
         return self._found(features.high_res[0], self.recall(features, memories), candidates=1)

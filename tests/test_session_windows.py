@@ -72,8 +72,9 @@ def test_the_window_follows_the_object(seen: Phantom) -> None:
         assert overlap(session.mask(1, frame), truth) > 0.85
         window = window_on(session, frame)
         extent = int(np.ptp(np.nonzero(truth), axis=1).max()) + 1
-        # three times the extent, and what the hysteresis allows; the network's grid is coarse
-        assert max(window.shape) <= 3 * 1.4 * (extent + 4)
+        # three times the extent, and what the hysteresis allows; the grid of masks has 16 x 16 cells
+        cell = max(window.shape) / 16
+        assert max(window.shape) <= 3 * 1.4 * (extent + 2 * cell)
     np.testing.assert_array_equal(session.labels > 0, [session.mask(1, f) for f in range(len(seen.truth))])
 
 
@@ -118,6 +119,30 @@ def test_memories_are_those_of_the_window_that_is_looked_at() -> None:
             bright = (grey - 20) / 200  # share of a cell that is bright
             torch.testing.assert_close(bright, mask, atol=0.3, rtol=0)
             assert mask.sum() > 0.1
+
+
+def test_memories_of_a_window_that_moves_a_little_are_not_made_again() -> None:
+    """They are told how far beside the new window they lie."""
+    fake = SeeingFake()
+    moving = phantom((160, 160), [(60.0, 60.0)] * 3 + [(74.0, 52.0)] * 3, [9] * 6)
+    session = tracked(moving, fake)
+    before, after = window_on(session, 2), window_on(session, 4)
+    assert before.shape == after.shape
+    assert before != after
+    assert session.frames_encoded == len(fake.sides) == 6 + scanned(moving)
+    height, width = after.shape
+    lies = ((before.y0 - after.y0) / height * 4, (before.x0 - after.x0) / width * 4)
+    assert [len(step.shifts) for step in fake.steps] == [0, 0, 0, 4, 5]
+    np.testing.assert_allclose(
+        fake.steps[4].shifts, [lies] * 4 + [(0, 0)]
+    )  # the window follows a frame later
+
+
+def scanned(seen: Phantom) -> int:
+    """Count windows that a first click is looked at in, beside the one that answers it."""
+    fake = SeeingFake()
+    session_of(seen, fake).set_prompts(1, 0, click(*seen.centre))
+    return len(fake.sides) - 1
 
 
 def test_pixels_that_are_not_square_get_windows_that_are_square_in_the_world() -> None:

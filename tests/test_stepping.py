@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 import torch
 
 from napari_sam2._model.results import Prediction
 from napari_sam2._model.sam2 import suppress_overlaps
+from napari_sam2.grouping import Groups
 from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.stepping import (
     Bank,
@@ -15,9 +18,11 @@ from napari_sam2.stepping import (
     encode_prompted,
     gather_rows,
     memory_rules,
+    predict_groups,
     recall_one,
     step_objects,
 )
+from napari_sam2.window import Shift
 from tests._model.small import DIM, GRID, MEMORY_DIM, features, normal, small_model
 from tests.fakes import SHAPE, FakeModel
 
@@ -64,6 +69,28 @@ def test_answers_do_not_depend_on_the_groups(non_overlap_memory: bool) -> None:
             assert one.memory is not None
             assert other.memory is not None
             torch.testing.assert_close(one.memory, other.memory, atol=0.05, rtol=0.02)
+
+
+def test_memories_that_lie_beside_the_window_are_seen_there() -> None:
+    model = small_model()
+    banks, image = [bank_of(model, obj) for obj in range(3)], features(model)
+    lies = {8: Shift(0.25, -0.25), NOW - 1: Shift(0.0, 0.125)}
+
+    def answers(size: int, shifts: Sequence[Mapping[int, Shift]]) -> list[Prediction]:
+        groups, found = Groups(size, model.runtime.device), {}
+        for some in predict_groups(
+            model, [image] * 3, NOW, banks, reverse=False, groups=groups, shifts=shifts
+        ):
+            found.update(some)
+        return [found[obj] for obj in range(3)]
+
+    still, moved = answers(3, ()), answers(3, ({}, lies, {}))
+    assert torch.equal(still[0].low_res, moved[0].low_res)
+    assert not torch.allclose(still[1].low_res, moved[1].low_res, atol=1e-3)
+    for one, other in zip(moved, answers(1, ({}, lies, {})), strict=True):
+        torch.testing.assert_close(one.low_res, other.low_res, atol=1e-4, rtol=1e-4)
+    seen = recall_one(model, image, NOW, banks[1], reverse=False, shifts=lies)
+    assert not torch.allclose(seen, recall_one(model, image, NOW, banks[1], reverse=False), atol=1e-3)
 
 
 def test_objects_share_a_batch_where_their_memories_lie_alike() -> None:

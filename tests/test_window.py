@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from napari_sam2.placement import Box
-from napari_sam2.window import View, WindowRules, Windows
+from napari_sam2.window import Shift, View, WindowRules, Windows, shift_between
 
 SIDES = st.integers(20, 600)
 
@@ -187,6 +187,33 @@ def test_a_window_follows_with_hysteresis(shift: int, is_kept: bool) -> None:
     windows = square()
     window = windows.fit(Box(80, 80, 110, 110))
     assert (windows.follow(window, Box(80, 80 + shift, 110, 110 + shift)) == window) == is_kept
+
+
+@pytest.mark.parametrize(("shift", "left"), [(25, 77), (40, 92), (60, 110)])
+def test_a_window_of_an_object_that_moves_keeps_its_size(shift: int, left: int) -> None:
+    windows = square()
+    window = windows.fit(Box(80, 80, 110, 110))
+    assert window == Box(50, 50, 140, 140)
+    followed = windows.follow(window, Box(78, 80 + shift, 112, 114 + shift))
+    assert followed == Box(50, left, 140, left + 90)
+    lies = shift_between(followed, window)
+    assert lies == (None if left - 50 >= 45 else Shift(0, (left - 50) / 90))
+
+
+@given(st.data())
+def test_windows_of_one_size_lie_beside_each_other_while_they_share_half(data: st.DataObject) -> None:
+    window = data.draw(boxes((300, 300)))
+    down, right = data.draw(st.integers(-200, 200)), data.draw(st.integers(-200, 200))
+    other = Box(window.y0 + down, window.x0 + right, window.y1 + down, window.x1 + right)
+    height, width = window.shape
+    lies, back = shift_between(other, window), shift_between(window, other)
+    if 2 * abs(down) >= height or 2 * abs(right) >= width:
+        assert lies is None
+        assert back is None
+    else:
+        assert lies == Shift(down / height, right / width)
+        assert back == Shift(-down / height, -right / width)
+    assert shift_between(window._replace(y1=window.y1 + 1), window) is None
 
 
 @pytest.mark.parametrize(("size", "is_kept"), [(30, True), (38, True), (48, False), (23, True), (18, False)])

@@ -15,9 +15,10 @@ from napari_sam2.stepping import (
     recall_one,
     remember_groups,
 )
+from napari_sam2.window import shift_between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -47,7 +48,7 @@ class Look(NamedTuple):
 
 
 class _Stale(NamedTuple):
-    """A memory that is needed in another window than it is of."""
+    """A memory that is needed in a window of another size than it is of, or far from that."""
 
     track: Track
     frame: int
@@ -131,16 +132,23 @@ class Advance:
         rows = yield from self._remember(frame, [seen[i] for i in kept], [answers[i] for i in kept], is_due)
         return rows
 
-    def recall(self, track: Track, frame: int, window: Box) -> Generator[None, None, Tensor]:
-        """Condition the features of a frame on what a track remembers, (1, C, g, g), in steps."""
-        sights = [(each.frame, each.window) for each in self._stale(frame, [Look(track, window)])]
+    def recall(
+        self, track: Track, frame: int, window: Box, attended: Mapping[int, Box]
+    ) -> Generator[None, None, Tensor]:
+        """Condition the features of a frame on what a track remembers, (1, C, g, g), in steps.
+
+        `attended` tells in which windows memories are to be seen, by frame, where that is known.
+        """
+        stale = self._stale(frame, [Look(track, window)], attended)
+        sights = [(each.frame, each.window) for each in stale]
         for sight in (*sights, (frame, window)):
             if not self._features.has(*sight):
                 self._features.get(*sight)
                 yield
-        yield from self._refresh(frame, [Look(track, window)])
-        features = self._features.get(frame, window)
-        return recall_one(self._model, features, frame, track.bank, reverse=track.planned.reverse)
+        yield from self._refresh(stale)
+        features, shifts = self._features.get(frame, window), track.shifts(window)
+        reverse = track.planned.reverse
+        return recall_one(self._model, features, frame, track.bank, reverse=reverse, shifts=shifts)
 
     def window_for(self, track: Track, frame: int) -> Box:
         """Choose where a track looks next: after the object, also past confirmed frames."""
@@ -171,12 +179,13 @@ class Advance:
             features += self._features.get_all([(frame, each.window) for each in part])
             if is_new:
                 yield
-        yield from self._refresh(frame, seen)
+        yield from self._refresh(self._stale(frame, seen))
         banks = [each.track.bank for each in seen]
         reverse = seen[0].track.planned.reverse
+        shifts = [each.track.shifts(each.window) for each in seen]
         found: dict[int, Prediction] = {}
         for group in predict_groups(
-            self._model, features, frame, banks, reverse=reverse, groups=self._groups
+            self._model, features, frame, banks, reverse=reverse, groups=self._groups, shifts=shifts
         ):
             found.update(group)
             yield
@@ -184,18 +193,23 @@ class Advance:
             self._judge.choose(Answer(found[i], each.window), each.expected) for i, each in enumerate(seen)
         ]
 
-    def _refresh(self, frame: int, seen: Sequence[Look]) -> Generator[None, None, None]:
-        """Encode memories again that are attended to and are of another window."""
-        for _ in self._groups.run(self._stale(frame, seen), self._encode_again):
+    def _refresh(self, stale: Sequence[_Stale]) -> Generator[None, None, None]:
+        for _ in self._groups.run(stale, self._encode_again):
             yield
 
-    def _stale(self, frame: int, seen: Sequence[Look]) -> list[_Stale]:
-        return [
-            _Stale(track, memory.frame, window)
-            for track, window, _ in seen
-            for memory in track.bank.select(frame, track.planned.reverse).spatial
-            if track.encoded.get(memory.frame, window) != window
-        ]
+    def _stale(
+        self, frame: int, seen: Sequence[Look], attended: Mapping[int, Box] | None = None
+    ) -> list[_Stale]:
+        """List memories that are attended to and are seen in a window of no use here, or not in that told."""
+        found = []
+        for track, window, _ in seen:
+            for memory in track.bank.select(frame, track.planned.reverse).spatial:
+                encoded = track.encoded.get(memory.frame, window)
+                usual = window if shift_between(encoded, window) is None else encoded
+                wanted = (attended or {}).get(memory.frame, usual)
+                if wanted != encoded:
+                    found.append(_Stale(track, memory.frame, wanted))
+        return found
 
     def _encode_again(self, stale: Sequence[_Stale]) -> None:
         features = self._features.get_all([(each.frame, each.window) for each in stale])

@@ -162,6 +162,7 @@ class FeatureCache:
         self._store = store
         self._groups = groups or Groups(model.runtime.group_size, model.runtime.device)
         self._kept: OrderedDict[Sight, ImageFeatures] = OrderedDict()
+        self._nbytes = 0
         self._reader: ThreadPoolExecutor | None = None
         self._ahead: dict[Sight, Future[_Input]] = {}
 
@@ -171,7 +172,7 @@ class FeatureCache:
     @property
     def nbytes(self) -> int:
         """Bytes of the features that are kept."""
-        return sum(features.nbytes for features in self._kept.values())
+        return self._nbytes
 
     def has(self, frame: int, window: Box | None = None) -> bool:
         """Tell whether the features of a frame, or of a window of it, are kept."""
@@ -191,6 +192,7 @@ class FeatureCache:
         found = {sight: self._kept[sight] for sight in wanted if sight in self._kept}
         found.update(self._found_or_encoded({sight: self._input(sight) for sight in missing}))
         for sight in wanted:
+            self._nbytes += 0 if sight in self._kept else found[sight].nbytes
             self._kept[sight] = found[sight]
             self._kept.move_to_end(sight)
         self._shrink()
@@ -276,7 +278,8 @@ class FeatureCache:
 
     def _shrink(self) -> None:
         while len(self._kept) > 1 and (self.nbytes > self.budget or self._has_too_many_frames()):
-            self._kept.popitem(last=False)
+            _, dropped = self._kept.popitem(last=False)
+            self._nbytes -= dropped.nbytes
 
     def _has_too_many_frames(self) -> bool:
         return self._most_frames is not None and len({each.frame for each in self._kept}) > self._most_frames

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -17,9 +17,10 @@ from napari_sam2.memory import MemoryRules, MemorySelection
 from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.placement import Box, PlacedLogits
 from napari_sam2.selection import Merit, SelectionRules
+from napari_sam2.window import Shift
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.passes import PassKey
@@ -143,8 +144,27 @@ def predict_groups(
     *,
     reverse: bool,
     groups: Groups,
+    shifts: Sequence[Mapping[int, Shift]] = (),
 ) -> Iterator[dict[int, Prediction]]:
     """Predict as `step_objects` does, each object from features of its own, one group after the other.
+
+    Parameters
+    ----------
+    model : Sam2
+        Network.
+    features : sequence of ImageFeatures
+        What each object is looked for in.
+    frame : int
+        Index of the frame.
+    banks : sequence of MemoryBank
+        What each object remembers.
+    reverse : bool
+        Whether the objects are tracked towards frame 0.
+    groups : Groups
+        Objects in a batch.
+    shifts : sequence of mapping of int to Shift
+        How far the windows of each object's memories lie beside the one that is looked at now, by the frames
+        of the memories; those that are not named lie where it does, and so do all without it.
 
     Yields
     ------
@@ -157,8 +177,11 @@ def predict_groups(
         layout = _layout(selection, features[index].embedding.shape[-1])
         alike.setdefault(layout, []).append(index)
 
+    moved = shifts or ({},) * len(banks)
+
     def predict(part: Sequence[int]) -> dict[int, Prediction]:
         recall = _gather([banks[i] for i in part], [selections[i] for i in part])
+        recall = _moved_recall(recall, [selections[i] for i in part], [moved[i] for i in part])
         # No context is held across a yield: it would rule whoever listens as well.
         with torch.inference_mode(), model.runtime.autocast():
             answer = model.step(_stack([features[i] for i in part]), recall)
@@ -248,10 +271,20 @@ def _moved(trace: Trace, window: Box, side: int) -> Tensor:
     return torch.from_numpy(moved)[None, None].to(trace.low_res.device)
 
 
-def recall_one(model: Sam2, features: ImageFeatures, frame: int, bank: Bank, *, reverse: bool) -> Tensor:
-    """Condition a frame's features on one object's memories, (1, C, g, g)."""
+def recall_one(
+    model: Sam2,
+    features: ImageFeatures,
+    frame: int,
+    bank: Bank,
+    *,
+    reverse: bool,
+    shifts: Mapping[int, Shift] | None = None,
+) -> Tensor:
+    """Condition a frame's features on one object's memories, (1, C, g, g); `shifts`: see `predict_groups`."""
+    selection = bank.select(frame, reverse)
+    recall = _moved_recall(_gather([bank], [selection]), [selection], [shifts or {}])
     with torch.inference_mode(), model.runtime.autocast():
-        return model.recall(features, _gather([bank], [bank.select(frame, reverse)]))
+        return model.recall(features, recall)
 
 
 def _layout(selection: MemorySelection, grid: int = 0) -> _Layout:
@@ -279,6 +312,23 @@ def _gather(banks: Sequence[Bank], selections: Sequence[MemorySelection]) -> Rec
         distances=layout.distances,
         span=banks[0].rules.pointer_span(banks[0].num_frames),
     )
+
+
+def _moved_recall(
+    recall: Recall, selections: Sequence[MemorySelection], shifts: Sequence[Mapping[int, Shift]]
+) -> Recall:
+    """Say where memories lie whose windows have moved since."""
+    if not any(shifts):
+        return recall
+    here, told = Shift(0, 0), list(zip(selections, shifts, strict=True))
+    cells = [
+        memory.new_tensor(
+            [moved.get(chosen.spatial[k].frame, here) for chosen, moved in told], dtype=torch.float32
+        )
+        * memory.shape[-1]
+        for k, memory in enumerate(recall.spatial)
+    ]
+    return replace(recall, shifts=tuple(cells))
 
 
 def _row(prediction: Prediction, row: int) -> Prediction:

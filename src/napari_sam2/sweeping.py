@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_sam2.features import FeatureCache
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.memory import MemoryRules
+    from napari_sam2.placement import Box
     from napari_sam2.stepping import Bank, Row
     from napari_sam2.tracked_memories import TrackedMemories
     from napari_sam2.window import Windows
@@ -106,6 +107,10 @@ class Sweeps:
             seeds = range(key.first + 1, key.seed.last + 1)
             self._memories.recall(track, forward, [each for each in behind if each in seeds])
         return track
+
+    def attended(self, obj: int, key: PassKey, frame: int) -> dict[int, Box]:
+        """Tell in which windows memories were seen, by frame, when a pass stood at `frame`."""
+        return self._memories.attended(obj, key, frame)
 
     def _missing_seeds(self, jobs: Sequence[Job]) -> list[Job]:
         """Forward passes that must be made, or made on, before these backward ones can attend to them."""

@@ -57,7 +57,8 @@ class _Kept(NamedTuple):
     """Where a memory lies: spatial memory and pointer, and what they were made from where windows move.
 
     `merit` is what was decided on it, `distant` are the anchors that its frame was predicted from and that
-    lie further back than other memories do.
+    lie further back than other memories do, `attended` the windows that the memories which its frame was
+    predicted from were seen in, by frame.
     """
 
     store_key: int
@@ -66,6 +67,7 @@ class _Kept(NamedTuple):
     window: Box
     merit: Merit
     distant: tuple[int, ...]
+    attended: dict[int, Box]
 
 
 class TrackedMemories:
@@ -133,15 +135,20 @@ class TrackedMemories:
         kept = self._kept.get(_Place(obj, key, frame))
         return () if kept is None else kept.distant
 
+    def attended(self, obj: int, key: PassKey, frame: int) -> dict[int, Box]:
+        """Tell in which windows memories were seen, by frame, when a pass stood at `frame`."""
+        kept = self._kept.get(_Place(obj, key, frame))
+        return {} if kept is None else kept.attended
+
     def _put(self, track: Track, frame: int, tensors: Sequence[Tensor]) -> None:
         place = _Place(track.obj, track.planned.key, frame)
         self._forget([place] if place in self._kept else [])
         packed = np.concatenate([_bytes(each) for each in tensors])
         layout = _Layout(tuple(each.dtype for each in tensors), tuple(tuple(each.shape) for each in tensors))
         stored = self._store.put(packed)
-        self._kept[place] = _Kept(
-            stored, layout, packed.nbytes, track.window, track.bank.merit(frame), _distant(track, frame)
-        )
+        attended = {t: window for t, window in track.encoded.items() if t != frame}
+        merit, distant = track.bank.merit(frame), _distant(track, frame)
+        self._kept[place] = _Kept(stored, layout, packed.nbytes, track.window, merit, distant, attended)
         self._nbytes += packed.nbytes
         places = self._ways.setdefault(_way(place), [])
         places.append(place)

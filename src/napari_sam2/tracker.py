@@ -184,7 +184,8 @@ class Tracker:
         if not track.bank.conditioning:
             return None
         window = self._window_of(placed, track)
-        embedding = yield from self._advance.recall(track, frame, window)
+        attended = self._sweeps.attended(obj, origin, frame)
+        embedding = yield from self._advance.recall(track, frame, window, attended)
         low_res = whole_grid(placed, 4 * embedding.shape[-1])
         return Base(
             low_res, embedding[0].float().cpu().numpy(), None if window == self.windows.whole else window

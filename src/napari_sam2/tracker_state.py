@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.passes import Step
+from napari_sam2.window import shift_between
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from napari_sam2.placement import Box
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.stepping import Bank, Outcome, Trace
+    from napari_sam2.window import Shift
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +134,11 @@ class Track:
     def copy(self) -> Track:
         """Return one with the same memories: what becomes of it does not change this one."""
         return replace(self, bank=self.bank.copy(), traces=dict(self.traces), encoded=dict(self.encoded))
+
+    def shifts(self, window: Box) -> dict[int, Shift]:
+        """Tell by frame how far the windows of memories lie beside `window`, of those that lie beside it."""
+        found = {frame: shift_between(encoded, window) for frame, encoded in self.encoded.items()}
+        return {frame: shift for frame, shift in found.items() if shift is not None and any(shift)}
 
     def remember(self, frame: int, outcome: Outcome) -> None:
         """Take up an answer and drop what neither this frame nor a later one attends to."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -30,6 +30,8 @@ _CLEAR = 2
 # Sizes of windows that are looked at for a first click: the largest over the network's side, and their ratio.
 _SCANNED = 8
 _SCAN_STEP = 2**0.5
+# From which part of its side on a window is too far from another one for what was remembered in it.
+_FAR = 0.5
 # Parts of a mask's rows and columns that its extent does without on each side, stray ones and spurs.
 _STRAY = 0.03
 
@@ -216,9 +218,18 @@ class Windows:
         (y, x), (fresh_y, fresh_x) = _centre(window), _centre(fresh)
         reach = self.rules.drift * self.extent(window)
         is_near = abs(y - fresh_y) * self.aspect <= reach and abs(x - fresh_x) <= reach
-        if is_near and 1 / self.rules.slack <= ratio <= self.rules.slack and not self.is_cut(window, box):
-            return window
-        return fresh
+        if not 1 / self.rules.slack <= ratio <= self.rules.slack:
+            return fresh
+        # Of one size, windows can look at what was remembered in each other.
+        moved = window if is_near else self._moved(window, box)
+        return fresh if self.is_cut(moved, box) else moved
+
+    def _moved(self, window: Box, box: Box) -> Box:
+        """Put a window of the same size around an object."""
+        height, width = window.shape
+        y, x = _centre(box)
+        y0, x0 = _placed(y, height, self.frame_shape[0]), _placed(x, width, self.frame_shape[1])
+        return Box(y0, x0, y0 + height, x0 + width)
 
     def is_cut(self, window: Box, box: Box) -> bool:
         """Whether an object reaches an edge of the window beyond which the frame goes on."""
@@ -268,6 +279,22 @@ class Windows:
         rows = _bulk(positive.sum(axis=1), window.y0, window.y1)
         columns = _bulk(positive.sum(axis=0), window.x0, window.x1)
         return Box(rows[0], columns[0], rows[1], columns[1])
+
+
+class Shift(NamedTuple):
+    """How far a window lies further down and further right than another one, in parts of their sides."""
+
+    down: float
+    right: float
+
+
+def shift_between(window: Box, other: Box) -> Shift | None:
+    """Tell how far a window lies beside another one of the same size; None for others, and for far ones."""
+    if window.shape != other.shape:
+        return None
+    height, width = other.shape
+    shift = Shift((window.y0 - other.y0) / height, (window.x0 - other.x0) / width)
+    return shift if max(abs(shift.down), abs(shift.right)) < _FAR else None
 
 
 def _bulk(counts: npt.NDArray[np.intp], start: int, stop: int) -> tuple[int, int]:

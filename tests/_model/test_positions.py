@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import cmath
+from collections.abc import Callable
 from math import cos, pi, sin
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
-from napari_sam2._model.positions import rotary_table, rotate, sine_map, sine_times
+from napari_sam2._model.positions import (
+    moved_rotary_table,
+    moved_sine_map,
+    rotary_table,
+    rotate,
+    rotate_halves,
+    sine_map,
+    sine_times,
+)
 from tests._model.small import normal
 
 CPU = torch.device("cpu")
@@ -68,6 +78,43 @@ def test_turned_products_depend_on_the_shift_alone(dy: int, dx: int) -> None:
     products = rotate(q, table) @ rotate(k, table).T
     shifted = [products[y * side + x, (y + dy) * side + x + dx].item() for y in range(3) for x in range(3)]
     assert shifted == pytest.approx([shifted[0]] * 9, abs=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(down=st.integers(-3, 3), right=st.integers(-3, 3))
+def test_maps_that_lie_beside_have_the_codes_of_the_places_that_they_cover(down: int, right: int) -> None:
+    side, inside = 5, torch.zeros(2, 5, 5, dtype=torch.bool)
+    inside[0, max(down, 0) : side + min(down, 0), max(right, 0) : side + min(right, 0)] = True
+    inside[1, max(-down, 0) : side + min(-down, 0), max(-right, 0) : side + min(-right, 0)] = True
+    here, there = inside[0].flatten(), inside[1].flatten()
+    shifts = torch.tensor([[0.0, 0.0], [float(down), float(right)]])
+    codes = moved_sine_map(8, side, shifts)
+    assert torch.equal(codes[0], sine_map(8, side, CPU)[0].flatten(1).T)
+    torch.testing.assert_close(codes[1, there], codes[0, here])
+    turns = moved_rotary_table(8, side, shifts)
+    assert torch.equal(turns[0], rotary_table(8, side, CPU))
+    torch.testing.assert_close(turns[1, there], turns[0, here])
+
+
+def test_parts_of_cells_lie_between_cells() -> None:
+    down = moved_sine_map(16, 4, torch.tensor([[0.5, 0.0]]))[0].unflatten(0, (4, 4))
+    between = moved_sine_map(16, 4, torch.tensor([[0.0, 0.0]]))[0].unflatten(0, (4, 4))
+    # The slow half of the frequencies hardly bends over a cell.
+    torch.testing.assert_close(down[0, :, 4:8], (between[0] + between[1])[:, 4:8] / 2, atol=0.02, rtol=0)
+    torch.testing.assert_close(down[..., 8:], between[..., 8:])
+
+
+@pytest.mark.parametrize("turn", [rotate, rotate_halves])
+def test_each_map_is_turned_by_where_it_lies(turn: Callable[[Tensor, Tensor], Tensor]) -> None:
+    tokens, shifts = normal("maps", 2, 18, 8), torch.tensor([[0.0, 1.5], [2.0, -1.0]])
+    tables = [moved_rotary_table(8, 3, shifts), moved_rotary_table(8, 3, -shifts)]
+    together = turn(tokens, torch.cat(tables, dim=1)[:, None])
+    for obj in range(2):
+        parts = [
+            turn(part, table[obj])
+            for part, table in zip(tokens[obj : obj + 1].split(9, dim=1), tables, strict=True)
+        ]
+        torch.testing.assert_close(together[obj : obj + 1], torch.cat(parts, dim=1))
 
 
 def test_rotation_keeps_the_type_and_computes_in_float32() -> None:

@@ -143,7 +143,9 @@ class RotaryAttention(Attention):
         super().__init__(dim, heads, inner_dim=inner_dim, memory_dim=memory_dim)
         self._folded: Derived[_Folded] = Derived()
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, unplaced: int = 0) -> Tensor:
+    def forward(
+        self, q: Tensor, k: Tensor, v: Tensor, unplaced: int = 0, key_table: Tensor | None = None
+    ) -> Tensor:
         """Attend from one map's tokens to those of one or more maps.
 
         Parameters
@@ -154,24 +156,30 @@ class RotaryAttention(Attention):
             (B, k N + unplaced, memory_dim).
         unplaced : int
             Number of last keys that have no place in the map and are not turned.
+        key_table : Tensor, optional
+            Angles (B, 1, k N, dim / 2, 2) of keys whose maps do not lie where that of the queries does.
         """
         if is_blocked(q):
-            return self._attend_folded(q, k, v, unplaced)
+            return self._attend_folded(q, k, v, unplaced, key_table)
         queries, keys = self.q_proj(q), self.k_proj(k)
         table = rotary_table(queries.shape[-1], _side(queries.shape[1]), queries.device)
         placed = keys.shape[1] - unplaced
         if placed:
-            keys = torch.cat((rotate(keys[:, :placed], table), keys[:, placed:]), dim=1)
+            turned = rotate(keys[:, :placed], table if key_table is None else key_table)
+            keys = torch.cat((turned, keys[:, placed:]), dim=1)
         return self._attend(rotate(queries, table), keys, self.v_proj(v))
 
-    def _attend_folded(self, q: Tensor, k: Tensor, v: Tensor, unplaced: int) -> Tensor:
+    def _attend_folded(
+        self, q: Tensor, k: Tensor, v: Tensor, unplaced: int, key_table: Tensor | None
+    ) -> Tensor:
         dtype = inner_dtype(q)
         folded = self._folded.get(tuple(self.parameters()), lambda: self._fold(dtype), dtype)
         queries = functional.linear(q.to(dtype), *folded.query)
         keys = functional.linear(k.to(dtype), *folded.key)
         table = rotary_table(queries.shape[-1], _side(queries.shape[1]), queries.device)
         placed = keys.shape[1] - unplaced
-        turned = torch.cat((rotate_halves(keys[:, :placed], table), keys[:, placed:].float()), dim=1)
+        placed_keys = rotate_halves(keys[:, :placed], table if key_table is None else key_table)
+        turned = torch.cat((placed_keys, keys[:, placed:].float()), dim=1)
         mixed = mix(rotate_halves(queries, table).to(dtype), centre(turned).to(dtype), v.to(dtype))
         return functional.linear(mixed, *folded.out)
 

@@ -29,11 +29,14 @@ class MemoryTokens:
         (B, L, M): memories and their position codes.
     unplaced : int
         Number of last tokens that have no place in the map: object pointers.
+    table : Tensor or None
+        Rotary angles (B, 1, L - unplaced, C / 2, 2) of the others; None where all lie where the frame does.
     """
 
     values: Tensor
     codes: Tensor
     unplaced: int
+    table: Tensor | None = None
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -57,7 +60,8 @@ class MemoryAttentionLayer(nn.Module):
 
     def attend_memory(self, x: Tensor, keys: Tensor, memory: MemoryTokens) -> Tensor:
         """Let (B, N, C) look at memories, then pass through the MLP."""
-        x = x + self.cross_attn_image(self.norm2(x), keys, memory.values, memory.unplaced)
+        seen = self.cross_attn_image(self.norm2(x), keys, memory.values, memory.unplaced, memory.table)
+        x = x + seen
         return x + self.linear2(functional.relu(self.linear1(self.norm3(x))))
 
 

@@ -38,11 +38,41 @@ def sine_map(channels: int, side: int, device: torch.device) -> Tensor:
         (1, channels, side, side) float32.
     """
     with torch.inference_mode(False), torch.no_grad():
-        steps = torch.arange(1, side + 1, dtype=torch.float32, device=device) / (side + 1e-6) * (2 * pi)
-        axis = _interleaved_sine(steps[:, None] / _frequencies(channels // 2, device))
-        rows = axis[:, None, :].expand(side, side, -1)
-        columns = axis[None, :, :].expand(side, side, -1)
-        return torch.cat((rows, columns), dim=-1).permute(2, 0, 1)[None].contiguous()
+        code = moved_sine_map(channels, side, torch.zeros(1, 2, device=device))
+        return code.transpose(1, 2).unflatten(2, (side, side)).contiguous()
+
+
+def moved_sine_map(channels: int, side: int, shifts: Tensor) -> Tensor:
+    """Sine codes of maps that lie beside the map that `sine_map` is of.
+
+    Parameters
+    ----------
+    channels : int
+        Width of the code.
+    side : int
+        Of all the maps.
+    shifts : Tensor
+        (B, 2): how many cells each map lies further down, and further right.
+
+    Returns
+    -------
+    Tensor
+        (B, side * side, channels) float32.
+    """
+    cells = torch.arange(1, side + 1, dtype=torch.float32, device=shifts.device)
+    steps = (cells + shifts[:, :, None]) / (side + 1e-6) * (2 * pi)
+    axes = _interleaved_sine(steps[..., None] / _frequencies(channels // 2, shifts.device))
+    return torch.cat((_of_rows(axes[:, 0]), _of_columns(axes[:, 1])), dim=-1)
+
+
+def _of_rows(values: Tensor) -> Tensor:
+    """Give each token what its row has: (B, side, C) to (B, side * side, C)."""
+    return values.repeat_interleave(values.shape[1], dim=1)
+
+
+def _of_columns(values: Tensor) -> Tensor:
+    """Give each token what its column has: (B, side, C) to (B, side * side, C)."""
+    return values.repeat(1, values.shape[1], 1)
 
 
 def sine_times(times: Tensor, channels: int) -> Tensor:
@@ -75,14 +105,33 @@ def rotary_table(channels: int, side: int, device: torch.device) -> Tensor:
         half of the pairs and rows the second.
     """
     with torch.inference_mode(False), torch.no_grad():
-        quarter = channels // 4
-        exponent = torch.arange(quarter, dtype=torch.float32, device=device) * 4 / channels
-        frequencies = 1.0 / torch.pow(torch.tensor(_TEMPERATURE, device=device), exponent)
-        token = torch.arange(side * side, device=device)
-        columns = (token % side).float()[:, None] * frequencies
-        rows = torch.div(token, side, rounding_mode="floor").float()[:, None] * frequencies
-        angles = torch.cat((columns, rows), dim=-1)
-        return torch.stack((angles.cos(), angles.sin()), dim=-1)
+        return moved_rotary_table(channels, side, torch.zeros(1, 2, device=device))[0]
+
+
+def moved_rotary_table(channels: int, side: int, shifts: Tensor) -> Tensor:
+    """Rotary angles of maps that lie beside the map that `rotary_table` is of.
+
+    Parameters
+    ----------
+    channels : int
+        Width of queries and keys.
+    side : int
+        Of all the maps.
+    shifts : Tensor
+        (B, 2): how many cells each map lies further down, and further right.
+
+    Returns
+    -------
+    Tensor
+        (B, side * side, channels / 2, 2) float32.
+    """
+    exponent = torch.arange(channels // 4, dtype=torch.float32, device=shifts.device) * 4 / channels
+    frequencies = 1.0 / torch.pow(torch.tensor(_TEMPERATURE, device=shifts.device), exponent)
+    cells = torch.arange(side, dtype=torch.float32, device=shifts.device)
+    angles = (cells + shifts[:, :, None])[..., None] * frequencies
+    turns = torch.stack((angles.cos(), angles.sin()), dim=-1).flatten(-2)
+    table = torch.stack((_of_columns(turns[:, 1]), _of_rows(turns[:, 0])), dim=2)
+    return table.unflatten(-1, (-1, 2)).flatten(2, 3)
 
 
 def rotate(tokens: Tensor, table: Tensor) -> Tensor:
@@ -93,9 +142,9 @@ def rotate(tokens: Tensor, table: Tensor) -> Tensor:
     tokens : Tensor
         (..., k N, channels); the table is used k times along the sequence, once for every map.
     table : Tensor
-        (N, channels / 2, 2) from `rotary_table`.
+        (N, channels / 2, 2) from `rotary_table`; or (B, 1, k N, channels / 2, 2), of each map where it lies.
     """
-    pairs = tokens.float().unflatten(-1, (-1, 2)).unflatten(-3, (-1, table.shape[0]))
+    pairs = tokens.float().unflatten(-1, (-1, 2)).unflatten(-3, (-1, table.shape[-3]))
     a, b = pairs.unbind(-1)
     cosine, sine = table.unbind(-1)
     turned = torch.stack((a * cosine - b * sine, a * sine + b * cosine), dim=-1)
@@ -110,14 +159,14 @@ def rotate_halves(tokens: Tensor, table: Tensor) -> Tensor:
     tokens : Tensor
         (..., k N, channels).
     table : Tensor
-        (N, channels / 2, 2) from `rotary_table`.
+        (N, channels / 2, 2) from `rotary_table`; or (B, 1, k N, channels / 2, 2), of each map where it lies.
 
     Returns
     -------
     Tensor
         (..., k N, channels) float32.
     """
-    maps = tokens.unflatten(-2, (-1, table.shape[0]))
+    maps = tokens.unflatten(-2, (-1, table.shape[-3]))
     a, b = maps.chunk(2, dim=-1)
     cosine, sine = table[..., 0], table[..., 1]
     turned = torch.empty(maps.shape, dtype=torch.float32, device=tokens.device)

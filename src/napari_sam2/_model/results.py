@@ -93,6 +93,9 @@ class Recall:
         Frames between each pointer and this frame; negative ones lie ahead in the direction of tracking.
     span : int
         Largest distance that the time code knows, at least 1.
+    shifts : tuple of Tensor
+        How many cells each spatial memory lies further down and further right than the frame's map, (B, 2)
+        float32; none where all of them lie where it does.
     """
 
     spatial: tuple[Tensor, ...]
@@ -100,6 +103,7 @@ class Recall:
     pointers: tuple[Tensor, ...]
     distances: tuple[int, ...]
     span: int
+    shifts: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from napari_sam2._model.layers import Mlp, exactly, resize_logits
 from napari_sam2._model.mask_decoder import MaskDecoder
 from napari_sam2._model.memory_attention import MemoryAttention, MemoryTokens
 from napari_sam2._model.memory_encoder import MemoryEncoder
+from napari_sam2._model.placing import place_memories
 from napari_sam2._model.positions import sine_map, sine_times
 from napari_sam2._model.prompt_encoder import PromptEncoder
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall, take_candidate
@@ -134,15 +135,16 @@ class Sam2(nn.Module):
             return MemoryTokens(
                 self.no_mem_embed.expand(batch, -1, -1), self.no_mem_pos_enc.expand(batch, -1, -1), unplaced=1
             )
-        place = sine_map(self.config.memory_dim, grid, device).flatten(2).transpose(1, 2)
+        places = place_memories(memories, grid, self.config, self.maskmem_tpos_enc)
         values = [memory.float().flatten(2).transpose(1, 2) for memory in memories.spatial]
-        codes = [(place + self.maskmem_tpos_enc[row]).expand(batch, -1, -1) for row in memories.rows]
-        if not (self.config.use_pointers and memories.pointers):
-            return MemoryTokens(torch.cat(values, dim=1), torch.cat(codes, dim=1), unplaced=0)
-        pointers = torch.stack(memories.pointers, dim=1).float()
-        values.append(pointers.reshape(batch, -1, self.config.memory_dim))
-        codes.append(self._pointer_codes(memories, device).expand(batch, -1, -1))
-        return MemoryTokens(torch.cat(values, dim=1), torch.cat(codes, dim=1), unplaced=codes[-1].shape[1])
+        codes = [code.expand(batch, -1, -1) for code in places.codes]
+        unplaced = 0
+        if self.config.use_pointers and memories.pointers:
+            pointers = torch.stack(memories.pointers, dim=1).float()
+            values.append(pointers.reshape(batch, -1, self.config.memory_dim))
+            codes.append(self._pointer_codes(memories, device).expand(batch, -1, -1))
+            unplaced = codes[-1].shape[1]
+        return MemoryTokens(torch.cat(values, dim=1), torch.cat(codes, dim=1), unplaced, places.table)
 
     def _pointer_codes(self, memories: Recall, device: torch.device) -> Tensor:
         """Time codes of pointer tokens, (1, P, M); every token of a pointer has the same one."""
