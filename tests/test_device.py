@@ -80,7 +80,15 @@ def test_an_unknown_precision_is_an_error_that_lists_the_known_ones() -> None:
 
 @pytest.mark.parametrize(("kind", "group"), [("cpu", 1), ("cuda", 16), ("mps", 4), ("xpu", 1)])
 def test_groups_are_as_large_as_suits_the_device(kind: str, group: int) -> None:
-    assert Runtime(torch.device(kind), torch.float32).group_size == group
+    assert Runtime(torch.device(kind), torch.float32).group_size(side=1024, width=256) == group
+
+
+@pytest.mark.parametrize(
+    ("side", "width", "group"),
+    [(64, 128, 8), (128, 128, 8), (192, 128, 7), (256, 128, 4), (512, 128, 1), (256, 256, 1)],
+)
+def test_a_processor_takes_more_of_small_maps_at_once(side: int, width: int, group: int) -> None:
+    assert Runtime(CPU, torch.float32).group_size(side, width) == group
 
 
 def test_autocast_lowers_matrix_work_only_where_it_is_asked_for() -> None:

@@ -12,8 +12,10 @@ import torch
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 PRECISIONS: tuple[PrecisionName, ...] = ("auto", "float32", "bfloat16")
 
-# Objects that go through memory attention together: on a CPU batching loses, on a GPU it fills the card.
-_GROUP_SIZES = {"cuda": 16, "mps": 4, "cpu": 1}
+# Objects that go through the network together fill a card. A processor is filled by one of them, unless the
+# maps are small: then calls cost more than what they compute. Small is (pixels of a side x channels)^2.
+_GROUP_SIZES = {"cuda": 16, "mps": 4, "cpu": 8}
+_FILLS_A_PROCESSOR = (512 * 128) ** 2
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -67,10 +69,20 @@ class Runtime:
     device: torch.device
     dtype: torch.dtype
 
-    @property
-    def group_size(self) -> int:
-        """Number of objects that go through memory attention and the decoder at once."""
-        return _GROUP_SIZES.get(self.device.type, 1)
+    def group_size(self, side: int, width: int) -> int:
+        """Return how many objects go through the network at once.
+
+        Parameters
+        ----------
+        side : int
+            Of the images that the network is shown, in pixels.
+        width : int
+            Channels of its maps.
+        """
+        most = _GROUP_SIZES.get(self.device.type, 1)
+        if self.device.type != "cpu":
+            return most
+        return min(max(_FILLS_A_PROCESSOR // (side * width) ** 2, 1), most)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Context in which the network's matrix work runs at this precision."""

@@ -134,7 +134,7 @@ class FeatureCache:
     store : FeatureStore, optional
         Where features are kept on disk.
     groups : Groups, optional
-        How many are encoded at once; by default what suits the device.
+        How many are encoded at once; by default one.
 
     Attributes
     ----------
@@ -160,7 +160,7 @@ class FeatureCache:
         self._windows = windows
         self._most_frames = most_frames
         self._store = store
-        self._groups = groups or Groups(model.runtime.group_size, model.runtime.device)
+        self._groups = groups or Groups(1, model.runtime.device)
         self._kept: OrderedDict[Sight, ImageFeatures] = OrderedDict()
         self._nbytes = 0
         self._reader: ThreadPoolExecutor | None = None

@@ -48,7 +48,7 @@ class Tracker:
     shape : (int, int, int)
         Number of frames, height, width.
     group_size : int, optional
-        Objects that go through the network at once; by default what suits the device. Answers do not
+        Objects that go through the network at once; by default what suits device and network. Answers do not
         depend on it.
     windows : WindowRules, optional
         Whether and how windows follow objects; by default the whole frame is looked at.
@@ -72,7 +72,9 @@ class Tracker:
         self.model = model
         self.rules = memory_rules(model, selection)
         self.windows = Windows(windows or WindowRules(), (shape[1], shape[2]), model.config.image_size)
-        groups = Groups(group_size or model.runtime.group_size, model.runtime.device)
+        seen = self.windows.size if self.windows.moves else model.config.image_size
+        usual = model.runtime.group_size(seen, model.config.model_dim)
+        groups = Groups(group_size or usual, model.runtime.device)
         keeping = keeping or Keeping()
         self.features = _cache(model, frames, self.windows, groups, keeping)
         self._num_frames, self._frame_shape = shape[0], shape[1:]

@@ -332,7 +332,7 @@ class TestFaults:
         task = task_of(write_sequence(tmp_path))
         with monkeypatch.context() as patch:
             patch.setattr(Sam2, "step", narrow)
-            patch.setattr(Runtime, "group_size", 4)
+            patch.setattr(Runtime, "group_size", lambda *_: 4)
             outcome = run_sequence(task, model)
         assert outcome.status == "done"
         assert "going on with groups of 1" in outcome.notes
