@@ -113,7 +113,7 @@ def test_it_is_what_tracking_onto_a_copy_of_the_frame_gives(monkeypatch: pytest.
         )
         first = replace(first, object_logits=torch.ones(1, 1))
         remembered = encode_prompted(model, seen, first)
-        recall = Recall((remembered,), (model.config.memory_rows - 1,), (first.pointer,), (1,), 1)
+        recall = Recall((remembered,), (model.config.memory_rows - 1,), (first.pointer,), ((1,),), 1)
         tracked = model.step(seen, recall)
         again, embedding = look_again(model, seen, first), model.recall(seen, recall)
     assert again is not None

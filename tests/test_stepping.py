@@ -60,7 +60,7 @@ def test_rules_are_those_of_the_configuration() -> None:
 @pytest.mark.parametrize("non_overlap_memory", [False, True])
 def test_answers_do_not_depend_on_the_groups(non_overlap_memory: bool) -> None:
     model = small_model(non_overlap_memory=non_overlap_memory)
-    banks = [bank_of(model, obj, tracked=1 + obj % 2) for obj in range(5)]
+    banks = [bank_of(model, obj, conditioning=(4 + obj,), tracked=1 + obj % 2) for obj in range(5)]
     alone, *others = (steps(model, banks, size) for size in (1, 2, 5, 16))
     for grouped in others:
         for one, other in zip(alone, grouped, strict=True):
@@ -93,12 +93,15 @@ def test_memories_that_lie_beside_the_window_are_seen_there() -> None:
     assert not torch.allclose(seen, recall_one(model, image, NOW, banks[1], reverse=False), atol=1e-3)
 
 
-def test_objects_share_a_batch_where_their_memories_lie_alike() -> None:
+def test_objects_share_a_batch_where_they_have_as_many_memories() -> None:
+    """Whatever frames those are of."""
     fake = FakeModel()
     banks: list[Bank] = []
     for obj in range(5):
         bank: Bank = MemoryBank(memory_rules(fake.as_model()), FRAMES)
-        bank.add_conditioning(8 + obj // 3, torch.zeros(1, 2, 4, 4), torch.full((1, 2), float(obj)))
+        bank.add_conditioning(8 + obj % 2, torch.zeros(1, 2, 4, 4), torch.full((1, 2), float(obj)))
+        if obj > 2:
+            bank.add_conditioning(2, torch.zeros(1, 2, 4, 4), torch.full((1, 2), float(obj)))
         banks.append(bank)
     image = fake.encode_image(torch.zeros(1, 3, 64, 64))
     step_objects(fake.as_model(), image, NOW, banks, reverse=False, group_size=2)

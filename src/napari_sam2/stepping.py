@@ -1,4 +1,4 @@
-"""One frame of several objects through the network, in groups that attend to equally placed memories."""
+"""One frame of several objects through the network, in groups that attend to as many memories."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class Row:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the memories that a frame attends to lie; objects of equal layout can share a batch."""
+    """Kinds of memories that a frame attends to, and side of its map: objects alike can share a batch."""
 
     rows: tuple[int, ...]
-    distances: tuple[int, ...]
+    pointers: int
     grid: int = 0
 
 
@@ -288,17 +288,14 @@ def recall_one(
 
 
 def _layout(selection: MemorySelection, grid: int = 0) -> _Layout:
-    return _Layout(
-        tuple(memory.row for memory in selection.spatial),
-        tuple(pointer.distance for pointer in selection.pointers),
-        grid,
-    )
+    return _Layout(tuple(memory.row for memory in selection.spatial), len(selection.pointers), grid)
 
 
 def _gather(banks: Sequence[Bank], selections: Sequence[MemorySelection]) -> Recall:
     """Stack the selected memories of objects of equal layout."""
     layout = _layout(selections[0])
     paired = list(zip(banks, selections, strict=True))
+    distances = [tuple(pointer.distance for pointer in chosen.pointers) for chosen in selections]
     return Recall(
         spatial=tuple(
             torch.cat([bank.features(chosen.spatial[k].frame) for bank, chosen in paired])
@@ -307,9 +304,9 @@ def _gather(banks: Sequence[Bank], selections: Sequence[MemorySelection]) -> Rec
         rows=layout.rows,
         pointers=tuple(
             torch.cat([bank.pointer(chosen.pointers[k].frame) for bank, chosen in paired])
-            for k in range(len(layout.distances))
+            for k in range(layout.pointers)
         ),
-        distances=layout.distances,
+        distances=tuple(distances) if len(set(distances)) > 1 else (distances[0],),
         span=banks[0].rules.pointer_span(banks[0].num_frames),
     )
 

@@ -96,6 +96,6 @@ def memories(model: Sam2, *, frames: int = 2, batch: int = 1, tag: str = "memory
         spatial=tuple(normal(f"{tag}{i}", batch, config.memory_dim, side, side) for i in range(frames)),
         rows=(config.memory_rows - 1, *range(frames - 1)),
         pointers=tuple(normal(f"{tag}p{i}", batch, config.model_dim) for i in range(frames)),
-        distances=(frames, *range(1, frames)),
+        distances=((frames, *range(1, frames)),),
         span=config.max_pointers - 1,
     )

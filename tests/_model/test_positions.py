@@ -42,7 +42,7 @@ def test_map_code(channels: int, side: int) -> None:
 @pytest.mark.parametrize("time", [-0.5, 0.0, 1 / 15, 1.0])
 def test_time_code(time: float) -> None:
     """Not interleaved: all sines come first."""
-    code = sine_times(torch.tensor([0.3, time]), 12)[1]
+    code = sine_times(torch.tensor([[0.3, time]]), 12)[0, 1]
     angles = [time / 10000 ** (2 * (j // 2) / 6) for j in range(6)]
     assert code.tolist() == pytest.approx([sin(a) for a in angles] + [cos(a) for a in angles], abs=1e-6)
 

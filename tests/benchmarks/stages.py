@@ -58,7 +58,7 @@ class StageInputs:
             tuple(memory.bfloat16() for memory in memories),
             tuple(range(FRAMES - 1, -1, -1)),
             tuple(pointers),
-            tuple(range(1, POINTERS + 1)),
+            (tuple(range(1, POINTERS + 1)),),
             POINTERS - 1,
         )
         place = torch.full((1, 1, 2), _CLICK_SHARE * size)

@@ -94,7 +94,7 @@ def test_memories_have_the_rows_of_the_reference(model: Sam2) -> None:
     recall = recall_memories(kept, 10, model)
     assert [int(m) for m in recall.spatial] == [0, 4, 5, 6, 7, 8, 9]
     assert recall.rows == (6, 5, 4, 3, 2, 1, 0)
-    assert recall.distances == (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
+    assert recall.distances == ((10, 9, 8, 7, 6, 5, 4, 3, 2, 1),)
     assert recall.span == 15
 
 

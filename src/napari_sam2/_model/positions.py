@@ -81,16 +81,16 @@ def sine_times(times: Tensor, channels: int) -> Tensor:
     Parameters
     ----------
     times : Tensor
-        (n,), in units of the longest distance.
+        (...), in units of the longest distance.
     channels : int
         Width of the code.
 
     Returns
     -------
     Tensor
-        (n, channels) float32.
+        (..., channels) float32.
     """
-    angles = times[:, None].float() / _frequencies(channels // 2, times.device)
+    angles = times[..., None].float() / _frequencies(channels // 2, times.device)
     return torch.cat((angles.sin(), angles.cos()), dim=-1)
 
 

@@ -89,8 +89,9 @@ class Recall:
         Row of the temporal embedding of each.
     pointers : tuple of Tensor
         Object pointers, each (B, C).
-    distances : tuple of int
-        Frames between each pointer and this frame; negative ones lie ahead in the direction of tracking.
+    distances : tuple of tuple of int
+        Frames between each pointer and this frame, of each object or once for all of them; negative ones lie
+        ahead in the direction of tracking.
     span : int
         Largest distance that the time code knows, at least 1.
     shifts : tuple of Tensor
@@ -101,7 +102,7 @@ class Recall:
     spatial: tuple[Tensor, ...]
     rows: tuple[int, ...]
     pointers: tuple[Tensor, ...]
-    distances: tuple[int, ...]
+    distances: tuple[tuple[int, ...], ...]
     span: int
     shifts: tuple[Tensor, ...] = ()
 

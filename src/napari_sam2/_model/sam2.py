@@ -147,12 +147,11 @@ class Sam2(nn.Module):
         return MemoryTokens(torch.cat(values, dim=1), torch.cat(codes, dim=1), unplaced, places.table)
 
     def _pointer_codes(self, memories: Recall, device: torch.device) -> Tensor:
-        """Time codes of pointer tokens, (1, P, M); every token of a pointer has the same one."""
+        """Time codes of pointer tokens, (1 or B, P, M); every token of a pointer has the same one."""
         config = self.config
         if not config.encode_pointer_time:
-            return torch.zeros(
-                1, len(memories.distances) * config.pointer_tokens, config.memory_dim, device=device
-            )
+            tokens = len(memories.pointers) * config.pointer_tokens
+            return torch.zeros(1, tokens, config.memory_dim, device=device)
         distances = torch.tensor(memories.distances, dtype=torch.float32, device=device)
         times = (distances if config.sign_pointer_time else distances.abs()) / memories.span
         if config.project_pointer_time:
@@ -160,7 +159,7 @@ class Sam2(nn.Module):
                 code = self.obj_ptr_tpos_proj(sine_times(times, config.model_dim))
         else:
             code = sine_times(times, config.memory_dim)
-        return code.repeat_interleave(config.pointer_tokens, dim=0)[None]
+        return code.repeat_interleave(config.pointer_tokens, dim=1)
 
     def step(
         self,

@@ -148,7 +148,7 @@ def recall_memories(memories: list[Memory], frame: int, model: Sam2) -> Recall:
         spatial=tuple(m.spatial for m in (*conditioning, *tracked)),
         rows=(config.memory_rows - 1,) * len(conditioning) + tuple(frame - m.frame - 1 for m in tracked),
         pointers=tuple(m.pointer for m in near),
-        distances=tuple(frame - m.frame for m in near),
+        distances=(tuple(frame - m.frame for m in near),),
         span=max(config.max_pointers - 1, 1),
     )
 
