@@ -16,6 +16,8 @@ from napari_sam2.window import WindowRules
 from tests.fakes import FakeModel, absent, click, plain_frames
 from tests.seeing import SeeingFake, crossing
 
+pytestmark = pytest.mark.usefixtures("one_at_a_time")
+
 COUNT = 9
 START = 3
 
@@ -91,7 +93,7 @@ def run_in_frames(session: Session, edit: Edit, results: int) -> list[object]:
 def test_beats_come_after_an_encode_and_after_each_group(fake_model: FakeModel) -> None:
     counts = beats_before_each_result(fake_model)
     assert len(counts) == COUNT
-    # an encode; one object at a time on a CPU, predicted and remembered
+    # an encode; one object at a time, predicted and remembered
     assert counts[2] == 1 + 3 + 3
 
 

@@ -143,8 +143,9 @@ def test_tracking_again_really_tracks(tmp_path: Path) -> None:
     assert_same(loaded, session)
 
 
+@pytest.mark.usefixtures("one_at_a_time")
 def test_tracking_again_keeps_what_earlier_prompts_left(tmp_path: Path) -> None:
-    """Masks of prompts that have changed since cannot be tracked again."""
+    """Masks of prompts that have changed since cannot be tracked again; the others are the same bits."""
     session = Session(IMAGES, model=REAL)
     session.set_prompts(1, 4, click(10, 8))
     session.set_prompts(2, 4, click(20, 15))

@@ -142,7 +142,7 @@ def timed(running: Iterator[Session]) -> Step:
 
 
 def summarise(done: list[Step], phantom: Phantom, warm: int, *, j: bool) -> dict[str, Any]:
-    """Mean seconds of an object on a frame, since windows move on some frames only, and J."""
+    """Mean seconds of an object on a frame, since windows change on some frames only, and J."""
     return {
         "frames": len(done) - warm,
         "wall": mean(each.wall for each in done[warm:]) / GRID**2,

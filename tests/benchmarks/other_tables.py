@@ -119,9 +119,9 @@ def _windows(measured: dict[str, Any]) -> list[str]:
         "The same weights on 16 objects of at most 60 pixels on a phantom with truth, 1024 x 1024 pixels: "
         "in windows of 256 and as whole frames of 1024, both tracked in turn from the masks of the first "
         "frame. Objects drift by up to 3 pixels a frame along either axis unless another drift is named. "
-        "Seconds are means, since windows move on some frames only, and what is remembered is then seen "
-        "anew in them. J is the mean over objects and the frames after the first; random weights have none, "
-        "and their windows are kept where the first masks are."
+        "Seconds are means, since windows change their size on some frames only, and what is remembered is "
+        "then seen anew in them. J is the mean over objects and the frames after the first; random weights "
+        "have none, and their windows are kept where the first masks are."
     )
     columns = (
         "model, precision",
