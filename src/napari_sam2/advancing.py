@@ -141,10 +141,7 @@ class Advance:
         """
         stale = self._stale(frame, [Look(track, window)], attended)
         sights = [(each.frame, each.window) for each in stale]
-        for sight in (*sights, (frame, window)):
-            if not self._features.has(*sight):
-                self._features.get(*sight)
-                yield
+        yield from self._features.in_groups([*sights, (frame, window)])
         yield from self._refresh(stale)
         features, shifts = self._features.get(frame, window), track.shifts(window)
         reverse = track.planned.reverse

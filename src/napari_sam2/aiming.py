@@ -184,14 +184,10 @@ class Aim:
         ValueError
             If there is no prompt.
         """
-        known = self._recent.get(Question(frame, None, prompts, base))
-        if known is None and self._is_sought(prompts, base):
-            around = self._windows.around(prompts.points[0])
-            self._features.get_all([(frame, window) for window in around])  # together
-        return known or result_of(self.answering(frame, prompts, base))
+        return result_of(self.answering(frame, prompts, base))
 
     def answering(self, frame: int, prompts: FramePrompts, base: Base | None) -> Answering:
-        """Do what `answer` does in steps, none longer than to encode a window or to answer in it."""
+        """Do what `answer` does in steps, none longer than to encode some windows or to answer in one."""
         question = Question(frame, None, prompts, base)
         known = self._recent.get(question)
         if known is not None:
@@ -307,7 +303,11 @@ class Aim:
         """
         click = _first_click(prompts)
         found = _Sightings()
-        for window in self._windows.around(prompts.points[0]):
+        around = self._windows.around(prompts.points[0])
+        questions = {window: Question(frame, window, click, None) for window in around}
+        unknown = [window for window in around if self._recent.get(questions[window]) is None]
+        yield from self._features.in_groups([(frame, window) for window in unknown])
+        for window in around:
             found.add((yield from self._sighting(window, frame, click)))
         return found.best()
 

@@ -198,6 +198,16 @@ class FeatureCache:
         self._shrink()
         return [found[sight] for sight in wanted]
 
+    def in_groups(self, sights: Sequence[tuple[int, Box | None]]) -> Iterator[None]:
+        """Encode what is not kept of several windows, as many at a time as go through the network at once."""
+        missing = [each for each in dict.fromkeys(sights) if not self.has(*each)]
+        start = 0
+        while start < len(missing):
+            part = missing[start : start + self._groups.size]
+            self.get_all(part)
+            start += len(part)
+            yield
+
     def read_ahead(self, frames: Sequence[int], windows: Sequence[Box | None] = (None,)) -> None:
         """Start to read the first of these frames that has no features, while others are computed."""
         for frame in frames:
