@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_sam2._model.results import Prediction
-from napari_sam2.aiming import Aim, Answer, Sighting
+from napari_sam2.aiming import Aim
 from napari_sam2.conditioning import Base
 from napari_sam2.features import FeatureCache
+from napari_sam2.grouping import Groups
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts
+from napari_sam2.sighting import Answer, Sighting
 from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules, Windows
 from tests.seeing import Phantom, SeeingFake, phantom
@@ -229,6 +231,23 @@ def test_all_sizes_around_a_click_are_encoded_once() -> None:
     assert encoded <= len(looked.windows.around((70, 90))) + 1 + 2  # the fitted one, widened twice at most
     Aim(looked.model.as_model(), looked.features, looked.windows).answer(0, click(70, 90), None)
     assert looked.features.encoded == encoded
+
+
+@pytest.mark.parametrize("size", [2, 5, 16])
+def test_windows_around_a_click_may_be_answered_together(size: int) -> None:
+    alone, prompts = sight(disc()), click(70, 90)
+    together, count = sight(disc()), len(alone.windows.around((70, 90)))
+    groups = Groups(size, torch.device("cpu"))
+    aim = Aim(together.model.as_model(), together.features, together.windows, groups)
+    steps = iter(aim.answering(0, prompts, None))
+    while together.model.asked == 0:
+        next(steps)
+    assert together.model.asked == 1
+    assert together.features.encoded == count
+    answer, wanted = aim.answer(0, prompts, None), alone.aim.answer(0, prompts, None)
+    assert answer.window == wanted.window
+    torch.testing.assert_close(answer.prediction.low_res, wanted.prediction.low_res)
+    assert alone.model.asked - together.model.asked == count - -(-count // size)
 
 
 def test_a_click_on_nothing_is_answered_in_the_largest_window() -> None:

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from napari_sam2.device import Runtime
 from napari_sam2.features import FeatureCache, read_window, resize_frame
+from napari_sam2.grouping import Groups
 from napari_sam2.placement import Box
 from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules, Windows
@@ -92,6 +95,26 @@ def test_the_least_recently_used_frames_go_beyond_the_budget(fake_model: FakeMod
         cache.get(frame)
     assert [frame for frame in range(4) if frame in cache] == [0, 2, 3]
     assert cache.nbytes == 3 * one
+
+
+@given(st.lists(st.lists(st.integers(0, 7), min_size=1, max_size=5), max_size=12), st.integers(0, 9))
+def test_bytes_are_those_of_what_is_kept(asked: list[list[int]], fit: int) -> None:
+    model = FakeModel()
+    one = cache_of(model)[0].get(0).nbytes
+    cache, _ = cache_of(model, budget=fit * one)
+    for frames in asked:
+        cache.get_all([(frame, None) for frame in frames])
+        kept = [frame for frame in range(8) if frame in cache]
+        assert cache.nbytes == one * len(kept)
+        assert len(kept) <= max(fit, 1)
+
+
+def test_what_is_not_kept_is_encoded_in_groups(fake_model: FakeModel) -> None:
+    cache, _ = cache_of(fake_model, groups=Groups(3, torch.device("cpu")))
+    cache.get(4)
+    counts = [cache.encoded for _ in cache.in_groups([(frame, None) for frame in (1, 4, 2, 2, 5, 6)])]
+    assert counts == [1 + 3, 1 + 4]
+    assert not list(cache.in_groups([(1, None), (6, None)]))
 
 
 def test_the_newest_frame_is_kept_whatever_the_budget(fake_model: FakeModel) -> None:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2._model.results import ImageFeatures, Prediction, Recall
-from napari_sam2.aiming import Answer
 from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.confirmed import ConfirmedFrames
@@ -25,6 +24,7 @@ from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session import Session
+from napari_sam2.sighting import Answer
 from napari_sam2.window import View, WindowRules, Windows
 from tests.fakes import FakeModel, click, noisy_frames, plain_frames, seeing_model
 from tests.twins import TwinFake, passing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_sam2.aiming import Answer
+from napari_sam2.sighting import Answer
 from napari_sam2.stepping import (
     Outcome,
     Row,

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import groupby
 from math import ceil, floor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 
-from napari_sam2.conditioning import Base, answer_prompts
+from napari_sam2.conditioning import Base, answer_click, answer_prompts
+from napari_sam2.grouping import Groups
 from napari_sam2.placement import Box, PlacedLogits
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.recent_answers import Question, RecentAnswers
 from napari_sam2.second_look import look_again
+from napari_sam2.sighting import Answer, Sighting, Sightings
 from napari_sam2.steps import result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
-    import numpy.typing as npt
-
-    from napari_sam2._model.results import Prediction
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.features import FeatureCache
     from napari_sam2.second_look import SecondLook
@@ -33,103 +33,6 @@ if TYPE_CHECKING:
 _WIDENINGS = 2
 # Answers that are kept: those in all windows of a first click, and some.
 _RECENT = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """An answer and the window that it was seen in.
-
-    Attributes
-    ----------
-    prediction : Prediction
-        Of a batch of one.
-    window : Box
-        The part of the frame that its grid covers.
-    """
-
-    prediction: Prediction
-    window: Box
-
-
-@dataclass(frozen=True, eq=False)
-class Sighting:
-    """Candidates that a click has in one window.
-
-    Attributes
-    ----------
-    placed : tuple of PlacedLogits
-        Their logits.
-    boxes : tuple of Box or None
-        Where they lie; None where there is none or the window cuts it.
-    scores : array (k,)
-        Predicted intersections over union.
-    """
-
-    placed: tuple[PlacedLogits, ...]
-    boxes: tuple[Box | None, ...]
-    scores: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, answer: Answer, windows: Windows) -> Sighting:
-        """Take the candidates of an answer."""
-        logits = answer.prediction.masks[0].float().cpu().numpy()
-        boxes = [windows.grid_box(each > 0, answer.window) for each in logits]
-        return cls(
-            tuple(PlacedLogits(each, answer.window, windows.frame_shape) for each in logits),
-            tuple(None if b is None or windows.is_cut(answer.window, b) else b for b in boxes),
-            answer.prediction.ious[0].double().cpu().numpy(),
-        )
-
-    def agreement(self, other: Sighting) -> npt.NDArray[np.float64]:
-        """How well each candidate is found again among those of another window, (k,), squared IoU."""
-        return _best(self.overlaps(other))
-
-    def overlaps(self, other: Sighting) -> npt.NDArray[np.float64]:
-        """IoU of each candidate with each of another window, on the grid of the wider one, (k, l)."""
-        wider = self if self.window_area >= other.window_area else other
-        grid, cells = Box(*(int(edge) for edge in wider.placed[0].window)), wider.placed[0].logits.shape
-        own = np.stack([each.sample(grid, cells) > 0 for each in self.placed])[:, None]
-        others = np.stack([each.sample(grid, cells) > 0 for each in other.placed])[None]
-        union = (own | others).sum(axis=(2, 3))
-        shared: npt.NDArray[np.float64] = (own & others).sum(axis=(2, 3)) / np.maximum(union, 1)
-        return shared
-
-    @property
-    def window_area(self) -> float:
-        """Pixels of the window."""
-        y0, x0, y1, x1 = self.placed[0].window
-        return (y1 - y0) * (x1 - x0)
-
-
-def _best(overlaps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    best: npt.NDArray[np.float64] = overlaps.max(axis=1) ** 2
-    return best
-
-
-class _Sightings:
-    """Sightings in windows of many sizes, and how well what each of them shows is found again in others."""
-
-    def __init__(self) -> None:
-        self._all: list[Sighting] = []
-        self._alike: list[list[npt.NDArray[np.float64]]] = []
-
-    def add(self, sighting: Sighting) -> None:
-        """Compare one more with those before."""
-        overlaps = [before.overlaps(sighting) for before in self._all]
-        for alike, shared in zip(self._alike, overlaps, strict=True):
-            alike.append(_best(shared))
-        self._alike.append([_best(shared.T) for shared in overlaps])
-        self._all.append(sighting)
-
-    def best(self) -> PlacedLogits | None:
-        """Return the candidate that stands in most windows, of those that no window cuts."""
-        best, chosen = 0.0, None
-        for sighting, alike in zip(self._all, self._alike, strict=True):
-            scored = np.sum(alike, axis=0) * sighting.scores
-            for k, box in enumerate(sighting.boxes):
-                if box is not None and scored[k] > best:
-                    best, chosen = float(scored[k]), sighting.placed[k]
-        return chosen
 
 
 class Aimed(NamedTuple):
@@ -167,12 +70,17 @@ class Aim:
         Of the frames and their windows.
     windows : Windows
         How windows are made.
+    groups : Groups, optional
+        How many windows are looked at at once; by default one.
     """
 
-    def __init__(self, model: Sam2, features: FeatureCache, windows: Windows) -> None:
+    def __init__(
+        self, model: Sam2, features: FeatureCache, windows: Windows, groups: Groups | None = None
+    ) -> None:
         self._model = model
         self._features = features
         self._windows = windows
+        self._groups = groups or Groups(1, model.runtime.device)
         self._recent: RecentAnswers[Answer] = RecentAnswers(_RECENT)
         self._again: _Again | None = None
 
@@ -302,14 +210,29 @@ class Aim:
         its own estimate does not tell. What is there is found again in other windows.
         """
         click = _first_click(prompts)
-        found = _Sightings()
+        found = Sightings()
         around = self._windows.around(prompts.points[0])
-        questions = {window: Question(frame, window, click, None) for window in around}
-        unknown = [window for window in around if self._recent.get(questions[window]) is None]
-        yield from self._features.in_groups([(frame, window) for window in unknown])
+        yield from self._answer_together(around, frame, click)
         for window in around:
             found.add((yield from self._sighting(window, frame, click)))
         return found.best()
+
+    def _answer_together(
+        self, windows: Sequence[Box], frame: int, click: FramePrompts
+    ) -> Generator[None, None, None]:
+        """Answer a first click in several windows, as many at a time as go through the network at once."""
+        unknown = [w for w in windows if self._recent.get(Question(frame, w, click, None)) is None]
+        yield from self._features.in_groups([(frame, window) for window in unknown])
+        for _, alike in groupby(unknown, key=self._windows.resolution):
+            for _ in self._groups.run(list(alike), lambda part: self._answer_group(part, frame, click)):
+                yield
+
+    def _answer_group(self, windows: Sequence[Box], frame: int, click: FramePrompts) -> None:
+        features = self._features.get_all([(frame, window) for window in windows])
+        with torch.inference_mode(), self._model.runtime.autocast():
+            predictions = answer_click(self._model, features, click, windows)
+        for window, prediction in zip(windows, predictions, strict=True):
+            self._recent.keep(Question(frame, window, click, None), Answer(prediction, window))
 
     def _wider(self, answer: Answer, prompts: FramePrompts) -> Box:
         """Give a larger window where the mask is cut off; only clicks and boxes leave the mask open."""

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 
 from napari_sam2._model.layers import resize_logits
-from napari_sam2._model.results import Points
+from napari_sam2._model.results import ImageFeatures, Points
 from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
     from torch import Tensor
 
-    from napari_sam2._model.results import ImageFeatures, Prediction
+    from napari_sam2._model.results import Prediction
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.placement import PackedMask, PlacedLogits
     from napari_sam2.prompts import FramePrompts
@@ -106,6 +108,37 @@ def answer_prompts(
     if prediction is None:
         raise ValueError("there is no prompt to answer: give a point, a box or a mask")
     return prediction
+
+
+def answer_click(
+    model: Sam2, features: Sequence[ImageFeatures], click: FramePrompts, windows: Sequence[Box]
+) -> list[Prediction]:
+    """Predict one object from its first click in several windows, as `answer_prompts` does in each.
+
+    Parameters
+    ----------
+    model : Sam2
+        Network.
+    features : sequence of ImageFeatures
+        Of the windows, all of one grid.
+    click : FramePrompts
+        One point.
+    windows : sequence of Box
+        The parts of the frame.
+    """
+    seen = ImageFeatures.stacked(features)
+    side, device = 16 * seen.embedding.shape[-1], seen.embedding.device
+    each = [_point_steps(click, window, side, device)[0] for window in windows]
+    points = Points(torch.cat([p.coords for p in each]), torch.cat([p.labels for p in each]))
+    together = model.predict(
+        model.recall(seen, None),
+        seen.high_res,
+        points=points,
+        mask_logits=None,
+        multimask=model.is_ambiguous(points),
+        candidate=click.candidate,
+    )
+    return [together.row(index) for index in range(len(windows))]
 
 
 def _conditioned(model: Sam2, features: ImageFeatures, base: Base | None) -> Tensor:

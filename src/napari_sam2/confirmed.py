@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2.aiming import Aim, Answer
+    from napari_sam2.aiming import Aim
     from napari_sam2.conditioning import Base
     from napari_sam2.features import FeatureCache
     from napari_sam2.placement import Box
     from napari_sam2.prompts import FramePrompts
+    from napari_sam2.sighting import Answer
 
 
 class ConfirmedFrames:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam2.aiming import Answer
 from napari_sam2.motion import Motion
 from napari_sam2.selection import Merit, Worth
+from napari_sam2.sighting import Answer
 
 if TYPE_CHECKING:
     from napari_sam2._model.results import Prediction

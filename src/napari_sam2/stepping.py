@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -184,22 +184,11 @@ def predict_groups(
         recall = _moved_recall(recall, [selections[i] for i in part], [moved[i] for i in part])
         # No context is held across a yield: it would rule whoever listens as well.
         with torch.inference_mode(), model.runtime.autocast():
-            answer = model.step(_stack([features[i] for i in part]), recall)
-        return {i: _row(answer, row) for row, i in enumerate(part)}
+            answer = model.step(ImageFeatures.stacked([features[i] for i in part]), recall)
+        return {i: answer.row(row) for row, i in enumerate(part)}
 
     for indices in alike.values():
         yield from groups.run(indices, predict)
-
-
-def _stack(features: Sequence[ImageFeatures]) -> ImageFeatures:
-    """Make one batch of features of one frame each; the same ones are shared, not copied."""
-    first = features[0]
-    if all(each is first for each in features):
-        return first.expand(len(features))
-    return ImageFeatures(
-        torch.cat([each.embedding for each in features]),
-        tuple(torch.cat(maps) for maps in zip(*(each.high_res for each in features), strict=True)),
-    )
 
 
 def encode_prompted(model: Sam2, features: ImageFeatures, prediction: Prediction) -> Tensor:
@@ -328,12 +317,6 @@ def _moved_recall(
     return replace(recall, shifts=tuple(cells))
 
 
-def _row(prediction: Prediction, row: int) -> Prediction:
-    """Take one object out of a batch."""
-    values = {f.name: getattr(prediction, f.name) for f in fields(Prediction)}
-    return Prediction(**{name: value[row : row + 1] for name, value in values.items() if value is not None})
-
-
 def remember_groups(
     model: Sam2, features: Sequence[ImageFeatures], predictions: Sequence[Prediction], groups: Groups
 ) -> Iterator[list[Outcome]]:
@@ -353,7 +336,7 @@ def remember_groups(
         large = torch.cat([masks[i] for i in part])
         object_logits = torch.cat([predictions[i].object_logits for i in part])
         with torch.inference_mode(), model.runtime.autocast():
-            seen = _stack([features[i] for i in part])
+            seen = ImageFeatures.stacked([features[i] for i in part])
             memory = model.encode_memory(seen, large, object_logits, binarize=False).to(_MEMORY_DTYPE)
         return [Outcome(predictions[i], memory[row : row + 1]) for row, i in enumerate(part)]
 

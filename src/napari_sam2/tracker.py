@@ -78,7 +78,7 @@ class Tracker:
         keeping = keeping or Keeping()
         self.features = _cache(model, frames, self.windows, groups, keeping)
         self._num_frames, self._frame_shape = shape[0], shape[1:]
-        self._aim = Aim(model, self.features, self.windows)
+        self._aim = Aim(model, self.features, self.windows, groups)
         self._confirmed = ConfirmedFrames(model, self.features, self._aim)
         memories = TrackedMemories(keeping.memories)
         judge = Judge(model, self.windows, self._confirmed, self.rules.selection)

@@ -11,12 +11,12 @@ from napari_sam2.window import shift_between
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_sam2.aiming import Answer
     from napari_sam2.conditioning import Base
     from napari_sam2.motion import Motion
     from napari_sam2.passes import Anchor, Pass
     from napari_sam2.placement import Box
     from napari_sam2.prompts import FramePrompts
+    from napari_sam2.sighting import Answer
     from napari_sam2.stepping import Bank, Outcome, Trace
     from napari_sam2.window import Shift
 

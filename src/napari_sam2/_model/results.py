@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
@@ -25,6 +27,17 @@ class ImageFeatures:
 
     embedding: Tensor
     high_res: tuple[Tensor, ...]
+
+    @classmethod
+    def stacked(cls, several: Sequence[ImageFeatures]) -> ImageFeatures:
+        """Make one batch of features of one frame each; the same ones are shared, not copied."""
+        first = several[0]
+        if all(each is first for each in several):
+            return first.expand(len(several))
+        return cls(
+            torch.cat([each.embedding for each in several]),
+            tuple(torch.cat(maps) for maps in zip(*(each.high_res for each in several), strict=True)),
+        )
 
     def expand(self, count: int) -> ImageFeatures:
         """Return the features of one frame as a batch of `count` views of them."""
@@ -136,6 +149,12 @@ class Prediction:
     object_logits: Tensor
     pointer: Tensor
     tokens: Tensor | None = None
+
+    def row(self, index: int) -> Prediction:
+        """Take one object out of a batch."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        kept = {name: value[index : index + 1] for name, value in values.items() if value is not None}
+        return Prediction(**kept)
 
     @property
     def low_res(self) -> Tensor:
