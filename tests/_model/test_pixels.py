@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2._model.config import NANO_CONFIG, RELEASED_CONFIGS
-from napari_sam2._model.pixels import expose, normalise, prepare
+from napari_sam2._model.pixels import _percentile, expose, normalise, prepare
 
 
 def ramp(low: float, high: float, side: int = 64) -> torch.Tensor:
@@ -60,3 +61,9 @@ def test_an_image_of_one_value_stays_finite_and_within_range(value: float, share
 def test_exposures_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="exposure"):
         replace(NANO_CONFIG, exposure=1.5)
+
+
+@given(st.integers(1, 700), st.sampled_from([0.0, 0.5, 20.0, 99.8, 100.0]))
+def test_percentiles_are_those_of_the_whole_row(count: int, percent: float) -> None:
+    rows = torch.from_numpy(np.random.default_rng(count).uniform(0, 255, (3, count)).astype(np.float32))
+    torch.testing.assert_close(_percentile(rows, percent), rows.quantile(percent / 100, dim=1))
