@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,11 @@ def merge(state: SessionState, obj: int, others: Sequence[int], unions: Mapping[
         if objects.count(each) > 1:
             raise ValueError(f"object {each} cannot be merged with itself")
     check_free(state, *objects)
+    said: defaultdict[int, set[int]] = defaultdict(set)
+    for key in state.records:
+        said[key.frame].add(key.obj)
     for frame in _frames(state, objects):
-        _join(state, objects, frame, unions.get(frame))
+        _join(state, objects, frame, said[frame], unions.get(frame))
     for other in others:
         one, two = state.facts_of(obj), state.facts_of(other)
         state.put_facts(other, None)
@@ -96,18 +100,24 @@ def _union(state: SessionState, objects: Sequence[int], frame: int) -> FrameProm
     return FramePrompts(mask=state.labels.union(objects, frame))
 
 
-def _join(state: SessionState, objects: Sequence[int], frame: int, union: FramePrompts | None) -> None:
-    """Give what is known of objects on a frame to the first; where several have a mask, all of them count."""
-    target, *sources = (PromptKey(obj, frame) for obj in objects)
-    seen = state.labels.known_of(frame, objects).seen
-    if len(seen) < 2:
-        for source in sources:
-            _hand_over(state, source, target)
+def _join(
+    state: SessionState, objects: Sequence[int], frame: int, said: set[int], union: FramePrompts | None
+) -> None:
+    """Give what is known of objects on a frame to the first; where several have a mask, all of them count.
+
+    `said` are the objects of which something is said there.
+    """
+    target, known = PromptKey(objects[0], frame), state.labels.known_of(frame, objects)
+    masked = known.masked
+    if len(masked.objects) < 2:
+        something = said.union(known.known)
+        for source in [obj for obj in objects[1:] if obj in something]:
+            _hand_over(state, PromptKey(source, frame), target)
         return
-    check_open_all(state, frame, state.labels.known_of(frame, seen))
-    painted = union or _union(state, seen, frame)
-    for source in state.records.keys() & set(sources):
-        state.put_record(source, None)
+    check_open_all(state, frame, masked)
+    painted = union or _union(state, masked.known, frame)
+    for source in said.intersection(objects[1:]):
+        state.put_record(PromptKey(source, frame), None)
     state.erase(frame, objects[1:])
     _put_painted(state, target, painted)
 

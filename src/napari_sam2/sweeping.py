@@ -255,7 +255,8 @@ class Sweeps:
 
     def prune(self, obj: int) -> None:
         """Let go of passes whose anchors have changed."""
-        current = set(self._confirmed.anchors(obj))
-        stale = [key for key in self._tracks if key[0] == obj and not current.issuperset(key[1].anchors)]
-        for key in stale:
-            del self._tracks[key]
+        held = [key for key in self._tracks if key[0] == obj]
+        current = set(self._confirmed.anchors(obj)) if held else set()
+        for key in held:
+            if not current.issuperset(key[1].anchors):
+                del self._tracks[key]
