@@ -11,10 +11,13 @@ from napari_sam2._model.results import Prediction
 from napari_sam2._model.sam2 import suppress_overlaps
 from napari_sam2.grouping import Groups
 from napari_sam2.memory_bank import MemoryBank
+from napari_sam2.placement import Box
 from napari_sam2.stepping import (
     Bank,
     Outcome,
     Row,
+    Trace,
+    encode_again,
     encode_prompted,
     gather_rows,
     memory_rules,
@@ -168,6 +171,21 @@ def test_conditioned_features_are_those_that_a_step_predicts_from() -> None:
         prediction = model.predict(embedding, image.high_res, points=None, mask_logits=None, multimask=True)
     (outcome,) = steps(model, [bank], 1)
     torch.testing.assert_close(prediction.low_res, outcome.prediction.low_res)
+
+
+def test_memories_of_windows_of_two_resolutions_are_made_again_together() -> None:
+    model = small_model()
+    side = model.config.image_size
+    with torch.no_grad():
+        seen = [model.encode_image(normal("again", 1, 3, each, each)) for each in (side, side // 2)]
+    trace = Trace(
+        normal("mask", 1, 1, 4 * GRID, 4 * GRID), torch.ones(1, 1), Box(0, 0, 40, 40), binarize=False
+    )
+    windows = [Box(10, 10, 50, 50), Box(0, 0, 80, 80)]
+    together = encode_again(model, seen, [trace, trace], windows)
+    for features_of, window, memory_of in zip(seen, windows, together, strict=True):
+        assert memory_of.shape[-1] == features_of.embedding.shape[-1]
+        assert torch.equal(encode_again(model, [features_of], [trace], [window])[0], memory_of)
 
 
 def test_a_result_lists_its_objects_in_order() -> None:

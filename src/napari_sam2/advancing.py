@@ -137,7 +137,7 @@ class Advance:
     ) -> Generator[None, None, Tensor]:
         """Condition the features of a frame on what a track remembers, (1, C, g, g), in steps.
 
-        `attended` tells in which windows memories are to be seen, by frame, where that is known.
+        `attended` tells in which windows memories are made again, by frame, where that is known.
         """
         stale = self._stale(frame, [Look(track, window)], attended)
         sights = [(each.frame, each.window) for each in stale]

@@ -275,11 +275,7 @@ class FeatureCache:
             image = prepare(torch.from_numpy(np.stack(pixels)).to(runtime.device), self._model.config)
             features = self._model.encode_image(image)
             self.encoded += len(pixels)
-            return (
-                [features]
-                if len(pixels) == 1
-                else [features.select(slice(i, i + 1)) for i in range(len(pixels))]
-            )
+            return [features] if len(pixels) == 1 else [features.row(i) for i in range(len(pixels))]
 
     def shrink(self, budget: int) -> None:
         """Keep so many bytes from now on; what is beyond goes at once."""

@@ -231,7 +231,7 @@ def encode_again(
     model : Sam2
         Network.
     features : sequence of ImageFeatures
-        Of each memory's frame in its new window; all of one grid.
+        Of each memory's frame in its new window.
     traces : sequence of Trace
         What the memories were made from.
     windows : sequence of Box
@@ -242,10 +242,10 @@ def encode_again(
     list of Tensor
         (1, M, g, g) in bfloat16 each.
     """
-    side = 16 * features[0].embedding.shape[-1]
     encoded: list[Tensor] = []
     with torch.inference_mode(), model.runtime.autocast():
         for seen, trace, window in zip(features, traces, windows, strict=True):
+            side = 16 * seen.embedding.shape[-1]
             large = model.enlarge(trace.low_res) if trace.window == window else _moved(trace, window, side)
             memory = model.encode_memory(seen, large, trace.object_logits, binarize=trace.binarize)
             encoded.append(memory.to(_MEMORY_DTYPE))
@@ -338,7 +338,7 @@ def remember_groups(
         with torch.inference_mode(), model.runtime.autocast():
             seen = ImageFeatures.stacked([features[i] for i in part])
             memory = model.encode_memory(seen, large, object_logits, binarize=False).to(_MEMORY_DTYPE)
-        return [Outcome(predictions[i], memory[row : row + 1]) for row, i in enumerate(part)]
+        return [Outcome(predictions[i], memory[row : row + 1].clone()) for row, i in enumerate(part)]
 
     for stretch in _stretches([mask.shape[-1] for mask in masks]):
         yield from groups.run(stretch, remember)

@@ -109,7 +109,7 @@ class Sweeps:
         return track
 
     def attended(self, obj: int, key: PassKey, frame: int) -> dict[int, Box]:
-        """Tell in which windows memories were seen, by frame, when a pass stood at `frame`."""
+        """Tell in which windows memories had been made again, by frame, when a pass stood at `frame`."""
         return self._memories.attended(obj, key, frame)
 
     def _missing_seeds(self, jobs: Sequence[Job]) -> list[Job]:

@@ -57,8 +57,8 @@ class _Kept(NamedTuple):
     """Where a memory lies: spatial memory and pointer, and what they were made from where windows move.
 
     `merit` is what was decided on it, `distant` are the anchors that its frame was predicted from and that
-    lie further back than other memories do, `attended` the windows that the memories which its frame was
-    predicted from were seen in, by frame.
+    lie further back than other memories do, `attended` the windows that memories had been made again in when
+    its frame was predicted, by frame.
     """
 
     store_key: int
@@ -136,7 +136,7 @@ class TrackedMemories:
         return () if kept is None else kept.distant
 
     def attended(self, obj: int, key: PassKey, frame: int) -> dict[int, Box]:
-        """Tell in which windows memories were seen, by frame, when a pass stood at `frame`."""
+        """Tell in which windows memories had been made again, by frame, when a pass stood at `frame`."""
         kept = self._kept.get(_Place(obj, key, frame))
         return {} if kept is None else kept.attended
 
@@ -146,7 +146,8 @@ class TrackedMemories:
         packed = np.concatenate([_bytes(each) for each in tensors])
         layout = _Layout(tuple(each.dtype for each in tensors), tuple(tuple(each.shape) for each in tensors))
         stored = self._store.put(packed)
-        attended = {t: window for t, window in track.encoded.items() if t != frame}
+        again = (t for t, window in track.encoded.items() if window != track.traces[t].window)
+        attended = {t: track.encoded[t] for t in again}
         merit, distant = track.bank.merit(frame), _distant(track, frame)
         self._kept[place] = _Kept(stored, layout, packed.nbytes, track.window, merit, distant, attended)
         self._nbytes += packed.nbytes

@@ -1,56 +1,52 @@
-"""Named results: views of one frame, moves, chosen candidates."""
+"""What goes into and comes out of the network: batches put together and taken apart."""
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import torch
 
-from napari_sam2._model.results import ImageFeatures, Points, Prediction, take_candidate
-from tests._model.small import features, normal, small_model
+from napari_sam2._model.results import ImageFeatures, Prediction
+from tests._model.small import features, memories, small_model
 
 
-def test_expanded_features_are_views_of_one_frame() -> None:
-    frame = features(small_model())
-    many = frame.expand(3)
-    assert [x.shape[0] for x in (many.embedding, *many.high_res)] == [3, 3, 3]
-    assert many.embedding.data_ptr() == frame.embedding.data_ptr()
-    assert torch.equal(many.high_res[1][2], frame.high_res[1][0])
+def held(*tensors: torch.Tensor) -> int:
+    """Count the bytes that tensors keep in memory, those of others behind them too."""
+    return sum(each.untyped_storage().nbytes() for each in tensors)
 
 
-def test_selected_features() -> None:
-    frames = features(small_model(), count=3)
-    for index in (slice(1, 2), torch.tensor([1])):
-        one = frames.select(index)
-        assert torch.equal(one.embedding, frames.embedding[1:2])
-        assert all(torch.equal(a, b[1:2]) for a, b in zip(one.high_res, frames.high_res, strict=True))
+def test_rows_of_a_batch_do_not_hold_the_others() -> None:
+    model = small_model()
+    with torch.no_grad():
+        together = model.step(features(model, count=3), memories(model, batch=3))
+    row = together.row(1)
+    for each in fields(Prediction):
+        whole, own = getattr(together, each.name), getattr(row, each.name)
+        assert torch.equal(own, whole[1:2])
+        assert held(own) == own.numel() * own.element_size()
 
 
-def test_cast_features_and_their_bytes() -> None:
-    frames = ImageFeatures(torch.zeros(1, 4, 2, 2), (torch.zeros(1, 1, 8, 8), torch.zeros(1, 2, 4, 4)))
-    assert frames.nbytes == 4 * (16 + 64 + 32)
-    half = frames.to(dtype=torch.float16)
-    assert half.nbytes == frames.nbytes // 2
-    assert {x.dtype for x in (half.embedding, *half.high_res)} == {torch.float16}
-    assert frames.to(device=torch.device("meta")).embedding.device.type == "meta"
-    assert ImageFeatures(frames.embedding, ()).expand(2).high_res == ()
+def test_what_a_prediction_lacks_its_rows_lack() -> None:
+    model = small_model(multimask_when_tracking=False)
+    with torch.no_grad():
+        together = model.step(features(model, count=2), memories(model, batch=2))
+    assert together.tokens is None
+    assert together.row(0).tokens is None
 
 
-def test_no_points_are_one_padding_token() -> None:
-    nothing = Points.none(3, torch.device("cpu"))
-    assert nothing.count == 1
-    assert nothing.coords.shape == (3, 1, 2)
-    assert nothing.labels.flatten().tolist() == [-1, -1, -1]
+def test_features_are_taken_apart_and_put_together() -> None:
+    model = small_model()
+    both = features(model, count=2)
+    rows = [both.row(index) for index in range(2)]
+    for row in rows:
+        assert held(row.embedding, *row.high_res) == row.nbytes
+    again = ImageFeatures.stacked(rows)
+    assert torch.equal(again.embedding, both.embedding)
+    assert all(torch.equal(one, other) for one, other in zip(again.high_res, both.high_res, strict=True))
 
 
-def test_chosen_candidate_of_each_object() -> None:
-    masks, ious = normal("masks", 2, 3, 4, 4), normal("ious", 2, 3)
-    prediction = Prediction(
-        raw_masks=masks + 1,
-        masks=masks,
-        ious=ious,
-        best=torch.tensor([2, 0]),
-        object_logits=torch.ones(2, 1),
-        pointer=torch.zeros(2, 8),
-    )
-    assert torch.equal(prediction.low_res, torch.stack((masks[0, 2:], masks[1, :1])))
-    assert torch.equal(prediction.iou, torch.stack((ious[0, 2], ious[1, 0])))
-    assert torch.equal(take_candidate(masks, prediction.best)[1], masks[1, 0])
+def test_the_same_features_are_shared_in_a_batch() -> None:
+    one = features(small_model())
+    many = ImageFeatures.stacked([one, one, one])
+    assert many.embedding.shape[0] == 3
+    assert held(many.embedding) == held(one.embedding)

@@ -46,6 +46,11 @@ class ImageFeatures:
             tuple(x.expand(count, -1, -1, -1) for x in self.high_res),
         )
 
+    def row(self, index: int) -> ImageFeatures:
+        """Copy the features of one frame out of the batch, which is not held then."""
+        part = self.select(slice(index, index + 1))
+        return ImageFeatures(part.embedding.clone(), tuple(x.clone() for x in part.high_res))
+
     def select(self, index: slice | Tensor) -> ImageFeatures:
         """Return the features of some frames of the batch."""
         return ImageFeatures(self.embedding[index], tuple(x[index] for x in self.high_res))
@@ -151,9 +156,9 @@ class Prediction:
     tokens: Tensor | None = None
 
     def row(self, index: int) -> Prediction:
-        """Take one object out of a batch."""
+        """Copy one object out of a batch, which is not held then."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        kept = {name: value[index : index + 1] for name, value in values.items() if value is not None}
+        kept = {name: value[index : index + 1].clone() for name, value in values.items() if value is not None}
         return Prediction(**kept)
 
     @property
