@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2.composition import apart
+from napari_sam2.composition import apart, strips
 from napari_sam2.placement import Box
 
 SIDE = 12
@@ -31,3 +31,14 @@ def test_those_that_meet_are_one() -> None:
     assert apart([Box(0, 0, 2, 2), far, Box(1, 1, 3, 4)]) == [Box(0, 0, 3, 4), far]
     assert apart([Box(0, 0, 2, 2)] * 5) == [Box(0, 0, 2, 2)]
     assert apart([]) == []
+
+
+@given(boxes, st.integers(1, 30))
+def test_strips_are_the_box_in_parts(box: Box, pixels: int) -> None:
+    parts = strips(box, pixels)
+    covered = np.zeros((SIDE, SIDE), int)
+    for part in parts:
+        covered[part.slices] += 1
+        assert part.shape[0] == 1 or part.shape[0] * part.shape[1] <= pixels
+    assert covered.sum() == covered[box.slices].sum() == box.shape[0] * box.shape[1]
+    assert covered.max() == 1

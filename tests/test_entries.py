@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_sam2.entries import Entry, FrameRecords, Provenance, Record, RecordTable
-from napari_sam2.placement import Box, PackedMask
+from napari_sam2.packed_mask import PackedMask
+from napari_sam2.placement import Box
 from napari_sam2.prompts import MAX_OBJECT_ID
 from napari_sam2.spill import Kept, SpillStore
 

@@ -10,7 +10,7 @@ import pytest
 from napari_sam2.entries import Entry
 from napari_sam2.label_snapshot import LabelSnapshot
 from napari_sam2.labels import LabelVolume
-from napari_sam2.placement import PackedMask
+from napari_sam2.packed_mask import PackedMask
 
 SHAPE = (4, 6, 5)
 

@@ -410,6 +410,18 @@ def test_a_frame_with_much_to_be_written_is_written_in_parts(monkeypatch: pytest
     assert np.unique(volume._array[1]).tolist() == [0, 1, 2, 3, 4]
 
 
+def test_a_large_mask_is_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels_module, "_AT_LEAST", 30)
+    volume, told = LabelVolume(SHAPE), list[Box | None]()
+    volume.watch(lambda _frame, box: told.append(box))
+    with volume.gathered():
+        volume.replace(1, 1, Entry(painted=square(2, 3, 9, 13)))
+    while volume.behind:
+        volume.settle(until=0)
+    assert told == [Box(2, 3, 5, 13), Box(5, 3, 8, 13), Box(8, 3, 9, 13)]
+    np.testing.assert_array_equal(volume.pixels(1) == 1, volume.mask(1, 1))
+
+
 def test_who_reads_a_frame_that_was_written_in_part_reads_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labels_module, "_AT_LEAST", 1)
     volume, whole = LabelVolume(SHAPE), LabelVolume(SHAPE)

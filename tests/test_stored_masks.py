@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from napari_sam2.placement import PackedMask
+from napari_sam2.packed_mask import PackedMask
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.stored_masks import mask_arrays, read_mask
 

@@ -108,6 +108,14 @@ def apart(boxes: Iterable[Box]) -> list[Box]:
     return above + joined
 
 
+def strips(box: Box, pixels: int) -> list[Box]:
+    """Cut a box into parts of so many pixels at most, of a row at least."""
+    height, width = box.shape
+    rows = max(pixels // max(width, 1), 1)
+    tops = range(box.y0, box.y0 + height, rows)
+    return [box._replace(y0=top, y1=min(top + rows, box.y1)) for top in tops]
+
+
 def around(boxes: Sequence[Box]) -> Box | None:
     """Return the box of all boxes; None where there is none."""
     return reduce(Box.union, boxes) if boxes else None

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from napari_sam2._model.results import Prediction
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2.placement import PackedMask, PlacedLogits
+    from napari_sam2.packed_mask import PackedMask
+    from napari_sam2.placement import PlacedLogits
     from napari_sam2.prompts import FramePrompts
 
 # The reference clamps the logits of an answer before it takes them as the mask prompt of the next one.

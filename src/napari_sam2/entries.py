@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.placement import Box, PackedMask, PlacedLogits
+from napari_sam2.placement import Box, PlacedLogits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Sequence
 
+    from napari_sam2.packed_mask import PackedMask
     from napari_sam2.spill import Kept
 
 Provenance: TypeAlias = Literal["prompted", "tracked", "painted"]

@@ -19,12 +19,13 @@ from weakref import WeakSet
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.composition import Claim, Claimant, apart, around, compose
+from napari_sam2.composition import Claim, Claimant, apart, around, compose, strips
 from napari_sam2.entries import Entry, FrameRecords, Provenance, Record, RecordTable
 from napari_sam2.label_array import LabelArray, blank_labels, check_target
 from napari_sam2.label_snapshot import LabelSnapshot
 from napari_sam2.logit_bytes import pack_logits, unpack_logits
-from napari_sam2.placement import BoolArray, Box, PackedMask, PlacedLogits
+from napari_sam2.packed_mask import PackedMask
+from napari_sam2.placement import BoolArray, Box, PlacedLogits
 from napari_sam2.spill import Kept, SpillStore
 
 __all__ = ["Box", "Entry", "LabelVolume", "PackedMask", "PlacedLogits", "Provenance", "blank_labels"]
@@ -130,7 +131,7 @@ class LabelVolume:
                 self._write_behind(each, until)
 
     def _write_behind(self, frame: int, until: float) -> None:
-        boxes = apart(self._behind[frame])
+        boxes = [part for box in apart(self._behind[frame]) for part in strips(box, _AT_LEAST)]
         done = pixels = 0
         while done < len(boxes) and (pixels < _AT_LEAST or perf_counter() <= until):
             self._compose(frame, boxes[done])

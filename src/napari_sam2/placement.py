@@ -1,8 +1,7 @@
-"""Where the network's logits and a painted mask lie on a frame.
+"""Where the network's logits lie on a frame.
 
 The network answers on a coarse grid. `PlacedLogits` keeps that grid, or the part of it that matters, beside
-the window of the frame that it covers, and renders any box of frame pixels when asked. `PackedMask` keeps a
-mask at one bit a pixel.
+the window of the frame that it covers, and renders any box of frame pixels when asked.
 """
 
 from __future__ import annotations
@@ -322,78 +321,3 @@ class PlacedLogits:
         lower *= rows.far[:, None]
         values += lower
         return values
-
-
-@dataclass(frozen=True, eq=False)
-class PackedMask:
-    """A mask at one bit a pixel of its box; a value that never changes. Make it with `PackedMask.pack`.
-
-    Parameters
-    ----------
-    bits : array (n,), uint8
-        `numpy.packbits` of the pixels in the box.
-    box : Box or None
-        Box of the True pixels; None if there are none.
-    shape : tuple of 2 ints
-        ``(H, W)`` of the frame.
-
-    Raises
-    ------
-    ValueError
-        If there are more or fewer bits than pixels in the box, or the box is not within the frame.
-    """
-
-    bits: npt.NDArray[np.uint8]
-    box: Box | None
-    shape: tuple[int, int]
-
-    def __post_init__(self) -> None:
-        """Check that bits, box and frame fit together, and freeze the bits."""
-        height, width = self.box.shape if self.box else (0, 0)
-        inside = self.box is None or self.box.intersection(Box(0, 0, *self.shape)) == self.box
-        if not inside or self.bits.shape != ((height * width + 7) // 8,):
-            raise ValueError(f"{self.bits.size} bytes are no mask in the box {self.box} of {self.shape}")
-        bits = self.bits.view()
-        bits.flags.writeable = False
-        object.__setattr__(self, "bits", bits)
-
-    @classmethod
-    def pack(cls, mask: npt.ArrayLike) -> PackedMask:
-        """Pack a boolean mask ``(H, W)``; TypeError or ValueError if it is something else."""
-        array = np.asarray(mask)
-        if array.dtype != np.bool_:
-            raise TypeError(f"a mask must be boolean, got {array.dtype}; compare it first (mask > 0)")
-        if array.ndim != 2:
-            raise ValueError(f"a mask must be (H, W), got shape {array.shape}")
-        box = mask_box(array)
-        bits = np.packbits(array[box.slices]) if box else np.zeros(0, dtype=np.uint8)
-        return cls(bits, box, (array.shape[0], array.shape[1]))
-
-    def unpack(self, box: Box | None = None) -> BoolArray:
-        """Return the mask, or the part of it in `box`, as a new boolean array."""
-        wanted = Box(0, 0, *self.shape) if box is None else box
-        mask = np.zeros(wanted.shape, dtype=np.bool_)
-        common = self.box.intersection(wanted) if self.box else None
-        if self.box and common:
-            height, width = self.box.shape
-            own = np.unpackbits(self.bits, count=height * width).view(np.bool_).reshape(height, width)
-            mask[common.relative_to(wanted).slices] = own[common.relative_to(self.box).slices]
-        return mask
-
-    @property
-    def area(self) -> int:
-        """How many pixels are True."""
-        return int(np.count_nonzero(np.unpackbits(self.bits)))
-
-    def is_within(self, other: PackedMask) -> bool:
-        """Tell whether all True pixels are True in `other` too."""
-        return self.box is None or not (self.unpack(self.box) & ~other.unpack(self.box)).any()
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, PackedMask):
-            return NotImplemented
-        placed = (self.shape, self.box) == (other.shape, other.box)
-        return self is other or (placed and np.array_equal(self.bits, other.bits))
-
-    def __hash__(self) -> int:
-        return hash((self.shape, self.box, self.bits.tobytes()))

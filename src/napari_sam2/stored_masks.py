@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.placement import Box, PackedMask
+from napari_sam2.packed_mask import PackedMask
+from napari_sam2.placement import Box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

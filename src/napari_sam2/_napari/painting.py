@@ -13,7 +13,8 @@ from napari_sam2._napari.ids import check_allowed, is_allowed
 from napari_sam2._napari.opening import NotOpenError
 from napari_sam2._napari.strokes import label_of
 from napari_sam2.changes import LabelChange
-from napari_sam2.placement import Box, PackedMask
+from napari_sam2.packed_mask import PackedMask
+from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from napari_sam2._napari.lines import EvenLines
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.shape_rows import rebuild, trim_features
 from napari_sam2._napari.wiring import Connections
-from napari_sam2.placement import PackedMask
+from napari_sam2.packed_mask import PackedMask
 from napari_sam2.prompts import PromptKey
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.placement import PackedMask, mask_box
+from napari_sam2.packed_mask import PackedMask
+from napari_sam2.placement import mask_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
