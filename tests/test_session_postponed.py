@@ -52,7 +52,7 @@ EDITS: dict[str, Callable[[Session], object]] = {
 }
 
 
-@pytest.mark.parametrize("parts", [1, 3], ids=["frames", "parts of frames"])
+@pytest.mark.parametrize("parts", [1, SHAPE[0]], ids=["frames", "rows of frames"])
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 def test_what_is_settled_is_what_would_have_been_written_at_once(
     edit: Callable[[Session], object], parts: int, monkeypatch: pytest.MonkeyPatch
