@@ -85,7 +85,7 @@ BENCHMARKS = (
     _features("sam2.1-tiny", 512, 12, 1),
     _features("sam2.1-tiny", 1024, 12, 6),
     _memory("nano", 1, 2000, minutes=5),
-    _memory("nano", 16, 2000, minutes=8),
+    _memory("nano", 16, 2000, minutes=20),
     _memory("small", 1, 2000, *_SMALL, minutes=2),
     _memory("small", 16, 2000, *_SMALL, minutes=10),
     Benchmark("jobs", ("jobs", "81-120-2048"), ("bench_jobs",), 6),
