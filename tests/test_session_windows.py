@@ -133,9 +133,8 @@ def test_memories_of_a_window_that_moves_a_little_are_not_made_again() -> None:
     height, width = after.shape
     lies = ((before.y0 - after.y0) / height * 4, (before.x0 - after.x0) / width * 4)
     assert [len(step.shifts) for step in fake.steps] == [0, 0, 0, 4, 5]
-    np.testing.assert_allclose(
-        fake.steps[4].shifts, [lies] * 4 + [(0, 0)]
-    )  # the window follows a frame later
+    # The window follows a frame later than the object moves.
+    np.testing.assert_allclose(fake.steps[4].shifts, [lies] * 4 + [(0, 0)])
 
 
 def scanned(seen: Phantom) -> int:

@@ -73,9 +73,9 @@ class PackedMask:
     def _rows(self, first: int, stop: int) -> BoolArray:
         """Unpack rows of the box."""
         width = self.box.shape[1] if self.box else 0
-        begin, end = divmod(first * width, 8), stop * width
-        bits = np.unpackbits(self.bits[begin[0] : (end + 7) // 8])
-        return bits[begin[1] :][: end - first * width].view(np.bool_).reshape(stop - first, width)
+        begin, end = first * width, stop * width
+        bits = np.unpackbits(self.bits[begin // 8 : (end + 7) // 8])[begin % 8 :]
+        return bits[: end - begin].view(np.bool_).reshape(stop - first, width)
 
     @property
     def area(self) -> int:
