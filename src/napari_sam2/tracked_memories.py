@@ -47,10 +47,11 @@ class _Way(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """Types and shapes of the tensors that are put together."""
+    """Types and shapes of the tensors that are put together, and the device that they go back to."""
 
     dtypes: tuple[torch.dtype, ...]
     shapes: tuple[tuple[int, ...], ...]
+    device: torch.device
 
 
 class _Kept(NamedTuple):
@@ -144,7 +145,7 @@ class TrackedMemories:
         place = _Place(track.obj, track.planned.key, frame)
         self._forget([place] if place in self._kept else [])
         packed = np.concatenate([_bytes(each) for each in tensors])
-        layout = _Layout(tuple(each.dtype for each in tensors), tuple(tuple(each.shape) for each in tensors))
+        layout = _layout_of(tensors)
         stored = self._store.put(packed)
         again = (t for t, window in track.encoded.items() if window != track.traces[t].window)
         attended = {t: track.encoded[t] for t in again}
@@ -187,11 +188,17 @@ def _bytes(tensor: Tensor) -> npt.NDArray[np.uint8]:
     return flat
 
 
+def _layout_of(tensors: Sequence[Tensor]) -> _Layout:
+    shapes = tuple(tuple(each.shape) for each in tensors)
+    return _Layout(tuple(each.dtype for each in tensors), shapes, tensors[0].device)
+
+
 def _unpacked(packed: npt.NDArray[np.uint8], layout: _Layout) -> list[Tensor]:
     tensors, at = [], 0
-    for dtype, shape in zip(*layout, strict=True):
+    for dtype, shape in zip(layout.dtypes, layout.shapes, strict=True):
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         # Copied: the bytes of a file may not be written to, and begin anywhere.
-        tensors.append(torch.from_numpy(packed[at : at + size].copy()).view(dtype).reshape(shape))
+        values = torch.from_numpy(packed[at : at + size].copy()).to(layout.device)
+        tensors.append(values.view(dtype).reshape(shape))
         at += size
     return tensors

@@ -22,7 +22,8 @@ def device(pytestconfig: pytest.Config) -> torch.device:
     device = torch.device(pytestconfig.getoption("device", default="cuda"))
     if device.type == "cuda" and not torch.cuda.is_available():
         pytest.skip("there is no CUDA device")
-    return device
+    # What holds a card's memory short wants to know which one.
+    return torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
 
 
 @pytest.fixture(scope="module")
