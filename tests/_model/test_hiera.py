@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_sam2._model import hiera
 from napari_sam2._model.config import RELEASED_CONFIGS
 from napari_sam2._model.hiera import (
     Block,
@@ -182,3 +183,13 @@ def test_positions_are_trained() -> None:
     assert trunk.pos_embed_window.grad is not None
     assert (trunk.pos_embed_window.grad == 16).all()
     assert trunk.pos_embed.grad is not None
+
+
+def test_more_windows_than_a_card_takes_at_once_are_attended_to_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attention = WindowAttention(16, 16, 2, pool=True)
+    x = normal("x", 3, 16, 16, 16)
+    whole = attention(x, 8)
+    monkeypatch.setattr(hiera, "_MOST_MAPS", 5)
+    assert torch.allclose(attention(x, 8), whole, atol=1e-6)

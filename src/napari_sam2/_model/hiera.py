@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # On a CPU a map goes through a block in strips of about so many tokens, which stay in its caches.
 _STRIP_TOKENS = 2048
+# Maps that torch's kernels of a card attend in at once: a grid there has at most 65,535 blocks along an axis.
+_MOST_MAPS = 65_535
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,13 @@ def _join_windows(tokens: Tensor, height: int, width: int) -> Tensor:
     return x.reshape(-1, rows * window, columns * window, channels)[:, :height, :width]
 
 
+def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    if len(q) <= _MOST_MAPS:
+        return functional.scaled_dot_product_attention(q, k, v)
+    parts = zip(*(each.split(_MOST_MAPS) for each in (q, k, v)), strict=True)
+    return torch.cat([functional.scaled_dot_product_attention(*part) for part in parts])
+
+
 def _max_pool(x: Tensor) -> Tensor:
     """Pool (B, H, W, C) 2 x 2."""
     upper, lower = x.unflatten(1, (-1, 2)).unbind(2)
@@ -158,7 +167,7 @@ class WindowAttention(nn.Module):
             q = _max_pool(q)
         height, width = q.shape[1:3]
         q, k, v = (y.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
-        mixed = mix(q, k, v) if blocked else functional.scaled_dot_product_attention(q, k, v)
+        mixed = mix(q, k, v) if blocked else _attention(q, k, v)
         return mixed.transpose(1, 2).flatten(2).unflatten(1, (height, width))
 
     def _scale_queries(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from napari_sam2._model.positions import constant
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -20,8 +22,7 @@ _PERCENTILES, _SAMPLED, _LEAST_SPAN = (0.5, 99.8), 8_192, 16.0
 
 def normalise(images: Tensor) -> Tensor:
     """Turn (B, 3 or 1, S, S) values of 0..255 into the network's input, (B, 3, S, S) float32."""
-    mean = torch.tensor(IMAGE_MEAN, device=images.device)[:, None, None]
-    std = torch.tensor(IMAGE_STD, device=images.device)[:, None, None]
+    mean, std = (constant(each, images.device)[:, None, None] for each in (IMAGE_MEAN, IMAGE_STD))
     return (images.float() / 255.0 - mean) / std
 
 

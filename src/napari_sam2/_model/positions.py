@@ -18,13 +18,20 @@ def _frequencies(count: int, device: torch.device) -> Tensor:
     """Return d_j = T^(2 floor(j / 2) / count), as in Vaswani et al. 2017 (arXiv:1706.03762)."""
     index = torch.arange(count, dtype=torch.float32, device=device)
     exponent = 2 * torch.div(index, 2, rounding_mode="floor") / count
-    return torch.pow(torch.tensor(_TEMPERATURE, device=device), exponent)
+    return torch.pow(_TEMPERATURE, exponent)
 
 
 def _interleaved_sine(angles: Tensor) -> Tensor:
     """Sine of even channels and cosine of odd ones, kept in place."""
     pair = torch.stack((angles[..., 0::2].sin(), angles[..., 1::2].cos()), dim=-1)
     return pair.flatten(-2)
+
+
+@lru_cache(maxsize=256)
+def constant(values: tuple[float | tuple[float, ...], ...], device: torch.device) -> Tensor:
+    """Numbers on a device, float32; kept there, since to bring them to a card waits for all that it does."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 # The tables are made outside inference mode, so that training can use one that tracking made first.
@@ -126,7 +133,7 @@ def moved_rotary_table(channels: int, side: int, shifts: Tensor) -> Tensor:
         (B, side * side, channels / 2, 2) float32.
     """
     exponent = torch.arange(channels // 4, dtype=torch.float32, device=shifts.device) * 4 / channels
-    frequencies = 1.0 / torch.pow(torch.tensor(_TEMPERATURE, device=shifts.device), exponent)
+    frequencies = 1.0 / torch.pow(_TEMPERATURE, exponent)
     cells = torch.arange(side, dtype=torch.float32, device=shifts.device)
     angles = (cells + shifts[:, :, None])[..., None] * frequencies
     turns = torch.stack((angles.cos(), angles.sin()), dim=-1).flatten(-2)

@@ -18,7 +18,7 @@ from napari_sam2._model.mask_decoder import MaskDecoder
 from napari_sam2._model.memory_attention import MemoryAttention, MemoryTokens
 from napari_sam2._model.memory_encoder import MemoryEncoder
 from napari_sam2._model.placing import place_memories
-from napari_sam2._model.positions import sine_map, sine_times
+from napari_sam2._model.positions import constant, sine_map, sine_times
 from napari_sam2._model.prompt_encoder import PromptEncoder
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall, take_candidate
 from napari_sam2.device import Runtime
@@ -152,7 +152,7 @@ class Sam2(nn.Module):
         if not config.encode_pointer_time:
             tokens = len(memories.pointers) * config.pointer_tokens
             return torch.zeros(1, tokens, config.memory_dim, device=device)
-        distances = torch.tensor(memories.distances, dtype=torch.float32, device=device)
+        distances = constant(memories.distances, device)
         times = (distances if config.sign_pointer_time else distances.abs()) / memories.span
         if config.project_pointer_time:
             with exactly(times):
