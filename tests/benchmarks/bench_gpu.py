@@ -8,6 +8,9 @@ process of its own. Wall time is that of a frame after the card has finished it,
 the frame's size in ordinary memory; this package also writes labels in it. After `--seconds` no new case is
 started. A side that fails is told by its error, and the others go on. What is there is written after each
 case.
+
+`--compiled` takes sam2's `vos_optimized` along, which compiles for minutes before its first frames; until the
+file `--after` is there, which tells that nothing else uses the card any more, no frame is timed.
 """
 
 from __future__ import annotations
@@ -40,27 +43,37 @@ SIDES = (
     ("ours", "bfloat16"),
     ("transformers", "bfloat16"),
 )
+COMPILED = ("sam2", "bfloat16-compiled")
 NANO = "nano-windows"
 _COLUMNS = ("case", "side", "ms per frame", "peak, MB", "IoU of frames")
 
 
 def cases(told: argparse.Namespace) -> list[Case]:
     """Return what is compared, and the embedded network with windows."""
-    size, counts = (256, (1, 2)) if told.small else (1024, (1, 16))
+    size, counts = (256, (1, 2)) if told.small else (1024, told.objects)
     # Nano follows discs of 85 pixels in frames of 1024.
-    nano = [Case(NANO, n, size, ("float32",), warm=3) for n in ((2,) if told.small else (1, 16, 64))]
+    nano = [Case(NANO, n, size, ("float32",), warm=3) for n in ((2,) if told.small else told.windows)]
     return [Case(model, n, size, ()) for model in told.models for n in counts] + nano
 
 
-def measure(case: Case, settings: Settings, sides: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def measure(
+    case: Case, settings: Settings, sides: Sequence[tuple[str, str]], after: Path | None = None
+) -> dict[str, Any]:
     """Take frames with all sides in turn."""
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         save_inputs(case, Path(temporary))
         running = [stack.enter_context(s) for s in _started(case, settings, sides, Path(temporary), failed)]
-        for _ in range(case.frames):
+        for frame in range(case.frames):
+            if frame == case.warm:
+                _wait_for(after)
             running = [side for side in running if _has_stepped(side, failed)]
         return {"sides": {side.key: summarise(side, running, case) for side in running}, "failed": failed}
+
+
+def _wait_for(path: Path | None) -> None:
+    while path is not None and not path.exists():
+        time.sleep(0.5)
 
 
 def _started(
@@ -126,8 +139,10 @@ def run(told: argparse.Namespace) -> None:
         if time.monotonic() - began > told.seconds:
             say((case.name, "left out: no time"))
             continue
-        is_nano = case.model == NANO
-        measured = measure_nano(case, told.device) if is_nano else measure(case, settings, told.sides)
+        if case.model == NANO:
+            measured = measure_nano(case, told.device)
+        else:
+            measured = measure(case, settings, told.sides, told.after)
         kept["cases"][case.name] = {**measured, "took": time.monotonic() - began}
         told.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         for row in rows(case.name, measured):
@@ -153,13 +168,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--small", action="store_true", help="to try it: small frames, few objects")
+    parser.add_argument("--objects", nargs="*", type=int, default=[1, 16])
+    parser.add_argument("--windows", nargs="*", type=int, default=[1, 16, 64], help="objects of nano")
+    parser.add_argument("--compiled", action="store_true", help="sam2's vos_optimized, too")
+    parser.add_argument("--after", type=Path, help="a file that is waited for before frames are timed")
     parser.add_argument("--models", nargs="+", default=["sam2.1-tiny"])
     parser.add_argument("--without", nargs="*", default=[], choices=("sam2", "ours", "transformers"))
     parser.add_argument("--seconds", type=float, default=60, help="no case is started after them")
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--reference-python", default=sys.executable)
     told = parser.parse_args()
-    told.sides = [key for key in SIDES if key[0] not in told.without]
+    sides = (*SIDES, COMPILED) if told.compiled else SIDES
+    told.sides = [key for key in sides if key[0] not in told.without]
     run(told)
 
 

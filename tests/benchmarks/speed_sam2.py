@@ -1,4 +1,8 @@
-"""The released package's side of a comparison; it runs where PyPI's sam2 is installed."""
+"""The released package's side of a comparison; it runs where PyPI's sam2 is installed.
+
+A precision that ends in ``-compiled`` takes its predictor with ``vos_optimized``, which compiles all parts
+when they are first used: minutes.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +45,7 @@ def load(task: Task) -> Any:
         str(task.folder / "weights.pt"),
         device=task.device,
         hydra_overrides_extra=[f"++model.image_size={task.size}"],
+        vos_optimized=task.precision.endswith("-compiled"),
     )
     predictor.fill_hole_area = 0  # it does nothing without its CUDA extension but warn
     return predictor

@@ -37,7 +37,7 @@ class Task:
     size, threads : int
         Side of the network's input, and how many threads torch has.
     precision : str
-        ``"float32"`` or ``"bfloat16"``.
+        ``"float32"`` or ``"bfloat16"``, for sam2 on a card also ``"bfloat16-compiled"``.
     clicks : list
         (y, x) of each object on the first frame.
     keep_memory : bool
@@ -105,7 +105,7 @@ def serve(
     """
     answers, task = _answers(), read_task()
     torch.set_num_threads(task.threads)
-    lowered = autocast and task.precision == "bfloat16"
+    lowered = autocast and task.precision.startswith("bfloat16")
     with torch.inference_mode(), torch.autocast(task.device, torch.bfloat16, enabled=lowered):
         steps = start(task)
         _tell(answers, {"ready": True})
