@@ -118,3 +118,15 @@ def test_spots_are_discs_with_a_click_in_their_middle() -> None:
     assert spots.present.all()
     assert spots.truth.sum((2, 3)).max() <= 3.2 * 8**2 + 20
     assert torch.equal(spots.truth[:, 0], spots.truth[:, 1])
+
+
+def test_whole_objects_are_chosen_first() -> None:
+    labels = torch.zeros(1, 1, 64, 64, dtype=torch.int32)
+    for number, (y, x) in enumerate([(0, 10), (20, 54), (30, 0), (54, 30), (20, 20)], start=1):
+        labels[0, 0, y : y + 10, x : x + 10] = number
+    chosen = [choose_targets(labels, 2, _draws(seed), whole=True) for seed in range(12)]
+    assert all(targets.truth[0, 0, 25, 25] for targets in chosen)
+    # There is no other whole one, so that the second is one of those that the border cuts.
+    assert all(targets.truth[1, 0].any() and not targets.truth[1, 0, 25, 25] for targets in chosen)
+    anyone = [choose_targets(labels, 2, _draws(seed)) for seed in range(12)]
+    assert not all(targets.truth[0, 0, 25, 25] for targets in anyone)

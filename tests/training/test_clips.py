@@ -98,6 +98,24 @@ def test_memories_have_the_rows_of_the_reference(model: Sam2) -> None:
     assert recall.span == 15
 
 
+def test_memories_say_where_their_windows_lie(model: Sam2) -> None:
+    kept = [Memory(t, torch.zeros(2, 4, 8, 8), torch.zeros(2, 4), conditioning=t == 0) for t in range(3)]
+    places = torch.tensor([[[1.0, 2.0], [1.0, 2.5], [1.25, 2.5], [1.5, 2.5]]]).expand(2, -1, -1)
+    recall = recall_memories(kept, 3, model, places)
+    # Eight cells a side: what was seen half a side further up lies four cells up.
+    assert [shift[0].tolist() for shift in recall.shifts] == [[-4.0, -4.0], [-4.0, 0.0], [-2.0, 0.0]]
+    assert recall_memories(kept, 3, model).shifts == ()
+
+
+def test_windows_that_lie_still_are_frames(model: Sam2, targets: Targets) -> None:
+    encoded = encode_clips(model, _images())
+    still = replace(targets, places=torch.ones(2, 4, 2))
+    with torch.no_grad():
+        plain, placed = (run_clip(model, encoded, each, Plan(), _draws()) for each in (targets, still))
+    for one, other in zip(plain, placed, strict=True):
+        assert torch.allclose(one.prediction.raw_masks, other.prediction.raw_masks, atol=1e-4)
+
+
 def test_plans_fit_their_clips() -> None:
     draws = _draws()
     single = [draw_plan(1, 0.0, draws) for _ in range(40)]

@@ -47,7 +47,17 @@ def test_random_weights_begin_with_discs_on_a_gpu_too() -> None:
     assert 0.15 < opening < 0.35
 
 
-@pytest.mark.parametrize("wrong", [{"size": 100}, {"batch": 0}, {"share": 0.0}, {"frames": -1}])
+def test_on_a_gpu_windows_follow_objects_in_between() -> None:
+    turn = wide_stages(fresh=False)[:7]
+    followed = [stage for stage in turn if stage.window]
+    assert {stage.window for stage in followed} == {NANO_CONFIG.image_size}
+    assert all(stage.window < stage.size for stage in followed)
+    assert 0.3 < sum(s.share for s in followed) / sum(s.share for s in turn) < 0.6
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size": 100}, {"batch": 0}, {"share": 0.0}, {"frames": -1}, {"window": 100}, {"window": -32}]
+)
 def test_bad_stages_are_refused(wrong: dict[str, float]) -> None:
     numbers: dict[str, float] = {"share": 1.0, "size": 64, "frames": 1, "batch": 1, "objects": 1}
     with pytest.raises(ValueError, match="must be"):

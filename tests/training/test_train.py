@@ -20,7 +20,8 @@ from napari_sam2.training.train import TrainConfig, new_heads, new_model, new_st
 
 STAGES = (
     Stage(share=1, size=64, frames=1, batch=2, objects=2, diameter=(0.3, 0.5), scenery=6, dense=0.5),
-    Stage(share=1, size=64, frames=3, batch=1, objects=2, diameter=(0.3, 0.5), scenery=6),
+    Stage(share=0.5, size=64, frames=3, batch=1, objects=2, diameter=(0.3, 0.5), scenery=6),
+    Stage(share=0.5, size=64, frames=2, batch=1, objects=2, diameter=(0.3, 0.5), scenery=6, window=64),
 )
 
 
@@ -60,7 +61,7 @@ def test_a_run_leaves_weights_state_and_log(config: TrainConfig) -> None:
     assert len(seen) == 1
     assert load_model(result.weights, device="cpu").config.name == "tiny-test"
     lines = _lines(config)
-    assert [line["stage"] for line in lines[:4]] == [0, 0, 1, 1]
+    assert [line["stage"] for line in lines[:4]] == [0, 0, 1, 2]
     assert all({"focal", "dice", "iou", "presence", "j"} <= line.keys() for line in lines[:4])
     assert "validation" in lines[-1]
 
@@ -91,11 +92,11 @@ def test_two_processes_train_one_network_and_go_on_where_they_stopped(config: Tr
 def test_a_step_without_a_number_changes_nothing(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_sam2.training import steps
+    from napari_sam2.training import learning, steps
 
     state = new_state(config)
     before = {name: value.clone() for name, value in state.model.state_dict().items()}
-    monkeypatch.setattr(steps, "dense_loss", lambda *_: torch.tensor(float("nan")))
+    monkeypatch.setattr(learning, "dense_loss", lambda *_: torch.tensor(float("nan")))
     steps.train_step(state, STAGES[0], config.rules)
     assert state.step == 1
     assert all(torch.equal(before[name], value) for name, value in state.model.state_dict().items())

@@ -30,11 +30,15 @@ class Targets:
         (N, T, S, S) bool.
     valid
         (N,) bool; false where a sequence had no object to choose.
+    places
+        (N, T, 2) where windows that follow the objects begin, in parts of their sides, rows first; None where
+        the frames lie where they are.
     """
 
     owner: Tensor
     truth: Tensor
     valid: Tensor
+    places: Tensor | None = None
 
     @property
     def present(self) -> Tensor:
@@ -42,7 +46,9 @@ class Targets:
         return self.truth.flatten(2).any(2)
 
 
-def choose_targets(labels: Tensor, count: int, draws: Draws, *, least_area: int = 30) -> Targets:
+def choose_targets(
+    labels: Tensor, count: int, draws: Draws, *, least_area: int = 30, whole: bool = False
+) -> Targets:
     """Choose `count` different objects of the first frame of each sequence, as far as there are so many.
 
     Parameters
@@ -55,13 +61,16 @@ def choose_targets(labels: Tensor, count: int, draws: Draws, *, least_area: int 
         The source of randomness.
     least_area
         Objects with fewer pixels on the first frame are not chosen, unless there is no other.
+    whole
+        Objects that the border cuts there are chosen after all others.
     """
     batch, _frames, _side, _ = labels.shape
     first = labels[:, 0].flatten(1).long()
     area = torch.zeros(batch, int(labels.max()) + count + 1, device=labels.device)
     area.scatter_add_(1, first, torch.ones_like(first, dtype=area.dtype))
     area[:, 0] = 0
-    order = (area >= least_area) * (1 + draws.uniform(*area.shape)) + (area > 0) * 0.1 * draws.uniform(
+    last = _cut(labels[:, 0], area.shape[1]) if whole else torch.zeros_like(area)
+    order = (area >= least_area) * (2 - last + draws.uniform(*area.shape)) + (area > 0) * 0.1 * draws.uniform(
         *area.shape
     )
     rank, ids = order.topk(count, dim=1)
@@ -69,6 +78,13 @@ def choose_targets(labels: Tensor, count: int, draws: Draws, *, least_area: int 
     owner = torch.arange(batch, device=labels.device).repeat_interleave(count)
     truth = labels[owner] == ids.flatten().view(-1, 1, 1, 1)
     return Targets(owner, truth, rank[:, :1].gt(0).expand(-1, count).flatten())
+
+
+def _cut(labels: Tensor, count: int) -> Tensor:
+    """(B, count) 1 for the labels of (B, S, S) that touch the border, else 0."""
+    sides = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
+    edge = torch.cat(sides, dim=1).long()
+    return torch.zeros(len(labels), count, device=labels.device).scatter_(1, edge, 1.0)
 
 
 def spot_targets(batch: int, count: int, frames: int, size: int, draws: Draws) -> Targets:
@@ -201,13 +217,13 @@ def boxes(mask: Tensor, draws: Draws, *, jitter: float = 0.08) -> Points:
         Largest shift of a side as a fraction of the box's own side.
     """
     side = mask.shape[-1]
-    edges = torch.stack([*_span(mask.any(1)), *_span(mask.any(2))], dim=1)
+    edges = torch.stack([*span(mask.any(1)), *span(mask.any(2))], dim=1)
     left, right, top, bottom = edges.float().unbind(1)
     extent = torch.stack((right - left, bottom - top), 1).repeat(1, 2)
     corners = torch.stack((left, top, right, bottom), 1) + extent * draws.uniform(
         len(mask), 4, low=-jitter, high=jitter
     )
-    labels = torch.tensor([2, 3], device=mask.device, dtype=torch.int32).expand(len(mask), 2)
+    labels = torch.arange(2, 4, device=mask.device, dtype=torch.int32).expand(len(mask), 2)
     return Points(corners.clamp(-0.5, side).view(-1, 2, 2), labels)
 
 
@@ -218,6 +234,12 @@ def join(first: Points | None, second: Points) -> Points:
     return Points(torch.cat((first.coords, second.coords), 1), torch.cat((first.labels, second.labels), 1))
 
 
+def span(line: Tensor) -> tuple[Tensor, Tensor]:
+    """First index and one past the last of the true values of each row, or the whole length."""
+    values = line.int()
+    return values.argmax(1), line.shape[1] - values.flip(1).argmax(1)
+
+
 def _labels(mask: Tensor, label: int) -> Tensor:
     return torch.full((len(mask), 1), label, dtype=torch.int32, device=mask.device)
 
@@ -226,9 +248,3 @@ def _places(score: Tensor) -> Tensor:
     index = score.flatten(1).argmax(1)
     width = score.shape[-1]
     return torch.stack((index % width, index // width), 1).float()
-
-
-def _span(line: Tensor) -> tuple[Tensor, Tensor]:
-    """First index and one past the last of the true values of each row."""
-    values = line.int()
-    return values.argmax(1), line.shape[1] - values.flip(1).argmax(1)

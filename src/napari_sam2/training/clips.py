@@ -130,7 +130,8 @@ def run_clip(
         if frame == 0:
             given = _prompt(model, features, truth, plan, draws)
         else:
-            given = _track(model, features, truth, plan, draws, frame, memories)
+            recall = recall_memories(memories, frame, model, targets.places)
+            given = _track(model, features, truth, plan, draws, frame, recall)
         answers.extend(given)
         clicked = frame in (0, plan.corrected)
         if frame < frames - 1:
@@ -138,19 +139,29 @@ def run_clip(
     return tuple(answers)
 
 
-def recall_memories(memories: list[Memory], frame: int, model: Sam2) -> Recall:
-    """Collect what a frame attends to: conditioning frames, the last six tracked ones, pointers of both."""
+def recall_memories(memories: list[Memory], frame: int, model: Sam2, places: Tensor | None = None) -> Recall:
+    """Collect what a frame attends to: conditioning frames, the last six tracked ones, pointers of both.
+
+    With `places`, as `Targets` has them, memories say where they lie.
+    """
     config = model.config
     tracked = [m for m in memories if not m.conditioning and frame - m.frame < config.memory_frames]
     near = [m for m in memories if m.conditioning or frame - m.frame < config.max_pointers]
     conditioning = [m for m in memories if m.conditioning]
+    kept = (*conditioning, *tracked)
     return Recall(
-        spatial=tuple(m.spatial for m in (*conditioning, *tracked)),
+        spatial=tuple(m.spatial for m in kept),
         rows=(config.memory_rows - 1,) * len(conditioning) + tuple(frame - m.frame - 1 for m in tracked),
         pointers=tuple(m.pointer for m in near),
         distances=(tuple(frame - m.frame for m in near),),
         span=max(config.max_pointers - 1, 1),
+        shifts=() if places is None else tuple(_shift(places, m, frame) for m in kept),
     )
+
+
+def _shift(places: Tensor, memory: Memory, frame: int) -> Tensor:
+    """(N, 2) how many cells of its map a memory lies beside the windows of a frame."""
+    return (places[:, memory.frame] - places[:, frame]) * memory.spatial.shape[-1]
 
 
 def _geometric(draws: Draws, probability: float, most: int) -> int:
@@ -185,9 +196,9 @@ def _track(
     plan: Plan,
     draws: Draws,
     frame: int,
-    memories: list[Memory],
+    recall: Recall,
 ) -> list[Answer]:
-    embedding = model.recall(features, recall_memories(memories, frame, model))
+    embedding = model.recall(features, recall)
     answers = [Answer(frame, _predict(model, embedding, features, None, None))]
     points: Points | None = None
     for _ in range(1 + plan.again if frame == plan.corrected else 0):

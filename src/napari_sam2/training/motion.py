@@ -39,7 +39,7 @@ def draw_paths(
     batch, frames, count = len(kind), time.shape[1], rules.max_objects
     length, when = radius.view(-1, 1, 1, 1), time.view(batch, frames, 1, 1)
     start = _places(kind, length, count, size, draws)
-    speed = length * draws.log_uniform(batch, 1, 1, 1, low=0.01, high=0.4)
+    speed = length * draws.log_uniform(batch, 1, 1, 1, low=0.01, high=0.6)
     speed = speed * torch.where(kind == RODS, 0.4, 1.0).view(-1, 1, 1, 1)
     common = length * draws.sometimes(draws.normal(batch, 1, 1, 2, scale=0.15), 0.4)
     shake = length * draws.sometimes(draws.normal(batch, frames, 1, 2, scale=0.12), 0.4)

@@ -43,6 +43,8 @@ class Stage:
         Weight of the encoder's second task, see `dense`.
     spots
         Discs around the clicks are asked for instead of the objects.
+    window
+        Side of windows that follow the objects, a multiple of 32; 0 for whole frames.
     """
 
     share: float
@@ -56,6 +58,7 @@ class Stage:
     weights: LossWeights = field(default_factory=LossWeights)
     dense: float = 0.0
     spots: bool = False
+    window: int = 0
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -63,12 +66,12 @@ class Stage:
         Raises
         ------
         ValueError
-            If a number is not positive or the size is no multiple of 32.
+            If a number is not positive, or the size or the window is no multiple of 32.
         """
         if min(self.share, self.size, self.frames, self.batch, self.objects, self.scenery) <= 0:
             raise ValueError(f"all numbers of a stage must be positive, got {self}")
-        if self.size % 32:
-            raise ValueError(f"size must be a multiple of 32, got {self.size}")
+        if self.size % 32 or self.window % 32 or self.window < 0:
+            raise ValueError(f"size and window must be multiples of 32, got {self.size} and {self.window}")
 
 
 def default_stages(*, fresh: bool = True) -> tuple[Stage, ...]:
@@ -99,7 +102,8 @@ def default_stages(*, fresh: bool = True) -> tuple[Stage, ...]:
 def wide_stages(*, fresh: bool) -> tuple[Stage, ...]:
     """Return stages for a GPU, which takes a hundred clips in the time of a few.
 
-    Single frames and clips, windows of 128 and of 192 pixels, short clips and long ones take turns.
+    Single frames and clips, 128 and 192 pixels, short clips and long ones, frames that lie still and windows
+    that follow an object take turns.
 
     Parameters
     ----------
@@ -107,15 +111,18 @@ def wide_stages(*, fresh: bool) -> tuple[Stage, ...]:
         Whether the weights are random, so that the turns come after discs, large objects and objects of any
         size.
     """
-    single = Stage(share=0.13, size=128, frames=1, batch=256, objects=8, diameter=(0.06, 0.9), scenery=24)
+    single = Stage(share=0.1, size=128, frames=1, batch=256, objects=8, diameter=(0.06, 0.9), scenery=24)
     clips = Stage(
-        share=0.35, size=128, frames=8, batch=112, objects=6, diameter=(0.15, 0.5), scenery=20, teacher=0.05
+        share=0.18, size=128, frames=8, batch=112, objects=6, diameter=(0.15, 0.5), scenery=20, teacher=0.05
     )
+    follow = replace(clips, share=0.28, size=192, batch=96, diameter=(0.07, 0.35), scenery=24, window=128)
     turn = (
         single,
-        replace(clips, share=0.15, frames=14, batch=80, diameter=(0.15, 0.45)),
-        replace(single, share=0.11, size=192, batch=128, diameter=(0.04, 0.9)),
-        replace(clips, share=0.26, size=192, batch=56, diameter=(0.12, 0.5), scenery=24),
+        replace(clips, share=0.1, frames=14, batch=64, diameter=(0.15, 0.45)),
+        follow,
+        replace(single, share=0.07, size=192, batch=128, diameter=(0.04, 0.9)),
+        replace(clips, share=0.12, size=192, batch=56, diameter=(0.12, 0.5), scenery=24),
+        replace(follow, share=0.15, frames=14, batch=56),
         clips,
     )
     if not fresh:

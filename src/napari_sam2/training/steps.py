@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from napari_sam2._model.results import Prediction
 from napari_sam2.training.clicks import choose_targets, spot_targets
 from napari_sam2.training.clips import Plan, draw_plan, encode_clips, mean_jaccard, run_clip
 from napari_sam2.training.crops import CropRules, crop_clips
-from napari_sam2.training.dense import dense_loss
 from napari_sam2.training.draws import Draws
+from napari_sam2.training.following import follow
 from napari_sam2.training.layout import LayoutRules
-from napari_sam2.training.losses import FrameLoss, frame_loss
+from napari_sam2.training.learning import Clips, Learner, learn
+from napari_sam2.training.losses import FrameLoss
 from napari_sam2.training.synthetic import SyntheticConfig, make_sequences
 from napari_sam2.training.team import Team
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import Tensor
-
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2.training.clicks import Targets
-    from napari_sam2.training.clips import Answer
     from napari_sam2.training.schedule import Stage
     from napari_sam2.training.stacks import Stack
     from napari_sam2.training.state import TrainState
@@ -73,34 +67,21 @@ def train_step(
 
     A step whose loss is no number changes nothing; in a team it counts as one without gradient.
     """
-    device = state.generator.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=rules.bfloat16), _attention(device):
-        clips = _answer_clips(state, stage, rules, stacks)
-    terms = _loss_of(clips, stage)
-    loss = terms.total(stage.weights)
-    if clips.dense:
-        loss = loss + stage.dense * dense_loss(clips.dense, clips.made.labels.flatten(0, 1))
+    clips = _draw_clips(state, stage, rules, stacks)
     state.optimizer.zero_grad()
-    usable = bool(torch.isfinite(loss))
-    if usable:
-        with _attention(device):
-            loss.backward()
+    learner = Learner(state.model, state.heads, state.generator, rules.bfloat16)
+    learned = learn(learner, stage, clips)
+    usable = bool(torch.isfinite(learned.loss))
+    if not usable:
+        state.optimizer.zero_grad()
     if usable or (team and team.size > 1):
         _descend(state, rules, team or Team())
     state.step += 1
     state.update_average(rules.average)
-    return terms.detached()
+    return learned.terms
 
 
-@dataclass(frozen=True)
-class _Clips:
-    made: SyntheticBatch
-    targets: Targets
-    answers: tuple[Answer, ...]
-    dense: list[Tensor]
-
-
-def _answer_clips(state: TrainState, stage: Stage, rules: StepRules, stacks: tuple[Stack, ...]) -> _Clips:
+def _draw_clips(state: TrainState, stage: Stage, rules: StepRules, stacks: tuple[Stack, ...]) -> Clips:
     draws = Draws(state.generator)
     if stacks and not bool(draws.chance(rules.synthetic)):
         made = crop_clips(stacks, stage.batch, stage.frames, stage.size, state.generator)
@@ -109,11 +90,12 @@ def _answer_clips(state: TrainState, stage: Stage, rules: StepRules, stacks: tup
     if stage.spots:
         targets = spot_targets(stage.batch, stage.objects, stage.frames, stage.size, draws)
     else:
-        targets = choose_targets(made.labels, stage.objects, draws)
+        targets = choose_targets(made.labels, stage.objects, draws, whole=stage.window > 0)
+    if stage.window:
+        followed = follow(made, targets, stage.window, draws)
+        made, targets = followed.made, followed.targets
     plan = Plan(innermost=1.0) if stage.spots else draw_plan(stage.frames, stage.teacher, draws)
-    encoded = encode_clips(state.model, made.images)
-    answers = run_clip(state.model, encoded, targets, plan, draws)
-    return _Clips(made, targets, answers, state.heads(encoded) if stage.dense else [])
+    return Clips(made, targets, plan)
 
 
 def _take_scenes(state: TrainState, stage: Stage, ahead: int) -> SyntheticBatch:
@@ -123,27 +105,6 @@ def _take_scenes(state: TrainState, stage: Stage, ahead: int) -> SyntheticBatch:
         ahead,
         lambda count: make_sequences(scenes, count, stage.frames, stage.size, state.generator),
     )
-
-
-def _loss_of(clips: _Clips, stage: Stage) -> FrameLoss:
-    """Mean losses of the answers of a step, computed at once for all that have as many candidates."""
-    answers = [answer for answer in clips.answers if answer.trained]
-    kinds = sorted({answer.prediction.ious.shape[1] for answer in answers})
-    groups = [[a for a in answers if a.prediction.ious.shape[1] == kind] for kind in kinds]
-    losses = [_loss_of_group(group, clips.targets, stage) for group in groups]
-    return FrameLoss.mean(losses, [len(group) / len(answers) for group in groups])
-
-
-def _loss_of_group(answers: list[Answer], targets: Targets, stage: Stage) -> FrameLoss:
-    truth = torch.cat([targets.truth[:, answer.frame] for answer in answers])
-    joined = _join([answer.prediction for answer in answers])
-    return frame_loss(joined, truth, targets.valid.repeat(len(answers)), weights=stage.weights)
-
-
-def _join(predictions: list[Prediction]) -> Prediction:
-    """Put batches of predictions with as many candidates one after another, without their tokens."""
-    names = [part.name for part in fields(Prediction) if part.name != "tokens"]
-    return Prediction(**{name: torch.cat([getattr(p, name) for p in predictions]) for name in names})
 
 
 def _descend(state: TrainState, rules: StepRules, team: Team) -> None:
@@ -230,8 +191,3 @@ def _mean_j(model: Sam2, sequences: Iterator[SyntheticBatch], objects: int, draw
                 )
     model.train(was_training)
     return math.fsum(scores) / max(len(scores), 1)
-
-
-def _attention(device: str) -> AbstractContextManager[None]:
-    """Plain attention on a CPU: the fused kernel's backward pass is slow there for small windows."""
-    return sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
