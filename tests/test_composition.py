@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2.composition import apart, strips
+from napari_sam2.composition import apart, listed, strips
+from napari_sam2.entries import Boxes
 from napari_sam2.placement import Box
 
 SIDE = 12
@@ -31,6 +32,13 @@ def test_those_that_meet_are_one() -> None:
     assert apart([Box(0, 0, 2, 2), far, Box(1, 1, 3, 4)]) == [Box(0, 0, 3, 4), far]
     assert apart([Box(0, 0, 2, 2)] * 5) == [Box(0, 0, 2, 2)]
     assert apart([]) == []
+
+
+@given(st.lists(boxes, max_size=4), st.lists(boxes, min_size=1, max_size=4))
+def test_boxes_are_listed_however_they_are_held(several: list[Box], others: list[Box]) -> None:
+    held: list[Boxes] = [several, np.array(others, np.int32), np.zeros((0, 4), np.int32)]
+    assert listed(held) == several + others
+    assert all(type(side) is int for box in listed(held) for side in box)
 
 
 @given(boxes, st.integers(1, 30))

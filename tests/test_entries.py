@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from napari_sam2.composition import listed
 from napari_sam2.entries import Entry, FrameRecords, Provenance, Record, RecordTable
 from napari_sam2.packed_mask import PackedMask
 from napari_sam2.placement import Box
@@ -98,11 +99,44 @@ def test_many_are_exchanged_as_each_would_be(
         assert values(one_by_one.exchange(obj, 0, new)) == values(old.records.get(obj))
     assert [*map(values, same.records.values())] == [*map(values, old.records.values())]
     assert told.known == sorted(obj for obj, record in after.items() if record)
-    assert sorted(told.boxes) == sorted(each.box for each in after.values() if each and each.box)
+    assert told.masked == sorted(obj for obj, record in after.items() if record and record.box)
+    assert sorted(listed([told.boxes])) == sorted(each.box for each in after.values() if each and each.box)
     assert on_frame(dict(together.on(0))) == on_frame(dict(one_by_one.on(0)))
     together.exchange_all(0, old)  # takes it back
     assert on_frame(dict(together.on(0))) == on_frame(before)
     assert together.frames == ((0,) if before else ())
+
+
+def all_told(known: FrameRecords) -> tuple[object, ...]:
+    return known.objects.tolist(), on_frame(known.records), known.known
+
+
+@given(st.dictionaries(objects, st.none() | records), st.sets(objects))
+def test_what_is_told_can_be_made_taken_apart_and_joined(
+    known: dict[int, Record | None], some: set[int]
+) -> None:
+    whole, here = told_of(known), {obj: record for obj, record in known.items() if record}
+    assert all_told(FrameRecords.of(known, here)) == all_told(whole)
+    chosen = [obj for obj in known if obj in some]
+    one, other = whole.part(chosen), whole.part([obj for obj in known if obj not in some])
+    assert all_told(one) == all_told(told_of({obj: known[obj] for obj in chosen}))
+    assert all_told(FrameRecords.joined([other, one])) == all_told(whole)
+    assert all_told(whole.about(*chosen)) == all_told(whole.part({*here, *chosen}))
+
+
+@given(st.dictionaries(objects, records, min_size=2), records)
+def test_what_was_taken_out_stays_as_it_was(before: dict[int, Record], later: Record) -> None:
+    table = RecordTable()
+    for obj, record in before.items():
+        table.exchange(obj, 0, record)
+    first, *_ = sorted(before)
+    old = table.exchange_all(0, FrameRecords.of(before, {first: later}))
+    new = table.exchange_all(0, old)
+    table.exchange(first, 0, later)
+    assert on_frame(old.records) == on_frame(before)
+    table.exchange_all(0, new)
+    table.exchange(first, 0, before[first])
+    assert on_frame(new.records) == on_frame({first: later})
 
 
 @given(st.lists(records, max_size=6), boxes)

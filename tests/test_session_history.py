@@ -64,7 +64,7 @@ _ACTIONS: dict[str, Callable[..., object]] = {
     "lock": lambda session, obj, frame: session.lock(obj, frame),
     "unlock": lambda session, obj, frame: session.unlock(obj, frame),
     "remove": lambda session, obj: session.remove_object(obj),
-    "merge": lambda session, obj, other: session.merge(obj, other),
+    "merge": lambda session, obj, *others: session.merge(obj, *others),
     "split": lambda session, obj, frame: session.split(obj, frame),
     "begin": lambda session, obj, frame: session.begins_here(obj, frame),
     "end for good": lambda session, obj, frame: session.ends_here(obj, frame),
@@ -88,6 +88,7 @@ actions = st.one_of(
               st.tuples(objects, frames)),
     st.builds(Named, st.sampled_from(["remove", "lock object", "unlock object"]), st.tuples(objects)),
     st.builds(Named, st.just("merge"), st.tuples(objects, objects)),
+    st.builds(Named, st.just("merge"), st.permutations([1, 2, 3]).map(tuple)),
 )  # fmt: skip
 
 
@@ -157,6 +158,32 @@ def test_going_on_after_undo_and_redo_is_going_on(done: list[Named], back: int) 
     for each in (session, plain):
         propagate(each, 99, "both") if each.prompts else None
     np.testing.assert_array_equal(session.labels, plain.labels)
+
+
+def cut_and_merge(session: Session) -> None:
+    with session.grouped("Both"):
+        session.begins_here(2, 2)
+        session.merge(3, 2, 1)
+
+
+@pytest.mark.parametrize(
+    "edit", [lambda session: session.merge(3, 2, 1), cut_and_merge], ids=["merge", "cut and merge"]
+)
+def test_undo_and_redo_of_merging_several_give_back_all_there_was(edit: Action) -> None:
+    session = Session(IMAGES, model=REAL)
+    for obj in (1, 2, 3):
+        session.set_prompts(obj, 3, click(10, 4 * obj))
+    propagate(session, 99, "both")
+    session.ends_here(1, 4)
+    before = snapshot(session)
+    edit(session)
+    assert session.objects == (3,)
+    after = snapshot(session)
+    for _ in range(2):
+        session.undo()
+        assert_same(snapshot(session), before)
+        session.redo()
+        assert_same(snapshot(session), after)
 
 
 # ------------------------------------------------------------------------ names

@@ -38,12 +38,24 @@ def shorten_both(session: Session) -> None:
     session.begins_here(2, 2)
 
 
+def merge_a_part(session: Session) -> None:
+    session.merge(session.split(2, 4), 1)
+
+
+def merge_and_undo(session: Session) -> None:
+    session.merge(2, 1, 3)
+    session.undo()
+
+
 EDITS: dict[str, Callable[[Session], object]] = {
     "undo": lambda session: session.undo(),
     "undo and redo": lambda session: [session.undo(), session.redo()],
     "remove": lambda session: session.remove_object(1),
     "remove all": lambda session: session.remove_object(1, 2, 3),
     "merge": lambda session: session.merge(1, 2, 3),
+    "merge into the last": lambda session: session.merge(3, 1, 2),
+    "merge a part": merge_a_part,
+    "merge and undo": merge_and_undo,
     "split": lambda session: session.split(2, 4),
     "lock": lock_both,
     "life": shorten_both,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from napari_sam2.entries import Record
+    from napari_sam2.entries import Boxes, Record
     from napari_sam2.placement import BoolArray, FloatArray
 
 
@@ -94,6 +94,11 @@ def _contest(
     wins = wanted.mask & (wanted.logits > best[here])
     best[here][wins] = wanted.logits[wins]
     labels[here][wins] = claimant.obj
+
+
+def listed(several: Iterable[Boxes]) -> list[Box]:
+    """List boxes one by one."""
+    return [Box(*each) for boxes in several for each in np.asarray(boxes).tolist()]
 
 
 def apart(boxes: Iterable[Box]) -> list[Box]:

@@ -6,6 +6,7 @@ numbers beside it, they would take several times as much, most of all that grows
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from napari_sam2.placement import Box, PlacedLogits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Mapping
 
     from napari_sam2.packed_mask import PackedMask
     from napari_sam2.spill import Kept
@@ -76,6 +77,10 @@ class Record:
     box: Box | None
 
 
+Objects: TypeAlias = Collection[int] | npt.NDArray[np.int64]
+"""Ids; those in an array are in order."""
+Boxes: TypeAlias = Sequence[Box] | npt.NDArray[np.int32]
+"""Boxes, or the sides of each in a row (n, 4)."""
 _PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 _NO_BOX = (0, 0, 0, 0)
 # What few entries have of their own, or many have in common, is held as it is.
@@ -105,9 +110,10 @@ class FrameRecords:
     rows: _Rows
 
     @classmethod
-    def nothing(cls, objects: npt.ArrayLike) -> FrameRecords:
-        """Tell of objects, ids in order, that they have no record."""
-        return cls(np.array(objects, np.int64), _NO_ROWS)
+    def of(cls, objects: Objects, records: Mapping[int, Record]) -> FrameRecords:
+        """Tell of objects; those that are not in `records` have none."""
+        rows = [_row(obj, record) for obj, record in sorted(records.items())]
+        return cls(_in_order(objects), np.array(rows, _ROW) if rows else _NO_ROWS)
 
     @classmethod
     def joined(cls, several: Sequence[FrameRecords]) -> FrameRecords:
@@ -116,10 +122,17 @@ class FrameRecords:
             return several[0]
         objects = np.sort(np.concatenate([each.objects for each in several]))
         known = [each.rows for each in several if len(each.rows)]
-        if not known:
-            return cls.nothing(objects)
-        rows = np.concatenate(known)
-        return cls(objects, rows[rows["obj"].argsort()])
+        return cls(objects, _joined(known) if known else _NO_ROWS)
+
+    def part(self, objects: Objects) -> FrameRecords:
+        """Return what is told of some of the objects."""
+        ids = _in_order(objects)
+        told = _are_among(self.rows, ids)
+        return FrameRecords(ids, self.rows[told] if told.any() else _NO_ROWS)  # the history has many of these
+
+    def about(self, *objects: int) -> FrameRecords:
+        """Tell of those that have a record, and of some others; of no more than that, which takes room."""
+        return FrameRecords(_in_order({*self.known, *objects}), self.rows)
 
     @property
     def records(self) -> dict[int, Record]:
@@ -132,10 +145,9 @@ class FrameRecords:
         return list(self.rows["obj"].tolist())
 
     @property
-    def masked(self) -> FrameRecords:
-        """Of those that have a mask, what is told of them."""
-        rows = self.rows[self.rows["y1"] > self.rows["y0"]]
-        return FrameRecords(np.array(rows["obj"]), rows)
+    def masked(self) -> list[int]:
+        """Ids of those that have a mask, in order."""
+        return list(self.rows["obj"][self.rows["y1"] > self.rows["y0"]].tolist())
 
     @property
     def locked(self) -> list[int]:
@@ -148,10 +160,10 @@ class FrameRecords:
         return list(self.rows["origin"])
 
     @property
-    def boxes(self) -> list[Box]:
-        """Boxes of those that have a mask."""
-        sides = zip(*(self.rows[side].tolist() for side in Box._fields), strict=True)
-        return [Box(*each) for each in sides if each != _NO_BOX]
+    def boxes(self) -> npt.NDArray[np.int32]:
+        """Sides (n, 4) of the boxes of those that have a mask."""
+        sides = np.array([self.rows[side] for side in Box._fields]).T
+        return sides[sides[:, 2] > sides[:, 0]]
 
 
 class RecordTable:
@@ -168,7 +180,8 @@ class RecordTable:
 
     def frames_of(self, *objects: int) -> tuple[int, ...]:
         """List the frames on which any of these objects has a record, in order."""
-        return tuple(sorted(frame for frame, rows in self._frames.items() if _have(rows, objects)))
+        ids = _in_order(objects)
+        return tuple(sorted(frame for frame, rows in self._frames.items() if _have(rows, ids)))
 
     def objects(self, frame: int) -> tuple[int, ...]:
         """List the ids with a record on a frame, in order."""
@@ -204,17 +217,16 @@ class RecordTable:
             more[at] = row
             self._keep(frame, more)
 
-    def of(self, frame: int, objects: Collection[int] | npt.NDArray[np.int64] | None = None) -> FrameRecords:
+    def of(self, frame: int, objects: Objects | None = None) -> FrameRecords:
         """Return the records of all or some objects on a frame, to be put there again by `exchange_all`."""
         rows = self._rows(frame)
         if objects is None:
             return FrameRecords(np.array(rows["obj"]), rows[np.arange(len(rows))])
-        ids = np.array(sorted(objects), np.int64)
+        ids = _in_order(objects)
         if len(ids) == 1:  # as when thousands of edits of one object each are undone together
             at = _place(rows, ids[0])
             return FrameRecords(ids, rows[[at]] if _is_at(rows, at, ids[0]) else _NO_ROWS)
-        told = _are_among(rows, ids)
-        return FrameRecords(ids, rows[told] if told.any() else _NO_ROWS)  # the history has many of these
+        return FrameRecords(ids, rows).part(ids)
 
     def exchange_all(self, frame: int, records: FrameRecords) -> FrameRecords:
         """Put records in place of what there was of the same objects, and return that."""
@@ -225,11 +237,8 @@ class RecordTable:
         rows = self._rows(frame)
         told = _are_among(rows, records.objects)
         after = rows[~told]
-        if len(records.rows):
-            after = np.concatenate([after, records.rows])
-            after = after[after["obj"].argsort()]
-        self._keep(frame, after)
-        return FrameRecords(records.objects, rows[told])
+        self._keep(frame, _joined([after, records.rows]) if len(records.rows) else after)
+        return FrameRecords(records.objects, rows[told] if len(after) else rows)  # let go of as they are
 
     def _rows(self, frame: int) -> _Rows:
         return self._frames.get(frame, _NO_ROWS)
@@ -241,6 +250,11 @@ class RecordTable:
             self._frames.pop(frame, None)
 
 
+def _in_order(objects: Objects) -> npt.NDArray[np.int64]:
+    """Return ids in order as an array."""
+    return objects if isinstance(objects, np.ndarray) else np.array(sorted(objects), np.int64)
+
+
 def _place(rows: _Rows, obj: int) -> int:
     """Return where an object is, or would be."""
     return int(rows["obj"].searchsorted(obj))
@@ -250,10 +264,10 @@ def _is_at(rows: _Rows, at: int, obj: int) -> bool:
     return at < len(rows) and bool(rows["obj"][at] == obj)
 
 
-def _have(rows: _Rows, objects: Sequence[int]) -> bool:
-    if len(objects) == 1:
-        return _is_at(rows, _place(rows, objects[0]), objects[0])
-    return bool(_are_among(rows, np.array(sorted(objects), np.int64)).any())
+def _have(rows: _Rows, ids: npt.NDArray[np.int64]) -> bool:
+    if len(ids) == 1:
+        return _is_at(rows, _place(rows, ids[0]), ids[0])
+    return bool(_are_among(rows, ids).any())
 
 
 def _are_among(rows: _Rows, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -272,6 +286,13 @@ def _with_room(rows: _Rows, at: int) -> _Rows:
     index = np.arange(len(rows) + 1)
     index[at + 1 :] -= 1
     return rows[np.minimum(index, len(rows) - 1)]
+
+
+def _joined(several: Sequence[_Rows]) -> _Rows:
+    """Copy rows of different objects into one array, in the order of ids."""
+    rows = np.concatenate(several, dtype=_ROW)  # to find out the type takes longer than to copy
+    ids = rows["obj"]
+    return rows if (ids[1:] > ids[:-1]).all() else rows[ids.argsort()]
 
 
 def _each(rows: _Rows) -> Iterator[tuple[int, Record]]:

@@ -19,8 +19,8 @@ from weakref import WeakSet
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.composition import Claim, Claimant, apart, around, compose, strips
-from napari_sam2.entries import Entry, FrameRecords, Provenance, Record, RecordTable
+from napari_sam2.composition import Claim, Claimant, apart, around, compose, listed, strips
+from napari_sam2.entries import Boxes, Entry, FrameRecords, Objects, Provenance, Record, RecordTable
 from napari_sam2.label_array import LabelArray, blank_labels, check_target
 from napari_sam2.label_snapshot import LabelSnapshot
 from napari_sam2.logit_bytes import pack_logits, unpack_logits
@@ -93,7 +93,7 @@ class LabelVolume:
         self._locked: set[int] = set()
         self._watchers: list[Watcher] = []
         self._entry_watchers: list[Callable[[int], None]] = []
-        self._behind: dict[int, list[Box]] = {}
+        self._behind: dict[int, list[Boxes]] = {}
         self._gathered: set[int] | None = None
         self._snapshots: WeakSet[LabelSnapshot] = WeakSet()
 
@@ -131,13 +131,13 @@ class LabelVolume:
                 self._write_behind(each, until)
 
     def _write_behind(self, frame: int, until: float) -> None:
-        boxes = [part for box in apart(self._behind[frame]) for part in strips(box, _AT_LEAST)]
+        boxes = [part for box in apart(listed(self._behind[frame])) for part in strips(box, _AT_LEAST)]
         done = pixels = 0
         while done < len(boxes) and (pixels < _AT_LEAST or perf_counter() <= until):
             self._compose(frame, boxes[done])
             pixels += prod(boxes[done].shape)
             done += 1
-        self._behind[frame] = boxes[done:]
+        self._behind[frame] = [boxes[done:]]
         if done == len(boxes):
             del self._behind[frame]
         self._tell(frame, around(boxes[:done]))
@@ -275,7 +275,7 @@ class LabelVolume:
         self._write(frame, boxes)
         return around(boxes)
 
-    def known_of(self, frame: int, objects: Collection[int] | None = None) -> FrameRecords:
+    def known_of(self, frame: int, objects: Objects | None = None) -> FrameRecords:
         """Return what is known of all or some objects on a frame, for `restore_all`."""
         return self._records.of(frame, objects)
 
@@ -284,18 +284,18 @@ class LabelVolume:
         self._check_frame(frame)
         old = self._records.exchange_all(frame, records)
         self._count(old.known, records.known)
-        self._write(frame, list({*old.boxes, *records.boxes}))
+        self._write(frame, old.boxes, records.boxes)
 
     def _count(self, gone: Collection[int], come: Collection[int]) -> None:
         """Count on how many frames objects have an entry."""
         self._written.update(come)
         self._counts.update(come)
-        self._counts.subtract(gone)
         for obj in gone:
+            self._counts[obj] -= 1
             if not self._counts[obj]:
                 del self._counts[obj]
 
-    def _write(self, frame: int, boxes: list[Box]) -> None:
+    def _write(self, frame: int, *boxes: Boxes) -> None:
         """Compose what a change touches, now or later."""
         for watcher in self._entry_watchers:
             watcher(frame)
@@ -303,7 +303,7 @@ class LabelVolume:
             self._gathered.add(frame)
             self._behind.setdefault(frame, []).extend(boxes)
             return
-        whole = around(boxes)
+        whole = around(listed(boxes))
         if whole is not None:
             self._compose(frame, whole)
         self._tell(frame, whole)

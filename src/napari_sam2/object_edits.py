@@ -109,17 +109,17 @@ def _join(
     """
     target, known = PromptKey(objects[0], frame), state.labels.known_of(frame, objects)
     masked = known.masked
-    if len(masked.objects) < 2:
+    if len(masked) < 2:
         something = said.union(known.known)
         for source in [obj for obj in objects[1:] if obj in something]:
             _hand_over(state, PromptKey(source, frame), target)
         return
-    check_open_all(state, frame, masked)
-    painted = union or _union(state, masked.known, frame)
+    check_open_all(state, frame, masked, set(known.locked))
+    painted = union or _union(state, masked, frame)
     for source in said.intersection(objects[1:]):
         state.put_record(PromptKey(source, frame), None)
-    state.erase(frame, objects[1:])
-    _put_painted(state, target, painted)
+    state.put_record(target, _painted_record(state, painted))
+    state.put_in_place_of(known, target, painted_entry(painted))
 
 
 def _parent_of_merged(
@@ -185,8 +185,12 @@ def _forget(state: SessionState, key: PromptKey) -> None:
 
 
 def _put_painted(state: SessionState, key: PromptKey, prompts: FramePrompts) -> None:
-    state.put_record(key, PromptRecord(prompts, state.next_revision(), source="painted"))
+    state.put_record(key, _painted_record(state, prompts))
     state.put_entry(key, painted_entry(prompts))
+
+
+def _painted_record(state: SessionState, prompts: FramePrompts) -> PromptRecord:
+    return PromptRecord(prompts, state.next_revision(), source="painted")
 
 
 def set_life(state: SessionState, obj: int, life: Life) -> None:

@@ -16,9 +16,8 @@ from napari_sam2.refusals import ObjectLockedError
 from napari_sam2.session_state import PromptRecord, Sought
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Generator, Hashable, Iterator, Mapping, Sequence
 
-    from napari_sam2.entries import FrameRecords
     from napari_sam2.labels import Provenance
     from napari_sam2.passes import Direction
     from napari_sam2.session_state import SessionState
@@ -47,13 +46,15 @@ def check_free(state: SessionState, *objects: int) -> None:
 
 def check_open(state: SessionState, key: PromptKey) -> None:
     """Raise ValueError where an object cannot be changed: locked, or beyond its beginning or end."""
-    check_open_all(state, key.frame, state.labels.known_of(key.frame, (key.obj,)))
+    known = state.labels.known_of(key.frame, (key.obj,))
+    check_open_all(state, key.frame, (key.obj,), known.locked)
 
 
-def check_open_all(state: SessionState, frame: int, known: FrameRecords) -> None:
-    """Do what `check_open` does for all of whom `known` tells what labels know of them on a frame."""
-    locked = set(known.locked)
-    for obj in known.objects.tolist():
+def check_open_all(
+    state: SessionState, frame: int, objects: Collection[int], locked: Collection[int]
+) -> None:
+    """Do what `check_open` does for many objects, some of which have a mask that is locked on the frame."""
+    for obj in objects:
         if obj in locked or obj in state.facts:  # nothing is said of the others
             _check_open(state, PromptKey(obj, frame), locked=obj in locked)
 

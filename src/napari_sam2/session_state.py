@@ -89,12 +89,13 @@ class _Recorder:
     entries: defaultdict[int, list[FrameRecords]] = field(default_factory=lambda: defaultdict(list))
     noted: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
 
-    def note(self, labels: LabelVolume, frame: int, objects: Collection[int]) -> None:
+    def note(self, frame: int, known: FrameRecords) -> None:
         """Note what is known of objects on a frame, of each the first time."""
-        new = set(objects) - self.noted[frame]
+        objects, noted = set(known.objects.tolist()), self.noted[frame]
+        new = objects - noted
         if new:
-            self.noted[frame] |= new
-            self.entries[frame].append(labels.known_of(frame, new))
+            noted |= new
+            self.entries[frame].append(known if new == objects else known.part(new))
 
     def edit(self) -> Edit:
         """Return the edit; what it leads to is read when it is undone."""
@@ -213,27 +214,35 @@ class SessionState:
         record = None if entry is None else self.labels.record(key.obj, entry)
         self._put_known(key, record)
 
+    def put_in_place_of(self, known: FrameRecords, key: PromptKey, entry: Entry) -> None:
+        """Replace what is known now of objects on a frame by the entry of one of them, undoably."""
+        record, told = self.labels.record(key.obj, entry), known.about(key.obj)
+        self._put_all(key.frame, told, FrameRecords.of(told.objects, {key.obj: record}))
+
     def put_known(self, key: PromptKey, record: Record | None) -> None:
         """Replace a labels entry by what `LabelVolume.known` returned of another object."""
         self.labels.make_room(key.obj)
         self._put_known(key, record)
 
     def _put_known(self, key: PromptKey, record: Record | None) -> None:
-        self._note(key.frame, (key.obj,))
+        self._note(key.frame, self.labels.known_of(key.frame, (key.obj,)))
         self.labels.restore(key.obj, key.frame, record)
 
     def erase(self, frame: int, objects: Collection[int]) -> None:
         """Forget the labels entries of many objects on a frame, undoably."""
-        known = self.labels.known_of(frame, objects).known
-        if not known:
-            return
-        self._note(frame, known)
-        self.labels.restore_all(frame, FrameRecords.nothing(known))
+        known = self.labels.known_of(frame, objects).about()
+        if len(known.rows):
+            self._put_all(frame, known, FrameRecords.of(known.objects, {}))
 
-    def _note(self, frame: int, objects: Collection[int]) -> None:
+    def _put_all(self, frame: int, known: FrameRecords, records: FrameRecords) -> None:
+        """Replace what is known of objects on a frame, undoably."""
+        self._note(frame, known)
+        self.labels.restore_all(frame, records)
+
+    def _note(self, frame: int, known: FrameRecords) -> None:
         """Note what is known of objects on a frame before it is replaced."""
         if self._recorder is not None:
-            self._recorder.note(self.labels, frame, objects)
+            self._recorder.note(frame, known)
         self.edition += 1
 
     def put_facts(self, obj: int, facts: ObjectFacts | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,13 @@ from napari_sam2._napari import desk
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.differences import Untold
+from napari_sam2._napari.network_view import View
+from napari_sam2._napari.opening import Opening
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
-from tests._napari.dock import COUNT, MIDDLE, Dock, pause, until
-from tests.fakes import SHAPE, FakeModel, plain_frames
+from napari_sam2.steps import result_of
+from tests._napari.dock import COUNT, MIDDLE, Dock, frames, pause, until
+from tests.fakes import SHAPE, FakeModel, click, plain_frames
 
 pytestmark = [pytest.mark.gui]
 
@@ -85,6 +88,45 @@ def test_a_click_goes_between(bench: Dock) -> None:
     assert 3 in bench.session.objects
     np.testing.assert_array_equal(bench.labels, bench.session.labels)
     assert bench.on == [0, MIDDLE]
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+def do(work: Desk, edit: Callable[[Session], object], *, in_steps: bool) -> Answer:
+    def steps(session: Session) -> Iterator[None]:
+        yield
+        edit(session)
+
+    return result_of(work.edit_in_steps(steps)) if in_steps else work.edit(edit)
+
+
+@pytest.mark.parametrize("in_steps", [False, True])
+@pytest.mark.parametrize(("seconds", "told"), [(0, COUNT - 1), (200, 1)])
+def test_a_long_edit_leaves_more_to_be_written_later(
+    fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch, in_steps: bool, seconds: float, told: int
+) -> None:
+    work, clock = Desk(), Clock()
+    work.open(Opening(View(frames(), frames())), fake_model.as_model())
+    work.opened.set_prompts(1, MIDDLE, click(8, 10))
+    list(work.opened.propagate())
+    work.answer()
+    monkeypatch.setattr(desk, "time", clock)
+    monkeypatch.setattr(desk, "_TURN", 100.0)
+
+    def undo(session: Session) -> None:
+        session.undo()
+        clock.now += seconds
+
+    answer = do(work, undo, in_steps=in_steps)
+    assert len(answer.changes) == told
+    assert bool(answer.behind) == (told < COUNT - 1)
 
 
 @pytest.mark.usefixtures("frame_by_frame")

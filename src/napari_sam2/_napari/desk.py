@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _FIRST_REACH = 4
 # While frames are tracked, a picture is made so often at most, in seconds.
 _PICTURE_EVERY = 0.1
-# What an edit changes on many frames is written for so long at a time, in seconds; clicks go between.
+# An edit with what is written of it, and each piece that is left, take about so long, in seconds.
 _TURN = 0.03
 
 
@@ -217,17 +217,17 @@ class Desk:
         return self.edit(lambda session: session.redo()) if step is None else self._replace(before, step)
 
     def answer(
-        self, result: FrameResult | None = None, value: object = None, *, pictured: bool = True
+        self, result: FrameResult | None = None, value: object = None, *, drawn: bool = True, spent: float = 0
     ) -> Answer:
-        """Tell of what has been written, with a new picture; `write_on` tells what is left."""
-        changes = self._untold.take(self.opened, self.frame, _TURN)
+        """Tell of what is written in the rest of a turn, with a new picture; `write_on` tells all else."""
+        changes = self._untold.take(self.opened, self.frame, _TURN - spent)
         behind = self._untold.frames(self.opened)
-        picture = self._picture() if pictured or self._is_due or not behind else None
+        picture = self._picture() if drawn or self._is_due or not behind else None
         return Answer(changes, picture, result, value, behind=behind)
 
     def write_on(self) -> Answer:
         """Write and tell more of what the last answer has left."""
-        return Answer(behind=frozenset()) if self.session is None else self.answer(pictured=False)
+        return Answer(behind=frozenset()) if self.session is None else self.answer(drawn=False)
 
     def _picture(self) -> Picture:
         session, known = self.opened, self._known
@@ -294,23 +294,22 @@ class Desk:
         """
         elsewhere = [change for change in self.opened.take_changes() if change.frame != frame]
         picture = self._picture() if last or self._is_due else None
-        return Answer((*elsewhere, self._whole(frame)), picture)
-
-    def _whole(self, frame: int) -> LabelChange:
-        """Return the labels of a whole frame: a stroke may have gone anywhere."""
-        values = self.opened.pixels(frame)
-        return LabelChange(frame, Box(0, 0, *values.shape), values)
+        values = self.opened.pixels(frame)  # whole: a stroke may have gone anywhere
+        return Answer((*elsewhere, LabelChange(frame, Box(0, 0, *values.shape), values)), picture)
 
     def edit(self, call: Callable[[Session], object]) -> Answer:
         """Do anything else to the session."""
+        began = time.perf_counter()
         with self.opened.postponed():
-            return self.answer(value=call(self.opened))
+            return self.answer(value=call(self.opened), spent=time.perf_counter() - began)
 
     def edit_in_steps(self, steps: Callable[[Session], Iterator[None]]) -> Generator[None, None, Answer]:
         """Do something to the session a step at a time."""
-        session = self.opened
-        yield from session.postponing(steps(session))
-        return self.answer()
+        session, began = self.opened, time.perf_counter()
+        for _ in session.postponing(steps(session)):
+            yield
+            began = time.perf_counter()
+        return self.answer(spent=time.perf_counter() - began)
 
     def prepare(self, frame: int, place: tuple[float, float] | None = None) -> Answer:
         """Compute the image features at a place of a frame ahead, and tell whether they were lacking."""
