@@ -47,6 +47,17 @@ def test_masks_are_where_logits_are_positive() -> None:
     assert not both.masks[1].any()
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_masks_of_small_objects_in_windows_are_where_logits_are_positive(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits = np.full((8, 8), -3, np.float32)
+    y, x = rng.integers(0, 7, 2)
+    logits[y : y + 2, x : x + 2] = rng.normal(1, 2, (2, 2))
+    window = (int(rng.integers(-4, 12)), int(rng.integers(-4, 12)), 20, 28)
+    seen = result(PlacedLogits(logits, window, FRAME), nothing())
+    np.testing.assert_array_equal(seen.masks, seen.logits > 0)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_cropped_mask_is_the_whole_one_in_its_box(seed: int) -> None:
     both = result(placed(seed), placed(seed + 10))

@@ -76,7 +76,12 @@ class FrameResult:
     @property
     def masks(self) -> npt.NDArray[np.bool_]:
         """``logits > 0``, (n, H, W)."""
-        return np.asarray(self.logits > 0)
+        masks = np.zeros((len(self.objects), *self.frame_shape), np.bool_)
+        for mask, placed in zip(masks, self.placed, strict=True):
+            box = placed.pixel_box()  # most of a frame lies outside, and need not be rendered
+            if box is not None:
+                mask[box.slices] = placed.render(box) > 0
+        return masks
 
     def mask_of(self, obj: int) -> PlacedMask:
         """Return one object's mask, cropped to the pixels that it can lie in.
