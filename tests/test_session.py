@@ -333,6 +333,22 @@ def test_a_prompt_on_a_frame_that_cannot_be_read_is_not_there() -> None:
 # --------------------------------------------------------------------- clean-up
 
 
+def test_clean_up_never_changes_a_mask_that_is_locked() -> None:
+    session = new_session(cleanup=Cleanup(keep_largest=True, fill_holes=50))
+    painted = np.zeros(SHAPE, bool)
+    painted[4:10, 4:10] = True
+    painted[6, 6] = painted[14, 14] = True
+    painted[7, 7] = False
+    session.set_prompts(1, 5, FramePrompts(mask=painted))
+    run(session)
+    before = session.labels[4:6].copy()
+    for frame in (4, 5):
+        session.lock(1, frame)
+    session.set_prompts(1, 8, click(10, 8))
+    run(session)
+    np.testing.assert_array_equal(session.labels[4:6], before)
+
+
 def test_clean_up_touches_what_is_written_and_not_what_is_remembered() -> None:
     plain, mended = new_session(), new_session(cleanup=Cleanup(keep_largest=True, fill_holes=50))
     for session in (plain, mended):

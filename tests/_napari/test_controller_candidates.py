@@ -69,6 +69,22 @@ def test_candidates_of_a_click_in_a_file_are_there(bench: Dock, tmp_path: Path) 
     until(lambda: bench.state.tools.candidates == 3)
 
 
+def test_the_candidate_that_was_chosen_is_the_one_in_the_file(bench: Dock, tmp_path: Path) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.tools.next_candidate.emit()
+    bench.wait()
+    chosen, mask = bench.state.tools.candidate, bench.labels[MIDDLE] == 1
+    assert chosen != 1
+    bench.view.files.save_requested.emit(str(tmp_path / "cells"))
+    bench.wait()
+    bench.view.objects.objects_deleted.emit((1,))
+    bench.wait()
+    bench.view.files.load_requested.emit(str(tmp_path / "cells.sam2.json"))
+    bench.wait()
+    assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate == chosen
+    assert ((bench.labels[MIDDLE] == 1) == mask).all()
+
+
 class HeldSteps:
     """Steps of an answer, of which the first waits until the test lets it go."""
 

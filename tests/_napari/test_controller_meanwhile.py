@@ -68,7 +68,9 @@ def test_a_first_stroke_is_not_lost_by_another_view(bench: Dock, monkeypatch: py
     agree(bench)
 
 
-def test_first_seeds_are_not_lost_by_another_view(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_seeds_are_not_lost_by_another_view_and_the_others_are_told(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
     held = Held(monkeypatch, "seed", call=3)
     bench.viewer.add_points([[MIDDLE, 8, 10], [MIDDLE, 16, 10], [MIDDLE, 20, 4]], name="nuclei")
     bench.view.tools.seed_requested.emit()
@@ -79,6 +81,8 @@ def test_first_seeds_are_not_lost_by_another_view(bench: Dock, monkeypatch: pyte
     assert seen(bench) == 200
     assert bench.session.objects == (1, 2)
     assert len(bench.layers.points.data) == 2
+    assert "Seeding was ended after 2 of 3; undo takes these back." in told
+    assert bench.controller.seeds.running is None
     agree(bench)
 
 

@@ -12,6 +12,8 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_sam2._napari.answer_times import PREVIEW_LIMIT
+from napari_sam2._napari.controller_ahead import REST
+from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.finding import camera_of
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.state import Tool
@@ -95,6 +97,38 @@ def test_the_frame_that_is_shown_is_prepared_after_a_rest(bench: Dock) -> None:
     encoded = bench.session.frames_encoded
     bench.prompt(1, 2, 8, 10)
     assert bench.session.frames_encoded == encoded
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_the_frame_that_is_shown_is_prepared_between_steps_of_a_propagation(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, paused: bool
+) -> None:
+    prepared: list[int] = []
+    prepare = Desk.prepare
+
+    def noted(desk: Desk, frame: int, *place: Any) -> Any:
+        answer = prepare(desk, frame, *place)
+        prepared.append(frame)
+        return answer
+
+    bench.prompt(1, MIDDLE, 8, 10)
+    monkeypatch.setattr(Desk, "prepare", noted)
+    gate = bench.hold_steps(monkeypatch, 1)
+    bench.widget.propagate()
+    until(lambda: bench.state.progress.done)
+    if paused:
+        bench.controller.tracking.toggle_pause()
+    bench.show(COUNT - 1)
+    pause(2 * REST)
+    assert COUNT - 1 not in prepared
+    gate.release()  # the step that has begun
+    until(lambda: COUNT - 1 in prepared)
+    assert bench.controller.tracking.running
+    gate.release(1000)
+    if paused:
+        bench.controller.tracking.toggle_pause()
+    bench.wait()
+    assert bench.on == list(range(COUNT))
 
 
 def hover(bench: Dock, y: float, x: float, frame: int = MIDDLE) -> list[Any]:
@@ -378,7 +412,7 @@ def test_live_leaves_a_propagation_that_was_asked_for_alone(
     bench.widget.set_prompts(2, 0, click(16, 10))
     gate.release(1)
     until(lambda: 2 in bench.labels[0])
-    assert bench.controller.tracking.by_hand
+    assert bench.controller.tracking.covers(bench.controller.space.sequence)
     gate.release(1000)
     bench.wait()
 

@@ -13,6 +13,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_sam2._model import weights
 from napari_sam2._model.errors import CheckpointError
+from napari_sam2._napari import network_view, oneshot
 from napari_sam2._napari.geometry import SequenceGeometry
 from napari_sam2._napari.oneshot import (
     Request,
@@ -140,6 +141,50 @@ def test_other_axes_are_fixed(fake_model: FakeModel) -> None:
     assert result.data[1].any(axis=(1, 2)).all()
     along_t = placed(propagate_prompts(seen, points=layer, axis=0, index={1: 2}, model=model))
     assert along_t.data.any(axis=(2, 3)).tolist() == [[False, False, True, False, False, False]] * 2
+
+
+def _two_channels() -> Image:
+    """Return an image whose second channel alone is bright."""
+    data = np.stack([np.zeros_like(plain_frames(COUNT)), plain_frames(COUNT) + np.uint8(60)])
+    return Image(data, name="cells", contrast_limits=(0, 255), axis_labels=("c", "z", "y", "x"))
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_a_channel_is_seen(channel: int) -> None:
+    request = read_layers(_two_channels(), (Points([[0, 2, 10, 8]]),), index={0: channel})
+    assert request.view.index == {0: channel}
+
+
+@pytest.mark.parametrize("channel", [-1, 2])
+def test_a_channel_that_is_not_there_is_told(channel: int) -> None:
+    with pytest.raises(ValueError, match=f"“cells” has no channel {channel}: its channels are 0 to 1"):
+        read_layers(_two_channels(), (Points([[0, 2, 10, 8]]),), index={0: channel})
+
+
+@pytest.mark.gui
+def test_the_button_takes_the_channel_that_is_shown(
+    open_viewer: Callable[[], Any], fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def noted(layer: Image, axes: Any, channel: int, layers: Any) -> Any:
+        seen.append(channel)
+        return freeze(layer, axes, channel, layers)
+
+    freeze = network_view.freeze
+    monkeypatch.setattr(oneshot, "freeze", noted)
+    monkeypatch.setattr(weights, "load_model", lambda name: fake_model.as_model())
+    viewer = open_viewer()
+    viewer.add_layer(_two_channels())
+    points = viewer.add_points([[0, 2, 10, 8]], name="clicks")
+    widget = propagate_widget()
+    viewer.window.add_dock_widget(widget, name="Propagate prompts")
+    widget.points.value, widget.boxes.value, widget.mask.value = points, None, None
+    for channel in (1, 0):
+        viewer.dims.set_point(0, channel)
+        worker: Any = widget()  # type: ignore[call-arg]  # the widget fills them in
+        until(lambda worker=worker: not worker.is_running)
+    assert seen == [1, 0]
 
 
 def test_large_ids_have_wide_labels(fake_model: FakeModel) -> None:

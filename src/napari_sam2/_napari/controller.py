@@ -95,6 +95,7 @@ class Controller:
         self.models.loaded = self.ahead.moved  # the user may rest where nothing could be opened yet
         self.review = ReviewControl(space, self.prompts)
         self.seeds = SeedControl(space, self.prompts)
+        self.sequences.renewals.before = self.seeds.cancel
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)
         self.image.may_end = self._may_end
         self.files = FileControl(space, self.saving, self.sequences, view.files.ask_whether_to_replace)

@@ -101,9 +101,9 @@ class AheadControl:
             self._prompts.candidates.look()
 
     def _prepare(self) -> bool:
-        """Compute the features where the user looks, unless a propagation is at them anyway."""
+        """Compute the features where the user looks, also between the steps of a propagation."""
         sequence, layers = self._space.sequence, self._space.layers
-        if sequence is None or layers is None or self._tracking.by_hand:
+        if sequence is None or layers is None:
             return False
         frame = self._space.frame
         place = self._cursor_on(frame) or place_in_view(self._space.viewer, layers.labels, sequence.geometry)

@@ -333,8 +333,9 @@ class PromptControl:
             return active
         if not any(key.obj == active for key in sequence.declared):
             return self.next_object() if self._is_elsewhere(active) else active
-        shown = sequence.geometry.frames_of(layers.labels.data)
-        return active if shown[frame, round(y), round(x)] == active else self.next_object()
+        shown = sequence.geometry.frames_of(layers.labels.data)[frame]
+        pixel = tuple(min(round(at), size - 1) for at, size in zip((y, x), shown.shape, strict=True))
+        return active if shown[pixel] == active else self.next_object()
 
     def state(self) -> ToolState:
         """Return what the dock shows of the tools."""

@@ -138,6 +138,8 @@ class RenewalControl:
         Called with a renewal when its sessions are in place.
     given_up : callable or None
         Called when all stays as it was.
+    before : callable or None
+        Called before anything is answered anew.
     late : callable or None
         Returns positions of which something was said since it began; they come along.
     """
@@ -147,6 +149,7 @@ class RenewalControl:
         self._run: Renewal | None = None
         self.done: Callable[[Renewal], None] | None = None
         self.given_up: Callable[[], None] | None = None
+        self.before: Callable[[], None] | None = None
         self.late: Callable[[Renewal], Mapping[Sequence, Position]] | None = None
         workspace.interrupted.connect(self.stop)
 
@@ -227,6 +230,12 @@ class RenewalControl:
         sequence.take_prompts()
         if sequence is self._space.sequence and self._space.layers is not None:
             self._space.layers.show_prompts(sequence.declared)
+
+    def make_way(self) -> None:
+        """Give it up for another one; who else is at work may end that with a word."""
+        if self.before is not None:
+            self.before()
+        self.supersede()
 
     def supersede(self) -> None:
         """Give it up for another one."""

@@ -331,7 +331,7 @@ class SequenceControl:
         self._renew(views, ViewStep(OTHER_MODEL), model)
 
     def _renew(self, views: Mapping[Sequence, View], step: ViewStep, model: Sam2 | None = None) -> None:
-        self.renewals.supersede()
+        self.renewals.make_way()
         self._space.interrupted.emit(None)
         changed = [sequence for sequence, view in views.items() if not self._sees(sequence, view, model)]
         touched = [sequence for sequence in changed if sequence.is_touched]

@@ -97,11 +97,6 @@ class TrackingControl:
         workspace.interrupted.connect(self.interrupt)
         workspace.prompted.connect(self._wait_for_answer)
 
-    @property
-    def by_hand(self) -> bool:
-        """Whether a propagation is under way that the user has asked for."""
-        return self.running and self._run is not None and self._run.by_hand
-
     def covers(self, sequence: Sequence | None) -> bool:
         """Whether the user has asked for a propagation of a sequence that is under way or waits."""
         runs = [*self._waiting, *([self._run] if self.running and self._run is not None else [])]

@@ -16,6 +16,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from qtpy.QtCore import QTimer
 
 from napari_sam2._model.registry import RELEASED
+from napari_sam2._napari.geometry import spatial_shape
 from napari_sam2._napari.image_source import Axes, geometry_of, read_axes, why_not
 from napari_sam2._napari.layer_prompts import LayerPrompts
 from napari_sam2._napari.model_choices import EMBEDDED, ModelChoice
@@ -97,7 +98,7 @@ def propagate_prompts(
     frame : int
         Where layers that lack the axis of the frames count.
     index : mapping of int to int, optional
-        Positions along other axes; 0 where nothing is said.
+        Positions along other axes, that of channels among them; 0 where nothing is said.
     model : str or Sam2
         As for `load_model`.
     direction : {"both", "forward", "backward"}
@@ -139,13 +140,15 @@ def read_layers(
     axes = _usable_axes(image)
     frames = axes.frames if axis is None else _checked_axis(image, axis)
     geometry = geometry_of(image, axes, frames)
-    geometry = geometry.at({**geometry.index, **(index or {})})
+    places = dict(index or {})
+    channel = 0 if axes.channels is None else _checked_channel(image, axes.channels, places)
+    geometry = geometry.at({**geometry.index, **places})
     prompts = LayerPrompts(layers, image, geometry, frame)
     if not prompts.may_say_something:
         raise ValueError(_nothing_in(image.name))
     kwargs = {"name": f"{image.name} tracked", **geometry.layer_kwargs(image)}
     _, height, width = pixel_sizes(image, geometry)
-    view = freeze(image, axes, 0, [image])
+    view = freeze(image, axes, channel, [image])
     return Request(image.name, geometry, view, prompts, kwargs, aspect=height / width)
 
 
@@ -161,6 +164,22 @@ def _checked_axis(image: Image, axis: int) -> int:
     if not -image.ndim <= axis < image.ndim:
         raise ValueError(f"“{image.name}” has no axis {axis}: its axes are 0 to {image.ndim - 1}")
     return int(axis % image.ndim)
+
+
+def _checked_channel(image: Image, axis: int, places: dict[int, int]) -> int:
+    """Take the position along the axis of channels out of those along all axes."""
+    channel, count = places.pop(axis, 0), spatial_shape(image)[axis]
+    if not 0 <= channel < count:
+        raise ValueError(f"“{image.name}” has no channel {channel}: its channels are 0 to {count - 1}")
+    return channel
+
+
+def _shown_channel(viewer: napari.viewer.Viewer, image: Image, axes: Axes) -> dict[int, int]:
+    """Return the position along the axis of channels, if there is one."""
+    if axes.channels is None:
+        return {}
+    position = image.world_to_data(np.asarray(viewer.dims.point, float))[axes.channels]
+    return {axes.channels: int(np.clip(np.rint(position), 0, spatial_shape(image)[axes.channels] - 1))}
 
 
 def _nothing_in(image: str) -> str:
@@ -262,13 +281,14 @@ def propagate_widget(
 ) -> napari.qt.threading.FunctionWorker[napari.types.LayerDataTuple]:
     """Track the objects that layers point at; the labels come as a new layer.
 
-    Layers without the axis of the frames count on the frame that is shown.
+    Layers without the axis of the frames count on the frame that is shown. Of channels along a slider the one
+    that is shown is seen.
     """
     axes = _usable_axes(image)
     frames = axes.frames if axis == _AUTOMATIC else axis
     geometry = geometry_of(image, axes, frames)
     shown = geometry.frame_of(viewer.dims, image)
-    index = geometry.index_of(viewer.dims, image)
+    index = {**geometry.index_of(viewer.dims, image), **_shown_channel(viewer, image, axes)}
     request = read_layers(image, (mask, points, boxes), frames, shown, index)
     chosen = next(each for each in DIRECTIONS if each == direction)
     _tell_of_download(ModelChoice(model))

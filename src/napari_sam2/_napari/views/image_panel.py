@@ -47,7 +47,8 @@ class ImagePanel(QWidget):
             "refresh",
             "Use current view",
             tip="Let the model see the image as it is shown now: contrast limits and channels. Otherwise"
-            " those of the first prompt are kept. Frames that were computed are computed again; undo works.",
+            " those of the first prompt are kept. Prompts are answered again, and tracked masks go until you"
+            " propagate again; undo works.",
         )
         self._lay_out()
         self._layer.activated.connect(self.image_chosen)
