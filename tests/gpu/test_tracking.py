@@ -153,6 +153,17 @@ def test_free_memory_is_told(device: torch.device) -> None:
     assert free is None if device.type == "cpu" else free is not None and free > 2**30
 
 
+def test_more_windows_than_a_grid_has_blocks(model: Sam2, device: torch.device) -> None:
+    """The trunk attends in sixteen windows of each image of 128 pixels; 65,535 blocks are the most."""
+    if device.type != "cuda":
+        pytest.skip("only a card has a grid")
+    few = torch.rand(4, 3, 128, 128, device=device)
+    with torch.inference_mode():
+        many = model.encode_image(few.repeat(1050, 1, 1, 1)).embedding
+        wanted = model.encode_image(few).embedding
+    assert torch.allclose(many[-4:], wanted, atol=1e-3)
+
+
 # ------------------------------------------------------------------- precision
 
 
