@@ -562,3 +562,13 @@ def test_what_needs_an_object_does_nothing_without(bench: Dock) -> None:
     assert not bench.controller.tracking.running
     bench.set(1, MIDDLE, FramePrompts())
     pause(1)
+
+
+def test_in_a_crowd_a_cursor_on_the_far_edge_is_over_the_last_pixel(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.tools.each_click_new_toggled.emit(True)
+    height, width = bench.labels.shape[1:]
+    edge = height - 0.5, width - 0.5
+    assert bench.controller.prompts.object_of_click(MIDDLE, *edge) == 2
+    bench.labels[MIDDLE, -1, -1] = 1
+    assert bench.controller.prompts.object_of_click(MIDDLE, *edge) == 1
