@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from napari_sam2._model.positions import (
-    constant,
     moved_rotary_table,
     moved_sine_map,
     rotary_table,
@@ -134,13 +133,3 @@ def test_tables_made_while_tracking_serve_training() -> None:
     tokens = normal("train", 49, 8).requires_grad_()
     rotate(tokens, tables[1]).square().sum().backward()
     torch.testing.assert_close(tokens.grad, 2 * tokens.detach())
-
-
-def test_constants_are_brought_to_a_device_once() -> None:
-    cpu = torch.device("cpu")
-    with torch.inference_mode():
-        found = constant(((1, 2), (3, 4)), cpu)
-    assert torch.equal(found, torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    assert constant(((1, 2), (3, 4)), cpu) is found
-    # Training multiplies with what tracking has made.
-    (torch.ones(2, requires_grad=True) * found).sum().backward()

@@ -15,6 +15,15 @@ from tests._napari.dock import MIDDLE, Dock, until
 pytestmark = pytest.mark.gui
 
 
+def save_delete_and_load(bench: Dock, folder: Path, objects: tuple[int, ...]) -> None:
+    bench.view.files.save_requested.emit(str(folder / "cells"))
+    bench.wait()
+    bench.view.objects.objects_deleted.emit(objects)
+    bench.wait()
+    bench.view.files.load_requested.emit(str(folder / "cells.sam2.json"))
+    bench.wait()
+
+
 def test_the_candidate_that_is_shown_follows_undo(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     seen = [bench.state.tools.candidate]
@@ -52,12 +61,7 @@ def test_candidates_of_a_click_in_a_file_are_there(bench: Dock, tmp_path: Path) 
     bench.prompt(1, MIDDLE, 8, 10)
     bench.prompt(2, MIDDLE + 1, 16, 10)
     tools = bench.state.tools
-    bench.view.files.save_requested.emit(str(tmp_path / "cells"))
-    bench.wait()
-    bench.view.objects.objects_deleted.emit((1, 2))
-    bench.wait()
-    bench.view.files.load_requested.emit(str(tmp_path / "cells.sam2.json"))
-    bench.wait()
+    save_delete_and_load(bench, tmp_path, (1, 2))
     bench.view.tools.next_candidate.emit()
     bench.wait()
     assert bench.state.tools.candidates == tools.candidates == 3
@@ -75,12 +79,7 @@ def test_the_candidate_that_was_chosen_is_the_one_in_the_file(bench: Dock, tmp_p
     bench.wait()
     chosen, mask = bench.state.tools.candidate, bench.labels[MIDDLE] == 1
     assert chosen != 1
-    bench.view.files.save_requested.emit(str(tmp_path / "cells"))
-    bench.wait()
-    bench.view.objects.objects_deleted.emit((1,))
-    bench.wait()
-    bench.view.files.load_requested.emit(str(tmp_path / "cells.sam2.json"))
-    bench.wait()
+    save_delete_and_load(bench, tmp_path, (1,))
     assert bench.session.prompts[PromptKey(1, MIDDLE)].candidate == chosen
     assert ((bench.labels[MIDDLE] == 1) == mask).all()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam2._model.positions import constant
+from napari_sam2._model.constants import constant
 
 if TYPE_CHECKING:
     from torch import Tensor

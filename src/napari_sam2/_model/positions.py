@@ -27,13 +27,6 @@ def _interleaved_sine(angles: Tensor) -> Tensor:
     return pair.flatten(-2)
 
 
-@lru_cache(maxsize=256)
-def constant(values: tuple[float | tuple[float, ...], ...], device: torch.device) -> Tensor:
-    """Numbers on a device, float32; kept there, since to bring them to a card waits for all that it does."""
-    with torch.inference_mode(False):
-        return torch.tensor(values, dtype=torch.float32, device=device)
-
-
 # The tables are made outside inference mode, so that training can use one that tracking made first.
 @lru_cache(maxsize=16)
 def sine_map(channels: int, side: int, device: torch.device) -> Tensor:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from napari_sam2._model.constants import constant
 from napari_sam2._model.derived import Derived
 from napari_sam2._model.image_encoder import ImageEncoder
 from napari_sam2._model.layers import Mlp, exactly, resize_logits
@@ -18,7 +19,7 @@ from napari_sam2._model.mask_decoder import MaskDecoder
 from napari_sam2._model.memory_attention import MemoryAttention, MemoryTokens
 from napari_sam2._model.memory_encoder import MemoryEncoder
 from napari_sam2._model.placing import place_memories
-from napari_sam2._model.positions import constant, sine_map, sine_times
+from napari_sam2._model.positions import sine_map, sine_times
 from napari_sam2._model.prompt_encoder import PromptEncoder
 from napari_sam2._model.results import ImageFeatures, Points, Prediction, Recall, take_candidate
 from napari_sam2.device import Runtime

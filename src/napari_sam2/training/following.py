@@ -9,6 +9,7 @@ import torch
 
 from napari_sam2.training.clicks import Targets, span
 from napari_sam2.training.synthetic import SyntheticBatch
+from napari_sam2.window import WindowRules
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +24,8 @@ class FollowRules:
     Parameters
     ----------
     factor
-        Smallest and largest side of a window over the extent of its object on the first frame.
+        Smallest and largest side of a window over the extent of its object on the first frame; the tracker's
+        lie between.
     off
         How far off the middle an object may be there, in parts of the side.
     drift
@@ -34,8 +36,8 @@ class FollowRules:
 
     factor: tuple[float, float] = (1.8, 3.5)
     off: float = 0.15
-    drift: float = 0.15
-    smallest: float = 32.0
+    drift: float = WindowRules.drift
+    smallest: float = WindowRules.smallest
 
 
 @dataclass(frozen=True)
