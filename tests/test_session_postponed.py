@@ -70,7 +70,7 @@ def test_what_is_settled_is_what_would_have_been_written_at_once(
     edit: Callable[[Session], object], parts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if parts > 1:
-        monkeypatch.setattr("napari_sam2.labels._AT_LEAST", 1)
+        monkeypatch.setattr("napari_sam2.labels._STRIP", 1)
     now, later = tracked(1, 2, 3), tracked(1, 2, 3)
     shown = later.labels.copy()
     edit(now)
@@ -156,12 +156,12 @@ def test_many_are_merged_as_one_after_the_other() -> None:
 def test_what_is_said_while_masks_are_joined_counts() -> None:
     session, plain = tracked(1, 2), tracked(1, 2)
     steps = session.merge_steps(1, 2)
-    for _ in range(4):
+    for _ in range(4):  # two for each frame: masks, and the whole
         next(steps)
     assert session.objects == (1, 2)
     for each in (session, plain):
         each.set_prompts(2, 1, click(16, 12))
-    assert list(steps) == [None] * (COUNT - 4)
+    assert list(steps) == [None] * 2 * (COUNT - 2 + 1), "the frame that changed is joined again, and no other"
     plain.merge(1, 2)
     np.testing.assert_array_equal(session.labels, plain.labels)
 

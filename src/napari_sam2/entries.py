@@ -134,6 +134,11 @@ class FrameRecords:
         """Tell of those that have a record, and of some others; of no more than that, which takes room."""
         return FrameRecords(_in_order({*self.known, *objects}), self.rows)
 
+    def is_same(self, other: FrameRecords) -> bool:
+        """Whether the very records of the same objects are told, so that nothing came in their place."""
+        # Numbers and addresses: both sides hold what they tell of, so that no address is used again.
+        return np.array_equal(self.objects, other.objects) and self.rows.tobytes() == other.rows.tobytes()
+
     @property
     def records(self) -> dict[int, Record]:
         """Records by object."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from math import inf, prod
+from math import inf
 from time import perf_counter
 from typing import Any, TypeAlias
 from weakref import WeakSet
@@ -30,8 +30,8 @@ from napari_sam2.spill import Kept, SpillStore
 
 __all__ = ["Box", "Entry", "LabelVolume", "PackedMask", "PlacedLogits", "Provenance", "blank_labels"]
 
-# Pixels of a frame that are written whatever the time: most frames have no more to be written.
-_AT_LEAST = 2**20
+# Pixels of a frame that are written in one go: some milliseconds where large masks meet.
+_STRIP = 2**18
 
 CleanUp: TypeAlias = Callable[[BoolArray], BoolArray]
 Watcher: TypeAlias = Callable[[int, "Box | None"], None]
@@ -124,18 +124,17 @@ class LabelVolume:
     def settle(self, frame: int | None = None, until: float = inf) -> None:
         """Write what is left to be written, of one frame or of all, each pixel once.
 
-        Of a frame with much to be written, no other part is begun after that time (`time.perf_counter`).
+        Of a frame one part is written at least, and no other one begun after that time (`time.perf_counter`).
         """
         for each in self.behind if frame is None else (frame,):
             if each in self._behind:
                 self._write_behind(each, until)
 
     def _write_behind(self, frame: int, until: float) -> None:
-        boxes = [part for box in apart(listed(self._behind[frame])) for part in strips(box, _AT_LEAST)]
-        done = pixels = 0
-        while done < len(boxes) and (pixels < _AT_LEAST or perf_counter() <= until):
+        boxes = [part for box in apart(listed(self._behind[frame])) for part in strips(box, _STRIP)]
+        done = 0
+        while done < len(boxes) and (not done or perf_counter() <= until):
             self._compose(frame, boxes[done])
-            pixels += prod(boxes[done].shape)
             done += 1
         self._behind[frame] = [boxes[done:]]
         if done == len(boxes):

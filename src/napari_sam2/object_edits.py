@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from napari_sam2.lineage import Daughters, Life, ObjectFacts, ancestors
 from napari_sam2.prompts import MAX_OBJECT_ID, FramePrompts, PromptKey
@@ -23,8 +25,24 @@ from napari_sam2.session_state import PromptRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
+    from napari_sam2.entries import FrameRecords
     from napari_sam2.labels import Entry
     from napari_sam2.session_state import SessionState
+
+# Masks of a frame that are joined in one step.
+_AT_ONCE = 16
+# How often masks are joined again that changed while others were; what is left is joined when all is changed.
+_ROUNDS = 4
+
+
+class Union(NamedTuple):
+    """Masks of several objects on a frame as one mask, and what was known of them when they were joined.
+
+    `prompts` is None where fewer than two have a mask.
+    """
+
+    known: FrameRecords
+    prompts: FramePrompts | None
 
 
 def remove(state: SessionState, objects: Collection[int]) -> None:
@@ -55,7 +73,7 @@ def _give_children(state: SessionState, obj: int, parent: int, since: int = 0) -
             state.put_facts(child, replace(facts, parent=parent if parent != child else None))
 
 
-def merge(state: SessionState, obj: int, others: Sequence[int], unions: Mapping[int, FramePrompts]) -> None:
+def merge(state: SessionState, obj: int, others: Sequence[int], unions: Mapping[int, Union]) -> None:
     """Give all that is known of `others` to `obj`; `unions` may know masks from `union_steps`."""
     objects = (obj, *others)
     for each in objects:
@@ -75,18 +93,36 @@ def merge(state: SessionState, obj: int, others: Sequence[int], unions: Mapping[
         _give_children(state, other, obj)
 
 
-def union_steps(
-    state: SessionState, objects: Sequence[int]
-) -> Generator[None, None, dict[int, FramePrompts]]:
-    """Join the masks of objects, a frame at a time; return them by frame, where several have one."""
-    unions: dict[int, FramePrompts] = {}
-    for frame in _frames(state, objects):
-        with state.lock:
-            seen = [obj for obj in objects if state.labels.box(obj, frame)]
-            if len(seen) > 1:
-                unions[frame] = _union(state, seen, frame)
-        yield
+def union_steps(state: SessionState, objects: Sequence[int]) -> Generator[None, None, dict[int, Union]]:
+    """Join the masks of objects, some of a frame at a time, and again where they changed meanwhile."""
+    unions: dict[int, Union] = {}
+    for _ in range(_ROUNDS):
+        for frame in _frames(state, objects):
+            known = _known_of(state, frame, objects)
+            if frame not in unions or not known.is_same(unions[frame].known):
+                unions[frame] = Union(known, (yield from _joined(state, known.masked, frame)))
     return unions
+
+
+def _known_of(state: SessionState, frame: int, objects: Sequence[int]) -> FrameRecords:
+    with state.lock:
+        return state.labels.known_of(frame, objects)
+
+
+def _joined(
+    state: SessionState, masked: Sequence[int], frame: int
+) -> Generator[None, None, FramePrompts | None]:
+    """Join masks of a frame; None where there are fewer than two."""
+    if len(masked) < 2:
+        return None
+    union = np.zeros(state.labels.shape[1:], np.bool_)
+    for first in range(0, len(masked), _AT_ONCE):
+        with state.lock:
+            union |= state.labels.union(masked[first : first + _AT_ONCE], frame)
+        yield
+    prompts = FramePrompts(mask=union)
+    yield
+    return prompts
 
 
 def _frames(state: SessionState, objects: Collection[int]) -> list[int]:
@@ -101,7 +137,7 @@ def _union(state: SessionState, objects: Sequence[int], frame: int) -> FrameProm
 
 
 def _join(
-    state: SessionState, objects: Sequence[int], frame: int, said: set[int], union: FramePrompts | None
+    state: SessionState, objects: Sequence[int], frame: int, said: set[int], union: Union | None
 ) -> None:
     """Give what is known of objects on a frame to the first; where several have a mask, all of them count.
 
@@ -115,7 +151,8 @@ def _join(
             _hand_over(state, PromptKey(source, frame), target)
         return
     check_open_all(state, frame, masked, set(known.locked))
-    painted = union or _union(state, masked, frame)
+    is_new = union is not None and union.known.is_same(known)
+    painted = (union and is_new and union.prompts) or _union(state, masked, frame)
     for source in said.intersection(objects[1:]):
         state.put_record(PromptKey(source, frame), None)
     state.put_record(target, _painted_record(state, painted))

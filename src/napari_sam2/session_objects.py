@@ -91,13 +91,11 @@ class SessionObjects(SessionViews):
             pass
 
     def merge_steps(self, obj: int, *others: int) -> Iterator[None]:
-        """Do what `merge` does; masks are joined a frame at a time, and all is changed in the last step."""
+        """Do what `merge` does; masks are joined some at a time, and all is changed in the last step."""
         first, *rest = (check_object_id(each) for each in (obj, *others))
-        edition = self._state.edition
         unions = yield from object_edits.union_steps(self._state, (first, *rest))
         with self._state.lock, self._state.grouped("Merge"):
-            known = unions if self._state.edition == edition else {}
-            object_edits.merge(self._state, first, rest, known)
+            object_edits.merge(self._state, first, rest, unions)
 
     def split(self, obj: int, frame: int, new: int | None = None) -> int:
         """Give an object's prompts, masks and daughters from a frame on to a new object.

@@ -309,9 +309,11 @@ class SessionState:
         with self.lock:
             behind = sorted(self.labels.behind, key=lambda frame: (frame not in first, frame))
             objects = self.objects if behind else ()
-            for frame in behind:
+            for number, frame in enumerate(behind):
+                self._table.catch_up(objects)  # with what there was no time for when it was written
+                if number and perf_counter() > until:
+                    break
                 self.labels.settle(frame, until)
-                self._table.catch_up(objects)
                 if perf_counter() > until:
                     break
             return not self.labels.behind

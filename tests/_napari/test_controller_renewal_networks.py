@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.views.hints import hint
+from napari_sam2.device import Runtime
 from tests._napari.dock import MIDDLE, Dock, until
 from tests._napari.renewing import Held, seen, undo
 from tests.fakes import FakeModel, click
@@ -44,6 +47,22 @@ def in_use(bench: Dock) -> tuple[str, Any, Any]:
     """Return the network that the dock shows, that of the session, and the one that is at hand."""
     model = bench.state.model
     return model.devices[model.device], bench.session.model, bench.controller.space.model.model
+
+
+@pytest.mark.parametrize(
+    ("channels", "device", "live"), [(64, "cpu", True), (256, "cpu", False), (256, "cuda", True)]
+)
+def test_live_is_off_where_tracking_is_slow(
+    bench: Dock, networks: dict[str, Any], channels: int, device: str, live: bool
+) -> None:
+    bench.controller.ahead._chosen = None
+    networks["cpu"].config = replace(networks["cpu"].config, model_dim=channels)
+    networks["cpu"].runtime = Runtime(torch.device(device), torch.float32)
+    choose(bench, "cpu")
+    bench.wait()
+    assert bench.state.progress.live == live
+    bench.view.progress.live_toggled.emit(not live)
+    assert bench.state.progress.live != live
 
 
 def test_another_network_that_is_given_up_is_not_shown(

@@ -15,6 +15,7 @@ from napari_sam2._model import weights
 from napari_sam2._model.errors import CheckpointError
 from napari_sam2._napari import network_view, oneshot
 from napari_sam2._napari.geometry import SequenceGeometry
+from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.oneshot import (
     Request,
     axis_choices,
@@ -25,6 +26,7 @@ from napari_sam2._napari.oneshot import (
 )
 from napari_sam2._napari.outline import Outline
 from napari_sam2._napari.seeds import LabelSeeds
+from napari_sam2._napari.settings import Settings
 from napari_sam2._napari.shapes_layer import mask_of
 from napari_sam2.frame_result import PlacedMask
 from napari_sam2.placement import Box
@@ -173,7 +175,7 @@ def test_the_button_takes_the_channel_that_is_shown(
 
     freeze = network_view.freeze
     monkeypatch.setattr(oneshot, "freeze", noted)
-    monkeypatch.setattr(weights, "load_model", lambda name: fake_model.as_model())
+    monkeypatch.setattr(oneshot, "load", lambda choice: fake_model.as_model())
     viewer = open_viewer()
     viewer.add_layer(_two_channels())
     points = viewer.add_points([[0, 2, 10, 8]], name="clicks")
@@ -217,7 +219,14 @@ def test_an_image_without_numbers_is_refused() -> None:
 def test_the_button_adds_a_layer(
     open_viewer: Callable[[], Any], fake_model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "load_model", lambda name: fake_model.as_model())
+    chosen: list[ModelChoice] = []
+
+    def load(choice: ModelChoice) -> Any:
+        chosen.append(choice)
+        return fake_model.as_model()
+
+    monkeypatch.setattr(oneshot, "load", load)
+    monkeypatch.setattr(oneshot, "read_settings", lambda: Settings(device="cpu", precision="float32"))
     viewer = open_viewer()
     viewer.add_layer(image(scale=(1, 0.5, 0.5)))
     points = viewer.add_points([[5.0, 4.0]], name="clicks")
@@ -235,6 +244,7 @@ def test_the_button_adds_a_layer(
     assert labels.data[3, 10, 8] == 1
     assert labels.data.any(axis=(1, 2)).all()
     np.testing.assert_allclose(labels.scale, (1, 0.5, 0.5))
+    assert chosen == [ModelChoice("nano", "cpu", "float32")], "as the Preferences say"
 
 
 @pytest.mark.gui
@@ -377,7 +387,7 @@ def test_the_button_tells_of_a_download_and_of_errors(
 ) -> None:
     told: list[str] = []
 
-    def fail(name: str) -> Any:
+    def fail(name: str, **_: str) -> Any:
         raise CheckpointError(f"could not fetch {name}: check the network")
 
     monkeypatch.setattr(weights, "load_model", fail)

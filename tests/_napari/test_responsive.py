@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import napari
 import numpy as np
@@ -23,6 +23,8 @@ TICK = 0.01
 # do not bring about; half of it is allowed.
 STEP = 3.0
 BAR = STEP / 2
+# How much later a timer may be during a propagation, in seconds, and in how many tries that is to be seen.
+MOST, TRIES = 0.05, 4
 
 
 class Ticks:
@@ -42,15 +44,31 @@ class Ticks:
         return np.diff(self.times, axis=0)
 
 
-def own_and_all(work: Callable[[], None]) -> tuple[float, float]:
-    """Return what this thread does from tick to tick, and what goes by between most ticks.
+class Late(NamedTuple):
+    """99th percentiles from tick to tick, in seconds.
 
-    Of its own work, what other programs take away is not counted; what goes by holds waiting too, as for the
-    other thread to let the interpreter go, and what other programs take now and then.
+    Of what a thread does by itself, what other programs take away is not counted; what goes by holds all
+    waiting, as for the other thread to let the interpreter go, and what other programs take now and then.
     """
-    own, every = Ticks(time.thread_time, time.perf_counter).between(work).T
-    assert len(own) > 5
-    return float(np.percentile(own, 99)), float(np.percentile(every, 90))
+
+    own: float
+    passed: float
+
+
+def late(work: Callable[[], None]) -> Late:
+    """Return how late a timer is while something is done."""
+    ticks = Ticks(time.thread_time, time.perf_counter).between(work)
+    assert len(ticks) > 5
+    return Late(*np.percentile(ticks, 99, axis=0).tolist())
+
+
+def more_than_at_rest(dock: Dock, frame: int) -> Late:
+    """Return how much later a timer is while all is tracked from a frame, which is prompted anew."""
+    without = late(lambda: pause(1000))
+    dock.prompt(1, frame, 8, 11)
+    dock.prompt(1, frame, 8, 10)
+    during = late(dock.propagate)
+    return Late(during.own - without.own, during.passed - without.passed)
 
 
 def test_a_timer_is_hardly_later_during_propagation(viewer: napari.Viewer, fake_model: FakeModel) -> None:
@@ -58,14 +76,16 @@ def test_a_timer_is_hardly_later_during_propagation(viewer: napari.Viewer, fake_
     dock = Dock(viewer, fake_model)
     viewer.window.add_dock_widget(dock.widget, name="SAM 2")
     dock.show(60)
-    for obj, y in ((1, 8), (2, 16)):
-        dock.prompt(obj, 60, y, 10)
-    without, during = own_and_all(lambda: pause(600)), own_and_all(dock.propagate)
+    dock.prompt(2, 60, 16, 10)
+    # Other programs can only make it later: what the plugin does itself is there in each of several tries.
+    tries = [more_than_at_rest(dock, 60)]
+    while len(tries) < TRIES and min(each.passed for each in tries) > MOST:
+        tries.append(more_than_at_rest(dock, 60))
     frames = len(dock.on)
     dock.controller.close()
     assert frames > 60
-    assert during[0] <= without[0] + 0.05
-    assert during[1] <= without[1] + 0.1
+    assert min(each.own for each in tries) <= MOST
+    assert min(each.passed for each in tries) <= MOST
 
 
 def test_keeping_the_interpreter_would_be_noticed(
@@ -79,9 +99,7 @@ def test_keeping_the_interpreter_would_be_noticed(
         return step(*args)
 
     monkeypatch.setattr(fake_model, "step", selfish)
-    bench.prompt(1, 4, 8, 10)
-    without, during = own_and_all(lambda: pause(600)), own_and_all(bench.propagate)
-    assert during[1] > without[1] + 0.1
+    assert more_than_at_rest(bench, 4).passed > MOST
 
 
 @pytest.fixture

@@ -181,6 +181,11 @@ class Sam2Config:
         return self.image_size // 16
 
     @property
+    def is_narrow(self) -> bool:
+        """Whether it has fewer channels than the released networks, so that a processor is quick with it."""
+        return self.model_dim < 256
+
+    @property
     def pointer_tokens(self) -> int:
         """Memory tokens that one object pointer is cut into."""
         return self.model_dim // self.memory_dim

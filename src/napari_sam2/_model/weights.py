@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from napari_sam2.device import Runtime
 
 EMBEDDED = "nano"
-_WIDE = 256  # channels of the released networks
 _CONFIG_KEY = "napari_sam2_config"
 _SHOWN_KEYS = 4
 
@@ -74,7 +73,7 @@ def load_model(
 
 def _suited(runtime: Runtime, precision: str, config: Sam2Config) -> Runtime:
     """Leave a narrow network in float32 on a processor: there bfloat16 is slower for it, and less exact."""
-    if precision == "auto" and runtime.device.type == "cpu" and config.model_dim < _WIDE:
+    if precision == "auto" and runtime.device.type == "cpu" and config.is_narrow:
         return replace(runtime, dtype=torch.float32)
     return runtime
 

@@ -10,7 +10,7 @@ from napari_sam2._napari.answers import back_of, forth_of
 from napari_sam2._napari.controller_ahead import AheadControl
 from napari_sam2._napari.controller_files import FileControl
 from napari_sam2._napari.controller_image import ImageControl
-from napari_sam2._napari.controller_model import ModelControl, load
+from napari_sam2._napari.controller_model import ModelControl
 from napari_sam2._napari.controller_objects import ObjectControl
 from napari_sam2._napari.controller_prompts import PromptControl
 from napari_sam2._napari.controller_review import ReviewControl
@@ -20,7 +20,7 @@ from napari_sam2._napari.controller_sequence import SequenceControl
 from napari_sam2._napari.controller_tracking import TrackingControl
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.keys import Command
-from napari_sam2._napari.model_choices import ModelChoice
+from napari_sam2._napari.model_choices import ModelChoice, load
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import DockState, ProgressState
 from napari_sam2._napari.wiring import Connections, Later
@@ -90,7 +90,7 @@ class Controller:
         self.objects = ObjectControl(space, self.prompts)
         self.tracking = TrackingControl(space)
         self.ahead = AheadControl(
-            space, self.prompts, self.tracking, self.sequences, lambda: not self.models.choice.is_slow
+            space, self.prompts, self.tracking, self.sequences, lambda: self.models.is_quick
         )
         self.models.loaded = self.ahead.moved  # the user may rest where nothing could be opened yet
         self.review = ReviewControl(space, self.prompts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from napari_sam2._napari.download import Download, Fetched
-from napari_sam2._napari.model_choices import DEVICES, OTHER_FILE, ModelChoice, listed, shown_name
+from napari_sam2._napari.model_choices import DEVICES, EMBEDDED, OTHER_FILE, ModelChoice, listed, shown_name
 from napari_sam2._napari.notices import sentence, show_failure
 from napari_sam2._napari.state import ModelState
 from napari_sam2._napari.worker import Origin, Priority
@@ -19,15 +19,6 @@ if TYPE_CHECKING:
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.answers import Answer
     from napari_sam2._napari.workspace import Sequence, Workspace
-
-
-def load(choice: ModelChoice) -> Sam2:
-    """Load a network; never on the GUI thread, since torch alone takes seconds."""
-    from napari_sam2._model.weights import checksum, load_model
-
-    model = load_model(choice.name, device=choice.device, precision=choice.precision)
-    checksum(model)  # whoever saves needs it, and has to be quick
-    return model
 
 
 class ModelControl:
@@ -145,6 +136,14 @@ class ModelControl:
         choice = None if replaced is None or replaced.step is None else self._made.get(replaced.model)
         if choice is not None and not self._loading and self.choice.is_here:
             self.choice, self._problem = choice, ""
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether frames may be tracked without being asked for; the name tells until a network is there."""
+        model = self._space.model.model
+        if model is None:
+            return self.choice.name == EMBEDDED
+        return model.config.is_narrow or model.runtime.device.type == "cuda"
 
     @property
     def _answering(self) -> str:

@@ -10,6 +10,7 @@ from napari_sam2._model.registry import RELEASED, cache_dir
 
 if TYPE_CHECKING:
     from napari_sam2._model.registry import ReleasedCheckpoint
+    from napari_sam2._model.sam2 import Sam2
 
 EMBEDDED = "nano"
 OTHER_FILE = "A file ..."
@@ -46,11 +47,6 @@ class ModelChoice:
         return checkpoint is None or (cache_dir() / checkpoint.file_name).is_file()
 
     @property
-    def is_slow(self) -> bool:
-        """Whether frames should not be tracked without being asked for."""
-        return self.name != EMBEDDED
-
-    @property
     def detail(self) -> str:
         """Size and where it comes from, as a sentence."""
         checkpoint = self.checkpoint
@@ -68,6 +64,15 @@ class ModelChoice:
     def with_device(self, device: str) -> ModelChoice:
         """Return the same network on another device."""
         return replace(self, device=device)
+
+
+def load(choice: ModelChoice) -> Sam2:
+    """Load a network; never on the GUI thread, since torch alone takes seconds."""
+    from napari_sam2._model.weights import checksum, load_model
+
+    model = load_model(choice.name, device=choice.device, precision=choice.precision)
+    checksum(model)  # whoever saves needs it, and has to be quick
+    return model
 
 
 def listed(choice: ModelChoice) -> tuple[str, ...]:

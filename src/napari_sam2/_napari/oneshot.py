@@ -19,11 +19,12 @@ from napari_sam2._model.registry import RELEASED
 from napari_sam2._napari.geometry import spatial_shape
 from napari_sam2._napari.image_source import Axes, geometry_of, read_axes, why_not
 from napari_sam2._napari.layer_prompts import LayerPrompts
-from napari_sam2._napari.model_choices import EMBEDDED, ModelChoice
+from napari_sam2._napari.model_choices import EMBEDDED, ModelChoice, load
 from napari_sam2._napari.network_view import View, freeze
 from napari_sam2._napari.notices import show_failure, tell
 from napari_sam2._napari.outline import is_preview
 from napari_sam2._napari.pixel_sizes import pixel_sizes
+from napari_sam2._napari.settings import read_settings
 from napari_sam2.labels import blank_labels
 from napari_sam2.passes import DIRECTIONS, Direction
 
@@ -115,7 +116,7 @@ def propagate_prompts(
         If the image cannot be used, or no prompt lies in it.
     """
     request = read_layers(image, (mask, points, boxes), axis, frame, index)
-    steps = run(request, model, direction)
+    steps = run(request, ModelChoice(model) if isinstance(model, str) else model, direction)
     while True:
         try:
             next(steps)
@@ -186,7 +187,7 @@ def _nothing_in(image: str) -> str:
     return f"No prompt lies in “{image}”: choose a layer with points, boxes or a mask on the object."
 
 
-def run(request: Request, model: str | Sam2, direction: Direction) -> Generator[int, None, LayerData]:
+def run(request: Request, model: ModelChoice | Sam2, direction: Direction) -> Generator[int, None, LayerData]:
     """Read masks and track, on any thread; return the Labels layer as data, keyword arguments and type.
 
     Yields
@@ -215,8 +216,7 @@ def run(request: Request, model: str | Sam2, direction: Direction) -> Generator[
     return labels, request.kwargs, "labels"
 
 
-def _open(request: Request, model: str | Sam2, labels: Any) -> Session:  # noqa: ANN401 - whatever is written into
-    from napari_sam2._model.weights import load_model
+def _open(request: Request, model: ModelChoice | Sam2, labels: Any) -> Session:  # noqa: ANN401 - whatever is written into
     from napari_sam2.session import Session
     from napari_sam2.window import WindowRules
 
@@ -224,7 +224,7 @@ def _open(request: Request, model: str | Sam2, labels: Any) -> Session:  # noqa:
     fixed = {axis: at for axis, at in geometry.index.items() if axis != geometry.channel_axis}
     return Session(
         view.data,
-        model=load_model(model) if isinstance(model, str) else model,
+        model=load(model) if isinstance(model, ModelChoice) else model,
         axis=geometry.frame_axis or 0,
         index={**view.index, **fixed},
         channel=view.channel,
@@ -282,7 +282,7 @@ def propagate_widget(
     """Track the objects that layers point at; the labels come as a new layer.
 
     Layers without the axis of the frames count on the frame that is shown. Of channels along a slider the one
-    that is shown is seen.
+    that is shown is seen. Device and precision are those of the Preferences.
     """
     axes = _usable_axes(image)
     frames = axes.frames if axis == _AUTOMATIC else axis
@@ -291,11 +291,13 @@ def propagate_widget(
     index = {**geometry.index_of(viewer.dims, image), **_shown_channel(viewer, image, axes)}
     request = read_layers(image, (mask, points, boxes), frames, shown, index)
     chosen = next(each for each in DIRECTIONS if each == direction)
-    _tell_of_download(ModelChoice(model))
+    settings = read_settings()
+    choice = ModelChoice(model, settings.device, settings.precision)
+    _tell_of_download(choice)
     worker = napari.qt.threading.create_worker(
         _run_in_worker,
         request,
-        model,
+        choice,
         chosen,
         _progress={"total": request.steps, "desc": "Propagating prompts"},
         _connect={"errored": _fail},
@@ -310,9 +312,11 @@ class _Failed(Exception):  # noqa: N818 - it only carries one
     """Carries an error out of a worker of napari, which takes any `RuntimeError` for its own end."""
 
 
-def _run_in_worker(request: Request, model: str, direction: Direction) -> Generator[int, None, LayerData]:
+def _run_in_worker(
+    request: Request, choice: ModelChoice, direction: Direction
+) -> Generator[int, None, LayerData]:
     try:
-        return (yield from run(request, model, direction))
+        return (yield from run(request, choice, direction))
     except RuntimeError as error:
         raise _Failed from error
 

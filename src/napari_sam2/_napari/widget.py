@@ -9,8 +9,8 @@ from qtpy.QtCore import QEvent, QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam2._napari.controller import Controller
-from napari_sam2._napari.controller_model import load
 from napari_sam2._napari.keys import KEYS
+from napari_sam2._napari.model_choices import load
 from napari_sam2._napari.settings import read_settings
 from napari_sam2._napari.views.dock_view import DockView
 from napari_sam2.passes import check_direction
