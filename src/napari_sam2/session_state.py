@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from napari_sam2.tracker import Tracker
 
 
+WRITING_SECONDS = 0.03
+"""For so long labels are written in one of many steps, an edit's own time included."""
+
+
 @dataclass(frozen=True, eq=False)
 class PromptRecord:
     """A confirmed frame of an object.

@@ -12,6 +12,7 @@ from napari_sam2 import session_edits as edits
 from napari_sam2.changes import read_changes
 from napari_sam2.passes import check_direction
 from napari_sam2.session_checks import check_key, check_objects, check_range
+from napari_sam2.session_state import WRITING_SECONDS
 from napari_sam2.steps import result_of, within
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
@@ -347,7 +348,7 @@ class SessionViews:
         """
         self.check_export(path)
         if Path(path).suffix.lower() == ".csv":
-            while not self.settle(seconds=0):
+            while not self.settle(seconds=WRITING_SECONDS):
                 yield
             io.write_table(path, TABLE_COLUMNS, table_rows(self.summary()))
             return

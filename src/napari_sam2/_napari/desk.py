@@ -18,6 +18,7 @@ from napari_sam2._napari.versions import Renewal, Version, Versions
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
 from napari_sam2.prompts import PromptKey
+from napari_sam2.session_state import WRITING_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 _FIRST_REACH = 4
 # While frames are tracked, a picture is made so often at most, in seconds.
 _PICTURE_EVERY = 0.1
-# An edit with what is written of it, and each piece that is left, take about so long, in seconds.
-_TURN = 0.03
 
 
 class Desk:
@@ -220,7 +219,7 @@ class Desk:
         self, result: FrameResult | None = None, value: object = None, *, drawn: bool = True, spent: float = 0
     ) -> Answer:
         """Tell of what is written in the rest of a turn, with a new picture; `write_on` tells all else."""
-        changes = self._untold.take(self.opened, self.frame, _TURN - spent)
+        changes = self._untold.take(self.opened, self.frame, WRITING_SECONDS - spent)
         behind = self._untold.frames(self.opened)
         picture = self._picture() if drawn or self._is_due or not behind else None
         return Answer(changes, picture, result, value, behind=behind)
