@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_sam2._napari import label_writer
 from tests._napari.dock import MIDDLE, Dock, add_frames, four_axes
-from tests._napari.hand import Hand
+from tests._napari.hand import Hand, settle
 from tests._napari.stage import Desk
 from tests.fakes import FakeModel
 
@@ -101,6 +101,16 @@ def shared_viewer(qapp: QApplication, own_application: None) -> Iterator[napari.
         qapp.processEvents()
     left = [widget for widget in qapp.topLevelWidgets() if id(widget) not in before and widget.isVisible()]
     assert not left, f"widgets are left: {left}"
+
+
+@pytest.fixture
+def clean(shared_viewer: napari.Viewer) -> Iterator[napari.Viewer]:
+    """Return the viewer of this module, empty before and after."""
+    yield shared_viewer
+    shared_viewer.dims.ndisplay = 2
+    shared_viewer.layers.clear()
+    shared_viewer.dims.order = tuple(range(shared_viewer.dims.ndim))
+    settle()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.settings import Settings
 from napari_sam2._napari.state import DockState
 from napari_sam2._napari.widget import Sam2Widget
-from napari_sam2.prompts import FramePrompts
+from napari_sam2.prompts import FramePrompts, PromptKey
 from tests.fakes import FakeModel, click, plain_frames
 
 COUNT, MIDDLE = 9, 4
@@ -166,3 +166,20 @@ def four_axes(viewer: Any, fake: FakeModel) -> Iterator[Dock]:
     dock.wait()
     yield dock
     dock.end()
+
+
+def at(dock: Dock, y: float, x: float) -> Any:
+    """Return where a place on the shown frame is in the world."""
+    place = dock.layers.geometry.to_layer(dock.controller.space.frame, y, x)
+    return dock.layers.labels.data_to_world(place)
+
+
+def agree(dock: Dock, positions: dict[int, set[PromptKey]]) -> None:
+    """See that what was said at each position is this, and that its labels are shown."""
+    for position, keys in positions.items():
+        dock.viewer.dims.set_current_step(0, position)
+        dock.wait()
+        session = dock.widget.session
+        assert keys == (set() if session is None else set(session.prompts))
+        shown = dock.labels[position]
+        np.testing.assert_array_equal(shown, 0 * shown if session is None else session.labels)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import napari
-import numpy as np
 import pytest
 
 from napari_sam2._napari.state import Tool
 from napari_sam2.prompts import PromptKey
-from tests._napari.dock import Dock, four_axes
+from tests._napari.dock import Dock, agree, at, four_axes
 from tests._napari.hand import Hand
 from tests.fakes import FakeModel
 
@@ -29,27 +27,12 @@ def mouse(four: Dock) -> Hand:
     return Hand(four.viewer)
 
 
-def at(dock: Dock, y: float, x: float) -> Any:
-    place = dock.layers.geometry.to_layer(dock.controller.space.frame, y, x)
-    return dock.layers.labels.data_to_world(place)
-
-
 def begin(dock: Dock, mouse: Hand) -> None:
     dock.controller.prompts.choose_tool(Tool.BRUSH)
     dock.layers.labels.brush_size = 2
     mouse.settle()
     mouse.press(at(dock, 5, 4))
     mouse.drag(at(dock, 5, 12))
-
-
-def agree(dock: Dock, positions: dict[int, set[PromptKey]]) -> None:
-    for position, keys in positions.items():
-        dock.viewer.dims.set_current_step(0, position)
-        dock.wait()
-        session = dock.widget.session
-        assert keys == (set() if session is None else set(session.prompts))
-        shown = dock.labels[position]
-        np.testing.assert_array_equal(shown, 0 * shown if session is None else session.labels)
 
 
 @pytest.mark.parametrize("goes_on", [False, True])
@@ -96,35 +79,6 @@ def test_the_way_over_other_positions_is_taken_back_or_said(four: Dock, mouse: H
     painted = {PromptKey(1, 2)}
     between = painted if four.labels[1].any() else set()
     agree(four, {2 - over: painted, 1: between, over: painted})
-
-
-@pytest.mark.parametrize("crowd", [True, False])
-@pytest.mark.parametrize("live", [True, False])
-@pytest.mark.parametrize("undone", [True, False])
-def test_a_double_click_that_picks_an_object_leaves_no_step(
-    four: Dock, mouse: Hand, crowd: bool, live: bool, undone: bool
-) -> None:
-    four.controller.ahead.choose_live(live)
-    four.controller.prompts.choose_each_click_new(crowd)
-    for obj in (1, 2):
-        four.prompt(obj, 2, 8 * obj, 10)
-    if undone:
-        four.prompt(3, 0, 4, 16)
-        four.view.progress.undo_requested.emit()
-        four.wait()
-    four.view.objects.object_activated.emit(1)
-    four.controller.prompts.choose_tool(Tool.POINT)
-    before, labels = four.controller.space.picture, four.labels.copy()
-    mouse.settle()
-    mouse.double_click(at(four, 16, 10))
-    four.wait()
-    after = four.controller.space.picture
-    assert four.controller.space.active == 2
-    assert after.prompts == before.prompts
-    assert (after.undo_label, after.redo_label) == (before.undo_label, before.redo_label)
-    assert bool(after.redo_label) == undone
-    np.testing.assert_array_equal(four.labels, labels)
-    agree(four, {1: {PromptKey(1, 2), PromptKey(2, 2)}})
 
 
 def test_what_a_script_paints_on_another_frame_meanwhile_stays(four: Dock, mouse: Hand) -> None:

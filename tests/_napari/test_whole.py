@@ -43,16 +43,6 @@ def docked(fake_model: FakeModel) -> Docked:
     return context
 
 
-@pytest.fixture
-def clean(shared_viewer: napari.Viewer) -> Iterator[napari.Viewer]:
-    """Return the viewer of this module, empty before and after."""
-    yield shared_viewer
-    shared_viewer.dims.ndisplay = 2
-    shared_viewer.layers.clear()
-    shared_viewer.dims.order = tuple(range(shared_viewer.dims.ndim))
-    settle()
-
-
 class Work:
     """A person who clicks on one place of an image and propagates."""
 

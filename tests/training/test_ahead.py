@@ -9,13 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from napari_sam2._model.weights import save_model
 from napari_sam2.training.ahead import ScenesAhead
 from napari_sam2.training.schedule import Stage, wide_stages
 from napari_sam2.training.synthetic import SyntheticBatch
-from napari_sam2.training.train import TrainConfig, train
+from napari_sam2.training.train import TrainConfig, new_model, train
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_sam2._model.config import Sam2Config
 
 SINGLE = Stage(share=1, size=64, frames=1, batch=2, objects=1)
 OTHER = replace(SINGLE, frames=2)
@@ -64,10 +67,15 @@ def test_what_is_cleared_is_made_anew() -> None:
     assert min(taken(scenes, SINGLE, 3, make)) >= 6
 
 
-def test_a_run_that_goes_on_repeats_one_that_was_saved_at_the_same_step(tmp_path: Path) -> None:
+def test_a_run_that_goes_on_repeats_one_that_was_saved_at_the_same_step(
+    tmp_path: Path, tiny_config: Sam2Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_sam2.training.train.synthetic_j", lambda model: 0.5)
+    start = tmp_path / "start.safetensors"
+    save_model(new_model(tiny_config, 1), start, half=False)
     config = TrainConfig(
         out=tmp_path / "whole",
-        start="nano",
+        start=str(start),
         steps=4,
         stages=(SINGLE,),
         ahead=4,
