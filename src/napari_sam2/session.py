@@ -269,6 +269,7 @@ class Session(SessionSaving):
         objects: Sequence[int] | None = ...,
         direction: Direction = ...,
         *,
+        stale: bool = ...,
         beats: Literal[False] = ...,
     ) -> Iterator[FrameResult]: ...
 
@@ -279,6 +280,7 @@ class Session(SessionSaving):
         objects: Sequence[int] | None = ...,
         direction: Direction = ...,
         *,
+        stale: bool = ...,
         beats: bool,
     ) -> Iterator[FrameResult | None]: ...
 
@@ -288,14 +290,16 @@ class Session(SessionSaving):
         objects: Sequence[int] | None = None,
         direction: Direction = "both",
         *,
+        stale: bool = False,
         beats: bool = False,
     ) -> Iterator[FrameResult] | Iterator[FrameResult | None]:
         """Track objects as `propagate` does and write nothing; `apply` writes a result.
 
+        With `stale` what is up to date is left out in one direction, too, as it always is both ways.
         With `beats` it yields None after every encode and every group of objects, so that a frame of many
         objects keeps nobody waiting: prompts may be given between any two steps, as between two frames.
         """
-        jobs = self._plan(frames, objects, direction)
+        jobs = self._plan(frames, objects, direction, stale=stale)
         run = self._state.next_revision()
         steps = edits.locked_steps(self._state, self._tracker.track_in_beats(jobs), run=run)
         return steps if beats else (step for step in steps if step is not None)

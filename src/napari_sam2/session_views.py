@@ -277,6 +277,8 @@ class SessionViews:
         frames: range | None = None,
         objects: Sequence[int] | None = None,
         direction: Direction = "both",
+        *,
+        stale: bool = False,
     ) -> frozenset[Step]:
         """Return what `Session.track` would compute: frames, each once per direction; empty if up to date.
 
@@ -285,18 +287,18 @@ class SessionViews:
         ValueError, TypeError
             As `Session.track`.
         """
-        return frozenset().union(*(job.steps for job in self._plan(frames, objects, direction)))
+        return frozenset().union(*(job.steps for job in self._plan(frames, objects, direction, stale=stale)))
 
     def _plan(
-        self, frames: range | None, objects: Sequence[int] | None, direction: Direction
+        self, frames: range | None, objects: Sequence[int] | None, direction: Direction, *, stale: bool
     ) -> tuple[Job, ...]:
-        """Plan a propagation; both ways, what is up to date is left out."""
+        """Plan a propagation; both ways, and with `stale` in any, what is up to date is left out."""
         check_direction(direction)
         limits = check_range(frames, self.volume.num_frames)
         with self._state.lock:
             chosen = check_objects(objects, self._tracker.objects)
             jobs = edits.plan(self._state, chosen, direction, limits)
-            return edits.what_is_left(self._state, jobs) if direction == "both" else jobs
+            return edits.what_is_left(self._state, jobs) if stale or direction == "both" else jobs
 
     def prepare(self, frame: int, place: tuple[float, float] | None = None) -> None:
         """Compute image features ahead, so that the next prompt is answered at once.

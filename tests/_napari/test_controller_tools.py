@@ -411,9 +411,10 @@ def test_live_leaves_a_propagation_that_was_asked_for_alone(
     bench.widget.set_prompts(2, 0, click(16, 10))
     gate.release(1)
     until(lambda: 2 in bench.labels[0])
-    assert bench.controller.tracking.covers(bench.controller.space.sequence)
+    assert bench.controller.tracking.covers(bench.controller.space.sequence, 2)
     gate.release(1000)
     bench.wait()
+    assert not bench.session.steps_ahead()
 
 
 def test_begins_and_ends_here(bench: Dock) -> None:

@@ -203,7 +203,7 @@ class AheadControl:
         """Let an answered prompt spread, or let the propagation that is under way go on."""
         self.leave()
         prompts = self._space.picture.prompts.get(key)
-        covered = self._tracking.covers(self._space.sequence)
+        covered = self._tracking.covers(self._space.sequence, key.obj)
         if self.live and not covered and prompts is not None and not prompts.says_absent:
             self._tracking.spread(key)
 

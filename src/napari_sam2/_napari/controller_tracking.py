@@ -13,6 +13,7 @@ from napari.utils import progress
 from qtpy.QtCore import QTimer
 
 from napari_sam2._napari.answers import Answer, Picture, back_of, forth_of
+from napari_sam2._napari.propagation import Scope
 from napari_sam2._napari.state import Activity, ProgressState
 from napari_sam2._napari.wiring import Later
 from napari_sam2._napari.worker import Priority
@@ -62,7 +63,19 @@ class _Run:
 
     sequence: Sequence
     steps: Callable[[Desk], Iterator[Answer | None]]
-    by_hand: bool
+    asked: Scope | None = None
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the user has asked for it."""
+        return self.asked is not None
+
+    def covers(self, obj: int) -> bool:
+        """Whether the user has asked for all frames of an object."""
+        asked = self.asked
+        if asked is None or asked.frames is not None or asked.direction != "both":
+            return False
+        return asked.objects is None or obj in asked.objects
 
 
 class TrackingControl:
@@ -97,10 +110,14 @@ class TrackingControl:
         workspace.interrupted.connect(self.interrupt)
         workspace.prompted.connect(self._wait_for_answer)
 
-    def covers(self, sequence: Sequence | None) -> bool:
-        """Whether the user has asked for a propagation of a sequence that is under way or waits."""
+    def covers(self, sequence: Sequence | None, obj: int) -> bool:
+        """Whether a propagation that the user has asked for takes up what is said of an object meanwhile."""
+        return any(run.covers(obj) for run in self._asked_for(sequence))
+
+    def _asked_for(self, sequence: Sequence | None) -> list[_Run]:
+        """List propagations of a sequence by hand that are under way or wait."""
         runs = [*self._waiting, *([self._run] if self.running and self._run is not None else [])]
-        return any(run.sequence is sequence and run.by_hand for run in runs)
+        return [run for run in runs if run.sequence is sequence and run.by_hand]
 
     def start(
         self,
@@ -124,13 +141,8 @@ class TrackingControl:
         sequence = self._space.sequence
         if sequence is None:
             return
-        chosen = cast("Direction", direction)
-
-        def steps(desk: Desk) -> Iterator[Answer | None]:
-            yield Answer(value=desk.opened.steps_ahead(frames, objects, chosen))
-            yield from desk.steps(frames, objects, chosen)
-
-        self._ask(_Run(sequence, steps, by_hand=True))
+        scope = Scope(frames, objects, cast("Direction", direction))
+        self._ask(_Run(sequence, lambda desk: desk.steps(scope), scope))
 
     @property
     def can_begin(self) -> bool:
@@ -174,9 +186,16 @@ class TrackingControl:
         )
 
     def spread(self, key: PromptKey) -> None:
-        """Propagate outward from a prompt, in the background."""
-        if self._space.sequence is not None:
-            self._ask(_Run(self._space.sequence, lambda desk: desk.spread(key), by_hand=False))
+        """Propagate outward from a prompt, in the background; after what the user has asked for here."""
+        sequence = self._space.sequence
+        if sequence is None:
+            return
+        run = _Run(sequence, lambda desk: desk.spread(key))
+        if not self._asked_for(sequence):
+            self._ask(run)
+            return
+        self._waiting = [each for each in self._waiting if each.by_hand or each.sequence is not sequence]
+        self._waiting.append(run)
 
     def _ask(self, run: _Run) -> None:
         """Begin, after what the user has asked for at another position; what spreads there waits."""
@@ -201,7 +220,8 @@ class TrackingControl:
 
     def _count(self, answer: Answer) -> None:
         if isinstance(answer.value, frozenset):
-            self._planned = answer.value
+            self._done -= answer.value  # anew, where prompts have changed meanwhile
+            self._planned = answer.value | self._done
         if answer.result is None:
             return
         # What the user has confirmed is told, not computed.

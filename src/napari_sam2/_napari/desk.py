@@ -14,6 +14,7 @@ from napari_sam2._napari.differences import Untold
 from napari_sam2._napari.last_said import LastSaid, say
 from napari_sam2._napari.opening import NotOpenError, check_frames, open_session
 from napari_sam2._napari.painting import Refusal, take_strokes
+from napari_sam2._napari.propagation import propagate, spread
 from napari_sam2._napari.versions import Renewal, Version, Versions
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
@@ -26,14 +27,13 @@ if TYPE_CHECKING:
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.network_view import View
     from napari_sam2._napari.opening import Opening
+    from napari_sam2._napari.propagation import Scope
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2._napari.versions import ViewStep
     from napari_sam2.frame_result import FrameResult
-    from napari_sam2.passes import Direction
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.session import Session
 
-_FIRST_REACH = 4
 # While frames are tracked, a picture is made so often at most, in seconds.
 _PICTURE_EVERY = 0.1
 
@@ -55,7 +55,7 @@ class Desk:
         self._cache_bytes = 0
         self._pictured = 0.0
         self._answer_times = AnswerTimes()
-        self._said = LastSaid()
+        self.said = LastSaid()
         self._untold = Untold()
         self.image = ""
         self.frame = 0
@@ -193,7 +193,7 @@ class Desk:
     def undo(self) -> Answer:
         """Take back the last step, of which opening the session anew may be one."""
         before = self.opened
-        self._said.forget()
+        self.said.forget()
         step = self._known.step_back()
         return self.edit(lambda session: session.undo()) if step is None else self._replace(before, step)
 
@@ -230,7 +230,7 @@ class Desk:
 
     def _picture(self) -> Picture:
         session, known = self.opened, self._known
-        if not self._said.may_be_taken_back(session):
+        if not self.said.may_be_taken_back(session):
             known.prune()
         self._pictured = time.perf_counter()
         return Picture(
@@ -248,7 +248,7 @@ class Desk:
         It can if nothing else was done since, and `prompts` are what was said there before.
         """
         with self.opened.postponed():
-            return self.answer() if self._said.take_back(self.opened, key, prompts) else None
+            return self.answer() if self.said.take_back(self.opened, key, prompts) else None
 
     def declare(self, key: PromptKey, prompts: FramePrompts) -> Generator[None, None, Answer]:
         """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel."""
@@ -256,7 +256,7 @@ class Desk:
         if not prompts.is_empty:
             yield from self._answer_times.answer_steps(session, key, prompts)
         verb = "Remove prompts" if prompts.is_empty else "Prompt"
-        with self._said.prompted(session, key, f"{verb} (object {key.obj}, frame {key.frame})"):
+        with self.said.prompted(session, key, f"{verb} (object {key.obj}, frame {key.frame})"):
             result = say(session, key, prompts)
         return self.answer(result)
 
@@ -272,7 +272,11 @@ class Desk:
             say(self.opened, key, prompts)
             if name and key.obj not in self.opened.names:
                 self.opened.rename(key.obj, name)
-        return Answer(self.opened.take_changes(), self._picture() if self._is_due else None)
+        return Answer(self.opened.take_changes(), self.due_picture())
+
+    def due_picture(self) -> Picture | None:
+        """Return a picture if the last one is old."""
+        return self._picture() if self._is_due else None
 
     @property
     def _is_due(self) -> bool:
@@ -283,7 +287,7 @@ class Desk:
         """Take what was painted as masks; a run is one step of undo. `repaint` tells what came of it."""
         if self.session is None:
             return tuple(Refusal(stroke.obj, NotOpenError()) for stroke in strokes)
-        with self._said.noted(self.session, run):
+        with self.said.noted(self.session, run):
             return take_strokes(self.session, strokes, label, run)
 
     def repaint(self, frame: int, *, last: bool) -> Answer:
@@ -340,58 +344,10 @@ class Desk:
         is_its = self.session is session and session.is_open(key.obj, key.frame)  # things went between
         return Answer(result=result) if is_its else Answer()
 
-    def steps(
-        self, frames: range | None, objects: Sequence[int] | None, direction: Direction
-    ) -> Iterator[Answer | None]:
-        """Propagate in steps no longer than one encode or one group of objects.
-
-        Yields
-        ------
-        Answer or None
-            None where a frame is not done yet.
-        """
-        yield from self._tracked(frames, objects, direction)
-        yield self.answer()
+    def steps(self, scope: Scope) -> Iterator[Answer | None]:
+        """Propagate, and what is said meanwhile; see `propagation.propagate`."""
+        return propagate(self, scope)
 
     def spread(self, key: PromptKey) -> Iterator[Answer | None]:
-        """Propagate outward from a prompt, then what else is stale: one step of undo with what was said."""
-        if not (self._said.begin_to_spread() and self.opened.prompted_objects):  # it was taken back meanwhile
-            yield self.answer()
-            return
-        yield Answer(value=self.opened.steps_ahead())
-        count, reach = self.opened.volume.num_frames, _FIRST_REACH
-        while reach < 4 * count and key.obj in self.opened.prompted_objects:
-            near = range(max(key.frame - reach, 0), min(key.frame + reach + 1, count))
-            yield from self._tracked(near, (key.obj,), "both", spreads=True)
-            reach *= 4
-        if self.opened.prompted_objects:
-            yield from self._tracked(None, None, "both", spreads=True)
-        yield self.answer()
-
-    def _tracked(
-        self,
-        frames: range | None,
-        objects: Sequence[int] | None,
-        direction: Direction,
-        *,
-        spreads: bool = False,
-    ) -> Iterator[Answer | None]:
-        """Track and write; what spreads belongs to what was said last, else it is a step of undo by itself.
-
-        If another session takes the place of this one meanwhile, all of it is done there.
-        """
-        while True:
-            session = self.opened
-            for result in session.track(frames, objects, direction, beats=True):
-                if self.session is not session:
-                    break
-                if spreads and self._said.run is None:  # all that could spread was taken back
-                    return
-                if result is None:
-                    yield None
-                    continue
-                with session.grouped("Propagate", self._said.run if spreads else result.run):
-                    session.apply(result)
-                yield Answer(session.take_changes(), self._picture() if self._is_due else None, result)
-            if self.session is session:
-                return
+        """Propagate outward from a prompt; see `propagation.spread`."""
+        return spread(self, key)

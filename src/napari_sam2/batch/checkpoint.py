@@ -25,6 +25,7 @@ from napari_sam2.entry_table import StoredEntry, pack_entries, unpack_entries
 from napari_sam2.io.atomic import remove, replacing
 from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.passes import Anchor, PassKey, Seed
+from napari_sam2.process import return_memory
 from napari_sam2.tensor_file import save_tensors
 from napari_sam2.tracker_state import Track
 
@@ -135,6 +136,7 @@ class Checkpoint:
         for old in self.folder.glob("passes-*.pt"):
             if old.name != passes:
                 remove(old)
+        return_memory()
         end = time.monotonic()
         self._due = end + max(self._seconds, (end - begin) / _SHARE if self._seconds else 0)
 
