@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from napari_sam2.cleanup import Cleanup
 from napari_sam2.lineage import Life
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
@@ -115,8 +116,30 @@ def test_an_object_that_is_locked_meanwhile_keeps_its_masks() -> None:
         np.testing.assert_array_equal(target.mask(2, frame), source.mask(2, frame))
 
 
-def test_an_object_without_prompts_keeps_its_masks() -> None:
+def test_what_is_kept_is_written_when_it_is_read_or_settled() -> None:
     source, target = saying(), session()
+    source.lock_object(2)
+    retold(source, target)
+    assert not target.is_settled
+    while not target.settle(seconds=0):
+        pass
+    target.take_changes()
+    np.testing.assert_array_equal(target.labels == 2, source.labels == 2)
+    assert target.take_changes() == ()
+
+
+def test_masks_go_through_the_clean_up_of_the_session_that_keeps_them() -> None:
+    source = saying()
+    target = Session(plain_frames(COUNT), model=FakeModel().as_model(), cleanup=Cleanup(fill_holes=10_000))
+    source.lock_object(2)
+    retold(source, target)
+    assert not source.mask(2, 3).all()
+    assert target.mask(2, 3).all()
+
+
+@pytest.mark.parametrize("cleanup", [None, Cleanup(drop_specks=1)], ids=["the same clean-up", "another"])
+def test_an_object_without_prompts_keeps_its_masks(cleanup: Cleanup | None) -> None:
+    source, target = saying(), Session(plain_frames(COUNT), model=FakeModel().as_model(), cleanup=cleanup)
     new = source.split(1, 5)
     assert all(key.obj != new for key in source.prompts)
     retold(source, target)

@@ -134,6 +134,12 @@ class FrameRecords:
         """Tell of those that have a record, and of some others; of no more than that, which takes room."""
         return FrameRecords(_in_order({*self.known, *objects}), self.rows)
 
+    def anew(self) -> FrameRecords:
+        """Tell the same as known to a session that has computed none of it."""
+        rows = np.array(self.rows)
+        rows["origin"] = None
+        return FrameRecords(self.objects, rows)
+
     def is_same(self, other: FrameRecords) -> bool:
         """Whether the very records of the same objects are told, so that nothing came in their place."""
         # Numbers and addresses: both sides hold what they tell of, so that no address is used again.

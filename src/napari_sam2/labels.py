@@ -117,6 +117,11 @@ class LabelVolume:
             self._gathered = outer
 
     @property
+    def cleanup(self) -> CleanUp | None:
+        """What masks go through before they are written."""
+        return self._cleanup
+
+    @property
     def behind(self) -> tuple[int, ...]:
         """Frames on which something has still to be written, in order."""
         return tuple(sorted(self._behind))

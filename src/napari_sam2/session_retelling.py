@@ -7,16 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2 import session_edits as edits
-from napari_sam2.prompts import FramePrompts
+from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session_state import PromptRecord
 from napari_sam2.steps import result_of, within
 
 if TYPE_CHECKING:
-    from napari_sam2.prompts import PromptKey
+    from collections.abc import Sequence
+
     from napari_sam2.session_state import SessionState
 
 
-class Retelling(Iterator["PromptKey"]):
+class Retelling(Iterator[PromptKey]):
     """Brings an empty session up to date with what was said to another one.
 
     Parameters
@@ -64,10 +65,16 @@ class Retelling(Iterator["PromptKey"]):
         if self._has_ended:
             return
         self._has_ended = True
-        with self._source.lock, self._target.lock:
-            for obj in self._source.objects:
-                self._take_over(obj)
-            self._target.history.clear()
+        source, target = self._source, self._target
+        with source.lock, target.lock, target.postponed(), target.grouped("Take over"):
+            prompted = {key.obj for key in self._said}
+            kept = {obj for obj in source.objects if source.facts_of(obj).locked or obj not in prompted}
+            said = {key.frame for key in source.records}
+            for frame in sorted(said.union(source.labels.frames(*source.objects))):
+                self._take_over(frame, kept)
+            for obj in source.objects:  # last: a locked object would take no masks
+                target.put_facts(obj, source.facts_of(obj))
+        target.history.clear()
 
     def _next(self) -> PromptKey | None:
         """Find a place where the two were told different things."""
@@ -102,30 +109,35 @@ class Retelling(Iterator["PromptKey"]):
         revision = self._target.next_revision()
         return PromptRecord(prompts, revision, source="painted" if painted else "prompts")
 
-    def _take_over(self, obj: int) -> None:
-        """Repeat what was said of an object as a whole, and keep masks that nothing here would bring back."""
-        facts, prompted = self._source.facts_of(obj), any(key.obj == obj for key in self._said)
-        for key in self._source.keys(obj):
-            entry = self._source.entry(key)
-            if entry is not None and entry.locked and not facts.locked:
-                self._lock(key)
-            elif facts.locked or not prompted:
-                self._keep(key)
-        self._target.put_facts(obj, facts)  # last: a locked object would take no masks
+    def _take_over(self, frame: int, kept: set[int]) -> None:
+        """Keep masks that nothing here would bring back: those of some objects, and locked ones."""
+        locked = {
+            obj for obj in self._source.labels.known_of(frame).locked if not self._source.facts_of(obj).locked
+        }
+        answered = {obj for obj in locked if PromptKey(obj, frame) in self._said}
+        for obj in sorted(answered):
+            self._lock(PromptKey(obj, frame))
+        self._keep(frame, sorted((kept | locked) - answered))
 
-    def _keep(self, key: PromptKey) -> None:
+    def _keep(self, frame: int, objects: Sequence[int]) -> None:
         """Take what was said and what is shown as they are."""
-        record, entry = self._source.records.get(key), self._source.entry(key)
-        if record is not None:
-            revision = self._target.next_revision()
-            self._target.put_record(key, replace(record, revision=revision, base=None))
-        self._target.put_entry(key, None if entry is None else replace(entry, origin=None))
+        for obj in objects:
+            record = self._source.records.get(PromptKey(obj, frame))
+            if record is not None:
+                revision = self._target.next_revision()
+                self._target.put_record(PromptKey(obj, frame), replace(record, revision=revision, base=None))
+        known = self._source.labels.known_of(frame, objects).about()
+        if self._source.labels.cleanup is self._target.labels.cleanup:
+            self._target.put_all(frame, known.anew())
+            return
+        for obj in known.known:
+            entry = self._source.entry(PromptKey(obj, frame))
+            self._target.put_entry(
+                PromptKey(obj, frame), None if entry is None else replace(entry, origin=None)
+            )
 
     def _lock(self, key: PromptKey) -> None:
-        """Confirm the very mask that was locked."""
-        if key in self._said:
-            mask = FramePrompts(mask=self._source.mask(key))
-            edits.confirm(self._target, key, self._own(mask, painted=True))
-            edits.lock(self._target, key)
-        else:
-            self._keep(key)
+        """Confirm the very mask that was locked, where a prompt was answered."""
+        mask = FramePrompts(mask=self._source.mask(key))
+        edits.confirm(self._target, key, self._own(mask, painted=True))
+        edits.lock(self._target, key)

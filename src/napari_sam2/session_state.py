@@ -223,6 +223,12 @@ class SessionState:
         record, told = self.labels.record(key.obj, entry), known.about(key.obj)
         self._put_all(key.frame, told, FrameRecords.of(told.objects, {key.obj: record}))
 
+    def put_all(self, frame: int, records: FrameRecords) -> None:
+        """Replace entries of a frame by what `LabelVolume.known_of` of any labels returned, undoably."""
+        if len(records.objects):
+            self.labels.make_room(int(records.objects[-1]))
+            self._put_all(frame, self.labels.known_of(frame, records.objects), records)
+
     def put_known(self, key: PromptKey, record: Record | None) -> None:
         """Replace a labels entry by what `LabelVolume.known` returned of another object."""
         self.labels.make_room(key.obj)

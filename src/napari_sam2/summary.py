@@ -133,6 +133,13 @@ class SessionSummary:
         """Ids of the rows."""
         return tuple(row.obj for row in self.rows)
 
+    def is_covered(self, obj: int, frame: int) -> bool:
+        """Whether an object that was prompted on a frame has no pixels there."""
+        if obj not in self.objects:
+            return False
+        row = self.objects.index(obj)
+        return bool(self.cells.status[row, frame] == CellStatus.PROMPTED and not self.cells.area[row, frame])
+
 
 class SummaryTable:
     """Keeps `Cells` up to date with labels: only frames on which something changed are looked at again.

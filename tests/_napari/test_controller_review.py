@@ -150,6 +150,16 @@ def test_the_strip_is_the_same_object_while_nothing_changes(bench: Dock) -> None
     assert bench.state.review is not before
 
 
+def test_what_other_objects_cover_is_told(bench: Dock, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.objects.object_locked.emit(1, True)
+    bench.wait()
+    bench.prompt(2, MIDDLE, 8, 10)
+    assert "Other objects cover all of object 2 on frame 4" in "".join(capsys.readouterr())
+    bench.prompt(3, MIDDLE, 16, 10)
+    assert "Other objects" not in "".join(capsys.readouterr())
+
+
 def test_a_correction_that_leaves_nothing_says_what_follows(
     bench: Dock, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,6 @@ from torch import Tensor
 from napari_sam2._model.results import ImageFeatures
 from napari_sam2._napari.controller_tracking import Pace
 from napari_sam2._napari.keys import Command
-from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.worker import InferenceWorker
 from napari_sam2.prompts import FramePrompts
@@ -342,17 +341,6 @@ def test_work_that_may_take_long_is_named(
     gate.set()
     bench.wait()
     assert (tmp_path / "labels.tif").is_file()
-
-
-def test_frames_spread_by_themselves_only_with_a_fast_network(bench: Dock) -> None:
-    ahead = bench.controller.ahead
-    ahead._chosen = None  # as for somebody who has not touched the button
-    live = [bench.state.progress.live]
-    bench.controller.models.choice = ModelChoice("sam2.1-large")
-    live.append(bench.state.progress.live)
-    bench.view.progress.live_toggled.emit(True)
-    live.append(bench.state.progress.live)
-    assert live == [True, False, True]
 
 
 def test_nothing_is_propagated_twice(bench: Dock) -> None:

@@ -44,6 +44,21 @@ def test_hidden_objects_and_one_alone(bench: Dock) -> None:
     assert [is_seen(bench, obj) for obj in (1, 2)] == [False, True]
 
 
+@pytest.mark.parametrize("go", ["strip", "table"])
+@pytest.mark.parametrize("way", ["hide", "solo"])
+def test_what_is_gone_to_is_seen(bench: Dock, way: str, go: str) -> None:
+    two(bench)
+    if way == "hide":
+        bench.view.objects.object_shown.emit(2, False)
+    else:
+        bench.view.objects.object_solo.emit(1)
+    if go == "strip":
+        bench.view.review.cell_visited.emit(2, MIDDLE)
+    else:
+        bench.view.objects.object_visited.emit(2)
+    assert is_seen(bench, 2)
+
+
 @pytest.mark.parametrize("way", ["hide", "solo"])
 def test_it_ends_with_its_object(bench: Dock, way: str) -> None:
     two(bench)

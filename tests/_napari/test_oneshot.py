@@ -203,6 +203,7 @@ def test_large_ids_have_wide_labels(fake_model: FakeModel) -> None:
         ((Points([[2, 900, 900]]),), {}, "No prompt lies in"),
         ((Shapes([[[2, 1, 1], [2, 9, 9]]], shape_type="line"),), {}, "No prompt lies in"),
         ((Points([[2, 10, 8]]),), {"axis": 3}, "has no axis 3: its axes are 0 to 2"),
+        ((Points([[2, 10, 8]]),), {"axis": 2}, "cannot lie along axis 2: choose 0"),
     ],
 )
 def test_what_cannot_be_tracked_is_told(layers: tuple[Layer, ...], options: Any, message: str) -> None:

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.gui]
 @pytest.fixture
 def frame_by_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every turn end with its first frame."""
-    monkeypatch.setattr(desk, "_TURN", 0.0)
+    monkeypatch.setattr(desk, "WRITING_SECONDS", 0.0)
 
 
 def watched(dock: Dock) -> list[Answer]:
@@ -118,7 +118,7 @@ def test_a_long_edit_leaves_more_to_be_written_later(
     list(work.opened.propagate())
     work.answer()
     monkeypatch.setattr(desk, "time", clock)
-    monkeypatch.setattr(desk, "_TURN", 100.0)
+    monkeypatch.setattr(desk, "WRITING_SECONDS", 100.0)
 
     def undo(session: Session) -> None:
         session.undo()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from napari.components import ViewerModel
 
@@ -60,6 +61,18 @@ def test_modes_chosen_in_napari_are_followed(desk: Desk) -> None:
     desk.model.layers.selection.active = desk.image
     settle()
     assert told == [Tool.ERASER, Tool.PAN]
+
+
+def test_a_layer_with_other_data_is_not_drawn_on_in_another_view(desk: Desk) -> None:
+    desk.model.dims.order = (1, 0, 2)
+    settle()
+    desk.layers.labels.data = desk.layers.labels.data.astype(np.uint32)  # as for a large id
+    settle()
+    assert not desk.layers.labels.editable
+    assert desk.tool() is not Tool.BRUSH
+    desk.model.dims.order = (0, 1, 2)
+    settle()
+    assert desk.layers.labels.editable
 
 
 def test_boxes_and_brushes_need_the_flat_view_of_frames(desk: Desk) -> None:

@@ -113,7 +113,7 @@ def measure(model: Sam2, objects: int, frames: int, side: int) -> Growth:
         for result in session.propagate():
             if result.frame % _RETURNED == 0:
                 return_memory()
-            if result.frame == _EARLY:
+            if result.frame + 1 == _EARLY:
                 early = resident()
             if (result.frame + 1) % max(frames // _REPORTS, 1) == 0:
                 course.append(round(resident(), 1))

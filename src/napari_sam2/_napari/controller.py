@@ -93,7 +93,7 @@ class Controller:
             space, self.prompts, self.tracking, self.sequences, lambda: self.models.is_quick
         )
         self.models.loaded = self.ahead.moved  # the user may rest where nothing could be opened yet
-        self.review = ReviewControl(space, self.prompts)
+        self.review = ReviewControl(space, self.prompts, self.objects.reveal)
         self.seeds = SeedControl(space, self.prompts)
         self.sequences.renewals.before = self.seeds.cancel
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)

@@ -16,6 +16,7 @@ from napari_sam2._napari.exports import tracks_layer
 from napari_sam2._napari.many_files import TOGETHER, is_marked, marked, saved_together, siblings
 from napari_sam2._napari.notices import tell, writing
 from napari_sam2._napari.worker import Fate
+from napari_sam2.session_state import WRITING_SECONDS
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -225,8 +226,14 @@ class FileControl:
             return
         self._catch_up()
         whole = self._sequences.whole() if self._sequences.time_comes_first else None
+
+        def find(desk: Desk) -> Generator[None, None, Answer]:
+            while not desk.opened.settle(seconds=WRITING_SECONDS):
+                yield
+            return desk.answer(value=(desk.opened if whole is None else whole()).tracks())
+
         self._space.ask(
-            lambda desk: desk.edit(lambda session: (session if whole is None else whole()).tracks()),
+            find,
             self._add_tracks,
             label="Exporting",
             sequence=self._with_work(),

@@ -43,7 +43,7 @@ class ObjectControl:
         self._solo: int | None = None
         # Of whom those that were made by dividing or splitting are parts.
         self._origins: dict[int, int] = {}
-        workspace.prompted.connect(self._reveal)
+        workspace.prompted.connect(self.reveal)
         workspace.answered.connect(self._forget_gone)
         workspace.loaded.connect(self._show_all)
 
@@ -51,8 +51,8 @@ class ObjectControl:
         """Show all objects again: others come."""
         self._hidden, self._solo, self._origins = set(), None, {}
 
-    def _reveal(self, objects: set[int]) -> None:
-        """Show what is prompted or painted: every prompt shows its mask."""
+    def reveal(self, objects: set[int]) -> None:
+        """Show what is prompted, painted or gone to."""
         for obj in objects & self._hidden:
             self.show(obj, True)
         if self._solo is not None and objects - {self._solo}:
@@ -137,6 +137,7 @@ class ObjectControl:
     def visit(self, obj: int) -> None:
         """Make an object active, show a frame on which it is, and centre it."""
         self._prompts.activate(obj)
+        self.reveal({obj})
         space = self._space
         prompted = [key.frame for key in space.picture.prompts if key.obj == obj]
         frame = frame_of(space.picture.summary, obj, prompted, space.frame)

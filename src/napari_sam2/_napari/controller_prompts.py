@@ -176,10 +176,17 @@ class PromptControl:
             self._answered(key)
 
     def _tell_of_nothing(self, sequence: Sequence, key: PromptKey, answer: Answer) -> None:
-        """Say what follows where a correction leaves nothing of an object that is seen on other frames."""
+        """Say why nothing is seen of an object, and what follows where it is seen on other frames."""
         prompts, result = sequence.picture.prompts, answer.result
         said = prompts.get(key)
-        if said is None or said.says_absent or result is None or any(p.pixel_box() for p in result.placed):
+        if said is None or said.says_absent or result is None:
+            return
+        if any(p.pixel_box() for p in result.placed):
+            if sequence.picture.summary.is_covered(key.obj, key.frame):
+                tell(
+                    f"Other objects cover all of object {key.obj} on frame {key.frame}: locked and painted "
+                    "masks keep their pixels. Unlock them, or undo the prompt."
+                )
             return
         if any(other.obj == key.obj and other != key for other in prompts):
             tell(

@@ -9,6 +9,8 @@ from napari_sam2._napari.review import Cell, Findings, find, next_doubtful, revi
 from napari_sam2._napari.state import ReviewState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.workspace import Workspace
     from napari_sam2.summary import Cells
@@ -23,11 +25,15 @@ class ReviewControl:
         Whose session.
     prompts : PromptControl
         Makes objects active.
+    reveal : callable
+        Shows objects that are hidden.
     """
 
-    def __init__(self, workspace: Workspace, prompts: PromptControl) -> None:
+    def __init__(
+        self, workspace: Workspace, prompts: PromptControl, reveal: Callable[[set[int]], None]
+    ) -> None:
         self._space = workspace
-        self._prompts = prompts
+        self._prompts, self._reveal = prompts, reveal
         self._looked: Cells | None = None
         self._locked: tuple[int, ...] = ()
         self._findings: Findings | None = None
@@ -36,6 +42,7 @@ class ReviewControl:
     def visit(self, obj: int, frame: int) -> None:
         """Make an object active and show a frame."""
         self._prompts.activate(obj)
+        self._reveal({obj})
         self._space.go_to(frame)
 
     def next_doubtful(self) -> None:

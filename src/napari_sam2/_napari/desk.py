@@ -180,11 +180,9 @@ class Desk:
     def _replace(self, before: Session, step: ViewStep | None = None) -> Answer:
         """Tell of all that the session in place of the one before shows otherwise."""
         self.opened.cache_bytes = self._cache_bytes
-        # What is compared with the session before has to be what is shown of it.
-        rest = self._untold.take(before, self.frame, inf)
         self._untold.replace(before, self.opened)
         answer = self.answer(value="" if step is None else step.label)
-        return replace(answer, changes=(*rest, *answer.changes), replaced=self._replaced(step))
+        return replace(answer, replaced=self._replaced(step))
 
     def _replaced(self, step: ViewStep | None = None) -> Replaced:
         version = self._known.open

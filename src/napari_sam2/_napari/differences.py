@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2.changes import LabelChange
-from napari_sam2.placement import mask_box
+from napari_sam2.placement import Box, mask_box
 
 if TYPE_CHECKING:
     from napari_sam2.session import Session
@@ -22,16 +22,20 @@ class Untold:
     """
 
     def __init__(self) -> None:
-        self._shown: dict[int, Session] = {}
+        # What the layers show of a frame; None where that is not known any more.
+        self._shown: dict[int, Session | None] = {}
 
     def replace(self, before: Session, after: Session) -> None:
         """Note that a session has taken the place of another one of as many frames of the same size.
 
-        All of the one before has to be told; what the other one has not told is told with the rest.
+        What the one before has not told need not be told any more: the layers show something else there.
         """
-        after.settle()
         after.take_changes()
-        self._shown = dict.fromkeys(range(after.volume.num_frames), before)
+        unknown = {*before.behind, *(change.frame for change in before.take_changes())}
+        self._shown = {
+            frame: None if frame in unknown else self._shown.get(frame, before)
+            for frame in range(after.volume.num_frames)
+        }
 
     def frames(self, session: Session) -> frozenset[int]:
         """Return the frames of which there is anything to tell of this session, the one that is open."""
@@ -57,6 +61,7 @@ class Untold:
         until = perf_counter() + seconds
         session.settle((first,), seconds)
         changes = list(session.take_changes())
+        self._shown |= {change.frame: None for change in changes if change.frame in self._shown}
         for frame in sorted(self._shown, key=lambda frame: (frame != first, frame)):
             changes += self._compared(session, frame)
             if perf_counter() > until:
@@ -64,6 +69,6 @@ class Untold:
         return tuple(changes)
 
     def _compared(self, session: Session, frame: int) -> list[LabelChange]:
-        before, after = self._shown.pop(frame).pixels(frame), session.pixels(frame)
-        box = mask_box(before != after)
+        before, after = self._shown.pop(frame), session.pixels(frame)
+        box = Box(0, 0, *after.shape) if before is None else mask_box(before.pixels(frame) != after)
         return [] if box is None else [LabelChange(frame, box, np.array(after[box.slices]))]

@@ -139,7 +139,7 @@ def read_layers(
         If the image cannot be used, or no prompt lies in it.
     """
     axes = _usable_axes(image)
-    frames = axes.frames if axis is None else _checked_axis(image, axis)
+    frames = axes.frames if axis is None else _checked_axis(image, axes, axis)
     geometry = geometry_of(image, axes, frames)
     places = dict(index or {})
     channel = 0 if axes.channels is None else _checked_channel(image, axes.channels, places)
@@ -161,10 +161,14 @@ def _usable_axes(image: Image) -> Axes:
     return axes
 
 
-def _checked_axis(image: Image, axis: int) -> int:
+def _checked_axis(image: Image, axes: Axes, axis: int) -> int:
     if not -image.ndim <= axis < image.ndim:
         raise ValueError(f"“{image.name}” has no axis {axis}: its axes are 0 to {image.ndim - 1}")
-    return int(axis % image.ndim)
+    chosen, usable = int(axis % image.ndim), axes.candidates
+    if chosen not in usable:
+        listed = " or ".join(map(str, usable)) or "none"
+        raise ValueError(f"frames of “{image.name}” cannot lie along axis {chosen}: choose {listed}")
+    return chosen
 
 
 def _checked_channel(image: Image, axis: int, places: dict[int, int]) -> int:

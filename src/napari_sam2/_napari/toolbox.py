@@ -73,6 +73,8 @@ class Toolbox:
         self._wires.connect(viewer.layers.selection.events.active, self._on_mode)
         for layer in self._layers:
             self._wires.connect(layer.events.mode, self._on_mode)
+            # Other data make a layer editable again, whatever the view.
+            self._wires.connect(layer.events.editable, self._on_view)
         self._view_turn.ask()
 
     @property
