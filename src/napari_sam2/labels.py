@@ -212,14 +212,16 @@ class LabelVolume:
         """
         return self.union((obj,), frame)
 
-    def union(self, objects: Sequence[int], frame: int) -> BoolArray:
-        """Return the pixels ``(H, W)`` of a frame that any of these objects has in its own mask."""
+    def union(self, objects: Sequence[int], frame: int, box: Box | None = None) -> BoolArray:
+        """Return the pixels of a frame, or of a box of it, that any of these objects has in its own mask."""
         self._check_frame(frame)
-        union = np.zeros(self._shape[1:], dtype=np.bool_)
+        within = box or Box(0, 0, *self._shape[1:])
+        union = np.zeros(within.shape, dtype=np.bool_)
         for obj in objects:
             record = self._records.get(obj, frame)
-            if record is not None and record.box is not None:
-                union[record.box.slices] |= self._claim(record, record.box).mask
+            common = record.box.intersection(within) if record and record.box else None
+            if record is not None and common is not None:
+                union[common.relative_to(within).slices] |= self._claim(record, common).mask
         return union
 
     def replace(self, obj: int, frame: int, entry: Entry | None) -> Box | None:

@@ -167,10 +167,13 @@ def beside_locked(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
     box = state.labels.box(key.obj, key.frame)
     if box is None or not others:
         return entry
-    mask = state.labels.mask(key.obj, key.frame)
-    taken = np.zeros_like(mask)
-    taken[box.slices] = mask[box.slices] & np.isin(state.labels.pixels(key.frame, box), list(others))
-    return replace(entry, painted=PackedMask.pack(mask & ~taken)) if taken.any() else entry
+    own = state.labels.union((key.obj,), key.frame, box)
+    taken = own & np.isin(state.labels.pixels(key.frame, box), list(others))
+    if not taken.any():
+        return entry
+    mask = np.zeros(state.labels.shape[1:], np.bool_)
+    mask[box.slices] = own & ~taken
+    return replace(entry, painted=PackedMask.pack(mask))
 
 
 def released(state: SessionState, key: PromptKey, entry: Entry) -> Entry:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.network_view import View
 from napari_sam2._napari.opening import Opening
+from napari_sam2._napari.versions import OTHER_VIEW, ViewStep
 from napari_sam2.labels import Entry, PlacedLogits
 from napari_sam2.prompts import PromptKey
 from napari_sam2.steps import result_of
@@ -124,7 +126,7 @@ def pieces(desk: Desk, job: Job) -> list[float]:
         steps, end = answer, object()
         while timed(lambda: next(steps, end)) is not end:
             pass
-    while desk.opened.behind:
+    while desk._untold.frames(desk.opened):
         timed(desk.write_on)
     return times
 
@@ -154,10 +156,43 @@ def jobs(folder: Path, count: int, frames: int, side: int) -> dict[str, Job]:
         "undo of that    ": lambda desk: desk.undo(),
         "undo the propagation": lambda desk: desk.undo(),
         "redo it": lambda desk: desk.redo(),
+        "undo it, and tracks": tracks_after_undo,
+        "redo it ": lambda desk: desk.redo(),
+        "lock all": lambda desk: lock_all(desk, everyone),
+        "another view": another_view,
+        "undo of it  ": lambda desk: desk.undo(),
         "second autosave": lambda desk: desk.opened.autosave_steps(autosaved),
         "save": lambda desk: desk.opened.save_steps(saved),
         "load": lambda desk: Session.load_steps(saved, desk.opened.volume.data, desk.opened.model),
     }
+
+
+def tracks_after_undo(desk: Desk) -> Generator[None, None, Answer]:
+    """Undo a step, and ask for the paths of the objects at once."""
+    desk.undo()
+    yield
+    return (yield from desk.tracks())
+
+
+def _lock(obj: int, session: Session) -> None:
+    session.lock_object(obj)
+
+
+def lock_all(desk: Desk, objects: Sequence[int]) -> Generator[None, None, Answer]:
+    """Lock one object after the other."""
+    for obj in objects:
+        desk.edit(partial(_lock, obj))
+        yield
+    return desk.answer()
+
+
+def another_view(desk: Desk) -> Generator[None, None, Answer]:
+    """Open the session anew; locked objects are taken over."""
+    desk.renew(desk._known.open.opening, desk.opened.model)
+    yield
+    while (yield from desk.say_again()).value:
+        pass
+    return desk.take_new(ViewStep(OTHER_VIEW))
 
 
 def report(name: str, times: list[float]) -> dict[str, Any]:

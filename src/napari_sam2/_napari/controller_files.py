@@ -16,7 +16,6 @@ from napari_sam2._napari.exports import tracks_layer
 from napari_sam2._napari.many_files import TOGETHER, is_marked, marked, saved_together, siblings
 from napari_sam2._napari.notices import tell, writing
 from napari_sam2._napari.worker import Fate
-from napari_sam2.session_state import WRITING_SECONDS
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -226,14 +225,8 @@ class FileControl:
             return
         self._catch_up()
         whole = self._sequences.whole() if self._sequences.time_comes_first else None
-
-        def find(desk: Desk) -> Generator[None, None, Answer]:
-            while not desk.opened.settle(seconds=WRITING_SECONDS):
-                yield
-            return desk.answer(value=(desk.opened if whole is None else whole()).tracks())
-
         self._space.ask(
-            find,
+            lambda desk: desk.tracks(whole),
             self._add_tracks,
             label="Exporting",
             sequence=self._with_work(),

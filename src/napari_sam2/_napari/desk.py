@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.strokes import Stroke
     from napari_sam2._napari.versions import ViewStep
     from napari_sam2.frame_result import FrameResult
+    from napari_sam2.positions import Positions
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.session import Session
 
@@ -311,6 +312,12 @@ class Desk:
             yield
             began = time.perf_counter()
         return self.answer(spent=time.perf_counter() - began)
+
+    def tracks(self, whole: Callable[[], Positions] | None = None) -> Generator[None, None, Answer]:
+        """Find the paths of the objects, here or at all positions, when all of the labels is written."""
+        while not self.opened.settle(seconds=WRITING_SECONDS):
+            yield
+        return self.answer(value=(self.opened if whole is None else whole()).tracks())
 
     def prepare(self, frame: int, place: tuple[float, float] | None = None) -> Answer:
         """Compute the image features at a place of a frame ahead, and tell whether they were lacking."""
