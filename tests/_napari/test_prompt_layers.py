@@ -259,6 +259,15 @@ def test_a_script_may_set_what_the_next_point_is(desk: Desk) -> None:
     assert desk.last() == {PromptKey(4, 2): point(1, 1, positive=False)}
 
 
+def test_a_script_may_set_whose_the_next_shape_is(desk: Desk) -> None:
+    desk.layers.shapes.feature_defaults = {"object": 4}
+    assert desk.active == [4]
+    assert desk.layers.labels.selected_label == 4
+    assert desk.layers.points.feature_defaults["object"][0] == 4
+    desk.layers.shapes.add(square(3, 1, 1, 5, 5))
+    assert set(desk.last()) == {PromptKey(4, 3)}
+
+
 @pytest.mark.parametrize("mode", ["select", "pan_zoom", "add"])
 def test_selection_and_modes_leave_the_next_point_alone(desk: Desk, mode: str) -> None:
     desk.layers.points.add([2, 1, 1])

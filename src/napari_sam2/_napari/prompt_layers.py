@@ -140,6 +140,7 @@ class PromptLayers:
         for signal in (self._points.touched, self._shapes.touched, self._gestures.released):
             signal.connect(self._turn_soon)
         self._points.defaults_changed.connect(self._on_defaults)
+        self._shapes.defaults_changed.connect(self._on_defaults)
         self._gestures.picked.connect(self._on_picked)
         self._gestures.hovered.connect(self.hovered)
         self._gestures.unhovered.connect(self.unhovered)
@@ -242,8 +243,8 @@ class PromptLayers:
         self._activate(obj)
         self.clicked_object.emit(obj)
 
-    def _on_defaults(self, obj: int, positive: bool) -> None:
-        if positive != self._intent.positive:
+    def _on_defaults(self, obj: int, positive: bool | None = None) -> None:
+        if positive is not None and positive != self._intent.positive:
             self._intent.positive = positive
             self.sign_changed.emit(positive)
         self._activate(obj)

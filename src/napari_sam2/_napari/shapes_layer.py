@@ -81,9 +81,12 @@ class ShapesView:
     layer : Shapes
     touched : Signal
         Something happened that may have changed the shapes.
+    defaults_changed : Signal(int)
+        A script says whose the next shape is.
     """
 
     touched = Signal()
+    defaults_changed = Signal(int)
 
     def __init__(
         self,
@@ -112,6 +115,7 @@ class ShapesView:
         self._wires.connect(events.data, self._on_data)
         for emitter in (events.features, events.properties, events.set_data, events.mode):
             self._wires.connect(emitter, self._on_touched)
+        self._wires.connect(events.feature_defaults, self._on_defaults)
         self._wires.connect(self.layer.selected_data.events.items_changed, self._on_touched)
         self.set_next(1)
 
@@ -146,6 +150,15 @@ class ShapesView:
             self.layer.feature_defaults = {OBJECT: self._obj}
         with self.layer.block_update_properties():
             self.layer.current_edge_color = np.array(self._colours.colour(self._obj))
+
+    def _on_defaults(self, _event: object = None) -> None:
+        obj = int(object_column(self.layer.feature_defaults, 1, self._obj)[0])
+        if obj == self._obj:
+            return
+        if len(self.layer.selected_data) > 0:
+            self.restore_next()
+        else:
+            self.defaults_changed.emit(obj)
 
     # --- reading
 
