@@ -196,6 +196,28 @@ def test_sessions_may_take_each_others_place_before_all_is_told(
         assert untold.take(other, 0, 1.0) == ()
 
 
+@pytest.mark.parametrize("told", range(4))
+@pytest.mark.parametrize("behind", [False, True])
+def test_another_may_come_before_all_of_one_is_told(
+    sessions: tuple[Session, ...], told: int, behind: bool
+) -> None:
+    first, second, third = sessions
+    first.take_changes()
+    shown, untold = first.labels.copy(), Untold()
+    untold.replace(first, second)
+    for number in range(told):
+        second.set_prompts(2, number, FramePrompts([(12, 8)], [True]))
+        for change in second.take_changes():  # as what is tracked is told
+            shown[(change.frame, *change.box.slices)] = change.values
+    if behind:
+        with second.postponed():
+            second.remove_object(1)
+    untold.replace(second, third)
+    while untold.frames(third):
+        follow(untold, third, shown)
+    np.testing.assert_array_equal(shown, third.labels)
+
+
 def follow(untold: Untold, session: Session, shown: NDArray[np.uint16], seconds: float = 0) -> None:
     for change in untold.take(session, first=3, seconds=seconds):
         shown[(change.frame, *change.box.slices)] = change.values

@@ -22,7 +22,7 @@ class Untold:
     """
 
     def __init__(self) -> None:
-        # What the layers show of a frame; None where that is not known any more.
+        # What the layers show of a frame, but for what was told since; None where that is not known.
         self._shown: dict[int, Session | None] = {}
 
     def replace(self, before: Session, after: Session) -> None:
@@ -31,11 +31,9 @@ class Untold:
         What the one before has not told need not be told any more: the layers show something else there.
         """
         after.take_changes()
-        unknown = {*before.behind, *(change.frame for change in before.take_changes())}
-        self._shown = {
-            frame: None if frame in unknown else self._shown.get(frame, before)
-            for frame in range(after.volume.num_frames)
-        }
+        unknown = {*self.frames(before), *(change.frame for change in before.take_changes())}
+        frames = range(after.volume.num_frames)
+        self._shown = {frame: None if frame in unknown else before for frame in frames}
 
     def frames(self, session: Session) -> frozenset[int]:
         """Return the frames of which there is anything to tell of this session, the one that is open."""
@@ -61,7 +59,6 @@ class Untold:
         until = perf_counter() + seconds
         session.settle((first,), seconds)
         changes = list(session.take_changes())
-        self._shown |= {change.frame: None for change in changes if change.frame in self._shown}
         for frame in sorted(self._shown, key=lambda frame: (frame != first, frame)):
             changes += self._compared(session, frame)
             if perf_counter() > until:
