@@ -115,3 +115,21 @@ def test_ids_that_need_wider_labels_are_told_in_them(obj: int) -> None:
     (change,) = session.take_changes()
     assert (change.values == obj).all()
     assert change.values.dtype == (np.uint16 if obj < 2**16 else np.uint32)
+
+
+def test_what_there_is_no_time_for_is_told_later() -> None:
+    log, read = ChangeLog(), list[int]()
+
+    def pixels(frame: int, box: Box) -> np.ndarray:
+        read.append(frame)
+        return np.zeros(box.shape, np.uint16)
+
+    for frame in (2, 0, 1):
+        log.note(frame, Box(0, 0, 2, 3))
+    log.note(3, None)
+    assert log.frames == {0, 1, 2}
+    told = []
+    while log.frames:
+        told.append([change.frame for change in read_changes(log, pixels, until=0)])
+    assert told == [[0], [1], [2]]
+    assert read == [0, 1, 2]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -54,12 +56,26 @@ class ChangeLog:
         boxes, self._boxes = self._boxes, {}
         return dict(sorted(boxes.items()))
 
+    @property
+    def frames(self) -> frozenset[int]:
+        """Frames on which pixels were written."""
+        return frozenset(frame for frame, box in self._boxes.items() if box is not None)
+
     def __bool__(self) -> bool:
         return bool(self._boxes)
 
 
-def read_changes(log: ChangeLog, pixels: Callable[[int, Box], Pixels]) -> tuple[LabelChange, ...]:
-    """Drain a log and copy the pixels that it speaks of; `pixels` copies those of a box of a frame."""
-    return tuple(
-        LabelChange(frame, box, pixels(frame, box)) for frame, box in log.drain().items() if box is not None
-    )
+def read_changes(
+    log: ChangeLog, pixels: Callable[[int, Box], Pixels], until: float = inf
+) -> tuple[LabelChange, ...]:
+    """Drain a log and copy the pixels that it speaks of; `pixels` copies those of a box of a frame.
+
+    After a time (`time.perf_counter`) no other frame is read; the log keeps what is left.
+    """
+    changes: list[LabelChange] = []
+    for frame, box in log.drain().items():
+        if box is not None and changes and perf_counter() > until:
+            log.note(frame, box)
+        elif box is not None:
+            changes.append(LabelChange(frame, box, pixels(frame, box)))
+    return tuple(changes)

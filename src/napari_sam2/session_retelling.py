@@ -67,12 +67,15 @@ class Retelling(Iterator[PromptKey]):
         self._has_ended = True
         source, target = self._source, self._target
         with source.lock, target.lock, target.postponed(), target.grouped("Take over"):
+            locked = [obj for obj in source.objects if source.facts_of(obj).locked]
+            for obj in locked:  # before their masks come, each of which would be written again
+                target.put_facts(obj, source.facts_of(obj))
             prompted = {key.obj for key in self._said}
-            kept = {obj for obj in source.objects if source.facts_of(obj).locked or obj not in prompted}
+            kept = {*locked, *(obj for obj in source.objects if obj not in prompted)}
             said = {key.frame for key in source.records}
             for frame in sorted(said.union(source.labels.frames(*source.objects))):
                 self._take_over(frame, kept)
-            for obj in source.objects:  # last: a locked object would take no masks
+            for obj in source.objects:
                 target.put_facts(obj, source.facts_of(obj))
         target.history.clear()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from math import inf
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2 import io, object_edits
@@ -187,8 +188,18 @@ class SessionViews:
         """Return an object's own mask (H, W), before overlaps are decided."""
         return self._state.mask(check_key(obj, frame, self.volume.num_frames))
 
-    def take_changes(self) -> tuple[LabelChange, ...]:
+    @property
+    def changed_frames(self) -> frozenset[int]:
+        """Frames of which `take_changes` has something to tell."""
+        return self._state.written.frames
+
+    def take_changes(self, seconds: float = inf) -> tuple[LabelChange, ...]:
         """Return what was written into the labels since the last call, by whatever method.
+
+        Parameters
+        ----------
+        seconds : float
+            After so long no other frame is told; the next call goes on.
 
         Returns
         -------
@@ -197,7 +208,8 @@ class SessionViews:
             told when that has written it. The first call after `load` tells of all that was read.
         """
         with self._state.lock:
-            return read_changes(self._state.written, self._state.labels.pixels_so_far)
+            until = perf_counter() + seconds
+            return read_changes(self._state.written, self._state.labels.pixels_so_far, until)
 
     def summary(self) -> SessionSummary:
         """Return all objects on all frames at a glance: status, score, area, place.

@@ -330,9 +330,10 @@ class SavingControl:
             self._prompts.activate(objects[0] if objects else 1)
 
     def discard(self, work: Work) -> None:
-        """Delete what is left of earlier work."""
+        """Delete what is left of earlier work, on the inference thread: it may be many files."""
         if self._autosave is not None:
-            self._autosave.discard(work)
+            origin = Origin(self, failed=self._failed, fate=Fate.DONE)
+            self._space.worker.submit(partial(self._autosave.discard, work), origin=origin)
             self.recent = tuple(each for each in self.recent if each is not work)
             self._space.changed.emit()
 

@@ -163,11 +163,11 @@ class Desk:
         renewal, self._renewal = self._renewal, None
         if renewal is None:
             return self.answer()
-        before = self.opened
+        before, began = self.opened, time.perf_counter()
         for _ in renewal.steps:
             pass
         self._known.add(renewal.session, renewal.opening, step)
-        return self._replace(before, step)
+        return self._replace(before, step, spent=time.perf_counter() - began)
 
     def drop_new(self, step: ViewStep) -> Answer:
         """Give up the session that is opened anew, also if it was taken a moment ago."""
@@ -178,11 +178,11 @@ class Desk:
         self._known.drop()
         return self._replace(before, step)
 
-    def _replace(self, before: Session, step: ViewStep | None = None) -> Answer:
+    def _replace(self, before: Session, step: ViewStep | None = None, *, spent: float = 0) -> Answer:
         """Tell of all that the session in place of the one before shows otherwise."""
         self.opened.cache_bytes = self._cache_bytes
         self._untold.replace(before, self.opened)
-        answer = self.answer(value="" if step is None else step.label)
+        answer = self.answer(value="" if step is None else step.label, spent=spent)
         return replace(answer, replaced=self._replaced(step))
 
     def _replaced(self, step: ViewStep | None = None) -> Replaced:

@@ -37,7 +37,7 @@ class Untold:
 
     def frames(self, session: Session) -> frozenset[int]:
         """Return the frames of which there is anything to tell of this session, the one that is open."""
-        return frozenset(self._shown).union(session.behind)
+        return frozenset(self._shown).union(session.behind, session.changed_frames)
 
     def take(self, session: Session, first: int, seconds: float) -> tuple[LabelChange, ...]:
         """Return what is to be written now, of one frame at least; no other one is begun after so long.
@@ -58,8 +58,9 @@ class Untold:
         """
         until = perf_counter() + seconds
         session.settle((first,), seconds)
-        changes = list(session.take_changes())
-        for frame in sorted(self._shown, key=lambda frame: (frame != first, frame)):
+        changes = list(session.take_changes(until - perf_counter()))
+        written = self._shown.keys() - session.behind
+        for frame in sorted(written, key=lambda frame: (frame != first, frame)):
             changes += self._compared(session, frame)
             if perf_counter() > until:
                 break

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Points
 from psygnal import Signal
+from qtpy.QtGui import QGuiApplication
 
 from napari_sam2._napari.colours import NEGATIVE, POSITIVE
 from napari_sam2._napari.columns import OBJECT, fill_objects, object_column, sign_column
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import FramePrompts
 
 _SIZE_ON_SCREEN, _NO_POINT = (9.0, 14.0), (0.0, 14.0)
+
+
+def _pixel_ratio() -> float:
+    """Return how many pixels of the screen are one of Qt's; napari counts those of the screen."""
+    app = QGuiApplication.instance()
+    return app.devicePixelRatio() if isinstance(app, QGuiApplication) else 1.0
 
 
 class PointsView:
@@ -90,7 +97,9 @@ class PointsView:
 
         Where a slice has none napari draws one of no size in the corner, so none may then be made larger.
         """
-        limits = _SIZE_ON_SCREEN if self._any_on_slice() else _NO_POINT
+        smallest, largest = _SIZE_ON_SCREEN if self._any_on_slice() else _NO_POINT
+        ratio = _pixel_ratio()
+        limits = ratio * smallest, ratio * largest
         if self.layer.canvas_size_limits != limits:
             self.layer.canvas_size_limits = limits
 
