@@ -151,8 +151,8 @@ def _join(
             _hand_over(state, PromptKey(source, frame), target)
         return
     check_open_all(state, frame, masked, set(known.locked))
-    is_new = union is not None and union.known.is_same(known)
-    painted = (union and is_new and union.prompts) or _union(state, masked, frame)
+    ready = union.prompts if union and union.known.is_same(known) else None
+    painted = ready or _union(state, masked, frame)
     for source in said.intersection(objects[1:]):
         state.put_record(PromptKey(source, frame), None)
     state.put_record(target, _painted_record(state, painted))

@@ -211,6 +211,11 @@ class SessionViews:
             until = perf_counter() + seconds
             return read_changes(self._state.written, self._state.labels.pixels_so_far, until)
 
+    def drop_changes(self) -> None:
+        """Begin anew with what `take_changes` tells, without reading a pixel."""
+        with self._state.lock:
+            self._state.written.drain()
+
     def summary(self) -> SessionSummary:
         """Return all objects on all frames at a glance: status, score, area, place.
 

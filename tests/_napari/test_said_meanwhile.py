@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Semaphore
 
 import numpy as np
 import pytest
@@ -39,26 +40,28 @@ def taken_back(bench: Dock) -> None:
 SAID = [refined, corrected_ahead, corrected_behind, another]
 
 
-def begin(bench: Dock, monkeypatch: pytest.MonkeyPatch, *, live: bool, start: Callable[[], None]) -> None:
-    """Click on an object, begin to propagate, and hold it after the first step."""
+def begin(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch, *, live: bool, start: Callable[[], None]
+) -> Semaphore:
+    """Click on an object, begin to propagate, and return what holds it after the first step."""
     bench.prompt(1, MIDDLE, 8, 10)
     bench.controller.ahead.choose_live(live)
     gate = bench.hold_steps(monkeypatch, 1)
     start()
     until(lambda: len(bench.on) > 1)
-    monkeypatch.setattr(bench, "gate", gate, raising=False)
+    return gate
 
 
-def end(bench: Dock, said: Said) -> None:
+def end(bench: Dock, gate: Semaphore, said: Said) -> None:
     """Say something, and let the propagation end."""
     sequence = bench.controller.space.sequence
     assert sequence is not None
     session = sequence.desk.opened  # that of the widget waits until all is done
     made = session.edition
     said(bench)
-    bench.gate.release()  # type: ignore[attr-defined]  # the step that is under way
+    gate.release()  # the step that is under way
     until(lambda: session.edition > made)
-    bench.gate.release(1000)  # type: ignore[attr-defined]
+    gate.release(1000)
     bench.wait()
     until(lambda: bench.activity == "idle")
 
@@ -68,8 +71,8 @@ def end(bench: Dock, said: Said) -> None:
 def test_a_propagation_ends_when_all_is_up_to_date(
     bench: Dock, monkeypatch: pytest.MonkeyPatch, said: Said, live: bool
 ) -> None:
-    begin(bench, monkeypatch, live=live, start=bench.widget.propagate)
-    end(bench, said)
+    gate = begin(bench, monkeypatch, live=live, start=bench.widget.propagate)
+    end(bench, gate, said)
     assert not bench.session.steps_ahead()
     assert all(bench.session.entry(obj, frame) for obj in bench.session.objects for frame in range(COUNT))
     np.testing.assert_array_equal(bench.labels, bench.session.labels)
@@ -79,8 +82,8 @@ def test_a_propagation_ends_when_all_is_up_to_date(
 
 @pytest.mark.parametrize("said", [refined, corrected_ahead])
 def test_one_direction_is_made_anew_too(bench: Dock, monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
-    begin(bench, monkeypatch, live=False, start=lambda: bench.widget.propagate("forward"))
-    end(bench, said)
+    gate = begin(bench, monkeypatch, live=False, start=lambda: bench.widget.propagate("forward"))
+    end(bench, gate, said)
     assert not bench.session.steps_ahead(direction="forward", stale=True)
     assert bench.on == list(range(MIDDLE, COUNT))
 
@@ -90,8 +93,8 @@ def test_others_than_those_that_are_propagated_spread_after_them(
     bench: Dock, monkeypatch: pytest.MonkeyPatch, live: bool
 ) -> None:
     start = bench.controller.tracking.start
-    begin(bench, monkeypatch, live=live, start=lambda: start(objects=(1,)))
-    end(bench, another)
+    gate = begin(bench, monkeypatch, live=live, start=lambda: start(objects=(1,)))
+    end(bench, gate, another)
     known = {
         obj: sum(bench.session.entry(obj, frame) is not None for frame in range(COUNT)) for obj in (1, 2)
     }
@@ -99,7 +102,7 @@ def test_others_than_those_that_are_propagated_spread_after_them(
 
 
 def test_it_ends_where_all_prompts_are_taken_back(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
-    begin(bench, monkeypatch, live=False, start=bench.widget.propagate)
-    end(bench, taken_back)
+    gate = begin(bench, monkeypatch, live=False, start=bench.widget.propagate)
+    end(bench, gate, taken_back)
     assert not bench.session.prompts
     np.testing.assert_array_equal(bench.labels, bench.session.labels)

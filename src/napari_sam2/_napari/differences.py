@@ -30,9 +30,9 @@ class Untold:
 
         What the one before has not told need not be told any more: the layers show something else there.
         """
-        after.take_changes()
-        unknown = {*self.frames(before), *(change.frame for change in before.take_changes())}
-        frames = range(after.volume.num_frames)
+        unknown, frames = self.frames(before), range(after.volume.num_frames)
+        before.drop_changes()
+        after.drop_changes()
         self._shown = {frame: None if frame in unknown else before for frame in frames}
 
     def frames(self, session: Session) -> frozenset[int]:
