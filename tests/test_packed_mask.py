@@ -30,6 +30,15 @@ def test_packing_a_mask_loses_nothing(mask: BoolArray, data: st.DataObject) -> N
     assert packed.bits.nbytes <= mask.size // 8 + 1
 
 
+@given(masks(), st.data())
+def test_a_mask_is_packed_where_its_box_is(mask: BoolArray, data: st.DataObject) -> None:
+    shape = (mask.shape[0], mask.shape[1])
+    box = data.draw(boxes(shape))
+    inside = np.zeros(shape, np.bool_)
+    inside[box.slices] = mask[box.slices]
+    assert PackedMask.pack_within(mask[box.slices], box, shape) == PackedMask.pack(inside)
+
+
 @st.composite
 def pairs(draw: st.DrawFn) -> tuple[BoolArray, BoolArray]:
     """Draw two masks of one shape, alike more often than chance has it."""

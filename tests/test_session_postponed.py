@@ -181,3 +181,39 @@ def test_steps_are_taken_as_if_postponed() -> None:
         assert session.objects == (1, 2)
     assert session.objects == (1,)
     assert not session.is_settled
+
+
+def lock_neighbour(session: Session) -> None:
+    session.lock_object(2)
+
+
+def move_it(session: Session) -> None:
+    session.set_prompts(1, 1, click(16, 12))
+
+
+@pytest.mark.parametrize("meanwhile", [lock_neighbour, move_it])
+def test_what_is_said_while_an_object_is_locked_counts(meanwhile: Callable[[Session], None]) -> None:
+    session, plain = tracked(1, 2, 3), tracked(1, 2, 3)
+    for each in (session, plain):
+        each.lock_object(3)
+    assert (session.mask(1, 1) & session.mask(2, 1)).any(), "they overlap"
+    steps = session.lock_object_steps(1)
+    for _ in range(4):
+        next(steps)
+    for each in (session, plain):
+        meanwhile(each)
+    assert list(steps) == [None] * (COUNT - 4)
+    plain.lock_object(1)
+    for frame in range(COUNT):
+        np.testing.assert_array_equal(session.mask(1, frame), plain.mask(1, frame))
+    np.testing.assert_array_equal(session.labels, plain.labels)
+
+
+def test_a_lock_that_is_given_up_changes_nothing() -> None:
+    session = tracked(1, 2)
+    session.lock_object(2)
+    before = snapshot(session)
+    steps = session.lock_object_steps(1)
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    assert_same(snapshot(session), before)

@@ -165,6 +165,10 @@ class FrameRecords:
         """Ids of those whose mask is locked, in order."""
         return list(self.rows["obj"][self.rows["locked"]].tolist())
 
+    def meeting(self, box: Box) -> list[int]:
+        """Return the ids of those whose masks may have pixels in a box, in order."""
+        return list(self.rows["obj"][_meets(self.rows, box)].tolist())
+
     @property
     def origins(self) -> list[Hashable]:
         """Which computation made each of the records."""

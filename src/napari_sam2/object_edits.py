@@ -1,4 +1,4 @@
-"""What can be done to whole objects of a session: remove, merge, split, divide, begin, end, name, lock."""
+"""What can be done to whole objects of a session: remove, merge, split, divide, begin, end, name."""
 
 from __future__ import annotations
 
@@ -12,21 +12,18 @@ import numpy as np
 from napari_sam2.lineage import Daughters, Life, ObjectFacts, ancestors
 from napari_sam2.prompts import MAX_OBJECT_ID, FramePrompts, PromptKey
 from napari_sam2.session_edits import (
-    beside_locked,
     check_free,
     check_known,
     check_open,
     check_open_all,
     painted_entry,
-    released,
 )
 from napari_sam2.session_state import PromptRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+    from collections.abc import Collection, Generator, Mapping, Sequence
 
     from napari_sam2.entries import FrameRecords
-    from napari_sam2.labels import Entry
     from napari_sam2.session_state import SessionState
 
 # Masks of a frame that are joined in one step.
@@ -277,26 +274,3 @@ def rename(state: SessionState, obj: int, name: str) -> None:
     """Name an object; an empty name takes its name away."""
     check_known(state, obj)
     state.put_facts(obj, replace(state.facts_of(obj), name=name.strip()))
-
-
-def set_locked(state: SessionState, obj: int, *, locked: bool) -> None:
-    """Keep an object as it is, or let it be changed again."""
-    check_known(state, obj)
-    if state.facts_of(obj).locked == locked:
-        return
-    if locked:
-        _put_all(state, obj, beside_locked)
-    state.put_facts(obj, replace(state.facts_of(obj), locked=locked))
-    if not locked:
-        _put_all(state, obj, released)
-
-
-def _put_all(
-    state: SessionState, obj: int, change: Callable[[SessionState, PromptKey, Entry], Entry]
-) -> None:
-    """Change what is known of an object on each frame."""
-    for key in state.keys(obj):
-        entry = state.entry(key)
-        changed = entry and change(state, key, entry)
-        if changed is not entry:
-            state.put_entry(key, changed)

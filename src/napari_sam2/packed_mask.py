@@ -56,9 +56,17 @@ class PackedMask:
             raise TypeError(f"a mask must be boolean, got {array.dtype}; compare it first (mask > 0)")
         if array.ndim != 2:
             raise ValueError(f"a mask must be (H, W), got shape {array.shape}")
-        box = mask_box(array)
-        bits = np.packbits(array[box.slices]) if box else np.zeros(0, dtype=np.uint8)
-        return cls(bits, box, (array.shape[0], array.shape[1]))
+        return cls.pack_within(array, Box(0, 0, *array.shape), (array.shape[0], array.shape[1]))
+
+    @classmethod
+    def pack_within(cls, mask: BoolArray, box: Box, shape: tuple[int, int]) -> PackedMask:
+        """Pack a mask of which a box is at hand; it is False in the rest of the frame ``(H, W)``."""
+        inner = mask_box(mask)
+        if inner is None:
+            return cls(np.zeros(0, dtype=np.uint8), None, shape)
+        y, x = box.y0, box.x0
+        placed = Box(inner.y0 + y, inner.x0 + x, inner.y1 + y, inner.x1 + x)
+        return cls(np.packbits(mask[inner.slices]), placed, shape)
 
     def unpack(self, box: Box | None = None) -> BoolArray:
         """Return the mask, or the part of it in `box`, as a new boolean array."""

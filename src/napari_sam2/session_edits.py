@@ -1,15 +1,13 @@
-"""What can be done to a session's state on one frame: confirm, take back, lock, write what was tracked."""
+"""What can be done to a session's state on one frame: confirm, take back, write what was tracked."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_sam2.conditioning import Base
 from napari_sam2.frame_result import FrameResult
-from napari_sam2.labels import Entry, PackedMask
+from napari_sam2.labels import Entry
 from napari_sam2.passes import PassKey, limited
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.refusals import ObjectLockedError
@@ -145,58 +143,6 @@ def _erase_beyond(state: SessionState, obj: int) -> None:
     for key in state.keys(obj):
         if key.frame not in covered and key not in state.records:
             state.put_entry(key, None)
-
-
-def lock(state: SessionState, key: PromptKey) -> None:
-    """Confirm a mask as it is."""
-    if key.obj in state.objects:
-        check_free(state, key.obj)
-    entry = state.entry(key)
-    if entry is None:
-        raise ValueError(f"object {key.obj} has no mask on frame {key.frame}: prompt or propagate it first")
-    entry = beside_locked(state, key, entry)
-    state.put_entry(key, replace(entry, locked=True))
-    if key not in state.records:
-        prompts = FramePrompts(mask=state.mask(key))
-        state.put_record(key, PromptRecord(prompts, state.next_revision(), source="locked"))
-
-
-def beside_locked(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
-    """Return an entry that is about to be locked without the pixels of masks that are locked already."""
-    others = state.labels.locked_on(key.frame) - {key.obj}
-    box = state.labels.box(key.obj, key.frame)
-    if box is None or not others:
-        return entry
-    own = state.labels.union((key.obj,), key.frame, box)
-    taken = own & np.isin(state.labels.pixels(key.frame, box), list(others))
-    if not taken.any():
-        return entry
-    mask = np.zeros(state.labels.shape[1:], np.bool_)
-    mask[box.slices] = own & ~taken
-    return replace(entry, painted=PackedMask.pack(mask))
-
-
-def released(state: SessionState, key: PromptKey, entry: Entry) -> Entry:
-    """Return an entry that is locked no longer, with the pixels that others had kept from it."""
-    record = state.records.get(key)
-    if entry.locked or entry.painted is None:
-        return entry
-    if entry.logits is not None:
-        return replace(entry, painted=None)
-    is_painted = record is not None and record.source == "painted" and record.prompts.packed is not None
-    return replace(entry, painted=painted_entry(record.prompts).painted) if record and is_painted else entry
-
-
-def unlock(state: SessionState, key: PromptKey) -> None:
-    """Take back `lock`."""
-    if key.obj in state.objects:
-        check_free(state, key.obj)
-    entry = state.entry(key)
-    if entry is not None and entry.locked:
-        state.put_entry(key, released(state, key, replace(entry, locked=False)))
-    record = state.records.get(key)
-    if record is not None and record.source == "locked":
-        state.put_record(key, None)
 
 
 def plan(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_sam2 import object_edits
-from napari_sam2 import session_edits as edits
+from napari_sam2 import locking, object_edits
 from napari_sam2.prompts import check_object_id
 from napari_sam2.session_checks import check_key
 from napari_sam2.session_retelling import Retelling
@@ -31,13 +30,13 @@ class SessionObjects(SessionViews):
         """
         key = check_key(obj, frame, self.volume.num_frames)
         with self._state.lock, self._state.grouped("Lock"):
-            edits.lock(self._state, key)
+            locking.lock(self._state, key)
 
     def unlock(self, obj: int, frame: int) -> None:
         """Take back `lock`."""
         key = check_key(obj, frame, self.volume.num_frames)
         with self._state.lock, self._state.grouped("Unlock"):
-            edits.unlock(self._state, key)
+            locking.unlock(self._state, key)
 
     def lock_object(self, obj: int) -> None:
         """Keep an object as it is on all frames, and its pixels with it, until `unlock_object`.
@@ -50,13 +49,20 @@ class SessionObjects(SessionViews):
         ValueError
             If there is no such object.
         """
+        for _ in self.lock_object_steps(obj):
+            pass
+
+    def lock_object_steps(self, obj: int) -> Iterator[None]:
+        """Do what `lock_object` does; a frame is looked at at a time, and all is changed in the last step."""
+        number = check_object_id(obj)
+        left = yield from locking.left_steps(self._state, number)
         with self._state.lock, self._state.grouped("Lock object"):
-            object_edits.set_locked(self._state, check_object_id(obj), locked=True)
+            locking.lock_object(self._state, number, left)
 
     def unlock_object(self, obj: int) -> None:
         """Take back `lock_object`."""
         with self._state.lock, self._state.grouped("Unlock object"):
-            object_edits.set_locked(self._state, check_object_id(obj), locked=False)
+            locking.unlock_object(self._state, check_object_id(obj))
 
     def rename(self, obj: int, name: str) -> None:
         """Give an object a name; an empty one takes its name away."""

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_sam2 import locking
 from napari_sam2 import session_edits as edits
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session_state import PromptRecord
@@ -143,4 +144,4 @@ class Retelling(Iterator[PromptKey]):
         """Confirm the very mask that was locked, where a prompt was answered."""
         mask = FramePrompts(mask=self._source.mask(key))
         edits.confirm(self._target, key, self._own(mask, painted=True))
-        edits.lock(self._target, key)
+        locking.lock(self._target, key)

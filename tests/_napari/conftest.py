@@ -13,6 +13,7 @@ from napari._app_model._app import NapariApplication, _napari_names
 from napari._qt._qapp_model.qactions import init_qactions
 from napari.components import ViewerModel
 from napari.plugins import _initialize_plugins
+from napari.utils.notifications import Notification, notification_manager
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2._napari import label_writer
@@ -176,6 +177,19 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for module in ("controller_sequence", "controller_renewal", "controller_seeds"):
         monkeypatch.setattr(f"napari_sam2._napari.{module}.tell", notes.append)
     return notes
+
+
+@pytest.fixture
+def notices() -> Iterator[list[str]]:
+    """Collect what notifications say."""
+    said: list[str] = []
+
+    def note(notification: Notification) -> None:
+        said.append(notification.message)
+
+    notification_manager.notification_ready.connect(note)
+    yield said
+    notification_manager.notification_ready.disconnect(note)
 
 
 @pytest.fixture

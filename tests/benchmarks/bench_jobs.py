@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +147,7 @@ def jobs(folder: Path, count: int, frames: int, side: int) -> dict[str, Job]:
         "undo of that": lambda desk: desk.undo(),
         "merge all": lambda desk: desk.edit_in_steps(lambda session: session.merge_steps(*everyone)),
         "undo of that ": lambda desk: desk.undo(),
-        "lock an object": lambda desk: desk.edit(lambda session: session.lock_object(2)),
+        "lock an object": lambda desk: lock_one(desk, 2),
         "undo of that  ": lambda desk: desk.undo(),
         "split an object": lambda desk: desk.edit(lambda session: session.split(3, frames // 2)),
         "undo of that   ": lambda desk: desk.undo(),
@@ -174,14 +173,15 @@ def tracks_after_undo(desk: Desk) -> Generator[None, None, Answer]:
     return (yield from desk.tracks())
 
 
-def _lock(obj: int, session: Session) -> None:
-    session.lock_object(obj)
+def lock_one(desk: Desk, obj: int) -> Generator[None, None, Answer]:
+    """Lock an object, a frame at a time."""
+    return desk.edit_in_steps(lambda session: session.lock_object_steps(obj))
 
 
 def lock_all(desk: Desk, objects: Sequence[int]) -> Generator[None, None, Answer]:
     """Lock one object after the other."""
     for obj in objects:
-        desk.edit(partial(_lock, obj))
+        yield from lock_one(desk, obj)
         yield
     return desk.answer()
 

@@ -124,8 +124,12 @@ class ObjectControl:
 
     def lock(self, obj: int, locked: bool) -> None:
         """Lock an object as a whole, or release it."""
-        if self._is_known(obj):
-            self.edit(lambda session: session.lock_object(obj) if locked else session.unlock_object(obj))
+        if not self._is_known(obj):
+            return
+        if locked:
+            self._ask(lambda desk: desk.edit_in_steps(lambda session: session.lock_object_steps(obj)))
+        else:
+            self.edit(lambda session: session.unlock_object(obj))
 
     def _is_known(self, obj: int) -> bool:
         """Whether anything was said of an object of the table; else say what to do."""
