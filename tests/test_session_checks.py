@@ -132,7 +132,11 @@ def test_an_id_that_does_not_fit_the_given_labels_changes_nothing(fake_model: Fa
         ({"frames": range(3, 3)}, ValueError, "step 1"),
         ({"frames": range(0, 6, 2)}, ValueError, "step 1"),
         ({"frames": [1, 2]}, TypeError, r"must be a range, such as range\(0, 6\); got \[1, 2\]"),
-        ({"objects": [1, 7]}, ValueError, r"objects \[7\] have no prompts; those with prompts are \[1\]"),
+        (
+            {"objects": [1, 7]},
+            ValueError,
+            r"objects \[7\] have no prompts, those with prompts are \[1\]: click",
+        ),
         ({"objects": [0]}, ValueError, "object id is 0"),
         ({"objects": ["1"]}, TypeError, "object id is '1'"),
     ],

@@ -403,6 +403,6 @@ def test_an_object_that_is_not_there_is_named(edit: str) -> None:
         "other": lambda: session.merge(1, 5),
         "split": lambda: session.split(5, 2),
     }
-    with pytest.raises(ValueError, match=r"there is no object 5: those that are there are \[1\]"):
+    with pytest.raises(ValueError, match=r"there is no object 5: choose one of \[1\]"):
         calls[edit]()
     np.testing.assert_array_equal(session.labels, before)

@@ -176,7 +176,8 @@ def split(state: SessionState, key: PromptKey, new: int | None) -> int:
     given = [source for source in state.keys(key.obj) if source.frame >= key.frame]
     if not given:
         raise ValueError(
-            f"object {key.obj} has nothing on frame {key.frame} and later: there is nothing to split off"
+            f"object {key.obj} has nothing on frame {key.frame} and later: there is nothing to split off, "
+            "go to a frame where it is"
         )
     for source in given:
         _hand_over(state, source, PromptKey(target, source.frame))

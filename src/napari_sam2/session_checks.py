@@ -41,7 +41,10 @@ def check_objects(objects: Sequence[int] | None, prompted: tuple[int, ...]) -> t
     chosen = prompted if objects is None else tuple(sorted({check_object_id(obj) for obj in objects}))
     without = [obj for obj in chosen if obj not in prompted]
     if without:
-        raise ValueError(f"objects {without} have no prompts; those with prompts are {list(prompted)}")
+        raise ValueError(
+            f"objects {without} have no prompts, those with prompts are {list(prompted)}: "
+            "click on the others first, or leave them out"
+        )
     return chosen
 
 

@@ -214,11 +214,14 @@ class SavedSession:
         volume = _opened(data, images["options"])
         found = volume.identity()
         if found.checksum != images["checksum"] and found.problem:
-            raise ValueError(f"some of the session's images cannot be read now: {found.problem}")
+            raise ValueError(
+                f"some of the session's images cannot be read now ({found.problem}): "
+                "see that the files are there and whole, then load it again"
+            )
         if found.checksum != images["checksum"]:
             raise ValueError(
                 f"these are other images than the session's ({volume.shape} frames of {data.dtype}): "
-                "shape, type or sampled values differ"
+                "shape, type or sampled values differ; take those that it was made with"
             )
         return volume
 
@@ -331,7 +334,10 @@ def reading_steps(path: str | Path) -> Generator[None, None, SavedSession]:
         content = yield from io.reading_steps(path, without=("labels",))
     missing = _PARTS - content.document.keys()
     if missing:
-        raise ValueError(f"{path} is not a whole session file: {', '.join(sorted(missing))} missing")
+        raise ValueError(
+            f"{path} is not a whole session file, {', '.join(sorted(missing))} missing: "
+            "take another copy of it"
+        )
     return SavedSession(content.document, content.arrays)
 
 
@@ -340,7 +346,10 @@ def _opened(data: Any, options: Mapping[str, Any]) -> Volume:  # noqa: ANN401 - 
         return Volume.from_options(data, options)
     except (TypeError, ValueError) as error:
         shape = tuple(getattr(data, "shape", ()))
-        raise ValueError(f"these are other images than the session's (shape {shape}): {error}") from error
+        raise ValueError(
+            f"these are other images than the session's (shape {shape}): {error}; "
+            "take those that it was made with"
+        ) from error
 
 
 def _read_pass(values: Mapping[str, Any]) -> PassKey:

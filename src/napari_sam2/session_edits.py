@@ -31,7 +31,8 @@ def check_known(state: SessionState, *objects: int) -> None:
     known = state.objects
     for obj in objects:
         if obj not in known:
-            raise ValueError(f"there is no object {obj}: those that are there are {list(known)}")
+            there = f"choose one of {list(known)}" if known else "prompt one first"
+            raise ValueError(f"there is no object {obj}: {there}")
 
 
 def check_free(state: SessionState, *objects: int) -> None:

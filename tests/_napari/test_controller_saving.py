@@ -73,6 +73,19 @@ def crash(dock: Dock) -> None:
 
 
 @pytest.mark.usefixtures("qapp")
+def test_no_file_is_touched_on_the_thread_of_the_viewer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dock = prompted_dock(tmp_path)
+    threads = list[str]()
+    monkeypatch.setattr(Path, "touch", lambda *_, **__: threads.append(threading.current_thread().name))
+    save(dock)
+    monkeypatch.undo()
+    assert set(threads) == {"napari-sam2-inference"}
+    dock.end()
+
+
+@pytest.mark.usefixtures("qapp")
 def test_what_another_viewer_works_on_is_not_taken_for_left(tmp_path: Path, told: list[Any]) -> None:
     one = prompted_dock(tmp_path)
     told.clear()

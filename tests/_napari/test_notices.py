@@ -46,7 +46,10 @@ def missing(path: Path) -> FileNotFoundError:
         (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: make room on it."),
         (OSError(errno.ENOSPC, "No space left", "/a.bin"), "The disk is full, /a.bin was not written: make"),
         (PermissionError(errno.EACCES, "Permission denied", "/a.pt"), "/a.pt cannot be opened: ask for"),
-        (OSError(errno.EIO, "Input/output error", "/a.pt"), "/a.pt: Input/output error."),
+        (
+            OSError(errno.EIO, "Input/output error", "/a.pt"),
+            "/a.pt: Input/output error. Try again, or choose another",
+        ),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "choose a smaller model"),
         (ObjectLockedError(3), "Object 3 is locked: unlock it in the table first"),
     ],

@@ -29,7 +29,7 @@ _DAY = 24 * 60 * 60
 _CLOSED, _ALIVE = "closed", "alive"
 # A session of which nobody said for so long that it is worked on was left by a crash, in seconds; on the same
 # machine it is known whether the program is still there, which may be busy with something else for longer.
-_SILENCE = 15.0
+_SILENCE = 60.0
 
 
 def autosave_folder() -> Path:
@@ -240,13 +240,10 @@ class Autosave:
             self._delete(saved.folder)
 
     def beat(self) -> None:
-        """Note that sessions are worked on, so that nobody takes them for left; call it every few seconds.
-
-        Any thread may call it.
-        """
+        """Note that sessions are worked on, so that nobody takes them for left; call it every few seconds."""
         for folder in tuple(self._own):
             if folder.is_dir():
-                # The other thread has deleted it, or the disk is full: whoever saves tells of that.
+                # The disk may be full: whoever saves tells of that.
                 with suppress(OSError):
                     _mark_alive(folder / _ALIVE)
 

@@ -98,7 +98,9 @@ class SavingControl:
                 sequence, save, Origin(sequence, failed=self._failed), Priority.REGULAR, key="autosave"
             )
         if self._autosave is not None:
-            self._autosave.beat()
+            self._space.worker.submit(
+                self._autosave.beat, origin=Origin(self), priority=Priority.REGULAR, key="beat"
+            )
 
     def keep(self, sequences: Collection[Sequence]) -> None:
         """Save sessions for the last time: their image is left."""

@@ -85,7 +85,8 @@ def _of_the_system(error: OSError) -> str:
         return f"There is no file {name}: it may have been moved or deleted."
     if name and error.errno in _FORBIDDEN:
         return f"{name} cannot be opened: ask for the right to it, or choose another file or folder."
-    return f"{name}: {reason(error)}." if name else f"{reason(error)}."
+    what = f"{name}: {reason(error)}" if name else reason(error)
+    return f"{what}. Try again, or choose another file or folder."
 
 
 def _is_worded(error: Exception) -> bool:

@@ -41,7 +41,10 @@ class _Piece(NamedTuple):
 def write_ctc(path: Path, labels: LabelPlanes, parents: Mapping[int, int]) -> Iterator[None]:
     """Write ``mask000.tif`` ... and ``res_track.txt`` into a folder in steps; see `export_steps`."""
     if len(labels.array.shape) not in (3, 4):
-        raise ValueError(f"a Cell Tracking Challenge result is (t, y, x) or (t, z, y, x), got {labels.axes}")
+        raise ValueError(
+            f"a Cell Tracking Challenge result is (t, y, x) or (t, z, y, x), got {labels.axes}: "
+            "export as OME-Zarr or TIFF"
+        )
     check_replaceable(path, _is_ctc(path), "a Cell Tracking Challenge result")
     frames = labels.array.shape[0]
     times = yield from _times(labels, frames)

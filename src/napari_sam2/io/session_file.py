@@ -242,12 +242,12 @@ def reading_steps(
             if name not in without:
                 arrays[name] = yield from _array_read(node)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{folder} is damaged: {error}") from error
+        raise ValueError(f"{folder} is damaged, take another copy of it: {error}") from error
     if not matches:
         raise ValueError(
             f"{path.name} and {folder.name} do not belong together: they come from different sessions, "
             "the program was stopped while it saved, or one was copied without the other before that was "
-            "saved again"
+            "saved again; take both from another copy"
         )
     return SessionDocument(document, arrays)
 
@@ -296,9 +296,12 @@ def _checked_document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is not a session file: {error}") from error
+        raise ValueError(f"{path} is not a session file, choose one that was saved here: {error}") from error
     if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
-        raise ValueError(f"{path} is not a session file of this program: it does not say format {FORMAT!r}")
+        raise ValueError(
+            f"{path} is not a session file of this program, it does not say format {FORMAT!r}: "
+            "choose one that was saved here"
+        )
     version = document.pop("version", None)
     if version not in (VERSION, *_OLDER):
         raise ValueError(
@@ -307,5 +310,7 @@ def _checked_document(path: Path) -> dict[str, Any]:
         )
     document = {**_OLDER.get(version, {}), **document}
     if not {"arrays", _MARK} <= document.keys():
-        raise ValueError(f"{path} is not a whole session file: it does not name its arrays")
+        raise ValueError(
+            f"{path} is not a whole session file, it does not name its arrays: take another copy of it"
+        )
     return document

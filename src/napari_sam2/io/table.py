@@ -34,7 +34,7 @@ def write_table(path: str | Path, columns: Sequence[str], rows: Iterable[Sequenc
     if path.suffix.lower() != ".csv":
         raise ValueError(f"a table is called something.csv, got {path.name}")
     if path.is_dir():
-        raise FileExistsError(f"{path} is a folder, not a table")
+        raise FileExistsError(f"{path} is a folder, not a table: choose another name")
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
