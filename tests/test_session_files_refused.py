@@ -109,7 +109,9 @@ def test_a_document_without_its_parts_names_them(tmp_path: Path) -> None:
     document = json.loads(path.read_text())
     del document["passes"], document["model"]
     path.write_text(json.dumps(document))
-    with pytest.raises(ValueError, match="not a whole session file: model, passes missing"):
+    with pytest.raises(
+        ValueError, match="not a whole session file, model, passes missing: take another copy"
+    ):
         Session.load(path, IMAGES, REAL)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from napari_sam2.positions import Positions
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
 from tests.fakes import SHAPE, click, noisy_frames, seeing_model
@@ -181,6 +183,41 @@ def test_steps_are_taken_as_if_postponed() -> None:
         assert session.objects == (1, 2)
     assert session.objects == (1,)
     assert not session.is_settled
+
+
+def export_all(session: Session, path: Path) -> Iterator[None]:
+    return Positions({0: session}, 1).export_steps(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (Session.export_steps, "cells.csv"),
+        (Session.export_steps, "cells.tif"),
+        (export_all, "cells.csv"),
+        (export_all, "cells.tif"),
+        (Session.save_steps, "cells.sam2.json"),
+    ],
+)
+def test_what_is_left_to_be_written_is_written_in_steps_before_a_file(
+    write: Callable[[Session, Path], Iterator[None]],
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("napari_sam2.session_state.WRITING_SECONDS", 0.0)
+    session = tracked(1, 2)
+    with session.postponed():
+        session.undo()
+    behind = len(session._state.labels.behind)
+    assert behind == COUNT - 1
+    steps = write(session, tmp_path / name)
+    for left in range(behind - 1, 0, -1):
+        next(steps)
+        assert len(session._state.labels.behind) == left
+        assert not list(tmp_path.iterdir())
+    list(steps)
+    assert (tmp_path / name).exists()
 
 
 def lock_neighbour(session: Session) -> None:

@@ -130,6 +130,8 @@ class Positions:
             After each frame.
         """
         self._any.check_export(path)
+        for session in self.sessions.values():
+            yield from session.settle_steps()
         if Path(path).suffix.lower() == ".csv":
             name = self.name or ("z" if self.frames_are_times else "t")
             io.write_table(path, (name, *TABLE_COLUMNS), self._rows())

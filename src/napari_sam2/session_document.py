@@ -21,7 +21,7 @@ from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session_edits import write_tracked
-from napari_sam2.session_state import WRITING_SECONDS, PromptRecord
+from napari_sam2.session_state import PromptRecord
 from napari_sam2.steps import result_of
 from napari_sam2.stored_masks import mask_arrays, read_mask
 from napari_sam2.tracker_state import Job
@@ -276,8 +276,7 @@ class SavedSession:
             # Last: a locked object would take no masks.
             for row in self.document["objects"]:
                 state.put_facts(row["obj"], ObjectFacts.from_json(row))
-        while not state.settle(seconds=WRITING_SECONDS):
-            yield
+        yield from state.settle_steps()
 
     def _restore_entries(
         self, state: SessionState, *, recompute: bool

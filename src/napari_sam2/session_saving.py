@@ -44,6 +44,7 @@ class SessionSaving(SessionObjects):
 
     def save_steps(self, path: str | Path, **remarks: str | float | None) -> Iterator[None]:
         """Do what `save` does a frame at a time; what is written is the session as it was at first."""
+        yield from self.settle_steps()
         said = yield from session_steps(self._state, self._opening(), remarks)
         with closing(said.arrays["labels"]):
             yield from io.session_steps(path, said.document, said.arrays)

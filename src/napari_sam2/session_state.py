@@ -328,6 +328,11 @@ class SessionState:
                     break
             return not self.labels.behind
 
+    def settle_steps(self) -> Iterator[None]:
+        """Write all that is left to be written, for some milliseconds in each step."""
+        while not self.settle(seconds=WRITING_SECONDS):
+            yield
+
     def undo(self) -> str | None:
         """Take back the last edit and return its label."""
         with self.lock, self._written():

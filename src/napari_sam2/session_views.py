@@ -13,7 +13,6 @@ from napari_sam2 import session_edits as edits
 from napari_sam2.changes import read_changes
 from napari_sam2.passes import check_direction
 from napari_sam2.session_checks import check_key, check_objects, check_range
-from napari_sam2.session_state import WRITING_SECONDS
 from napari_sam2.steps import result_of, within
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
@@ -113,6 +112,10 @@ class SessionViews:
             Whether all is written.
         """
         return self._state.settle(first, seconds)
+
+    def settle_steps(self) -> Iterator[None]:
+        """Write all pixels that were `postponed`, for some milliseconds in each step."""
+        return self._state.settle_steps()
 
     @property
     def objects(self) -> tuple[int, ...]:
@@ -360,15 +363,16 @@ class SessionViews:
     def export_steps(self, path: str | Path, *, scale: Sequence[float] | None = None) -> Iterator[None]:
         """Do what `export` does a frame at a time; what is written are the labels as they were at first.
 
+        What edits have left to be written into them is written before.
+
         Yields
         ------
         None
             After each frame.
         """
         self.check_export(path)
+        yield from self.settle_steps()
         if Path(path).suffix.lower() == ".csv":
-            while not self.settle(seconds=WRITING_SECONDS):
-                yield
             io.write_table(path, TABLE_COLUMNS, table_rows(self.summary()))
             return
         size, axes, parents = scale or self.geometry.scale, self.geometry.axes, self.parents

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,11 @@ from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.network_view import View
 from napari_sam2._napari.opening import Opening
+from napari_sam2._napari.painting import Painting, take_frame
+from napari_sam2._napari.strokes import Stroke, strokes_between
 from napari_sam2._napari.versions import OTHER_VIEW, ViewStep
 from napari_sam2.labels import Entry, PlacedLogits
-from napari_sam2.prompts import PromptKey
+from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.steps import result_of
 from napari_sam2.window import WindowRules
 from tests.benchmarks.bench_windows import open_model
@@ -130,40 +133,103 @@ def pieces(desk: Desk, job: Job) -> list[float]:
     return times
 
 
-def jobs(folder: Path, count: int, frames: int, side: int) -> dict[str, Job]:
+def jobs(folder: Path, count: int, frames: int, side: int) -> list[tuple[str, Job]]:
     """List what is done, one after the other."""
     everyone = tuple(range(1, count + 1))
-    saved, autosaved = folder / "bench.sam2.json", folder / "autosave"
+    autosaved, saved = folder / "autosave", folder / "bench.sam2.json"
     y, x = side / 2, side / 2
-    return {
-        "a click": lambda desk: desk.declare(PromptKey(count + 1, desk.frame), click(y, x)),
-        "undo of it": lambda desk: desk.undo(),
-        "a seed": lambda desk: desk.seed(PromptKey(count + 1, desk.frame), click(y, x + 40), object()),
-        "undo of it   ": lambda desk: desk.undo(),
-        "first autosave": lambda desk: desk.opened.autosave_steps(autosaved),
-        "remove an object": lambda desk: desk.edit(lambda session: session.remove_object(2)),
-        "undo of it ": lambda desk: desk.undo(),
-        "merge two": lambda desk: desk.edit_in_steps(lambda session: session.merge_steps(1, 2)),
-        "undo of that": lambda desk: desk.undo(),
-        "merge all": lambda desk: desk.edit_in_steps(lambda session: session.merge_steps(*everyone)),
-        "undo of that ": lambda desk: desk.undo(),
-        "lock an object": lambda desk: lock_one(desk, 2),
-        "undo of that  ": lambda desk: desk.undo(),
-        "split an object": lambda desk: desk.edit(lambda session: session.split(3, frames // 2)),
-        "undo of that   ": lambda desk: desk.undo(),
-        "remove all": lambda desk: desk.edit(lambda session: session.remove_object(*everyone)),
-        "undo of that    ": lambda desk: desk.undo(),
-        "undo the propagation": lambda desk: desk.undo(),
-        "redo it": lambda desk: desk.redo(),
-        "undo it, and tracks": tracks_after_undo,
-        "redo it ": lambda desk: desk.redo(),
-        "lock all": lambda desk: lock_all(desk, everyone),
-        "another view": another_view,
-        "undo of it  ": lambda desk: desk.undo(),
-        "second autosave": lambda desk: desk.opened.autosave_steps(autosaved),
-        "save": lambda desk: desk.opened.save_steps(saved),
-        "load": lambda desk: Session.load_steps(saved, desk.opened.volume.data, desk.opened.model),
-    }
+    middle = (3, frames // 2)
+    undo = "undo of it", Desk.undo
+    return [
+        ("a click", lambda desk: desk.declare(PromptKey(count + 1, desk.frame), click(y, x))),
+        undo,
+        ("a seed", lambda desk: desk.seed(PromptKey(count + 1, desk.frame), click(y, x + 40), object())),
+        undo,
+        ("first autosave", lambda desk: desk.opened.autosave_steps(autosaved)),
+        ("a stroke", lambda desk: paint(desk, (desk.frame,))),
+        undo,
+        ("a ball on sixteen frames", lambda desk: paint(desk, range(16))),
+        undo,
+        ("begins here", lambda desk: desk.edit(lambda session: session.begins_here(*middle))),
+        undo,
+        ("divides here", lambda desk: desk.edit(lambda session: session.divide(*middle))),
+        undo,
+        ("remove an object", lambda desk: desk.edit(lambda session: session.remove_object(2))),
+        undo,
+        ("merge two", lambda desk: desk.edit_in_steps(lambda session: session.merge_steps(1, 2))),
+        undo,
+        ("merge all", lambda desk: desk.edit_in_steps(lambda session: session.merge_steps(*everyone))),
+        undo,
+        ("lock an object", lambda desk: lock_one(desk, 2)),
+        undo,
+        ("split an object", lambda desk: desk.edit(lambda session: session.split(3, frames // 2))),
+        undo,
+        ("remove all", lambda desk: desk.edit(lambda session: session.remove_object(*everyone))),
+        undo,
+        ("undo the propagation", Desk.undo),
+        ("redo it", Desk.redo),
+        ("undo it, and tracks", tracks_after_undo),
+        ("redo it", Desk.redo),
+        *files(folder),
+        ("seed the next t", lambda desk: seed_next(desk, everyone)),
+        ("lock all", lambda desk: lock_all(desk, everyone)),
+        ("another view", another_view),
+        undo,
+        ("second autosave", lambda desk: desk.opened.autosave_steps(autosaved)),
+        ("save", partial(save, saved)),
+        ("load", lambda desk: Session.load_steps(saved, desk.opened.volume.data, desk.opened.model)),
+    ]
+
+
+def files(folder: Path) -> Iterator[tuple[str, Job]]:
+    """List what is written, each after a step that leaves all of the labels to be written."""
+    yield "undo, and save", partial(after_undo, lambda session: session.save_steps(folder / "a.sam2.json"))
+    yield "redo it", Desk.redo
+    for name in (".csv", ".tif", ".zarr", "_RES"):
+        yield f"undo, and export {name}", partial(after_undo, partial(_export, folder / f"a{name}"))
+        yield "redo it", Desk.redo
+
+
+def _export(path: Path, session: Session) -> Iterator[None]:
+    return session.export_steps(path)
+
+
+def after_undo(steps: Callable[[Session], Iterator[None]], desk: Desk) -> Generator[None, None, None]:
+    """Undo a step that changed all frames, and write at once what is left."""
+    desk.undo()
+    yield
+    yield from steps(desk.opened)
+
+
+def save(path: Path, desk: Desk) -> Generator[None, None, None]:
+    """Save the session."""
+    yield from desk.opened.save_steps(path)
+
+
+def paint(desk: Desk, frames: Sequence[int]) -> Generator[None, None, None]:
+    """Paint a disc of 25 pixels over an object on some frames, as a brush of three dimensions does."""
+    at = np.arange(desk.opened.volume.shape[1]) - 300
+    disc = at[:, None] ** 2 + at**2 < 25**2
+    found: list[Stroke] = []
+    for frame in frames:
+        before = desk.opened.pixels(frame)
+        found += strokes_between(frame, before, np.where(disc, 3, before))
+    painting = Painting(tuple(found), {})
+    yield
+    for frame in painting.frames:
+        take_frame([painting], frame, desk)
+        yield
+
+
+def seed_next(desk: Desk, objects: Sequence[int]) -> Generator[None, None, None]:
+    """Open another t, and take the masks of this one as prompts there, each by itself."""
+    there, run = Desk(), object()
+    there.open(desk._known.open.opening, desk.opened.model)
+    yield
+    for obj in objects:
+        mask = FramePrompts(mask=desk.opened.pixels(desk.frame) == obj)
+        yield from there.seed(PromptKey(obj, desk.frame), mask, run)
+        yield
 
 
 def tracks_after_undo(desk: Desk) -> Generator[None, None, Answer]:
@@ -248,8 +314,8 @@ def edits(nano: Sam2, count: int, frames: int, side: int) -> Iterator[dict[str, 
     """Time all jobs, one after the other."""
     desk = open_desk(nano, count, frames, side)
     with tempfile.TemporaryDirectory() as folder:
-        for name, job in jobs(Path(folder), count, frames, side).items():
-            yield report(name.strip(), pieces(desk, job))
+        for name, job in jobs(Path(folder), count, frames, side):
+            yield report(name, pieces(desk, job))
 
 
 def measure(models: Sequence[str], count: int, frames: int, side: int) -> dict[str, Any]:
