@@ -29,6 +29,15 @@ def blank_labels(shape: Sequence[int], dtype: npt.DTypeLike = np.uint16) -> npt.
             return np.memmap(file, dtype, "w+", shape=tuple(shape))
 
 
+def widened(labels: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Copy labels into an array of a wider type; frames without labels take neither time nor room."""
+    wide = blank_labels(labels.shape, dtype)
+    for place in np.ndindex(labels.shape[:-2]):
+        if labels[place].any():
+            wide[place] = labels[place]
+    return wide
+
+
 def check_target(labels: LabelArray, shape: tuple[int, ...]) -> None:
     """See that labels of this shape can be written into an array: ValueError, TypeError if not."""
     if tuple(labels.shape) != shape:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from napari_sam2.composition import Claim, Claimant, apart, around, compose, listed, strips
 from napari_sam2.entries import Boxes, Entry, FrameRecords, Objects, Provenance, Record, RecordTable
-from napari_sam2.label_array import LabelArray, blank_labels, check_target
+from napari_sam2.label_array import LabelArray, blank_labels, check_target, widened
 from napari_sam2.label_snapshot import LabelSnapshot
 from napari_sam2.logit_bytes import pack_logits, unpack_logits
 from napari_sam2.packed_mask import PackedMask
@@ -266,7 +266,7 @@ class LabelVolume:
                 f"object id {obj} does not fit into labels of type {self._array.dtype}; use a smaller id"
                 + (" or give an array of a wider type" if self._given else "")
             )
-        self._array = self._array.astype(np.uint32)
+        self._array = widened(self._array, np.uint32)
 
     def known(self, obj: int, frame: int) -> Record | None:
         """Return what is known of an object on a frame, its logits unread, for `restore`."""

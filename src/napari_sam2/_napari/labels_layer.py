@@ -18,6 +18,7 @@ from napari_sam2._napari.notices import tell
 from napari_sam2._napari.refreshing import Refreshing
 from napari_sam2._napari.stroke_search import StrokeSearch
 from napari_sam2._napari.wiring import Connections, Later
+from napari_sam2.label_array import widened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -172,7 +173,7 @@ class LabelsView:
         """Make the layer's type wide enough for a label."""
         if label > np.iinfo(self.layer.data.dtype).max:
             with self._quietly():
-                self.layer.data = self.layer.data.astype(np.uint32)
+                self.layer.data = widened(self.layer.data, np.uint32)
 
     def note_objects(self, objects: set[int]) -> None:
         """Remember that these objects exist; they need a place in the colormap when some are hidden."""
