@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from napari_sam2.passes import Anchor, Pass, PassKey, Seed, plan_gaps, plan_sweep
+from napari_sam2.passes import Anchor, Pass, PassKey, Seed, limited, plan_gaps, plan_sweep
 
 LENGTH = 24
 REACH = 6
@@ -263,6 +263,20 @@ def test_a_backward_sweep_mirrors_the_forward_one(
     assert all(planned.reverse for planned in backward)
     present = tuple(anchor for anchor in anchors if anchor.present)
     assert all(planned.anchors == present for planned in backward)
+
+
+@example((Anchor(8, 0),), 3, range(4, LENGTH), False)
+@example((Anchor(8, 0),), 12, range(12), True)
+@given(anchor_sets(), frames, windows(), st.booleans())
+def test_a_sweep_computes_no_frame_beyond_its_limits_or_a_life(
+    anchors: tuple[Anchor, ...], start: int, window: range, reverse: bool
+) -> None:
+    within = sweep(anchors, start, reverse=reverse, limits=window)
+    cut = tuple(limited(planned, window) for planned in sweep(anchors, start, reverse=reverse))
+    for passes in (within, cut):
+        assert set(computed(passes)) <= set(window)
+    whole = set(computed(sweep(anchors, start, reverse=reverse)))
+    assert set(computed(within)) == set(computed(cut)) == whole & set(window)
 
 
 def test_a_sweep_begins_at_the_earliest_prompt_of_all_objects() -> None:

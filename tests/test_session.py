@@ -226,6 +226,19 @@ def test_what_is_ahead_is_what_is_computed(direction: Direction, frames: range |
     assert ahead == ways
 
 
+@pytest.mark.parametrize(("direction", "end"), [("backward", "ends_here"), ("forward", "begins_here")])
+def test_an_object_is_not_tracked_beyond_its_life_with_others(direction: Direction, end: str) -> None:
+    session = new_session()
+    first, second = (5, 6) if direction == "backward" else (6, 5)
+    session.set_prompts(1, first, click(10, 8))
+    session.set_prompts(2, second, click(20, 15))
+    getattr(session, end)(1, first)
+    results = list(session.propagate(direction=direction))
+    assert session.steps_ahead(None, None, direction, stale=True) == frozenset()
+    beyond = [r.frame for r in results for o, key in zip(r.objects, r.origins, strict=True) if o == 1 and key]
+    assert set(beyond) <= set(range(first) if direction == "backward" else range(first + 1, 100))
+
+
 def test_what_is_done_is_not_ahead() -> None:
     session = new_session()
     session.set_prompts(1, 5, click(10, 8))

@@ -190,14 +190,18 @@ def _plan_gap(
 
 
 def limited(planned: Pass, window: range) -> Pass:
-    """Keep to the frames that may be computed; a pass then sets out from the nearest of them."""
+    """Keep to the frames that may be computed; a pass then sets out from the nearest of them.
+
+    One that sets out from a conditioning frame, which it does not compute, may do so from beside them.
+    """
     if not window:
         return replace(planned, last=planned.first + (1 if planned.reverse else -1))
     low, high = min(window), max(window)
+    beside = int(any(anchor.frame == planned.first for anchor in planned.anchors))
     if planned.reverse:
-        first = planned.first if planned.first - 1 <= high else high
+        first = planned.first if planned.first - beside <= high else high
         return replace(planned, first=first, last=max(planned.last, low))
-    first = planned.first if planned.first + 1 >= low else low
+    first = planned.first if planned.first + beside >= low else low
     return replace(planned, first=first, last=min(planned.last, high))
 
 

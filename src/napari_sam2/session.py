@@ -299,7 +299,7 @@ class Session(SessionSaving):
         With `beats` it yields None after every encode and every group of objects, so that a frame of many
         objects keeps nobody waiting: prompts may be given between any two steps, as between two frames.
         """
-        jobs = self._plan(frames, objects, direction, stale=stale)
+        jobs = self.jobs_ahead(frames, objects, direction, stale=stale)
         run = self._state.next_revision()
         steps = edits.locked_steps(self._state, self._tracker.track_in_beats(jobs), run=run)
         return steps if beats else (step for step in steps if step is not None)

@@ -14,6 +14,7 @@ from napari_sam2.changes import read_changes
 from napari_sam2.passes import check_direction
 from napari_sam2.session_checks import check_key, check_objects, check_range
 from napari_sam2.steps import result_of, within
+from napari_sam2.tracker_state import steps_of
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
 if TYPE_CHECKING:
@@ -307,12 +308,17 @@ class SessionViews:
         ValueError, TypeError
             As `Session.track`.
         """
-        return frozenset().union(*(job.steps for job in self._plan(frames, objects, direction, stale=stale)))
+        return steps_of(self.jobs_ahead(frames, objects, direction, stale=stale))
 
-    def _plan(
-        self, frames: range | None, objects: Sequence[int] | None, direction: Direction, *, stale: bool
+    def jobs_ahead(
+        self,
+        frames: range | None = None,
+        objects: Sequence[int] | None = None,
+        direction: Direction = "both",
+        *,
+        stale: bool = False,
     ) -> tuple[Job, ...]:
-        """Plan a propagation; both ways, and with `stale` in any, what is up to date is left out."""
+        """Plan what `Session.track` does; both ways, and with `stale` in any, less what is up to date."""
         check_direction(direction)
         limits = check_range(frames, self.volume.num_frames)
         with self._state.lock:

@@ -9,6 +9,8 @@ from napari_sam2.passes import Step
 from napari_sam2.window import shift_between
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
     from napari_sam2.conditioning import Base
@@ -60,6 +62,11 @@ class Job:
         frames = self.planned.frames
         left = frames if self.begin is None else frames[frames.index(self.begin) :]
         return frozenset(Step(frame, self.planned.reverse) for frame in left)
+
+
+def steps_of(jobs: Iterable[Job]) -> frozenset[Step]:
+    """Return what jobs compute, together."""
+    return frozenset[Step]().union(*(job.steps for job in jobs))
 
 
 @dataclass(eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.prompts import FramePrompts
+from napari_sam2.session import Session
 from tests._napari.dock import COUNT, MIDDLE, Dock, until
 from tests.fakes import click
 
@@ -106,3 +107,23 @@ def test_it_ends_where_all_prompts_are_taken_back(bench: Dock, monkeypatch: pyte
     end(bench, gate, taken_back)
     assert not bench.session.prompts
     np.testing.assert_array_equal(bench.labels, bench.session.labels)
+
+
+def test_what_cannot_be_written_is_not_tracked_for_ever(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.controller.ahead.choose_live(False)
+    monkeypatch.setattr(Session, "apply", lambda *_: None)
+    bench.propagate()
+    until(lambda: bench.activity == "idle")
+    assert bench.session.steps_ahead()
+
+
+def test_an_object_that_has_ended_keeps_no_propagation_busy(bench: Dock) -> None:
+    bench.controller.ahead.choose_live(False)
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.prompt(2, MIDDLE + 1, 16, 10)
+    bench.session.ends_here(1, MIDDLE)
+    bench.widget.propagate("backward")
+    bench.wait()
+    until(lambda: bench.activity == "idle")
+    assert not bench.session.steps_ahead(direction="backward", stale=True)

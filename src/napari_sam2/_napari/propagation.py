@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.answers import Answer
+from napari_sam2.tracker_state import steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from napari_sam2._napari.desk import Desk
-    from napari_sam2.passes import Direction, Step
+    from napari_sam2.passes import Direction
     from napari_sam2.prompts import PromptKey
     from napari_sam2.session import Session
+    from napari_sam2.tracker_state import Job
 
 # Frames to each side of a click that are tracked first.
 _FIRST_REACH = 4
@@ -37,10 +39,10 @@ class Scope:
     objects: Sequence[int] | None = None
     direction: Direction = "both"
 
-    def stale(self, session: Session) -> frozenset[Step]:
-        """Return what is out of date, as prompts have changed since it was tracked, or it was not."""
+    def stale(self, session: Session) -> tuple[Job, ...]:
+        """Plan what is out of date, as prompts have changed since it was tracked, or it was not."""
         chosen = self.among(session)
-        return session.steps_ahead(self.frames, chosen, self.direction, stale=True) if chosen else frozenset()
+        return session.jobs_ahead(self.frames, chosen, self.direction, stale=True) if chosen else ()
 
     def among(self, session: Session) -> tuple[int, ...]:
         """Return those of the objects that can be propagated."""
@@ -61,12 +63,11 @@ def propagate(desk: Desk, scope: Scope) -> Iterator[Answer | None]:
     """
     yield Answer(value=desk.opened.steps_ahead(scope.frames, scope.objects, scope.direction))
     yield from _tracked(desk, scope)
-    while ahead := scope.stale(desk.opened):
-        edition = desk.opened.edition
-        yield Answer(value=ahead)
+    before: tuple[Job, ...] = ()
+    while (jobs := scope.stale(desk.opened)) and jobs != before:  # the same again cannot be written
+        yield Answer(value=steps_of(jobs))
         yield from _tracked(desk, scope, stale=True)
-        if desk.opened.edition == edition:  # none of it could be written
-            break
+        before = jobs
     yield desk.answer()
 
 
