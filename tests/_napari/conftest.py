@@ -12,6 +12,7 @@ import napari
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
+from vispy.app import use_app
 
 from napari_sam2._napari import label_writer
 from tests._napari.dock import MIDDLE, Dock, add_frames, four_axes
@@ -19,6 +20,9 @@ from tests._napari.hand import Hand, settle
 from tests._napari.stage import Desk
 from tests.fakes import FakeModel
 
+use_app(
+    "pyqt6"
+)  # from then on vispy hears what Qt complains of; were it in a test, nobody would hear it there
 SMALL = (560, 640)
 """Width and height of a viewer's window: without a graphics card, every pixel takes time."""
 
