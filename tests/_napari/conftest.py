@@ -5,16 +5,15 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import napari
 import pytest
-from napari._app_model._app import NapariApplication, _napari_names
-from napari._qt._qapp_model.qactions import init_qactions
 from napari.components import ViewerModel
-from napari.plugins import _initialize_plugins
 from napari.utils.notifications import Notification, notification_manager
 from qtpy.QtWidgets import QApplication
+from vispy.app import use_app
 
 from napari_sam2._napari import label_writer
 from tests._napari.dock import MIDDLE, Dock, add_frames, four_axes
@@ -22,6 +21,8 @@ from tests._napari.hand import Hand, settle
 from tests._napari.stage import Desk
 from tests.fakes import FakeModel
 
+# From here on vispy hears what Qt complains of; were it in a test, nobody would hear it there.
+use_app("pyqt6")
 SMALL = (560, 640)
 """Width and height of a viewer's window: without a graphics card, every pixel takes time."""
 
@@ -67,7 +68,13 @@ def viewer(open_viewer: Callable[[], napari.Viewer]) -> napari.Viewer:
 
 @pytest.fixture(scope="module")
 def own_application() -> Iterator[None]:
-    """Give a module an application of its own, in which no plugin is registered yet."""
+    """Give a module an application of its own, in which no plugin is registered yet.
+
+    Napari has a public fixture of it for one test alone. What this one takes from napari instead is imported
+    here, so that another napari can break no tests but those of a module with one viewer.
+    """
+    from napari._app_model._app import NapariApplication, _napari_names
+
     application = NapariApplication("module")
     application.injection_store.namespace = _napari_names
     _forget_registrations()
@@ -79,6 +86,9 @@ def own_application() -> Iterator[None]:
 
 
 def _forget_registrations() -> None:
+    from napari._qt._qapp_model.qactions import init_qactions
+    from napari.plugins import _initialize_plugins
+
     _initialize_plugins.cache_clear()
     init_qactions.cache_clear()
 
@@ -88,10 +98,8 @@ def shared_viewer(qapp: QApplication, own_application: None) -> Iterator[napari.
     """Return a real viewer that is opened once for a module, since that takes seconds."""
     before = {id(widget) for widget in qapp.topLevelWidgets()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
-        patch.setattr(
-            "napari._qt.qt_main_window._QtMainWindow._save_current_window_settings", lambda *_: None
-        )
+        _do_without(patch, "napari._qt.threads.status_checker.StatusChecker.start")
+        _do_without(patch, "napari._qt.qt_main_window._QtMainWindow._save_current_window_settings")
         viewer = napari.Viewer(show=True, show_welcome_screen=False)
         viewer.window.resize(*SMALL)
         yield viewer
@@ -102,6 +110,12 @@ def shared_viewer(qapp: QApplication, own_application: None) -> Iterator[napari.
         qapp.processEvents()
     left = [widget for widget in qapp.topLevelWidgets() if id(widget) not in before and widget.isVisible()]
     assert not left, f"widgets are left: {left}"
+
+
+def _do_without(patch: pytest.MonkeyPatch, method: str) -> None:
+    """Let a method of napari's do nothing: it only takes time, or changes the user's settings."""
+    with suppress(ImportError, AttributeError):  # another napari may have none
+        patch.setattr(method, lambda *_: None)
 
 
 @pytest.fixture

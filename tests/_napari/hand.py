@@ -35,6 +35,11 @@ class Hand:
     def widget(self) -> Any:
         return self._canvas.native
 
+    @property
+    def canvas(self) -> Any:
+        """What vispy draws on."""
+        return self._canvas._scene_canvas
+
     def pixel(self, world: Any) -> QPoint:
         """Where a world position is on the canvas."""
         shown = np.asarray(world, float)[list(self.viewer.dims.displayed)][::-1]

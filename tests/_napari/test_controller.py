@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,10 @@ def test_every_call_of_the_session_is_on_the_inference_thread(
     bench: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: set[str] = set()
-    for name in ("declare", "steps", "undo", "redo", "edit", "answer"):
-        monkeypatch.setattr(Desk, name, noting(getattr(Desk, name), names))
+    methods = {name: each for name, each in vars(Desk).items() if isinstance(each, FunctionType)}
+    for name, method in methods.items():
+        if not name.startswith("_"):
+            monkeypatch.setattr(Desk, name, noting(method, names))
     bench.prompt(1, MIDDLE, 8, 10)
     bench.propagate()
     for signal in (
