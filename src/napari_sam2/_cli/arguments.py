@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -208,13 +209,34 @@ def check_output(path: Path) -> None:
             "of the Cell Tracking Challenge."
         )
     check_folder(path)
+    from napari_sam2.io.exporting import check_target
+
+    check_target(path)
+
+
+def check_session(path: Path) -> None:
+    """Fail before the work, not after it, if a session cannot be written to a path."""
+    check_folder(path)
+    from napari_sam2.io.session_file import check_place
+
+    check_place(path)
+
+
+def check_file(path: Path) -> None:
+    """Fail early if a file cannot be written under a name."""
+    check_folder(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give the name of a file.")
 
 
 def check_folder(path: Path) -> None:
-    """Fail early if the folder that a file shall go to is not there."""
-    if not path.absolute().parent.is_dir():
+    """Fail early if the folder that a file shall go to is not there, or takes no files."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder} to write {path.name} into: make it first.")
+    if not os.access(folder, os.W_OK):
         raise ValueError(
-            f"There is no folder {path.absolute().parent} to write {path.name} into: make it first."
+            f"{path.name} cannot be written into {folder}, which is read-only: choose another one."
         )
 
 

@@ -83,6 +83,6 @@ def _check(images: Path, labels: Path | None, clicks: int, json: Path | None, wo
         raise ValueError(f"--clicks {clicks}: an object needs at least one click.")
     for written in (json, worst):
         if written is not None:
-            arguments.check_folder(written)
+            arguments.check_file(written)
     if worst is not None and worst.suffix.lower() != ".png":
         raise ValueError(f"--worst {worst}: the picture has to be a .png file.")

@@ -14,7 +14,7 @@ from napari_sam2._model import registry
 from napari_sam2.io.atomic import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from napari_sam2.batch.plan import ModelChoice, Options, SequencePlan
 
@@ -27,10 +27,17 @@ _END = 2**20
 _VERSION = 1
 
 
-def digest(path: Path) -> str:
+def digest(path: Path, without: Sequence[Path] = ()) -> str:
     """Sum up a file or folder in a sha256.
 
     Of a folder, names, sizes and times of change of all files count.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    without : sequence of Path
+        Files and folders within it that do not count.
 
     Raises
     ------
@@ -40,7 +47,7 @@ def digest(path: Path) -> str:
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}")
     sum_up = hashlib.sha256()
-    for part in _folder_parts(path) if path.is_dir() else _file_parts(path):
+    for part in _folder_parts(path, without) if path.is_dir() else _file_parts(path):
         sum_up.update(part)
     return sum_up.hexdigest()
 
@@ -66,18 +73,20 @@ def _file_parts(path: Path) -> Iterator[bytes]:
         yield file.read(_END)
 
 
-def _folder_parts(path: Path) -> Iterator[bytes]:
-    for name, status in _files(path):
+def _folder_parts(path: Path, without: Sequence[Path]) -> Iterator[bytes]:
+    for name, status in _files(path, without):
         yield f"{name} {status.st_size} {status.st_mtime_ns}\n".encode()
 
 
-def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+def _files(path: Path, without: Sequence[Path] = ()) -> Iterator[tuple[str, os.stat_result]]:
     """List the files below a folder in an order that is the same everywhere."""
-    for folder, folders, files in os.walk(path):
-        folders.sort()
+    left_out = {each.resolve() for each in without}
+    for folder, folders, files in os.walk(path.resolve()):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if here / name not in left_out)
         for name in sorted(files):
-            place = Path(folder) / name
-            yield place.relative_to(path).as_posix(), place.stat()
+            if here / name not in left_out:
+                yield (here / name).relative_to(path.resolve()).as_posix(), (here / name).stat()
 
 
 def model_digest(choice: ModelChoice) -> str:
