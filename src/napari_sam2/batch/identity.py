@@ -94,16 +94,16 @@ def model_digest(choice: ModelChoice) -> str:
 
     Raises
     ------
-    FileNotFoundError
-        If it is the path of a file that is not there.
+    ValueError, CheckpointError
+        If it is no model, or the path of a file that is not there.
     """
-    name = choice.name or "nano"
-    if name == "nano":
-        from napari_sam2._model.weights import embedded_path
+    from napari_sam2._model.weights import EMBEDDED, checkpoint_file, embedded_path
 
+    name = choice.name or EMBEDDED
+    if name == EMBEDDED:
         return digest(embedded_path())
     known = registry.RELEASED.get(name)
-    return known.sha256 if known else digest(Path(name))
+    return known.sha256 if known else digest(checkpoint_file(name))
 
 
 def inputs_digest(sequence: SequencePlan) -> str:
