@@ -285,6 +285,16 @@ class TestEvaluate:
         assert status == 2
         assert "Give the labels too" in err
 
+    @pytest.mark.parametrize("extra", [(), (1, 1)])
+    def test_labels_have_fewer_axes_than_the_images(
+        self, call: Answer, fake: FakeSession, sequence: Path, extra: tuple[int, ...]
+    ) -> None:
+        truth = sequence.with_name("truth.npz")
+        np.savez(truth, labels=fake.truth.reshape(extra + fake.truth.shape))
+        status, out, _ = call("evaluate", sequence, truth, "--axis", "1", "--index", "0:1")
+        assert status == 0
+        assert "1.000" in out
+
     def test_labels_that_are_no_labels(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
         wrong = sequence.with_name("wrong.npz")
         np.savez(wrong, labels=np.zeros((6, 40, 48)))
@@ -293,7 +303,7 @@ class TestEvaluate:
         assert "no array `labels`; it has truth" in call("evaluate", sequence, wrong)[2]
         wrong.write_bytes(sequence.read_bytes()[:3000])
         assert "cannot be read as labels" in call("evaluate", sequence, wrong)[2]
-        np.savez(wrong, labels=fake.truth[None, None])
+        np.savez(wrong, labels=np.stack([fake.truth] * 2))
         assert "not a sequence of pictures" in call("evaluate", sequence, wrong)[2]
 
 

@@ -93,6 +93,9 @@ def test_ome_zarr_levels_and_axes(tmp_path: Path, version: str, shape: tuple[int
     image = open_image(tmp_path / "a.zarr")
     assert (image.axes, image.array.shape) == ("tczyx", data.shape)
     assert frame_axis(image) == axis
+    fixed = {0, -3} if shape == (5, 1, 4) else set()
+    assert frame_axis(image, fixed) == (0 if fixed else axis)
+    assert frame_axis(image, {0}) == (2 if shape[2] > 1 else 0)
     half = open_image(tmp_path / "a.zarr", level=1)
     assert half.array.shape[-2:] == (12, 10)
     assert half.scale == pytest.approx((1, 1, 2, 1, 1))

@@ -42,7 +42,7 @@ class ImageOptions:
     Parameters
     ----------
     axis
-        Axis that the frames lie along, 0 by default.
+        Axis that the frames lie along. By default what the file calls t, else z, else the first one.
     index
         AXIS:I, for images of four dimensions: the position on an axis that is neither frames nor picture.
     channel
@@ -131,11 +131,6 @@ class ModelOptions:
     def name(self) -> str:
         """The model that was named, or the default."""
         return self.model or DEFAULT_MODEL
-
-
-def axis_of(options: ImageOptions) -> int:
-    """Give the axis of the frames."""
-    return 0 if options.axis is None else options.axis
 
 
 def parse_click(text: str) -> Click:

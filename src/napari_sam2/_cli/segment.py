@@ -15,7 +15,7 @@ from napari_sam2 import seeding
 from napari_sam2._cli import arguments, seeds
 from napari_sam2._cli.arguments import ImageOptions, KeepingOptions, ModelOptions
 from napari_sam2._cli.inputs import Inputs
-from napari_sam2._cli.opening import label_frames, open_model, open_session, read_labels
+from napari_sam2._cli.opening import labels_for, open_model, open_session
 from napari_sam2._cli.progress import INTERRUPTED, Run, watch
 from napari_sam2._cli.unfinished import Unfinished
 from napari_sam2.io import StreamedLabels
@@ -91,7 +91,7 @@ def segment(
         inputs = Inputs.of((images, mask, session), _written(output, save_session, keeping, unfinished))
         saved = None if session is None else _read_saved(session)
         tracked = _open(images, image, model, saved, _kept(keeping, unfinished))
-        labels = None if mask is None else _mask_labels(mask, tracked, image)
+        labels = None if mask is None else labels_for(mask, tracked, image)
         given = _all_seeds(drawn, tracked, labels, mask_frame, saved)
         chosen = arguments.parse_frames(frames, len(tracked.labels))
         seeding.plant(tracked, given)
@@ -190,12 +190,6 @@ def _open(
     options["memory"] = SelectionRules(**saved.document.get("memory", {}))
     options |= {name: saved.document["images"].get(name, 0) for name in ("series", "level")}
     return open_session(images, open_model(model), image, options, model, **keeping)
-
-
-def _mask_labels(mask: Path, tracked: Session, image: ImageOptions) -> Labels:
-    labels = read_labels(mask)
-    fits = labels.ndim <= 3 and labels.shape[-2:] == tracked.labels.shape[1:]
-    return labels if fits else label_frames(labels, image)
 
 
 def _all_seeds(

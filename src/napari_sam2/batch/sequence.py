@@ -212,7 +212,7 @@ def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
 
 def _volume(opened: io.OpenedImage, saved: SavedSession | None, chosen: Any) -> Volume:  # noqa: ANN401
     """Take the images as the options say, else as the session does, else along the axis of their file."""
-    options: dict[str, Any] = {"axis": io.frame_axis(opened)}
+    options: dict[str, Any] = {"axis": io.frame_axis(opened, chosen.get("index") or ())}
     if saved is not None:
         stored = saved.document["images"]["options"]
         options = {**stored, "index": {int(axis): at for axis, at in stored["index"].items()}}

@@ -6,7 +6,7 @@ import logging
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,13 +83,18 @@ def label_geometry(opened: OpenedImage, axis: int) -> LabelGeometry:
     return LabelGeometry(letters, scale, opened.series, opened.level)
 
 
-def frame_axis(opened: OpenedImage) -> int:
-    """Tell which axis objects are most likely tracked along: time, else depth, whichever has a length."""
-    axes = opened.axes or ""
-    if len(axes) == len(opened.array.shape):
+def frame_axis(opened: OpenedImage, fixed: Collection[int] = ()) -> int:
+    """Tell which axis objects are most likely tracked along: time, else depth, whichever has a length.
+
+    Axes at whose position one stays (`fixed`) are none.
+    """
+    axes, shape = opened.axes or "", opened.array.shape
+    if len(axes) == len(shape):
+        stays = {axis % len(shape) for axis in fixed if -len(shape) <= axis < len(shape)}
         for letter in "tz":
-            if letter in axes and opened.array.shape[axes.index(letter)] > 1:
-                return axes.index(letter)
+            axis = axes.find(letter)
+            if axis >= 0 and axis not in stays and shape[axis] > 1:
+                return axis
     return 0
 
 
