@@ -15,6 +15,7 @@ from napari_sam2.batch import ModelChoice, Options, Plan, SequencePlan, read_pla
 from napari_sam2.batch.plan import is_image, sequence_name
 from napari_sam2.batch.plan_file import parse_frames
 from napari_sam2.cleanup import Cleanup
+from tests.ome_files import write_ome_files
 
 EVERYTHING = """
 output = "out"
@@ -142,6 +143,13 @@ def test_a_folder(tmp_path: Path) -> None:
         None,
         *["one.sam2.json"] * 5,
     ]
+
+
+def test_an_image_in_several_files_is_one_sequence(tmp_path: Path) -> None:
+    write_ome_files(np.zeros((4, 24, 20), np.uint16), tmp_path / "a_1.ome.tif", tmp_path / "a_2.ome.tif")
+    files(tmp_path, "b.tif")
+    for read in (read_plan(tmp_path), plan(tmp_path, "images = '*.tif'")):
+        assert [each.name for each in read.sequences] == ["a_1", "b"]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from napari_sam2.session import Session
 from napari_sam2.volume import Volume
 from tests.batch.tiny import Array, drawn, task_of, write_sequence
 from tests.fakes import click, noisy_frames, seeing_model
+from tests.ome_files import write_ome_files
 
 model = cache(seeing_model)
 
@@ -457,3 +458,19 @@ def test_two_runs_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert others[0].status == "failed"
     assert "another run is at work on it" in others[0].error
     assert run_sequence(task, no_model).status == "skipped"
+
+
+def test_another_file_of_the_images_changes(tmp_path: Path) -> None:
+    sequence = write_sequence(tmp_path)
+    frames = (noisy_frames(8) * 16).astype(np.uint16)
+    paths = (tmp_path / "a.ome.tif", tmp_path / "b.ome.tif")
+    write_ome_files(frames, *paths)
+    task = task_of(replace(sequence, images=paths[0]))
+    assert run_sequence(task, model).status == "done"
+    assert run_sequence(task, no_model).status == "skipped"
+    write_ome_files(np.concatenate([frames[:4], frames[3::-1]]), tmp_path / "a.ome.tif", paths[1])
+    outcome = run_sequence(task, model)
+    assert (outcome.status, outcome.notes) == (
+        "done",
+        "its labels are made anew: the images or prompts changed",
+    )

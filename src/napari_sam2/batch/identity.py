@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_sam2._model import registry
+from napari_sam2.io import image_files
 from napari_sam2.io.atomic import replacing
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _VERSION = 1
 def digest(path: Path, without: Sequence[Path] = ()) -> str:
     """Sum up a file or folder in a sha256.
 
-    Of a folder, names, sizes and times of change of all files count.
+    Of a folder, names, sizes and times of change of all files count; of an OME-TIFF, the files that it names.
 
     Parameters
     ----------
@@ -61,6 +62,14 @@ def extent(path: Path) -> str:
 
 
 def _file_parts(path: Path) -> Iterator[bytes]:
+    first, *others = image_files(path)
+    yield from _parts_of_one(first)
+    for each in others:
+        yield each.name.encode()
+        yield from _parts_of_one(each)
+
+
+def _parts_of_one(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         if status.st_size <= WHOLE:

@@ -6,7 +6,7 @@ import glob
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from napari_sam2.batch.plan import (
     sequence_name,
 )
 from napari_sam2.cleanup import Cleanup
+from napari_sam2.io import image_files
 
 _TOP = (
     *("output", "images", "session", "seeds", "seeds_frame", "sequence", "model", "image", "cleanup"),
@@ -81,12 +82,24 @@ def read_plan(path: str | Path, *, output: str | Path | None = None) -> Plan:
 
 
 def _folder_plan(folder: Path, output: Path) -> Plan:
-    images = [
+    found = [
         each for each in sorted(folder.iterdir()) if is_image(each) and each.resolve() != output.resolve()
     ]
+    images = _first_files(found)
     if not images:
         raise ValueError(f"{folder} has no images; a batch is a folder of images, or a .toml or .json plan")
     return Plan(tuple(with_own_prompts(each) for each in images), output)
+
+
+def _first_files(images: Iterable[Path]) -> list[Path]:
+    """Leave out files that are a part of an image which an earlier one opens."""
+    first: list[Path] = []
+    parts: set[Path] = set()
+    for each in images:
+        if each not in parts:
+            first.append(each)
+            parts.update(image_files(each)[1:])
+    return first
 
 
 def with_own_prompts(images: Path) -> SequencePlan:
@@ -163,7 +176,7 @@ def _matching(folder: Path, pattern: str) -> list[Path]:
         return [folder / pattern]
     # Path.glob takes no absolute pattern; the name of the folder is none.
     found = sorted(glob.glob(str(Path(glob.escape(str(folder))) / pattern)))  # noqa: PTH207
-    images = [each for each in map(Path, found) if is_image(each)]
+    images = _first_files(each for each in map(Path, found) if is_image(each))
     if not images:
         raise FileNotFoundError(f"images: nothing is called {pattern} that holds images")
     return images
