@@ -201,6 +201,39 @@ class TestSegment:
             assert message in err
         assert not fake.prompts
 
+    @pytest.mark.parametrize(
+        ("output", "more"),
+        [
+            ("other.ome.zarr", []),
+            ("other.tif", []),
+            ("other_RES", []),
+            ("labels.tif", ["--save-session", "other.sam2.json"]),
+            ("labels.tif", ["--save-session", "cells.txt"]),
+            ("labels.tif", ["--save-session", "filled.sam2.json"]),
+        ],
+    )
+    def test_names_that_are_taken_are_told_before_the_work(
+        self, call: Answer, fake: FakeSession, sequence: Path, output: str, more: list[str]
+    ) -> None:
+        folder = sequence.parent
+        for name in ("other.ome.zarr", "other.tif", "other_RES", "other.sam2.json", "filled.sam2.zarr"):
+            (folder / name).mkdir()
+            (folder / name / "notes.txt").touch()
+        more = [*more[:1], *(str(folder / each) for each in more[1:])]
+        status, _, err = call("segment", sequence, folder / output, "--click", "1:0,10,10", *more)
+        assert status == 2
+        assert "choose another name" in err or "is called something.sam2.json" in err
+        assert not fake.prompts
+
+    def test_a_folder_that_takes_no_files_is_told_before_the_work(
+        self, call: Answer, fake: FakeSession, sequence: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("os.access", lambda path, mode: not Path(path).samefile(sequence.parent))
+        status, _, err = call(*segment(sequence, "--click", "1:0,10,10"))
+        assert status == 2
+        assert "which is read-only: choose another one" in err
+        assert not fake.prompts
+
 
 class TestEvaluate:
     def test_the_table(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
@@ -234,6 +267,7 @@ class TestEvaluate:
             (["--clicks", "0"], "at least one click"),
             (["none.tif"], "There is no file"),
             (["--json", "no/such/scores.json"], "There is no folder"),
+            (["--json", "."], "is a folder: give the name of a file"),
         ],
     )
     def test_mistakes(
@@ -251,6 +285,16 @@ class TestEvaluate:
         assert status == 2
         assert "Give the labels too" in err
 
+    @pytest.mark.parametrize("extra", [(), (1, 1)])
+    def test_labels_have_fewer_axes_than_the_images(
+        self, call: Answer, fake: FakeSession, sequence: Path, extra: tuple[int, ...]
+    ) -> None:
+        truth = sequence.with_name("truth.npz")
+        np.savez(truth, labels=fake.truth.reshape(extra + fake.truth.shape))
+        status, out, _ = call("evaluate", sequence, truth, "--axis", "1", "--index", "0:1")
+        assert status == 0
+        assert "1.000" in out
+
     def test_labels_that_are_no_labels(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
         wrong = sequence.with_name("wrong.npz")
         np.savez(wrong, labels=np.zeros((6, 40, 48)))
@@ -259,7 +303,7 @@ class TestEvaluate:
         assert "no array `labels`; it has truth" in call("evaluate", sequence, wrong)[2]
         wrong.write_bytes(sequence.read_bytes()[:3000])
         assert "cannot be read as labels" in call("evaluate", sequence, wrong)[2]
-        np.savez(wrong, labels=fake.truth[None, None])
+        np.savez(wrong, labels=np.stack([fake.truth] * 2))
         assert "not a sequence of pictures" in call("evaluate", sequence, wrong)[2]
 
 

@@ -27,6 +27,15 @@ def test_labels_of_one_frame() -> None:
     assert set(found) == {(1, 5), (2, 5)}
 
 
+@pytest.mark.parametrize("axes", [(0, 1), (1, 2)])
+def test_labels_with_axes_of_one_position(axes: tuple[int, ...]) -> None:
+    labels = two_squares()
+    longer = np.expand_dims(labels, axes)
+    assert seeding.mask_seeds(longer, labels.shape, 0) == seeding.mask_seeds(labels, labels.shape, 0)
+    one = labels[2][np.newaxis]
+    assert seeding.mask_seeds(one, labels.shape, 5) == seeding.mask_seeds(labels[2], labels.shape, 5)
+
+
 def test_labels_that_do_not_fit() -> None:
     labels = two_squares()
     with pytest.raises(ValueError, match=r"\(6, 40, 47\).*\(6, 40, 48\)"):

@@ -122,6 +122,18 @@ def test_grey_as_colour_is_grey() -> None:
     np.testing.assert_array_equal(tracked(colour).labels, tracked(IMAGES).labels)
 
 
+def test_frames_lie_where_the_file_says(tmp_path: Path) -> None:
+    both = np.stack([np.zeros_like(IMAGES), IMAGES])
+    tifffile.imwrite(tmp_path / "cells.ome.tif", both, metadata={"axes": "CZYX"}, photometric="minisblack")
+    session = Session.open(tmp_path / "cells.ome.tif", model=REAL, channel=1)
+    assert session.volume.options()["axis"] == 1
+    session.set_prompts(1, 4, click(10, 8))
+    run(session)
+    np.testing.assert_array_equal(session.labels, tracked(IMAGES).labels)
+    crossed = Session.open(tmp_path / "cells.ome.tif", model=REAL, axis=0, index={1: 4})
+    assert crossed.volume.num_frames == 2
+
+
 def test_images_are_opened_from_files(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "cells.tif", IMAGES)
     session = Session.open(tmp_path / "cells.tif", model=REAL)

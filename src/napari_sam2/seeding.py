@@ -56,6 +56,14 @@ def _stored_labels(path: Path) -> NDArray[Any]:
     return np.asarray(arrays["labels"])
 
 
+def fitting(labels: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Leave out axes of length 1, as (t, c, z, y, x) has them, where labels fit a sequence without."""
+    if labels.shape in {shape, shape[1:]}:
+        return labels
+    longer = labels.reshape([length for length in labels.shape if length != 1])
+    return longer if longer.shape in {shape, shape[1:]} else labels
+
+
 def mask_seeds(labels: NDArray[np.integer], shape: tuple[int, int, int], frame: int) -> Seeds:
     """Take every object of a label image as a drawn mask on the frames where it is.
 
@@ -70,6 +78,7 @@ def mask_seeds(labels: NDArray[np.integer], shape: tuple[int, int, int], frame: 
     """
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"a label image holds whole numbers, not {labels.dtype}.")
+    labels = fitting(labels, shape)
     if labels.shape == shape[1:]:
         planes = {frame: labels}
     elif labels.shape == shape:

@@ -148,7 +148,8 @@ class Session(SessionSaving):
         labels : array, str or Path, optional
             As the class has it, or where an OME-Zarr label image shall be made that labels are streamed to.
         **options
-            Those of the class.
+            Those of the class. Without `axis`, frames lie along the axis that the file calls t, else z, where
+            it has more than one position there; along the first one if the file says nothing.
 
         Raises
         ------
@@ -156,7 +157,8 @@ class Session(SessionSaving):
             If there is no such file, it holds no images, or the label image is there already.
         """
         opened = io.open_image(path, series=series, level=level)
-        geometry = io.label_geometry(opened, options.get("axis", 0))
+        options.setdefault("axis", io.frame_axis(opened, options.get("index") or ()))
+        geometry = io.label_geometry(opened, options["axis"])
         view = options.pop("view", "auto")
         if geometry.scale is not None and not isinstance(view, WindowRules):
             view = WindowRules(view, aspect=geometry.scale[-2] / geometry.scale[-1])

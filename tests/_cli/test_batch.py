@@ -75,7 +75,9 @@ def test_the_report_says_what_happened(
 
 def test_options_reach_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = FakeRun(*(Outcome(name, "done") for name in "abc"))
-    more = ["--output", folder / "results", "--session", "one.sam2.json", "--output-format", "tif"]
+    session = folder / "one.sam2.json"
+    session.touch()
+    more = ["--output", folder / "results", "--session", session, "--output-format", "tif"]
     more += ["--model", "sam2.1-tiny", "--device", "cpu", "--image-size", "512", "--precision", "float32"]
     more += ["--scheduler", "tcp://there:8786", "--workers", "3", "--report", folder / "r.csv"]
     more += ["--feature-folder", "features", "--feature-gigabytes", "0.5"]
@@ -84,9 +86,19 @@ def test_options_reach_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert run.plan.model == ModelChoice("sam2.1-tiny", "cpu", 512, "float32")
     assert run.plan.options.format == "tif"
     assert run.plan.options.keeping == {"feature_folder": Path("features"), "feature_bytes": 2**29}
-    assert {each.session for each in run.plan.sequences} == {Path("one.sam2.json")}
+    assert {each.session for each in run.plan.sequences} == {session}
     assert run.options == {"scheduler": "tcp://there:8786", "workers": 3}
     assert len(rows(folder / "r.csv")) == 3
+
+
+@pytest.mark.parametrize("option", ["--session", "--seeds"])
+def test_prompts_that_are_not_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    run = FakeRun()
+    assert call(monkeypatch, run, folder, option, folder / "none.tif") == 2
+    assert "There is no file" in capsys.readouterr().err
+    assert run.plan is None
 
 
 def test_ctrl_c_keeps_the_report(

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -230,3 +230,79 @@ def test_mistakes(
     line[2] = output
     assert cli.run(line) == 2
     assert message in capsys.readouterr().err
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, done: Callable[[], object], frame: int = 5) -> list[Any]:
+    """Do something once, when a frame is read; gives what it returned."""
+    read_frame = Volume.frame
+    returned: list[Any] = []
+
+    def disturbed(volume: Volume, i: int) -> Any:
+        if i == frame and not returned:
+            returned.append(None)
+            returned[0] = done()
+        return read_frame(volume, i)
+
+    monkeypatch.setattr(Volume, "frame", disturbed)
+    return returned
+
+
+def test_two_runs_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    statuses = meanwhile(monkeypatch, lambda: cli.run(ON_DISK))
+    assert cli.run(ON_DISK) == 0
+    assert statuses == [2]
+    assert "another run is at work on it" in capsys.readouterr().err
+    np.testing.assert_array_equal(labels(), whole())
+    assert not list(folder.glob("*unfinished*"))
+
+
+def rewrite(path: str) -> None:
+    array = tifffile.imread(path)
+    tifffile.imwrite(path, np.roll(array, 3, axis=-1), photometric="minisblack")
+
+
+@pytest.mark.parametrize("line", [ON_DISK, [*LINE, "--view", "frame"]], ids=["on disk", "in memory"])
+@pytest.mark.parametrize("what", ["cells.tif", "seeds.tif"])
+def test_files_that_change_while_they_are_read(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: list[str],
+    what: str,
+) -> None:
+    with monkeypatch.context() as patch:
+        meanwhile(patch, lambda: rewrite(what))
+        assert cli.run(line) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"napari-sam2: {what} changed while it was read: run it again. No labels are made of it."
+    assert not (folder / "labels.ome.zarr").exists()
+    if line is ON_DISK:
+        with pytest.warns(UserWarning, match="begun is made anew: the images or prompts changed$"):
+            assert cli.run(line) == 0
+    else:
+        assert cli.run(line) == 0
+    np.testing.assert_array_equal(labels(), whole())
+
+
+def test_labels_within_the_images(folder: Path, monkeypatch: pytest.MonkeyPatch, encoded: list[int]) -> None:
+    image = zarr.create_group("cells.ome.zarr")
+    image.create_array("0", data=tifffile.imread("cells.tif"))
+    image.create_group("labels")
+    line = [ON_DISK[0], "cells.ome.zarr", "cells.ome.zarr/labels/found.zarr", *ON_DISK[3:]]
+    read_frame = Volume.frame
+
+    def vanishing(volume: Volume, i: int) -> Any:
+        if i == 5:
+            raise FileNotFoundError("the disk was pulled out")
+        return read_frame(volume, i)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Volume, "frame", vanishing)
+        assert cli.run(line) == 2
+    encoded[0] = 0
+    assert cli.run(line) == 0
+    assert encoded[0] <= FRAMES - 5 + 1
+    found = np.asarray(zarr.open_array("cells.ome.zarr/labels/found.zarr/0", mode="r"))
+    np.testing.assert_array_equal(found, whole())

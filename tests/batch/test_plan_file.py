@@ -15,6 +15,7 @@ from napari_sam2.batch import ModelChoice, Options, Plan, SequencePlan, read_pla
 from napari_sam2.batch.plan import is_image, sequence_name
 from napari_sam2.batch.plan_file import parse_frames
 from napari_sam2.cleanup import Cleanup
+from tests.ome_files import write_ome_files
 
 EVERYTHING = """
 output = "out"
@@ -69,7 +70,7 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
     read = plan(tmp_path, EVERYTHING)
     session = tmp_path / "one.sam2.json"
     special = SequencePlan(
-        "special", tmp_path / "else/c.ome.zarr", session, tmp_path / "seeds/special.tif", seeds_frame=4
+        "special", tmp_path / "else/c.ome.zarr", None, tmp_path / "seeds/special.tif", seeds_frame=4
     )
     others = [SequencePlan(name, tmp_path / f"images/{name}.tif", session) for name in "ab"]
     assert read.sequences == (special, *others)
@@ -85,6 +86,33 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
     json.dumps(read.options.matter())
 
 
+def test_a_folder_with_brackets_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "day [1] é"
+    files(folder, "pos 1.tif", "pos[2].tif")
+    read = plan(folder, "images = ['pos 1*', 'pos[2].tif']")
+    assert [each.images for each in read.sequences] == [folder / "pos 1.tif", folder / "pos[2].tif"]
+
+
+def test_a_pattern_leaves_out_what_is_no_image(tmp_path: Path) -> None:
+    files(tmp_path, "a.tif", "a_seeds.tif", "a_labels.tif", "a.sam2.json", "b_labels.tif")
+    read = plan(tmp_path, "images = '*'")
+    assert read.sequences == (SequencePlan("a", tmp_path / "a.tif", session=tmp_path / "a.sam2.json"),)
+    assert plan(tmp_path, "images = 'b_labels.tif'").sequences[0].images == tmp_path / "b_labels.tif"
+    with pytest.raises(FileNotFoundError, match=r"nothing is called \*_seeds.tif that holds images"):
+        plan(tmp_path, "images = '*_seeds.tif'")
+
+
+def test_the_model_lies_beside_the_plan(tmp_path: Path) -> None:
+    files(tmp_path, "models/x.pt")
+    for name, expected in (
+        ("models/x.pt", str(tmp_path / "models/x.pt")),
+        ("nano", "nano"),
+        ("y.pt", "y.pt"),
+    ):
+        read = plan(tmp_path, f"[model]\nname = '{name}'\n[[sequence]]\nimages = 'a.tif'")
+        assert read.model.name == expected
+
+
 def test_json_says_the_same(tmp_path: Path) -> None:
     said = {"sequence": [{"images": "a.tif", "session": "s.sam2.json"}], "image": {"index": {"1": 0}}}
     read = plan(tmp_path, json.dumps(said), "plan.json")
@@ -97,7 +125,7 @@ def test_json_says_the_same(tmp_path: Path) -> None:
 def test_a_folder(tmp_path: Path) -> None:
     files(tmp_path, "a.tif", "a.sam2.json", "a.sam2.zarr/zarr.json", "b.ome.tif", "b_seeds.tif", "notes.txt")
     files(tmp_path, "c.npy", ".hidden.tif", "d/t0.tif", "old_RES/mask000.tif", "a_labels.tif", "e/x.txt")
-    files(tmp_path, "f.ome.zarr/zarr.json", "results/g.tif")
+    files(tmp_path, "f.ome.zarr/zarr.json", "results/g.tif", "g.btf", "h.lsm")
     read = read_plan(tmp_path)
     assert read.sequences == (
         SequencePlan("a", tmp_path / "a.tif", session=tmp_path / "a.sam2.json"),
@@ -105,14 +133,23 @@ def test_a_folder(tmp_path: Path) -> None:
         SequencePlan("c", tmp_path / "c.npy"),
         SequencePlan("d", tmp_path / "d"),
         SequencePlan("f", tmp_path / "f.ome.zarr"),
+        SequencePlan("g", tmp_path / "g.btf"),
+        SequencePlan("h", tmp_path / "h.lsm"),
     )
     assert read.output == tmp_path / "results"
     given = read.with_prompts(session=tmp_path / "one.sam2.json")
     assert [each.session and each.session.name for each in given.sequences] == [
         "a.sam2.json",
         None,
-        *["one.sam2.json"] * 3,
+        *["one.sam2.json"] * 5,
     ]
+
+
+def test_an_image_in_several_files_is_one_sequence(tmp_path: Path) -> None:
+    write_ome_files(np.zeros((4, 24, 20), np.uint16), tmp_path / "a_1.ome.tif", tmp_path / "a_2.ome.tif")
+    files(tmp_path, "b.tif")
+    for read in (read_plan(tmp_path), plan(tmp_path, "images = '*.tif'")):
+        assert [each.name for each in read.sequences] == ["a_1", "b"]
 
 
 @pytest.mark.parametrize(
@@ -136,6 +173,14 @@ def test_a_folder(tmp_path: Path) -> None:
             "would be replaced",
         ),
         ("[", "plan.toml cannot be read"),
+        ("checkpoint_seconds = 'a'", "checkpoint_seconds must be a number; got 'a'"),
+        ("feature_gigabytes = 'a'", "feature_gigabytes must be a number"),
+        ("save_sessions = 'no'", "save_sessions must be true or false; got 'no'"),
+        ("[image]\ncontrast = 5", "contrast must be two numbers"),
+        ("[image]\naxis = true", "axis must be a whole number"),
+        ("[model]\nname = 5", "name must be a text in quotes"),
+        ("[[sequence]]\nimages = 'a.tif'\nname = '../a'", "cannot be called '../a'.*without slashes"),
+        ("[[sequence]]\nimages = 'a.tif'\nname = ''", "cannot be called ''"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, text: str, message: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ import torch
 from distributed import Client, KilledWorker, LocalCluster
 
 from napari_sam2 import batch
+from napari_sam2._model.errors import CheckpointError
 from napari_sam2._model.weights import load_model, save_model
 from napari_sam2.batch import running, workers
 from napari_sam2.batch.checkpoint import Checkpoint
@@ -109,6 +112,14 @@ class TestRun:
             batch.run(plan)
 
 
+def test_beside_another_cluster(plan: Plan, in_process: list[object]) -> None:
+    with socket.socket() as other:
+        with suppress(OSError):  # somebody has it already
+            other.bind(("127.0.0.1", 8787))
+            other.listen()
+        assert statuses(replace(plan, sequences=plan.sequences[:1]), workers=1) == {"a": "done"}
+
+
 def die_once(name: str, parts: int, done: Path) -> None:
     """Let the worker that this is called on be killed after it has kept so many parts of a sequence."""
     keep = Checkpoint.keep
@@ -128,7 +139,11 @@ def test_a_worker_that_is_killed(plan: Plan) -> None:
     long = write_sequence(folder, "long", frames=20)
     plan = replace(plan, sequences=(long, *plan.sequences))
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs="CRITICAL"
+        n_workers=2,
+        threads_per_worker=1,
+        memory_limit=0,
+        dashboard_address="127.0.0.1:0",
+        silence_logs="CRITICAL",
     ) as cluster:
         with Client(cluster.scheduler_address, set_as_default=False) as client:
             client.run(die_once, "long", 6, folder / "died")
@@ -143,6 +158,34 @@ def test_a_worker_that_is_killed(plan: Plan) -> None:
     assert outcomes["long"].encoded == 20 - 6 + 1
     assert np.asarray(open_image(plan.result("long")).array[19]).any()
     assert not list(plan.output.glob("*.unfinished/labels.ome.zarr/0/c/*/0/0.*"))
+
+
+def test_workers_may_run_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("m.pt").touch()
+    sequence = SequencePlan("a", Path("a.tif"), Path("a.sam2.json"), Path("s.tif"))
+    said = Plan((sequence,), Path("out"), ModelChoice("m.pt"), Options(feature_folder=Path("features")))
+    full = running.located(said)
+    session, seeds = tmp_path / "a.sam2.json", tmp_path / "s.tif"
+    assert full.sequences == (SequencePlan("a", tmp_path / "a.tif", session, seeds),)
+    assert (full.model.name, full.options.feature_folder) == (str(tmp_path / "m.pt"), tmp_path / "features")
+    plain = replace(said, model=ModelChoice("nano"), options=Options())
+    assert (running.located(plain).model, running.located(plain).options) == (plain.model, plain.options)
+
+
+@pytest.mark.parametrize(
+    ("model", "output", "message"),
+    [
+        ("nope", "out", r"'nope' is neither a model \(nano, "),
+        ("nope.pt", "out", "There is no checkpoint file .*nope.pt"),
+        ("nano", "taken", "taken is a file, not a folder for results: choose another output"),
+    ],
+)
+def test_what_cannot_be_done_is_told_at_once(tmp_path: Path, model: str, output: str, message: str) -> None:
+    (tmp_path / "taken").touch()
+    plan = Plan((SequencePlan("a", tmp_path / "a.tif"),), tmp_path / output, ModelChoice(model))
+    with pytest.raises((ValueError, CheckpointError, OSError), match=message):
+        next(run_plan(plan))
 
 
 class DeadFuture:

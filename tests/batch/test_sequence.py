@@ -23,6 +23,7 @@ from napari_sam2._model.results import ImageFeatures, Prediction, Recall
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2.batch import sequence as sequences
 from napari_sam2.batch.checkpoint import Checkpoint
+from napari_sam2.batch.outcome import Outcome
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.device import Runtime
 from napari_sam2.io import open_image
@@ -30,6 +31,7 @@ from napari_sam2.session import Session
 from napari_sam2.volume import Volume
 from tests.batch.tiny import Array, drawn, task_of, write_sequence
 from tests.fakes import click, noisy_frames, seeing_model
+from tests.ome_files import write_ome_files
 
 model = cache(seeing_model)
 
@@ -399,6 +401,7 @@ class TestFaults:
 _SLOW_RUN = """
 import sys, time
 from pathlib import Path
+from napari_sam2.batch.outcome import Outcome
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.volume import Volume
 from tests.batch.tiny import task_of
@@ -436,3 +439,38 @@ def test_kill_9_in_the_middle(tmp_path: Path) -> None:
     assert outcome.resumed >= 8
     assert outcome.encoded <= 12 - 5 + 1
     np.testing.assert_array_equal(read(task.labels), expected(task.sequence.images))
+
+
+def test_two_runs_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = task_of(write_sequence(tmp_path))
+    read_frame = Volume.frame
+    others: list[Outcome] = []
+
+    def disturbed(volume: Volume, i: int) -> Any:
+        if i == 5 and not others:
+            others.append(Outcome("", "done"))
+            others[0] = run_sequence(task, model)
+        return read_frame(volume, i)
+
+    monkeypatch.setattr(Volume, "frame", disturbed)
+    assert run_sequence(task, model).status == "done"
+    np.testing.assert_array_equal(read(task.labels), expected(task.sequence.images))
+    assert others[0].status == "failed"
+    assert "another run is at work on it" in others[0].error
+    assert run_sequence(task, no_model).status == "skipped"
+
+
+def test_another_file_of_the_images_changes(tmp_path: Path) -> None:
+    sequence = write_sequence(tmp_path)
+    frames = (noisy_frames(8) * 16).astype(np.uint16)
+    paths = (tmp_path / "a.ome.tif", tmp_path / "b.ome.tif")
+    write_ome_files(frames, *paths)
+    task = task_of(replace(sequence, images=paths[0]))
+    assert run_sequence(task, model).status == "done"
+    assert run_sequence(task, no_model).status == "skipped"
+    write_ome_files(np.concatenate([frames[:4], frames[3::-1]]), tmp_path / "a.ome.tif", paths[1])
+    outcome = run_sequence(task, model)
+    assert (outcome.status, outcome.notes) == (
+        "done",
+        "its labels are made anew: the images or prompts changed",
+    )

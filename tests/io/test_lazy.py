@@ -11,10 +11,11 @@ import pytest
 import tifffile
 import zarr
 
-from napari_sam2.io import frame_axis, open_image
+from napari_sam2.io import frame_axis, image_files, open_image
 from napari_sam2.io.stacks import OPEN_FILES
 from napari_sam2.volume import Volume
 from tests.fakes import ManyFrames
+from tests.ome_files import write_ome_files
 
 Array = np.ndarray[Any, Any]
 
@@ -93,6 +94,9 @@ def test_ome_zarr_levels_and_axes(tmp_path: Path, version: str, shape: tuple[int
     image = open_image(tmp_path / "a.zarr")
     assert (image.axes, image.array.shape) == ("tczyx", data.shape)
     assert frame_axis(image) == axis
+    fixed = {0, -3} if shape == (5, 1, 4) else set()
+    assert frame_axis(image, fixed) == (0 if fixed else axis)
+    assert frame_axis(image, {0}) == (2 if shape[2] > 1 else 0)
     half = open_image(tmp_path / "a.zarr", level=1)
     assert half.array.shape[-2:] == (12, 10)
     assert half.scale == pytest.approx((1, 1, 2, 1, 1))
@@ -143,28 +147,17 @@ def test_imagej_beyond_four_gigabytes(tmp_path: Path) -> None:
 def test_ome_tiff_in_several_files(tmp_path: Path) -> None:
     data = ramp(4, 24, 20)
     names = ("a.ome.tif", "b.ome.tif")
-    uuids = [f"urn:uuid:00000000-0000-0000-0000-00000000000{i}" for i in range(2)]
-    planes = "".join(
-        f'<TiffData FirstT="{t}" IFD="{t % 2}" PlaneCount="1">'
-        f'<UUID FileName="{names[t // 2]}">{uuids[t // 2]}</UUID></TiffData>'
-        for t in range(4)
-    )
-    for i, name in enumerate(names):
-        xml = (
-            '<?xml version="1.0" encoding="UTF-8"?>'
-            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{uuids[i]}">'
-            '<Image ID="Image:0"><Pixels ID="Pixels:0" '
-            'DimensionOrder="XYZCT" Type="uint16" SizeX="20" SizeY="24" SizeZ="1" SizeC="1" SizeT="4" '
-            f'PhysicalSizeX="0.5">{planes}</Pixels></Image></OME>'
-        )
-        with tifffile.TiffWriter(tmp_path / name) as tiff:
-            for t in (0, 1):
-                tiff.write(data[2 * i + t], description=xml if t == 0 else None, metadata=None)
+    write_ome_files(data, *(tmp_path / name for name in names))
     for path in (tmp_path / names[0], tmp_path):
         image = open_image(path)
         assert (image.axes, image.scale) == ("tyx", (1, 1, 0.5))
         np.testing.assert_array_equal(image.array[3], data[3])
         np.testing.assert_array_equal(image.array[...], data)
+    assert image_files(tmp_path / names[1]) == (tmp_path / names[1], tmp_path / names[0])
+    (tmp_path / names[1]).unlink()
+    assert image_files(tmp_path / names[0]) == (tmp_path / names[0],)
+    (tmp_path / "c.tif").write_bytes(b"II")
+    assert image_files(tmp_path / "c.tif") == (tmp_path / "c.tif",)
 
 
 class TestFolders:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -41,7 +42,7 @@ class ImageOptions:
     Parameters
     ----------
     axis
-        Axis that the frames lie along, 0 by default.
+        Axis that the frames lie along. By default what the file calls t, else z, else the first one.
     index
         AXIS:I, for images of four dimensions: the position on an axis that is neither frames nor picture.
     channel
@@ -132,11 +133,6 @@ class ModelOptions:
         return self.model or DEFAULT_MODEL
 
 
-def axis_of(options: ImageOptions) -> int:
-    """Give the axis of the frames."""
-    return 0 if options.axis is None else options.axis
-
-
 def parse_click(text: str) -> Click:
     """Read ``OBJ:FRAME,Y,X`` (on the object) or ``OBJ:FRAME,Y,X,-`` (not on the object)."""
     form = "OBJ:FRAME,Y,X, or OBJ:FRAME,Y,X,- for a click beside the object"
@@ -208,13 +204,34 @@ def check_output(path: Path) -> None:
             "of the Cell Tracking Challenge."
         )
     check_folder(path)
+    from napari_sam2.io.exporting import check_target
+
+    check_target(path)
+
+
+def check_session(path: Path) -> None:
+    """Fail before the work, not after it, if a session cannot be written to a path."""
+    check_folder(path)
+    from napari_sam2.io.session_file import check_place
+
+    check_place(path)
+
+
+def check_file(path: Path) -> None:
+    """Fail early if a file cannot be written under a name."""
+    check_folder(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give the name of a file.")
 
 
 def check_folder(path: Path) -> None:
-    """Fail early if the folder that a file shall go to is not there."""
-    if not path.absolute().parent.is_dir():
+    """Fail early if the folder that a file shall go to is not there, or takes no files."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder} to write {path.name} into: make it first.")
+    if not os.access(folder, os.W_OK):
         raise ValueError(
-            f"There is no folder {path.absolute().parent} to write {path.name} into: make it first."
+            f"{path.name} cannot be written into {folder}, which is read-only: choose another one."
         )
 
 

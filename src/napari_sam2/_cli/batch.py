@@ -81,6 +81,8 @@ def batch(
 
     if workers is not None and workers < 1:
         raise ValueError(f"--workers {workers}: at least one is needed.")
+    for each in filter(None, (session, seeds)):
+        arguments.check_input(each)
     read = read_plan(plan, output=output).with_prompts(session=session, seeds=seeds)
     network = {"name": model, "device": device, "image_size": image_size, "precision": precision}
     kept = {"feature_folder": feature_folder, "feature_gigabytes": feature_gigabytes}

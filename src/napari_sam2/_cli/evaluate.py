@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from cyclopts import Parameter
 from rich.console import Console
 
 from napari_sam2._cli import arguments
 from napari_sam2._cli.arguments import ImageOptions, ModelOptions
-from napari_sam2._cli.opening import label_frames, open_model, open_session, read_labels
+from napari_sam2._cli.opening import labels_for, open_model, open_session
 from napari_sam2._cli.progress import INTERRUPTED, watch
 from napari_sam2._cli.scoring import document, evaluate_session, table
 from napari_sam2._cli.worst_frames import worst_frames
@@ -55,8 +56,9 @@ def evaluate(
         The network.
     """
     _check(images, labels, clicks, json, worst)
-    truth = label_frames(read_labels(labels or images), image)
     session = open_session(images, open_model(model), image, view=model)
+    truth = labels_for(labels or images, session, image)
+    truth = truth[np.newaxis] if truth.ndim == 2 else truth  # one frame
     evaluation = evaluate_session(
         session, truth, lambda results, total: watch(results, total=total), every=every, clicks=clicks
     )
@@ -83,6 +85,6 @@ def _check(images: Path, labels: Path | None, clicks: int, json: Path | None, wo
         raise ValueError(f"--clicks {clicks}: an object needs at least one click.")
     for written in (json, worst):
         if written is not None:
-            arguments.check_folder(written)
+            arguments.check_file(written)
     if worst is not None and worst.suffix.lower() != ".png":
         raise ValueError(f"--worst {worst}: the picture has to be a .png file.")

@@ -88,7 +88,14 @@ def read_labels(path: Path) -> NDArray[np.integer]:
     return seeding.read_labels(path)
 
 
-def label_frames(labels: NDArray[np.integer], options: ImageOptions) -> NDArray[np.integer]:
+def labels_for(path: Path, session: Session, options: ImageOptions) -> NDArray[np.integer]:
+    """Read the labels (frames, H, W) of a sequence, or of one of its frames."""
+    labels = seeding.fitting(read_labels(path), session.volume.shape)
+    fits = labels.ndim <= 3 and labels.shape[-2:] == session.volume.frame_shape
+    return labels if fits else label_frames(labels, options, session.volume.options()["axis"])
+
+
+def label_frames(labels: NDArray[np.integer], options: ImageOptions, axis: int) -> NDArray[np.integer]:
     """Bring labels into the order (frames, H, W) as the images are: same axis, same fixed positions."""
     index = {
         _axis(axis, labels.ndim): at for axis, at in (arguments.parse_index(options.index) or {}).items()
@@ -97,7 +104,7 @@ def label_frames(labels: NDArray[np.integer], options: ImageOptions) -> NDArray[
     taken = labels[tuple(index.get(axis, slice(None)) for axis in range(labels.ndim))]
     if taken.ndim == 2:  # one frame
         return taken[np.newaxis]
-    axis = _axis(arguments.axis_of(options), labels.ndim)
+    axis = _axis(axis, labels.ndim)
     if taken.ndim != 3 or axis not in axes:
         raise ValueError(
             f"Labels of shape {labels.shape} with the frames along axis {axis} and index {index} are "

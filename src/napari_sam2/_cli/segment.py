@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,10 @@ from rich.console import Console
 from napari_sam2 import seeding
 from napari_sam2._cli import arguments, seeds
 from napari_sam2._cli.arguments import ImageOptions, KeepingOptions, ModelOptions
-from napari_sam2._cli.opening import label_frames, open_model, open_session, read_labels
+from napari_sam2._cli.inputs import Inputs
+from napari_sam2._cli.opening import labels_for, open_model, open_session
 from napari_sam2._cli.progress import INTERRUPTED, Run, watch
-from napari_sam2._cli.unfinished import Unfinished, inputs_of
+from napari_sam2._cli.unfinished import Unfinished
 from napari_sam2.io import StreamedLabels
 from napari_sam2.selection import SelectionRules
 from napari_sam2.window import WindowRules
@@ -81,28 +82,32 @@ def segment(
     keeping
         What is kept on disk.
     """
-    _check_paths(images, output, save_session)
+    _check_paths([each for each in (images, mask, session) if each is not None], output, save_session)
     unfinished = Unfinished(output, keeping.checkpoint_seconds) if keeping.labels_on_disk else None
     drawn = seeds.seeds_of(map(arguments.parse_click, click), map(arguments.parse_box, box))
     if not drawn and mask is None and session is None:
         raise ValueError("Nothing to track: give --click, --box, --mask or --session.")
-    saved = None if session is None else _read_saved(session)
-    tracked = _open(images, image, model, saved, _kept(keeping, unfinished))
-    labels = None if mask is None else _mask_labels(mask, tracked, image)
-    given = _all_seeds(drawn, tracked, labels, mask_frame, saved)
-    chosen = arguments.parse_frames(frames, len(tracked.labels))
-    seeding.plant(tracked, given)
-    if unfinished is None:
-        steps = tracked.propagate(frames=chosen, direction=direction)
-    else:
-        seen = (model.view, model.window_size, model.memory)
-        said = (click, box, mask_frame, chosen, direction, image, seen)
-        made_from = inputs_of((images, mask, session), said, tracked)
-        steps = unfinished.follow(tracked, made_from, chosen, direction)
-    expected = len({obj for obj, _ in given}) * len(chosen or range(len(tracked.labels)))
-    with nullcontext() if unfinished is None else unfinished.gone_on_with():
-        run = _run(tracked, steps, expected)
-        _write(tracked, output, save_session, unfinished, run)
+    with nullcontext() if unfinished is None else unfinished.claimed():
+        inputs = Inputs.of((images, mask, session), _written(output, save_session, keeping, unfinished))
+        saved = None if session is None else _read_saved(session)
+        tracked = _open(images, image, model, saved, _kept(keeping, unfinished))
+        labels = None if mask is None else labels_for(mask, tracked, image)
+        given = _all_seeds(drawn, tracked, labels, mask_frame, saved)
+        chosen = arguments.parse_frames(frames, len(tracked.labels))
+        seeding.plant(tracked, given)
+        if unfinished is None:
+            steps = tracked.propagate(frames=chosen, direction=direction)
+        else:
+            seen = (model.view, model.window_size, model.memory)
+            said = (click, box, mask_frame, chosen, direction, image, seen)
+            steps = unfinished.follow(tracked, inputs.made_from(said, tracked), chosen, direction)
+        expected = len({obj for obj, _ in given}) * len(chosen or range(len(tracked.labels)))
+        going_on = nullcontext if unfinished is None else unfinished.gone_on_with
+        with going_on():
+            run = _run(tracked, steps, expected)
+        inputs.check()
+        with going_on():
+            _write(tracked, output, save_session, unfinished, run)
     _report(tracked, run, output)
     return INTERRUPTED if run.stopped else 0
 
@@ -115,6 +120,14 @@ def _kept(keeping: KeepingOptions, unfinished: Unfinished | None) -> dict[str, A
     return {**keeping.of_session, "labels": unfinished.labels}
 
 
+def _written(
+    output: Path, save_session: Path | None, keeping: KeepingOptions, unfinished: Unfinished | None
+) -> list[Path]:
+    """List what the run writes: OME-Zarr images have their labels within."""
+    kept = [] if unfinished is None else [unfinished.labels, unfinished.state]
+    return [output, *kept, *filter(None, (save_session, keeping.feature_folder))]
+
+
 def _run(tracked: Session, steps: Iterator[FrameResult], expected: int) -> Run:
     """Track under a progress bar; whatever ends it, labels that are streamed to disk are there."""
     try:
@@ -125,14 +138,15 @@ def _run(tracked: Session, steps: Iterator[FrameResult], expected: int) -> Run:
             tracked.labels.flush()
 
 
-def _check_paths(images: Path, output: Path, save_session: Path | None) -> None:
+def _check_paths(read: Sequence[Path], output: Path, save_session: Path | None) -> None:
     """Fail before the network is loaded."""
-    arguments.check_input(images)
+    for each in read:
+        arguments.check_input(each)
+        if output.resolve() == each.resolve():
+            raise ValueError(f"{output} is read: choose another name for the labels.")
     arguments.check_output(output)
-    if output.resolve() == images.resolve():
-        raise ValueError(f"{output} holds the images: choose another name for the labels.")
     if save_session is not None:
-        arguments.check_folder(save_session)
+        arguments.check_session(save_session)
 
 
 def _read_saved(session: Path) -> SessionDocument:
@@ -176,12 +190,6 @@ def _open(
     options["memory"] = SelectionRules(**saved.document.get("memory", {}))
     options |= {name: saved.document["images"].get(name, 0) for name in ("series", "level")}
     return open_session(images, open_model(model), image, options, model, **keeping)
-
-
-def _mask_labels(mask: Path, tracked: Session, image: ImageOptions) -> Labels:
-    labels = read_labels(mask)
-    fits = labels.ndim <= 3 and labels.shape[-2:] == tracked.labels.shape[1:]
-    return labels if fits else label_frames(labels, image)
 
 
 def _all_seeds(

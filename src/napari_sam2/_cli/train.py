@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from napari_sam2._cli.arguments import ImageOptions
-from napari_sam2._cli.opening import label_frames, open_session, read_labels
+from napari_sam2._cli.opening import labels_for, open_session
 from napari_sam2._cli.progress import INTERRUPTED, Run
 from napari_sam2._cli.scoring import evaluate_session
 from napari_sam2.training.train import TrainConfig
@@ -62,13 +62,12 @@ def train(
 
 def validation(paths: tuple[Path, ...], model: Sam2) -> Mapping[str, float]:
     """Score a network on sequences: mean J of each, by the name of its file."""
-    options = ImageOptions()
-    return {
-        path.stem: evaluate_session(
-            open_session(path, model, options), label_frames(read_labels(path), options), _unwatched
-        ).j
-        for path in paths
-    }
+    return {path.stem: _score(path, model) for path in paths}
+
+
+def _score(path: Path, model: Sam2) -> float:
+    session = open_session(path, model, ImageOptions())
+    return evaluate_session(session, labels_for(path, session, ImageOptions()), _unwatched).j
 
 
 def _unwatched(results: Iterable[FrameResult], total: int) -> Run:  # noqa: ARG001

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2._model.weights import checksum
 from napari_sam2.batch.checkpoint import Checkpoint
-from napari_sam2.batch.identity import digest, made_from
 from napari_sam2.io import finish_labels
 from napari_sam2.io.atomic import remove
+from napari_sam2.io.claim import claimed
 from napari_sam2.io.exporting import check_label_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from napari_sam2.batch.identity import MadeFrom
     from napari_sam2.batch.resumable import ResumableSession
@@ -67,6 +66,18 @@ class Unfinished:
         """The folder of what a next run needs to go on."""
         return self.output.with_name(f"{self._name}.unfinished.state")
 
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Let no other run write into them meanwhile.
+
+        Raises
+        ------
+        BlockingIOError
+            If another run does.
+        """
+        with claimed(self.state):
+            yield
+
     def clear_labels(self) -> None:
         """Make room for labels; all that is known of those of an earlier run is written again."""
         remove(self.labels)
@@ -94,23 +105,3 @@ class Unfinished:
         finish_labels(self.labels, self.output)
         if not stopped:
             remove(self.state)
-
-
-def inputs_of(files: Sequence[Path | None], said: object, session: ResumableSession) -> MadeFrom:
-    """Sum up what labels depend on: files, what else was said, the network and its precision.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file is missing.
-    """
-    model = session.model
-    sums = [None if path is None else [digest(path), _arrays(path)] for path in files]
-    network = [checksum(model), model.config.image_size, str(model.runtime.dtype)]
-    return made_from(sums, network, said)
-
-
-def _arrays(path: Path) -> str:
-    """Sum up the arrays that lie beside a saved session."""
-    arrays = path.with_suffix(".zarr")
-    return digest(arrays) if path.name.endswith(".sam2.json") and arrays.exists() else ""

@@ -88,6 +88,19 @@ def _locate(name_or_path: str | Path) -> Path:
         return embedded_path()
     if str(name_or_path) in registry.RELEASED:
         return registry.download(str(name_or_path))
+    return checkpoint_file(name_or_path)
+
+
+def checkpoint_file(name_or_path: str | Path) -> Path:
+    """Return the file of a checkpoint that is neither embedded nor released.
+
+    Raises
+    ------
+    ValueError
+        If that is no name of such a file.
+    CheckpointError
+        If it is not there.
+    """
     path = Path(name_or_path)
     if path.suffix not in {".pt", ".pth", ".safetensors"}:
         raise ValueError(

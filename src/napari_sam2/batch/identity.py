@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_sam2._model import registry
+from napari_sam2.io import image_files
 from napari_sam2.io.atomic import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from napari_sam2.batch.plan import ModelChoice, Options, SequencePlan
 
@@ -27,10 +28,17 @@ _END = 2**20
 _VERSION = 1
 
 
-def digest(path: Path) -> str:
+def digest(path: Path, without: Sequence[Path] = ()) -> str:
     """Sum up a file or folder in a sha256.
 
-    Of a folder, names, sizes and times of change of all files count.
+    Of a folder, names, sizes and times of change of all files count; of an OME-TIFF, the files that it names.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    without : sequence of Path
+        Files and folders within it that do not count.
 
     Raises
     ------
@@ -40,7 +48,7 @@ def digest(path: Path) -> str:
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}")
     sum_up = hashlib.sha256()
-    for part in _folder_parts(path) if path.is_dir() else _file_parts(path):
+    for part in _folder_parts(path, without) if path.is_dir() else _file_parts(path):
         sum_up.update(part)
     return sum_up.hexdigest()
 
@@ -54,6 +62,14 @@ def extent(path: Path) -> str:
 
 
 def _file_parts(path: Path) -> Iterator[bytes]:
+    first, *others = image_files(path)
+    yield from _parts_of_one(first)
+    for each in others:
+        yield each.name.encode()
+        yield from _parts_of_one(each)
+
+
+def _parts_of_one(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         if status.st_size <= WHOLE:
@@ -66,18 +82,20 @@ def _file_parts(path: Path) -> Iterator[bytes]:
         yield file.read(_END)
 
 
-def _folder_parts(path: Path) -> Iterator[bytes]:
-    for name, status in _files(path):
+def _folder_parts(path: Path, without: Sequence[Path]) -> Iterator[bytes]:
+    for name, status in _files(path, without):
         yield f"{name} {status.st_size} {status.st_mtime_ns}\n".encode()
 
 
-def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+def _files(path: Path, without: Sequence[Path] = ()) -> Iterator[tuple[str, os.stat_result]]:
     """List the files below a folder in an order that is the same everywhere."""
-    for folder, folders, files in os.walk(path):
-        folders.sort()
+    left_out = {each.resolve() for each in without}
+    for folder, folders, files in os.walk(path.resolve()):
+        here = Path(folder)
+        folders[:] = sorted(name for name in folders if here / name not in left_out)
         for name in sorted(files):
-            place = Path(folder) / name
-            yield place.relative_to(path).as_posix(), place.stat()
+            if here / name not in left_out:
+                yield (here / name).relative_to(path.resolve()).as_posix(), (here / name).stat()
 
 
 def model_digest(choice: ModelChoice) -> str:
@@ -85,16 +103,16 @@ def model_digest(choice: ModelChoice) -> str:
 
     Raises
     ------
-    FileNotFoundError
-        If it is the path of a file that is not there.
+    ValueError, CheckpointError
+        If it is no model, or the path of a file that is not there.
     """
-    name = choice.name or "nano"
-    if name == "nano":
-        from napari_sam2._model.weights import embedded_path
+    from napari_sam2._model.weights import EMBEDDED, checkpoint_file, embedded_path
 
+    name = choice.name or EMBEDDED
+    if name == EMBEDDED:
         return digest(embedded_path())
     known = registry.RELEASED.get(name)
-    return known.sha256 if known else digest(Path(name))
+    return known.sha256 if known else digest(checkpoint_file(name))
 
 
 def inputs_digest(sequence: SequencePlan) -> str:

@@ -18,7 +18,11 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 ENDINGS: Mapping[Format, str] = {"zarr": "_labels.ome.zarr", "tif": "_labels.tif", "ctc": "_RES"}
 """What the names of results end in."""
 
-_SUFFIXES = (".ome.tiff", ".ome.tif", ".ome.zarr", ".tiff", ".tif", ".zarr", ".npy", ".npz")
+_TIFF = ("tif", "tiff", "btf", "tf8", "lsm", "stk")
+_SUFFIXES = (
+    *(f".ome.{each}" for each in (*_TIFF, "zarr")),
+    *(f".{each}" for each in (*_TIFF, "zarr", "npy", "npz")),
+)
 # Options that change nothing in the labels.
 _NO_MATTER = frozenset({"checkpoint_seconds", "feature_folder", "feature_gigabytes"})
 
@@ -171,7 +175,8 @@ class Plan:
     Raises
     ------
     ValueError
-        If there is nothing to do, two sequences have one name, or a result would replace an image.
+        If there is nothing to do, a name is none for a file, two sequences have one, or a result would
+        replace an image.
     """
 
     sequences: tuple[SequencePlan, ...]
@@ -184,6 +189,11 @@ class Plan:
             raise ValueError("there is nothing to do: the plan has no sequences")
         seen: dict[str, Path] = {}
         for each in self.sequences:
+            if not each.name or each.name != Path(each.name).name or "\\" in each.name:
+                raise ValueError(
+                    f"{each.images} cannot be called {each.name!r}: its results are files of that name, "
+                    "give it one without slashes"
+                )
             if each.name in seen:
                 raise ValueError(
                     f"{seen[each.name]} and {each.images} would both be called {each.name}: "

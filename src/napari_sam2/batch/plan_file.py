@@ -6,7 +6,7 @@ import glob
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from napari_sam2.batch.plan import (
     sequence_name,
 )
 from napari_sam2.cleanup import Cleanup
+from napari_sam2.io import image_files
 
 _TOP = (
     *("output", "images", "session", "seeds", "seeds_frame", "sequence", "model", "image", "cleanup"),
@@ -38,6 +39,14 @@ _SEED_ENDINGS = (
     "_seeds.npy",
 )
 _NAME = "{name}"
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(("save_sessions", "keep_largest"), ((bool,), "true or false")),
+    **dict.fromkeys(("checkpoint_seconds", "feature_gigabytes"), ((int, float), "a number")),
+    **dict.fromkeys(("axis", "image_size"), ((int,), "a whole number")),
+    **dict.fromkeys(("name", "device", "precision"), ((str,), "a text in quotes")),
+    "channel": ((int, str), "a number, 'rgb' or 'grey'"),
+    "contrast": ((list,), "two numbers, such as [100, 4000]"),
+}
 
 
 def read_plan(path: str | Path, *, output: str | Path | None = None) -> Plan:
@@ -66,18 +75,31 @@ def read_plan(path: str | Path, *, output: str | Path | None = None) -> Plan:
         return _folder_plan(path, Path(output) if output is not None else path / "results")
     said = _read(path)
     _check_keys(said, _TOP, str(path))
+    _check_kinds(said)
     folder = path.absolute().parent
     target = Path(output) if output is not None else folder / str(said.get("output", "results"))
-    return Plan(tuple(_sequences(said, folder)), target, _model(said), _options(said, folder))
+    return Plan(tuple(_sequences(said, folder)), target, _model(said, folder), _options(said, folder))
 
 
 def _folder_plan(folder: Path, output: Path) -> Plan:
-    images = [
+    found = [
         each for each in sorted(folder.iterdir()) if is_image(each) and each.resolve() != output.resolve()
     ]
+    images = _first_files(found)
     if not images:
         raise ValueError(f"{folder} has no images; a batch is a folder of images, or a .toml or .json plan")
     return Plan(tuple(with_own_prompts(each) for each in images), output)
+
+
+def _first_files(images: Iterable[Path]) -> list[Path]:
+    """Leave out files that are a part of an image which an earlier one opens."""
+    first: list[Path] = []
+    parts: set[Path] = set()
+    for each in images:
+        if each not in parts:
+            first.append(each)
+            parts.update(image_files(each)[1:])
+    return first
 
 
 def with_own_prompts(images: Path) -> SequencePlan:
@@ -108,11 +130,21 @@ def _check_keys(said: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
         raise ValueError(f"{where}: {', '.join(unknown)} is not understood; known are {', '.join(known)}")
 
 
+def _check_kinds(said: Mapping[str, Any]) -> None:
+    for name, (kinds, words) in _KINDS.items():
+        value = said.get(name)
+        if value is not None and (
+            not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
+        ):
+            raise ValueError(f"{name} must be {words}; got {value!r}")
+
+
 def _table(said: Mapping[str, Any], name: str, known: tuple[str, ...]) -> dict[str, Any]:
     table = said.get(name, {})
     if not isinstance(table, dict):
         raise ValueError(f"{name} must be a table of {', '.join(known)}; got {table!r}")  # noqa: TRY004
     _check_keys(table, known, name)
+    _check_kinds(table)
     return table
 
 
@@ -125,13 +157,29 @@ def _sequences(said: Mapping[str, Any], folder: Path) -> Iterator[SequencePlan]:
     for each in listed:
         _check_keys(each, _SEQUENCE, "sequence")
         images = folder / str(each["images"])
-        yield _sequence({**said, **each}, folder, images, str(each.get("name", sequence_name(images))))
+        yield _sequence(_own(said, each), folder, images, str(each.get("name", sequence_name(images))))
     for pattern in _patterns(said):
-        found = sorted(glob.glob(str(folder / pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        if not found:
-            raise FileNotFoundError(f"images: nothing is called {pattern}")
-        for each in map(Path, found):
+        for each in _matching(folder, pattern):
             yield _sequence(said, folder, each, sequence_name(each))
+
+
+def _own(said: Mapping[str, Any], sequence: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in what a sequence leaves open; where it has prompts of its own, those for all are not for it."""
+    has_own = "session" in sequence or "seeds" in sequence
+    general = {name: said[name] for name in said if not (has_own and name in {"session", "seeds"})}
+    return {**general, **sequence}
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """List what a pattern means; it may take in seeds and labels beside the images, which are left out."""
+    if (folder / pattern).exists():  # a name with brackets in it
+        return [folder / pattern]
+    # Path.glob takes no absolute pattern; the name of the folder is none.
+    found = sorted(glob.glob(str(Path(glob.escape(str(folder))) / pattern)))  # noqa: PTH207
+    images = _first_files(each for each in map(Path, found) if is_image(each))
+    if not images:
+        raise FileNotFoundError(f"images: nothing is called {pattern} that holds images")
+    return images
 
 
 def _patterns(said: Mapping[str, Any]) -> list[str]:
@@ -162,9 +210,12 @@ def _whole(said: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _model(said: Mapping[str, Any]) -> ModelChoice:
+def _model(said: Mapping[str, Any], folder: Path) -> ModelChoice:
     known = tuple(each.name for each in fields(ModelChoice))
-    return ModelChoice(**_table(said, "model", known))
+    table = _table(said, "model", known)
+    if "name" in table and (folder / str(table["name"])).is_file():
+        table = {**table, "name": str(folder / str(table["name"]))}
+    return ModelChoice(**table)
 
 
 def _options(said: Mapping[str, Any], folder: Path) -> Options:

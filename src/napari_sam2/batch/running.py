@@ -6,12 +6,14 @@ import json
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 
+from napari_sam2._model.weights import model_names
 from napari_sam2.batch.identity import model_digest
 from napari_sam2.batch.outcome import Outcome, one_line
 from napari_sam2.batch.sequence import Task
@@ -19,8 +21,6 @@ from napari_sam2.batch.workers import PLUGIN, ModelHolder, places, whereabouts, 
 from napari_sam2.process import cores
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_sam2.batch.plan import ModelChoice, Plan
 
 WORKER_BYTES = 2 * 2**30
@@ -55,7 +55,9 @@ def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = 
     OSError
         If the output folder cannot be made, or the scheduler not be reached.
     """
-    plan = replace(plan, model=chosen_model(plan))
+    plan = located(replace(plan, model=chosen_model(plan)))
+    if plan.output.exists() and not plan.output.is_dir():
+        raise NotADirectoryError(f"{plan.output} is a file, not a folder for results: choose another output")
     plan.output.mkdir(parents=True, exist_ok=True)
     weights, name = model_digest(plan.model), uuid4().hex
     tasks = [
@@ -66,6 +68,24 @@ def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = 
         holder = ModelHolder(plan.model, weights, places(client.run(whereabouts).values()))
         client.register_plugin(holder, name=PLUGIN)
         yield from _outcomes(client, tasks)
+
+
+def located(plan: Plan) -> Plan:
+    """Name all files of a plan in full: workers may have been started in another folder."""
+    sequences = tuple(
+        replace(
+            each,
+            images=each.images.absolute(),
+            session=each.session and each.session.absolute(),
+            seeds=each.seeds and each.seeds.absolute(),
+        )
+        for each in plan.sequences
+    )
+    name, features = plan.model.name, plan.options.feature_folder
+    if name is not None and Path(name).is_file() and name not in model_names():
+        name = str(Path(name).absolute())
+    options = replace(plan.options, feature_folder=features and features.absolute())
+    return replace(plan, sequences=sequences, model=replace(plan.model, name=name), options=options)
 
 
 def _outcomes(client: Client, tasks: list[Task]) -> Generator[Outcome]:
@@ -108,7 +128,7 @@ def _connected(scheduler: str | None, workers: int) -> Iterator[Client]:
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=0,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 silence_logs="ERROR",
             )
             scheduler = stack.enter_context(cluster)

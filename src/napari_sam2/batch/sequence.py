@@ -26,6 +26,7 @@ from napari_sam2.batch.identity import (
 from napari_sam2.batch.outcome import Outcome, one_line
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.io.atomic import remove
+from napari_sam2.io.claim import claimed
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session_document import SavedSession, read_session
@@ -115,19 +116,32 @@ def _run(task: Task, model: Callable[[], Sam2]) -> Outcome:
     inputs = inputs_digest(task.sequence)
     made_from = fingerprint(inputs, task.weights, task.model, task.options)
     found = _complete(task, made_from)
-    if found is not None:
-        # This run's own: the worker that made it died before it could say so.
-        is_own = bool(task.run) and found.run == task.run
-        return Outcome(
-            task.sequence.name,
-            "done" if is_own else "skipped",
-            frames=found.frames,
-            objects=found.objects,
-            labels=str(task.labels),
-        )
+    if found is None:
+        with claimed(task.unfinished):
+            # Another run may have made them while this one came to its turn.
+            found = _complete(task, made_from)
+            if found is None:
+                return _make(task, model(), inputs, made_from)
+            remove(task.unfinished)
+    return _found(task, found)
+
+
+def _found(task: Task, found: Marker) -> Outcome:
+    # This run's own: the worker that made it died before it could say so.
+    is_own = bool(task.run) and found.run == task.run
+    return Outcome(
+        task.sequence.name,
+        "done" if is_own else "skipped",
+        frames=found.frames,
+        objects=found.objects,
+        labels=str(task.labels),
+    )
+
+
+def _make(task: Task, model: Sam2, inputs: str, made_from: MadeFrom) -> Outcome:
+    """Track, or go on with it, and put labels and marker under their names."""
     checkpoint = Checkpoint(task.unfinished, made_from, task.options.checkpoint_seconds)
-    task.unfinished.mkdir(parents=True, exist_ok=True)
-    session, labels = _open(task, model())
+    session, labels = _open(task, model)
     resumed = checkpoint.resume(session)
     _track(task, session, checkpoint)
     labels.flush()
@@ -198,7 +212,7 @@ def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
 
 def _volume(opened: io.OpenedImage, saved: SavedSession | None, chosen: Any) -> Volume:  # noqa: ANN401
     """Take the images as the options say, else as the session does, else along the axis of their file."""
-    options: dict[str, Any] = {"axis": io.frame_axis(opened)}
+    options: dict[str, Any] = {"axis": io.frame_axis(opened, chosen.get("index") or ())}
     if saved is not None:
         stored = saved.document["images"]["options"]
         options = {**stored, "index": {int(axis): at for axis, at in stored["index"].items()}}

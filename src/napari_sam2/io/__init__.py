@@ -5,7 +5,14 @@ from __future__ import annotations
 from napari_sam2.io.exporting import export_labels, export_steps
 from napari_sam2.io.journal import DOCUMENT as JOURNAL
 from napari_sam2.io.journal import Journal, JournalContent, read_journal, read_journal_document
-from napari_sam2.io.reading import LabelGeometry, OpenedImage, frame_axis, label_geometry, open_image
+from napari_sam2.io.reading import (
+    LabelGeometry,
+    OpenedImage,
+    frame_axis,
+    image_files,
+    label_geometry,
+    open_image,
+)
 from napari_sam2.io.session_file import (
     SessionDescription,
     SessionDocument,
@@ -33,6 +40,7 @@ __all__ = [
     "export_steps",
     "finish_labels",
     "frame_axis",
+    "image_files",
     "label_geometry",
     "open_image",
     "read_description",

@@ -45,7 +45,7 @@ def write_ctc(path: Path, labels: LabelPlanes, parents: Mapping[int, int]) -> It
             f"a Cell Tracking Challenge result is (t, y, x) or (t, z, y, x), got {labels.axes}: "
             "export as OME-Zarr or TIFF"
         )
-    check_replaceable(path, _is_ctc(path), "a Cell Tracking Challenge result")
+    check_ctc(path)
     frames = labels.array.shape[0]
     times = yield from _times(labels, frames)
     spans = _spans(_pieces(times), parents)
@@ -60,6 +60,11 @@ def write_ctc(path: Path, labels: LabelPlanes, parents: Mapping[int, int]) -> It
         rows = sorted(span for pieces in spans.values() for span in pieces)
         text = "".join(f"{row.label} {row.begin} {row.end} {row.parent}\n" for row in rows)
         (temporary / "res_track.txt").write_text(text, encoding="ascii")
+
+
+def check_ctc(path: Path) -> None:
+    """Raise FileExistsError where there is something else than such a result."""
+    check_replaceable(path, _is_ctc(path), "a Cell Tracking Challenge result")
 
 
 def _is_ctc(path: Path) -> bool:

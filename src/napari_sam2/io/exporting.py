@@ -13,7 +13,7 @@ from yaozarrs import v05
 from yaozarrs.write.v05 import prepare_image
 
 from napari_sam2.io.atomic import replacing
-from napari_sam2.io.ctc import write_ctc
+from napari_sam2.io.ctc import check_ctc, write_ctc
 from napari_sam2.io.planes import LabelPlanes, check_replaceable, describe
 
 SMALL_PLANE = 1024
@@ -103,9 +103,29 @@ def _writer(path: Path) -> Callable[[Path, LabelPlanes], Iterator[None]]:
     return write
 
 
-def _write_tiff(path: Path, labels: LabelPlanes) -> Iterator[None]:
+def check_target(path: Path) -> None:
+    """Refuse early what `export_labels` would refuse in the end: something else has the name.
+
+    Raises
+    ------
+    FileExistsError
+        If that is so.
+    """
+    if path.name.endswith("_RES"):
+        check_ctc(path)
+    elif path.suffix.lower() == ".zarr":
+        check_label_image(path)
+    else:
+        _check_tiff(path)
+
+
+def _check_tiff(path: Path) -> None:
     if path.is_dir():
-        raise FileExistsError(f"{path} is a folder, not a TIFF file")
+        raise FileExistsError(f"{path} is a folder, not a TIFF file: choose another name")
+
+
+def _write_tiff(path: Path, labels: LabelPlanes) -> Iterator[None]:
+    _check_tiff(path)
     big = labels.nbytes > CLASSIC_TIFF
     with (
         replacing(path) as temporary,
@@ -145,7 +165,7 @@ def _ome_metadata(labels: LabelPlanes) -> dict[str, Any]:
 
 
 def _write_zarr(path: Path, labels: LabelPlanes) -> Iterator[None]:
-    check_replaceable(path, _is_label_image(path), "an OME-Zarr label image")
+    check_label_image(path)
     shape = tuple(labels.array.shape)
     steps = pyramid_steps(shape[-2:])
     # Every second pixel of the level before: labels have no mean, and centres stay where they are.

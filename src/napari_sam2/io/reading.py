@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import logging
+import re
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,13 +85,18 @@ def label_geometry(opened: OpenedImage, axis: int) -> LabelGeometry:
     return LabelGeometry(letters, scale, opened.series, opened.level)
 
 
-def frame_axis(opened: OpenedImage) -> int:
-    """Tell which axis objects are most likely tracked along: time, else depth, whichever has a length."""
-    axes = opened.axes or ""
-    if len(axes) == len(opened.array.shape):
+def frame_axis(opened: OpenedImage, fixed: Collection[int] = ()) -> int:
+    """Tell which axis objects are most likely tracked along: time, else depth, whichever has a length.
+
+    Axes at whose position one stays (`fixed`) are none.
+    """
+    axes, shape = opened.axes or "", opened.array.shape
+    if len(axes) == len(shape):
+        stays = {axis % len(shape) for axis in fixed if -len(shape) <= axis < len(shape)}
         for letter in "tz":
-            if letter in axes and opened.array.shape[axes.index(letter)] > 1:
-                return axes.index(letter)
+            axis = axes.find(letter)
+            if axis >= 0 and axis not in stays and shape[axis] > 1:
+                return axis
     return 0
 
 
@@ -151,6 +158,18 @@ def _open_tiff_folder(files: Sequence[Path], series: int, level: int) -> OpenedI
     letter = next((each for each in "tz" if each not in (first.axes or "")), None)
     axes = f"{letter}{first.axes}" if letter and first.axes else None
     return OpenedImage(stack, axes, first.scale and (1.0, *first.scale))
+
+
+def image_files(path: Path) -> tuple[Path, ...]:
+    """List the files that an image lies in, this one first: an OME-TIFF may name others beside it."""
+    if path.is_dir() or path.suffix.lower() not in TIFF:
+        return (path,)
+    xml = None
+    # Whoever opens it tells what is wrong with it.
+    with suppress(ValueError), _told_as_damage(path), tifffile.TiffFile(path) as tiff:
+        xml = tiff.ome_metadata
+    named = {path.with_name(html.unescape(each)) for each in re.findall(r'FileName="([^"]+)"', xml or "")}
+    return (path, *(each for each in sorted(named - {path}) if each.is_file()))
 
 
 def _open_tiff(path: Path, series: int, level: int) -> OpenedImage:

@@ -88,9 +88,7 @@ def session_steps(path: str | Path, document: Mapping[str, Any], arrays: Mapping
         After each array, of large ones and those of more than two axes after each part.
     """
     path = Path(path)
-    folder = _folder(path)
-    check_replaceable(path, path.is_file(), "a session file")
-    check_replaceable(folder, _is_store(folder), "the arrays of a session")
+    folder = check_place(path)
     taken = {"format", "version", "arrays", _MARK} & document.keys()
     if taken:
         raise ValueError(f"keys of the session file itself cannot be set: {sorted(taken)}")
@@ -107,6 +105,22 @@ def session_steps(path: str | Path, document: Mapping[str, Any], arrays: Mapping
         if left is not None:
             left.rename(folder)
         raise
+
+
+def check_place(path: Path) -> Path:
+    """Refuse a name that a session cannot be written under; return the folder of its arrays.
+
+    Raises
+    ------
+    ValueError
+        If it does not end with ``.json``.
+    FileExistsError
+        If something else has the name.
+    """
+    folder = _folder(path)
+    check_replaceable(path, path.is_file(), "a session file")
+    check_replaceable(folder, _is_store(folder), "the arrays of a session")
+    return folder
 
 
 def remove_session(path: str | Path) -> None:
