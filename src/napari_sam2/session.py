@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    import numpy.typing as npt
+
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
@@ -135,6 +137,7 @@ class Session(SessionSaving):
         series: int = 0,
         level: int = 0,
         labels: Any = None,  # noqa: ANN401 - numpy, zarr or a path
+        dtype: npt.DTypeLike = "uint16",
         **options: Any,  # noqa: ANN401 - the class's
     ) -> Self:
         """Open images from a file or folder without reading them.
@@ -147,6 +150,8 @@ class Session(SessionSaving):
             Which image of a file that has several, and its resolution; level 0 is the finest.
         labels : array, str or Path, optional
             As the class has it, or where an OME-Zarr label image shall be made that labels are streamed to.
+        dtype : dtype
+            Of a label image that is made; uint32 holds ids above 65,535.
         **options
             Those of the class. Without `axis`, frames lie along the axis that the file calls t, else z, where
             it has more than one position there; along the first one if the file says nothing.
@@ -167,7 +172,9 @@ class Session(SessionSaving):
         }
         volume = Volume(opened.array, **chosen)
         if isinstance(labels, (str, Path)):
-            labels = io.create_labels(Path(labels), volume.shape, axes=geometry.axes, scale=geometry.scale)
+            labels = io.create_labels(
+                Path(labels), volume.shape, axes=geometry.axes, scale=geometry.scale, dtype=dtype
+            )
         session = cls(volume, model=model, view=view, labels=labels, **options)
         session.location, session.geometry = str(Path(path).resolve()), geometry
         return session

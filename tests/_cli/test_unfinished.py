@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -22,7 +23,8 @@ from napari_sam2 import cli, samples
 from napari_sam2._cli import progress
 from napari_sam2._model.config import NANO_CONFIG
 from napari_sam2._model.sam2 import Sam2
-from napari_sam2._model.weights import save_model
+from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.session import Session
 from napari_sam2.volume import Volume
 from tests.full_disk import SAID, fill, full_disk
 
@@ -306,3 +308,46 @@ def test_labels_within_the_images(folder: Path, monkeypatch: pytest.MonkeyPatch,
     assert encoded[0] <= FRAMES - 5 + 1
     found = np.asarray(zarr.open_array("cells.ome.zarr/labels/found.zarr/0", mode="r"))
     np.testing.assert_array_equal(found, whole())
+
+
+@pytest.mark.parametrize("said", ["click", "mask", "session"])
+def test_ids_that_need_a_wider_type(folder: Path, said: str) -> None:
+    seeds = tifffile.imread("seeds.tif").astype(np.uint32)
+    seeds[seeds == 1] = 70_000
+    tifffile.imwrite("seeds.tif", seeds)
+    line = list(ON_DISK)
+    if said == "session":
+        kept = [
+            "segment",
+            "cells.tif",
+            "first.tif",
+            *LINE[3:],
+            "--frames",
+            "0:2",
+            "--save-session",
+            "a.sam2.json",
+        ]
+        assert cli.run(kept) == 0
+        line[3:5] = ["--session", "a.sam2.json"]
+    elif said == "click":
+        y, x = np.argwhere(seeds == 70_000).mean(axis=0).round()
+        line[3:5] = ["--click", f"70000:0,{y:.0f},{x:.0f}"]
+    assert cli.run(line) == 0
+    assert labels().dtype == np.uint32
+    assert 70_000 in labels()
+
+
+def test_the_session_is_saved_where_the_labels_cannot_be(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    line = [*LINE, "--view", "frame", "--save-session", "kept.sam2.json"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "export", full)
+        assert cli.run(line) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert not (folder / "labels.ome.zarr").exists()
+    kept = Session.load("kept.sam2.json", model=load_model("m.safetensors"))
+    np.testing.assert_array_equal(kept.labels, whole())

@@ -88,9 +88,9 @@ def read_labels(path: Path) -> NDArray[np.integer]:
     return seeding.read_labels(path)
 
 
-def labels_for(path: Path, session: Session, options: ImageOptions) -> NDArray[np.integer]:
-    """Read the labels (frames, H, W) of a sequence, or of one of its frames."""
-    labels = seeding.fitting(read_labels(path), session.volume.shape)
+def labels_for(stored: NDArray[np.integer], session: Session, options: ImageOptions) -> NDArray[np.integer]:
+    """Bring labels into the order (frames, H, W) of a sequence, or (H, W) of one of its frames."""
+    labels = seeding.fitting(stored, session.volume.shape)
     fits = labels.ndim <= 3 and labels.shape[-2:] == session.volume.frame_shape
     return labels if fits else label_frames(labels, options, session.volume.options()["axis"])
 

@@ -15,7 +15,7 @@ from napari_sam2 import seeding
 from napari_sam2._cli import arguments, seeds
 from napari_sam2._cli.arguments import ImageOptions, KeepingOptions, ModelOptions
 from napari_sam2._cli.inputs import Inputs
-from napari_sam2._cli.opening import labels_for, open_model, open_session
+from napari_sam2._cli.opening import labels_for, open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, watch
 from napari_sam2._cli.unfinished import Unfinished
 from napari_sam2.io import StreamedLabels
@@ -90,8 +90,10 @@ def segment(
     with nullcontext() if unfinished is None else unfinished.claimed():
         inputs = Inputs.of((images, mask, session), _written(output, save_session, keeping, unfinished))
         saved = None if session is None else _read_saved(session)
-        tracked = _open(images, image, model, saved, _kept(keeping, unfinished))
-        labels = None if mask is None else labels_for(mask, tracked, image)
+        stored = None if mask is None else read_labels(mask)
+        dtype = _label_type(drawn, stored, saved)
+        tracked = _open(images, image, model, saved, _kept(keeping, unfinished, dtype))
+        labels = None if stored is None else labels_for(stored, tracked, image)
         given = _all_seeds(drawn, tracked, labels, mask_frame, saved)
         chosen = arguments.parse_frames(frames, len(tracked.labels))
         seeding.plant(tracked, given)
@@ -112,12 +114,20 @@ def segment(
     return INTERRUPTED if run.stopped else 0
 
 
-def _kept(keeping: KeepingOptions, unfinished: Unfinished | None) -> dict[str, Any]:
+def _label_type(drawn: seeding.Seeds, stored: Labels | None, saved: SessionDocument | None) -> str:
+    """Return a type that holds the ids of all objects: labels on disk are never widened."""
+    ids = [obj for obj, _ in drawn]
+    ids += [] if stored is None else [int(stored.max(initial=0))]
+    ids += [] if saved is None else [row["obj"] for row in saved.document["prompts"]]
+    return "uint16" if max(ids, default=1) < 2**16 else "uint32"
+
+
+def _kept(keeping: KeepingOptions, unfinished: Unfinished | None, dtype: str) -> dict[str, Any]:
     """Give options of the session; labels on disk are begun anew, and then filled with what is known."""
     if unfinished is None:
         return keeping.of_session
     unfinished.clear_labels()
-    return {**keeping.of_session, "labels": unfinished.labels}
+    return {**keeping.of_session, "labels": unfinished.labels, "dtype": dtype}
 
 
 def _written(
@@ -163,10 +173,12 @@ def _write(
     tracked: Session, output: Path, save_session: Path | None, unfinished: Unfinished | None, run: Run
 ) -> None:
     """Write labels and session; labels that are written already are given their name last."""
-    if unfinished is None:
-        tracked.export(output)
-    if save_session is not None:
-        tracked.save(save_session)
+    try:
+        if unfinished is None:
+            tracked.export(output)
+    finally:  # where that fails, as on a disk that is full, the session may be all that is left of the work
+        if save_session is not None:
+            tracked.save(save_session)
     if unfinished is not None:
         unfinished.finish(stopped=run.stopped)
 
