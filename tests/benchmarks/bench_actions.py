@@ -4,71 +4,40 @@
     ... --nuclei 20 --model sam2.1-tiny
     ... --data STACK.npz
 
-The dock is driven in the real viewer, with mouse and keys, on a made-up stack with truth, or on a real one
-in an .npz file with the arrays `images` and `labels`. Each of these is an action: a click on the image, a
-move of the slider, a key, a button, a click in the review strip (it goes to a frame and makes its object
-the active one), a scroll of the strip. Objects are clicked on few slices, one after the other; the next
-click comes as soon as the one before is answered. Then the worst frame of each object that is not good
-enough is corrected by a click, again and again. With *Live*, which is on with nano, frames are tracked by
-themselves; without, *Propagate* is pressed.
+The dock is driven in the real viewer by events of mouse and keys, on a made-up stack with truth, or on a
+real one in an .npz file with the arrays `images` and `labels`. Each of these is an action: a click on the
+image, a drag of the slider's handle, a key, a button, a click in the review strip (it goes to a frame and
+makes its object the active one), a notch of the wheel over the strip or the dock. Stack and dock are opened
+by calls, and so is a model chosen that the dock does not begin with; that is not counted. Objects are
+clicked on few slices, one after the other; the next click comes as soon as the one before is answered. Then
+the worst frame of each object that is not good enough is corrected by a click, again and again. With *Live*,
+which is on with nano, frames are tracked by themselves; without, *Propagate* is pressed.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import napari
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton
+from qtpy.QtCore import Qt
 
 from napari_sam2._napari.settings import Settings
 from napari_sam2._napari.widget import Sam2Widget
 from napari_sam2.metrics import Click, correction_click, innermost_point, jaccard
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.samples import SampleSequence, nuclei_stack
+from scripts.hand import CONTROL, PLAIN, SHIFT, Hand
 from tests._napari.dock import until
-from tests._napari.hand import CONTROL, NO_KEY, SHIFT, Hand, settle
 
 GOOD, PATIENCE = 0.7, 5
 # An object is clicked where it is at least so large, as a share of its largest slice.
 LARGE = 0.6
 LONG = 3600.0
-TEST: Any = QTest  # its annotations differ between the bindings
-
-
-@dataclass
-class Actions:
-    """What the person did."""
-
-    clicks: int = 0
-    moves: int = 0
-    corrections: int = 0
-    visits: int = 0
-    scrolls: int = 0
-    buttons: int = 0
-    keys: int = 0
-    corrected: set[int] = field(default_factory=set)
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        counts = (
-            self.clicks,
-            self.moves,
-            self.corrections,
-            self.visits,
-            self.scrolls,
-            self.buttons,
-            self.keys,
-        )
-        return sum(counts)
 
 
 class Person:
@@ -88,19 +57,21 @@ class Person:
         self.image = self.viewer.add_image(stack.images, name="nuclei", scale=stack.scale)
         self.widget = Sam2Widget(self.viewer, Settings(autosave=False))
         self.viewer.window.add_dock_widget(self.widget, name="SAM 2")
-        self.done = Actions()
-        self.ids: dict[int, int] = {}
-        self._space = self.widget.controller.space
-        view = self.widget.view
-        view.model.model_chosen.emit(view.shown().model.names.index(model))
-        self.widget.wait()
-        self._fit()
         self.hand = Hand(self.viewer)
-
-    def _fit(self) -> None:
-        settle()
+        self.ids: dict[int, int] = {}
+        self.corrected: list[int] = []
+        self._space = self.widget.controller.space
+        self._choose(model)
+        self.widget.wait()
+        self.hand.rest(500)
         self.viewer.reset_view()
-        settle()
+        self.hand.rest(100)
+
+    def _choose(self, model: str) -> None:
+        view = self.widget.view
+        shown = view.shown().model
+        if shown.names[shown.chosen] != model:
+            view.model.model_chosen.emit(shown.names.index(model))
 
     @property
     def live(self) -> bool:
@@ -121,25 +92,10 @@ class Person:
         shown: NDArray[Any] = layers.labels.data
         return shown
 
-    def press(self, name: str) -> None:
-        """Press a button of the dock."""
-        buttons = self.widget.findChildren(QAbstractButton)
-        TEST.mouseClick(
-            next(each for each in buttons if each.accessibleName() == name), Qt.MouseButton.LeftButton
-        )
-        self.done.buttons += 1
-
-    def go_to(self, frame: int) -> None:
-        """Move the slider."""
-        if frame != self.frame:
-            self.viewer.dims.set_current_step(0, frame)
-            self.done.moves += 1
-            settle()
-
-    def click(self, y: float, x: float, keys: Any = NO_KEY) -> None:
+    def click(self, y: float, x: float, keys: Qt.KeyboardModifier = PLAIN) -> None:
         """Click on the image, and wait until that is answered."""
         before = dict(self._space.picture.prompts)
-        self.hand.click(self.image.data_to_world((self.frame, y, x)), keys=keys)
+        self.hand.click(self.image.data_to_world((self.frame, y, x))[-2:], keys)
         until(lambda: self._said() != _points(before), LONG)
 
     def _said(self) -> dict[PromptKey, int]:
@@ -150,51 +106,25 @@ class Person:
         active = self._space.active
         if self.labels[self.frame, round(y), round(x)] == active:  # it would refine the one before
             self.hand.key(Qt.Key.Key_N)
-            self.done.keys += 1
         self.click(y, x)
-        self.done.clicks += 1
         self.ids[obj] = self._space.active
 
     def track(self) -> None:
         """Wait for what is tracked by itself, or ask for it."""
         if not self.live:
             self.hand.key(Qt.Key.Key_G)
-            self.done.keys += 1
         self.widget.wait()
 
     def visit(self, obj: int, frame: int) -> None:
-        """Click on a cell of the review strip; if it is one for several frames, go on to the right one."""
-        strip = self.widget.view.review.strip
-        settle()
-        at = self._place(obj, frame)
-        seen: Any = strip.viewport()
-        if not seen.visibleRegion().contains(at):
-            row = self._space.picture.objects.index(self.ids[obj])
-            bar: Any = strip.verticalScrollBar()
-            bar.setValue(row * strip.geometry_now().row)
-            self.widget.view._area.ensureWidgetVisible(strip)
-            self.done.scrolls += 1
-            settle()
-            at = self._place(obj, frame)
-        TEST.mouseClick(seen, Qt.MouseButton.LeftButton, NO_KEY, at)
-        settle()
-        self.done.visits += 1
-        if self._space.active != self.ids[obj]:
-            raise RuntimeError(f"the strip led to object {self._space.active}")
-        self.go_to(frame)
-
-    def _place(self, obj: int, frame: int) -> QPoint:
-        """Return where the cell of an object and a frame is on the review strip."""
-        place = self.widget.view.review.strip.geometry_now()
-        row = self._space.picture.objects.index(self.ids[obj])
-        column = frame // -(-len(self.labels) // place.columns)
-        return QPoint(round(place.x_of(column + 0.5)), place.y_of(row) + place.row // 2 + 1)
+        """Go to an object's cell of the review strip."""
+        self.hand.visit(self.ids[obj], frame)
+        if (self._space.active, self.frame) != (self.ids[obj], frame):
+            raise RuntimeError(f"the strip led to object {self._space.active} on frame {self.frame}")
 
     def correct(self, obj: int, click: Click) -> None:
         """Click on what is missing or too much."""
         self.click(click.y, click.x, CONTROL if click.positive else SHIFT)
-        self.done.corrections += 1
-        self.done.corrected.add(obj)
+        self.corrected.append(obj)
 
 
 def _points(prompts: Any) -> dict[PromptKey, int]:
@@ -224,9 +154,9 @@ def scores(person: Person, truth: NDArray[np.uint16], obj: int) -> dict[int, flo
 
 def begin(person: Person, truth: NDArray[np.uint16]) -> None:
     """Click on every object once, then let them be tracked."""
-    person.press("Each click is a new object")
+    person.hand.press("Each click is a new object")
     for frame, objects in sorted(first_frames(truth).items()):
-        person.go_to(frame)
+        person.hand.go_to(frame)
         for obj in objects:
             person.begin(obj, *innermost_point(truth[frame] == obj))
     person.track()
@@ -250,8 +180,10 @@ def mend(person: Person, truth: NDArray[np.uint16], obj: int) -> float:
 def tell(values: list[float], person: Person, seconds: float) -> None:
     """Print what came of it."""
     good = sum(each >= GOOD for each in values)
-    print(f"{person.done.total} actions: {good} of {len(values)} nuclei with mean J >= {GOOD}")  # noqa: T201
-    print(f"  mean J {np.mean(values):.3f}; {person.done}; {seconds:.0f} s", flush=True)  # noqa: T201
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(person.hand.done.items()))
+    corrected = f"{len(person.corrected)} corrections of {len(set(person.corrected))} nuclei"
+    print(f"{person.hand.actions} actions: {good} of {len(values)} nuclei with mean J >= {GOOD}")  # noqa: T201
+    print(f"  mean J {np.mean(values):.3f}; {kinds}; {corrected}; {seconds:.0f} s", flush=True)  # noqa: T201
 
 
 def read_stack(path: Path) -> SampleSequence:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_sam2._model.registry import cache_dir, fetch
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 # any more is left alone after a minute; what had come is deleted then.
 _PATIENCE = 2.0
 _MEGABYTE = 1e6
+# Whoever waits for a download on another thread looks so often whether it is still wanted, in seconds.
+_LOOKS = 0.1
+PARTS = 100
+"""How many parts `Download.parts` tells of."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,28 @@ class Download(QObject):
         if not self.stopped.is_set():
             self.finished.emit(error)
 
+    def parts(self, is_over: Callable[[], bool]) -> Generator[int, None, None]:
+        """Fetch it, and wait on the thread that asks; `PARTS` are told of, fewer if it is over before.
+
+        Raises
+        ------
+        Exception
+            Whatever goes wrong.
+        """
+        heard: queue.SimpleQueue[Fetched | Exception | None] = queue.SimpleQueue()
+        for signal in (self.progress, self.finished):
+            signal.connect(
+                heard.put, Qt.ConnectionType.DirectConnection
+            )  # no event loop turns where it waits
+        self.start()
+        done = 0
+        while not is_over() and done < PARTS:
+            new = _share(heard)
+            while done < int(new * PARTS) and not is_over():
+                done += 1
+                yield done
+        self.close()
+
     def stop(self) -> None:
         """Stop at the next piece that arrives, and leave nothing behind; nobody is told."""
         self.stopped.set()
@@ -130,3 +158,14 @@ class Download(QObject):
         self.stop()
         if self._thread.is_alive():
             self._thread.join(_PATIENCE)
+
+
+def _share(heard: queue.SimpleQueue[Fetched | Exception | None]) -> float:
+    """Return how much of a download has come, 1 only when it is whole; raise what went wrong."""
+    try:
+        said = heard.get(timeout=_LOOKS)
+    except queue.Empty:
+        return 0.0
+    if isinstance(said, Exception):
+        raise said
+    return 1.0 if said is None else min(said.share, 1 - 1 / PARTS)

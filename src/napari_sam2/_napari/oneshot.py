@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import pathlib
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,6 +17,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from qtpy.QtCore import QTimer
 
 from napari_sam2._model.registry import RELEASED
+from napari_sam2._napari.download import PARTS, Download
 from napari_sam2._napari.geometry import spatial_shape
 from napari_sam2._napari.image_source import Axes, geometry_of, read_axes, why_not
 from napari_sam2._napari.layer_prompts import LayerPrompts
@@ -101,7 +103,7 @@ def propagate_prompts(
     index : mapping of int to int, optional
         Positions along other axes, that of channels among them; 0 where nothing is said.
     model : str or Sam2
-        As for `load_model`.
+        As for `load_model`: a name, the path of a file, or a network that is loaded.
     direction : {"both", "forward", "backward"}
         As for `Session.propagate`.
 
@@ -271,6 +273,13 @@ def _follow_image(gui: Any) -> None:  # noqa: ANN401 - its fields are made from 
     mask={"label": "Masks", "nullable": True},
     axis={"label": "Frames along", "choices": axis_choices},
     model={"label": "Model", "choices": [EMBEDDED, *RELEASED]},
+    model_file={
+        "label": "or a file",
+        "widget_type": "FileEdit",
+        "nullable": True,
+        "filter": "Models (*.pt *.pth *.safetensors);;All files (*)",
+        "tooltip": "Weights of your own, in the place of the model above; empty for that one.",
+    },
     direction={"label": "Direction", "choices": list(DIRECTIONS)},
 )
 def propagate_widget(
@@ -281,12 +290,14 @@ def propagate_widget(
     mask: napari.layers.Labels | None = None,
     axis: int = _AUTOMATIC,
     model: str = EMBEDDED,
+    model_file: pathlib.Path | None = None,
     direction: str = "both",
 ) -> napari.qt.threading.FunctionWorker[napari.types.LayerDataTuple]:
     """Track the objects that layers point at; the labels come as a new layer.
 
     Layers without the axis of the frames count on the frame that is shown. Of channels along a slider the one
-    that is shown is seen. Device and precision are those of the Preferences.
+    that is shown is seen. `model` is a name or a path; `model_file`, if there is one, goes before it. Device
+    and precision are those of the Preferences.
     """
     axes = _usable_axes(image)
     frames = axes.frames if axis == _AUTOMATIC else axis
@@ -296,15 +307,17 @@ def propagate_widget(
     request = read_layers(image, (mask, points, boxes), frames, shown, index)
     chosen = next(each for each in DIRECTIONS if each == direction)
     settings = read_settings()
-    choice = ModelChoice(model, settings.device, settings.precision)
-    _tell_of_download(choice)
-    worker = napari.qt.threading.create_worker(
+    choice = ModelChoice(str(model_file or model), settings.device, settings.precision)
+    download = _download_of(choice)
+    worker: Any = napari.qt.threading.create_worker(
         _run_in_worker,
         request,
         choice,
         chosen,
-        _progress={"total": request.steps, "desc": "Propagating prompts"},
-        _connect={"errored": _fail},
+        download,
+        lambda: worker.abort_requested,
+        _progress={"total": request.steps + (PARTS if download else 0), "desc": _description(choice)},
+        _connect={"errored": _fail, **({"aborted": download.stop} if download else {})},
         _start_thread=False,
     )
     # When this has returned, napari connects the worker's answer to the viewer; only then may it begin.
@@ -317,10 +330,17 @@ class _Failed(Exception):  # noqa: N818 - it only carries one
 
 
 def _run_in_worker(
-    request: Request, choice: ModelChoice, direction: Direction
-) -> Generator[int, None, LayerData]:
+    request: Request,
+    choice: ModelChoice,
+    direction: Direction,
+    download: Download | None,
+    is_over: Callable[[], bool],
+) -> Generator[int, None, LayerData | None]:
+    """Download what has to be, then track; None if nobody waits for it any more."""
     try:
-        return (yield from run(request, choice, direction))
+        if download is not None:
+            yield from download.parts(is_over)
+        return None if is_over() else (yield from run(request, choice, direction))
     except RuntimeError as error:
         raise _Failed from error
 
@@ -330,7 +350,13 @@ def _fail(error: Exception) -> None:
     show_failure(cause if isinstance(cause, Exception) else error)
 
 
-def _tell_of_download(choice: ModelChoice) -> None:
-    """Say that it takes its time: hundreds of megabytes may come before the first frame is tracked."""
-    if not choice.is_here:
-        tell(f"{choice.name} is downloaded first, then the objects are tracked. {choice.detail}")
+def _description(choice: ModelChoice) -> str:
+    return "Propagating prompts" if choice.is_here else f"Downloading {choice.name}, then propagating prompts"
+
+
+def _download_of(choice: ModelChoice) -> Download | None:
+    """Return the download that goes before, if there is one, and say that it takes its time."""
+    if choice.is_here or choice.checkpoint is None:
+        return None
+    tell(f"{choice.name} is downloaded first, then the objects are tracked. {choice.detail}")
+    return Download(choice.checkpoint)

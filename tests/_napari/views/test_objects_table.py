@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QModelIndex, QPoint, Qt
-from qtpy.QtGui import QColor
+from qtpy.QtCore import QEvent, QModelIndex, QPoint, Qt
+from qtpy.QtGui import QColor, QHelpEvent
+from qtpy.QtWidgets import QApplication, QToolTip
 
 from napari_sam2._napari.state import ObjectsState
 from napari_sam2._napari.views.objects_delegate import ink_on
@@ -283,12 +284,46 @@ def test_cells_say_what_they_mean(table: ObjectsTable) -> None:
     assert "doubtful" in cell(table, 1, Column.WORST).data(Qt.ItemDataRole.AccessibleTextRole)
     assert "Hidden" in cell(table, 2, Column.SHOWN).data(Qt.ItemDataRole.AccessibleTextRole)
     assert cell(table, 2, Column.WORST).data(SORT_ROLE) > 1
-    header = table.horizontalHeader()
-    model = table.model()
-    assert header is not None
+
+
+HEADS = {
+    Column.ID: "Id",
+    Column.NAME: "Name",
+    Column.PROMPTS: "Prompts",
+    Column.FRAMES: "Frames",
+    Column.WORST: "Worst score",
+    Column.SHOWN: "Shown",
+    Column.SOLO: "Solo",
+    Column.LOCKED: "Locked",
+    Column.DELETE: "Delete",
+}
+
+
+@pytest.mark.parametrize("column", list(Column))
+def test_each_head_has_a_name_for_screen_readers_and_a_description(
+    table: ObjectsTable, column: Column
+) -> None:
+    """Qt reads these roles out of the table's own model, a name before each cell of the column."""
+    model, across, role = table.model(), Qt.Orientation.Horizontal, Qt.ItemDataRole
     assert model is not None
-    for column in Column:
-        assert model.headerData(column, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
+    assert model.headerData(column, across, role.AccessibleTextRole) == HEADS[column]
+    tip = model.headerData(column, across, role.ToolTipRole)
+    assert tip.startswith(HEADS[column])
+    assert len(tip) > len(HEADS[column]) + 10, "it says more than the name"
+    assert model.headerData(column, across, role.AccessibleDescriptionRole) == tip
+
+
+@pytest.mark.parametrize("column", list(Column))
+def test_the_mouse_over_a_head_shows_its_tooltip(table: ObjectsTable, column: Column) -> None:
+    header = table.horizontalHeader()
+    assert header is not None
+    viewport = header.viewport()
+    assert viewport is not None
+    at = QPoint(header.sectionViewportPosition(column) + header.sectionSize(column) // 2, 5)
+    QToolTip.hideText()
+    help_event = QHelpEvent(QEvent.Type.ToolTip, at, viewport.mapToGlobal(at))
+    QApplication.sendEvent(viewport, help_event)
+    assert QToolTip.text().startswith(HEADS[column])
 
 
 def test_swatches_and_icons_are_painted(table: ObjectsTable) -> None:

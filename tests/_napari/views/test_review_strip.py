@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QColor, QImage, QKeyEvent, QWheelEvent
+from qtpy.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt
+from qtpy.QtGui import QColor, QImage, QKeyEvent, QPainter, QWheelEvent
 
 from napari_sam2._napari.state import ReviewState
 from napari_sam2._napari.views.review_cells import score_colour
-from napari_sam2._napari.views.review_marks import Mark
+from napari_sam2._napari.views.review_marks import Mark, draw_mark
 from napari_sam2._napari.views.review_panel import READABLE, ReviewPanel, _Sample
 from napari_sam2._napari.views.review_strip import ReviewStrip
 from napari_sam2.summary import CellStatus
@@ -77,6 +77,39 @@ def test_every_mark_is_painted(strip: ReviewStrip) -> None:
             (spot.x() + dx, spot.y() + dy) for dx in range(-4, 5) for dy in range(-5, geometry.row // 2 - 1)
         ]
         assert any(image.pixel(x, y) != plain.pixel(x, y) for x, y in area), (row, frame)
+
+
+def opaque(mark: Mark, cell: QRectF, size: QSize) -> dict[tuple[int, int], int]:
+    """Return the pixels that a mark covers, with their colours: they are the same on black and on white."""
+    images = []
+    for ground in ("black", "white"):
+        image = QImage(size, QImage.Format.Format_RGB32)
+        image.fill(QColor(ground))
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        draw_mark(painter, mark, cell, QColor("black"))
+        painter.end()
+        images.append(image)
+    first, second = images
+    around = cell.toAlignedRect().adjusted(-4, 0, 4, 0)
+    places = [
+        (x, y) for x in range(around.left(), around.right()) for y in range(around.top(), around.bottom())
+    ]
+    return {at: first.pixel(*at) for at in places if first.pixel(*at) == second.pixel(*at)}
+
+
+@pytest.mark.parametrize(("frame", "marked"), [(0, 0), (30, 30), (30, 29), (30, 31), (69, 69)])
+def test_no_line_cuts_through_a_mark(strip: ReviewStrip, frame: int, marked: int) -> None:
+    """Columns are as narrow as can be; the frame that is shown is the mark's or one beside it."""
+    state = replace(review(frames=70, active=2), frame=frame)
+    state.status[1, marked] = CellStatus.PROMPTED
+    strip.show_state(state)
+    image, at = painted(strip), strip.geometry_now()
+    assert at.cell < 5
+    cell = QRectF(at.x_of(marked), at.y_of(1) + 1, at.cell, at.row - 1)
+    expected = opaque(Mark.PROMPTED, cell, image.size())
+    assert len(expected) > 4
+    assert {place: image.pixel(*place) for place in expected} == expected
 
 
 def test_a_click_goes_there(strip: ReviewStrip, qtbot: QtBot) -> None:

@@ -41,6 +41,8 @@ _HEADER_GLYPHS = {
     Column.LOCKED: "lock",
     Column.DELETE: "delete",
 }
+# A screen reader says the head of its column before each cell.
+_HEADER_NAMES = ("Id", "Name", "Prompts", "Frames", "Worst score", "Shown", "Solo", "Locked", "Delete")
 _HEADER_TIPS = (
     "Id, the value in the labels, on the object's colour.",
     "Name: double click, or F2, to write one.",
@@ -52,6 +54,14 @@ _HEADER_TIPS = (
     "Locked: nothing changes a locked object.",
     "Delete the object; this can be undone.",
 )
+
+
+_HEADER_TOLD: dict[int, tuple[str, ...]] = {
+    Qt.ItemDataRole.DisplayRole: _HEADERS,
+    Qt.ItemDataRole.ToolTipRole: _HEADER_TIPS,
+    Qt.ItemDataRole.AccessibleTextRole: _HEADER_NAMES,
+    Qt.ItemDataRole.AccessibleDescriptionRole: _HEADER_TIPS,
+}
 
 
 def _worst(row: ObjectRow) -> str:
@@ -174,13 +184,10 @@ class ObjectsModel(QAbstractTableModel):
         """Return the head of a column; icons stand for the narrow ones."""
         if orientation != Qt.Orientation.Horizontal:
             return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _HEADERS[section]
         if role == GLYPH_ROLE:
             return _HEADER_GLYPHS.get(Column(section), "")
-        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
-            return _HEADER_TIPS[section]
-        return None
+        told = _HEADER_TOLD.get(role)
+        return None if told is None else told[section]
 
     def show_state(self, state: ObjectsState) -> None:
         """Take a snapshot over: insert, remove and repaint only what differs."""

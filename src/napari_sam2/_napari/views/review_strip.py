@@ -29,6 +29,8 @@ from napari_sam2._napari.views.review_marks import Mark, draw_mark
 from napari_sam2.summary import CellStatus
 
 SHOWN_ROWS = 10
+# The lines around the frame that is shown are at least so far apart: between them its colours are seen.
+_FRAMED = 6.0
 _MARK_OF = {
     CellStatus.PROMPTED: Mark.PROMPTED,
     CellStatus.PAINTED: Mark.PAINTED,
@@ -230,10 +232,11 @@ class ReviewStrip(QAbstractScrollArea):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self._image is not None:
             painter.save()
-            painter.setClipRect(QRect(place.left, place.top, viewport.width(), viewport.height()))
+            # What frames the first column lies a little before it.
+            painter.setClipRect(QRect(place.left - 3, place.top, viewport.width(), viewport.height()))
             self._paint_cells(painter, place)
-            self._paint_marks(painter, place, columns)
             self._paint_cursor(painter, place, columns)
+            self._paint_marks(painter, place, columns)  # last: marks are as small as lines are wide
             painter.restore()
         self._paint_ids(painter, place)
         self._paint_frames(painter, place, columns)
@@ -272,7 +275,8 @@ class ReviewStrip(QAbstractScrollArea):
                 QRectF(place.left, place.y_of(row) + 0.5, size.width() - place.left - 1, place.row)
             )
         x = place.x_of(self._state.frame // columns.per_column)
-        frame = QRectF(x, place.top - 1, max(place.cell, 4), place.rows * place.row + 2)
+        wide = max(place.cell, _FRAMED)
+        frame = QRectF(x - (wide - place.cell) / 2, place.top - 1, wide, place.rows * place.row + 2)
         for colour, width in ((self.palette().color(QPalette.ColorRole.Window), 4), (text_colour(self), 2)):
             painter.setPen(QPen(colour, width))
             painter.drawRect(frame)
