@@ -3,7 +3,7 @@
 The real viewer is driven with mouse and keys, on a sample of the package, so that it runs anywhere without a
 network. A display is needed; a virtual one is enough::
 
-    xvfb-run -a -s "-screen 0 1600x1200x24" python scripts/screenshots.py docs/images
+    xvfb-run -a -s "-screen 0 1600x1200x24" python -m scripts.screenshots docs/images
 
 For looking only: ``--theme light``, ``--data FILE.npz`` (``images`` and ``labels``), ``--states`` for more
 states of the dock, and ``QT_SCALE_FACTOR=1.5`` before it for a finer screen.
@@ -22,7 +22,6 @@ import napari
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from hand import CONTROL, SHIFT, Hand, Place
 from napari.qt import get_stylesheet
 from qtpy.QtWidgets import QAbstractButton, QVBoxLayout, QWidget
 
@@ -32,6 +31,7 @@ from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.state import Activity, DockState, FilesState
 from napari_sam2._napari.views.dock_view import DockView
 from napari_sam2.metrics import Click, correction_click
+from scripts.hand import CONTROL, SHIFT, Hand, Place
 
 SAMPLE, SAMPLE_ENTRY = "nuclei_stack", "Nuclei"
 AROUND = (4, 5)

@@ -4,7 +4,7 @@ Open dock and stack by their menus, click, see, propagate, review, correct, undo
 form, show tracks: in the real viewer, on a stack of one's own. What is read from the files must be what the
 Labels layer shows; anything else ends the run with an error. ::
 
-    xvfb-run -a -s "-screen 0 1600x1200x24" python scripts/walk.py FOLDER --data FILE.npz
+    xvfb-run -a -s "-screen 0 1600x1200x24" python -m scripts.walk FOLDER --data FILE.npz
 
 `FILE.npz` has ``images`` and ``labels``, (frames, H, W) or (t, z, y, x); of the latter, two t are worked
 on. Pictures and files are left in FOLDER. ``XDG_CACHE_HOME`` tells where the session is saved by itself.
@@ -21,13 +21,13 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import zarr
-from hand import CONTROL, SHIFT, Hand
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton
-from screenshots import Camera, begin, middle, nuclei, switch_off_live
 
 from napari_sam2 import Session
 from napari_sam2.metrics import Click, correction_click, jaccard
+from scripts.hand import CONTROL, SHIFT, Hand
+from scripts.screenshots import Camera, begin, middle, nuclei, switch_off_live
 
 Labels = npt.NDArray[Any]
 COUNT = 5
