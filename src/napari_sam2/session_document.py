@@ -276,6 +276,7 @@ class SavedSession:
             # Last: a locked object would take no masks.
             for row in self.document["objects"]:
                 state.put_facts(row["obj"], ObjectFacts.from_json(row))
+                yield
         yield from state.settle_steps()
 
     def _restore_entries(

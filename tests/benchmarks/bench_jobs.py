@@ -214,8 +214,8 @@ def paint(desk: Desk, frames: Sequence[int]) -> Generator[None, None, None]:
     for frame in frames:
         before = desk.opened.pixels(frame)
         found += strokes_between(frame, before, np.where(disc, 3, before))
+        yield
     painting = Painting(tuple(found), {})
-    yield
     for frame in painting.frames:
         take_frame([painting], frame, desk)
         yield

@@ -40,7 +40,7 @@ class Untold:
         return frozenset(self._shown).union(session.behind, session.changed_frames)
 
     def take(self, session: Session, first: int, seconds: float) -> tuple[LabelChange, ...]:
-        """Return what is to be written now, of one frame at least; no other one is begun after so long.
+        """Return what is to be written now; something is done of it, and nothing more is begun after so long.
 
         Parameters
         ----------
@@ -56,14 +56,15 @@ class Untold:
         tuple of LabelChange
             Of each frame that shows anything else the smallest box that has to be written.
         """
-        until = perf_counter() + seconds
+        until, is_done = perf_counter() + seconds, bool(session.behind)
         session.settle((first,), seconds)
         changes = list(session.take_changes(until - perf_counter()))
         written = self._shown.keys() - session.behind
         for frame in sorted(written, key=lambda frame: (frame != first, frame)):
-            changes += self._compared(session, frame)
-            if perf_counter() > until:
+            if (is_done or changes) and perf_counter() > until:
                 break
+            changes += self._compared(session, frame)
+            is_done = True
         return tuple(changes)
 
     def _compared(self, session: Session, frame: int) -> list[LabelChange]:
