@@ -136,10 +136,9 @@ class Download(QObject):
             Whatever goes wrong.
         """
         heard: queue.SimpleQueue[Fetched | Exception | None] = queue.SimpleQueue()
+        direct = Qt.ConnectionType.DirectConnection  # no event loop turns where it waits
         for signal in (self.progress, self.finished):
-            signal.connect(
-                heard.put, Qt.ConnectionType.DirectConnection
-            )  # no event loop turns where it waits
+            signal.connect(heard.put, direct)
         self.start()
         done = 0
         while not is_over() and done < PARTS:
