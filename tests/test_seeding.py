@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_sam2 import seeding
 from napari_sam2.prompts import FramePrompts, PromptKey
@@ -70,7 +71,7 @@ def test_labels_are_read_from_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", images=labels * 2, labels=labels)
     for name in ("a.npy", "b.npz"):
         np.testing.assert_array_equal(seeding.read_labels(tmp_path / name), labels)
-    np.save(tmp_path / "c.npy", labels.astype(np.float32))
+    np.save(tmp_path / "c.npy", labels.astype(np.float32) / 2)
     np.savez(tmp_path / "d.npz", images=labels)
     (tmp_path / "e.npz").write_text("text")
     for name, message in (
@@ -80,3 +81,23 @@ def test_labels_are_read_from_files(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             seeding.read_labels(tmp_path / name)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_whole_numbers_may_be_stored_as_others(tmp_path: Path, dtype: type) -> None:
+    """ImageJ writes label images of many objects so."""
+    labels = two_squares()
+    labels[labels == 2] = 70_000 % 65_536
+    tifffile.imwrite(tmp_path / "labels.tif", labels.astype(dtype))
+    found = seeding.read_labels(tmp_path / "labels.tif")
+    assert np.issubdtype(found.dtype, np.integer)
+    np.testing.assert_array_equal(found, labels)
+
+
+@pytest.mark.parametrize("value", [0.5, -1, 2.0**32, np.nan, np.inf])
+def test_other_numbers_are_no_labels(tmp_path: Path, value: float) -> None:
+    labels = two_squares().astype(np.float64)
+    labels[0, 0, 0] = value
+    np.save(tmp_path / "labels.npy", labels)
+    with pytest.raises(ValueError, match="give one in which each object has a number of its own"):
+        seeding.read_labels(tmp_path / "labels.npy")

@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from napari_sam2.prompts import FramePrompts
+from napari_sam2.prompts import MAX_OBJECT_ID, FramePrompts
 from napari_sam2.stored_masks import read_mask
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ Seeds = dict[tuple[int, int], FramePrompts]
 def read_labels(path: Path) -> NDArray[np.integer]:
     """Read a label image whole, from any format that images come in, or from `labels` in an .npz file.
 
+    Whole numbers may be stored as floating-point ones, as ImageJ does.
+
     Raises
     ------
     FileNotFoundError, ValueError
@@ -39,9 +41,21 @@ def read_labels(path: Path) -> NDArray[np.integer]:
         from napari_sam2.io import open_image
 
         labels = np.asarray(open_image(path).array)
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{path} holds {labels.dtype}, not the whole numbers of a label image.")
-    return labels
+    whole = labels if np.issubdtype(labels.dtype, np.integer) else _as_integers(labels)
+    if whole is None:
+        raise ValueError(
+            f"{path} holds {labels.dtype}, not the whole numbers of a label image: give one in which each "
+            "object has a number of its own, and the background 0."
+        )
+    return whole
+
+
+def _as_integers(values: NDArray[Any]) -> NDArray[np.integer] | None:
+    """Return whole numbers that are stored as floating-point ones; None if they are anything else."""
+    if not np.issubdtype(values.dtype, np.floating):
+        return None
+    inside = (values >= 0) & (values < MAX_OBJECT_ID + 1)
+    return values.astype(np.uint32) if inside.all() and not (values % 1).any() else None
 
 
 def _stored_labels(path: Path) -> NDArray[Any]:

@@ -342,7 +342,8 @@ def _chosen_channel(channel: int, shape: tuple[int, ...], left: list[int]) -> di
     if len(candidates) != 1:
         which = f"which of the axes {candidates} is it?" if candidates else "no axis is left for it."
         raise ValueError(
-            f"channel={channel} in data of shape {tuple(shape)}: {which} Use index={{axis: {channel}}}"
+            f"channel={channel} in data of shape {tuple(shape)}: {which} "
+            f"Use index={{axis: {channel}}}, on the command line --index AXIS:{channel}"
         )
     return {candidates[0]: channel}
 

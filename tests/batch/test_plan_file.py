@@ -176,6 +176,7 @@ def test_an_image_in_several_files_is_one_sequence(tmp_path: Path) -> None:
         ("checkpoint_seconds = 'a'", "checkpoint_seconds must be a number; got 'a'"),
         ("feature_gigabytes = 'a'", "feature_gigabytes must be a number"),
         ("save_sessions = 'no'", "save_sessions must be true or false; got 'no'"),
+        ("model.precision = 'half'", "precision must be one of auto, float32, bfloat16; got 'half'"),
         ("[image]\ncontrast = 5", "contrast must be two numbers"),
         ("[image]\naxis = true", "axis must be a whole number"),
         ("[model]\nname = 5", "name must be a text in quotes"),

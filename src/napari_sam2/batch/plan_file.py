@@ -21,6 +21,7 @@ from napari_sam2.batch.plan import (
     sequence_name,
 )
 from napari_sam2.cleanup import Cleanup
+from napari_sam2.device import PRECISIONS
 from napari_sam2.io import image_files
 
 _TOP = (
@@ -215,6 +216,8 @@ def _model(said: Mapping[str, Any], folder: Path) -> ModelChoice:
     table = _table(said, "model", known)
     if "name" in table and (folder / str(table["name"])).is_file():
         table = {**table, "name": str(folder / str(table["name"]))}
+    if table.get("precision", "auto") not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; got {table['precision']!r}")
     return ModelChoice(**table)
 
 
