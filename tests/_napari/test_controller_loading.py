@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QMessageBox
 from napari_sam2._napari.autosave import Autosave
 from napari_sam2.io import read_description
 from napari_sam2.session import Session
-from tests._napari.dock import MIDDLE, Dock, Held, add_frames, frames, pause
+from tests._napari.dock import MIDDLE, Dock, Held, add_frames, frames, pause, until
 from tests.fakes import FakeModel, click
 
 pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("qapp")]
@@ -356,6 +356,7 @@ def changed_at(tmp_path: Path, position: int) -> Dock:
 
 def recent_is_on(dock: Dock) -> list[int]:
     """Bring the only earlier work back, and return the positions that show labels."""
+    until(lambda: bool(dock.controller.saving.recent))
     (_,) = dock.controller.saving.recent
     dock.view.files.recent_requested.emit(0)
     dock.wait()

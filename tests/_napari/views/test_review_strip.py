@@ -91,7 +91,7 @@ def opaque(mark: Mark, cell: QRectF, size: QSize) -> dict[tuple[int, int], int]:
         painter.end()
         images.append(image)
     first, second = images
-    around = cell.toAlignedRect().adjusted(-4, 0, 4, 0)
+    around = cell.toAlignedRect().adjusted(-4, 0, 4, 0).intersected(first.rect())
     places = [
         (x, y) for x in range(around.left(), around.right()) for y in range(around.top(), around.bottom())
     ]

@@ -335,6 +335,11 @@ class ReviewStrip(QAbstractScrollArea):
         if event is not None and event.buttons() & Qt.MouseButton.LeftButton:
             self._visit(event.position().toPoint())
 
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Keep what ends a click from whatever lies beneath."""
+        if event is not None:
+            event.accept()
+
     def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
         """Zoom with Ctrl, else scroll."""
         if event is None or not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
