@@ -297,7 +297,7 @@ class TestEvaluate:
 
     def test_labels_that_are_no_labels(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
         wrong = sequence.with_name("wrong.npz")
-        np.savez(wrong, labels=np.zeros((6, 40, 48)))
+        np.savez(wrong, labels=np.full((6, 40, 48), 0.5))
         assert "whole numbers" in call("evaluate", sequence, wrong)[2]
         np.savez(wrong, truth=fake.truth)
         assert "no array `labels`; it has truth" in call("evaluate", sequence, wrong)[2]

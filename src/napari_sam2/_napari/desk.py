@@ -316,8 +316,10 @@ class Desk:
     def tracks(self, whole: Callable[[], Positions] | None = None) -> Generator[None, None, Answer]:
         """Find the paths of the objects, here or at all positions, when all of the labels is written."""
         yield from self.opened.settle_steps()
-        yield  # what was written last is a piece of its own
-        return self.answer(value=(self.opened if whole is None else whole()).tracks())
+        yield
+        paths = (self.opened if whole is None else whole()).tracks()
+        yield
+        return self.answer(value=paths)
 
     def prepare(self, frame: int, place: tuple[float, float] | None = None) -> Answer:
         """Compute the image features at a place of a frame ahead, and tell whether they were lacking."""
