@@ -35,6 +35,9 @@ def movie(root: Path, name: str = "t") -> Dock:
     viewer.add_image(np.stack([frames(4)] * 3), name="movie", **options)
     dock = Dock(viewer, FakeModel(), Autosave(root, every=0))
     go(dock, 0)
+    sequence = dock.controller.space.sequence
+    until(lambda: sequence is not None and sequence.desk.session is not None)  # it is opened after a rest
+    dock.wait()
     return dock
 
 
@@ -356,7 +359,6 @@ def changed_at(tmp_path: Path, position: int) -> Dock:
 
 def recent_is_on(dock: Dock) -> list[int]:
     """Bring the only earlier work back, and return the positions that show labels."""
-    until(lambda: bool(dock.controller.saving.recent))
     (_,) = dock.controller.saving.recent
     dock.view.files.recent_requested.emit(0)
     dock.wait()
