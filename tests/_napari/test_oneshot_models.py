@@ -83,13 +83,19 @@ def activity(viewer: Any) -> list[tuple[str, int, int]]:
     ]
 
 
+def half_downloaded(viewer: Any) -> Any:
+    """Ask for a model that is not here, wait until half of it has come, and return the worker."""
+    widget = shown_widget(viewer)
+    widget.model.value = "sam2.1-tiny"
+    worker = widget()
+    until(lambda: any(value >= 50 for _, value, _ in activity(viewer)))
+    return worker
+
+
 @pytest.mark.gui
 def test_a_download_is_seen_in_the_activity_dock(open_viewer: Callable[[], Any], fetch: Fetch) -> None:
     viewer = open_viewer()
-    widget = shown_widget(viewer)
-    widget.model.value = "sam2.1-tiny"
-    worker: Any = widget()
-    until(lambda: any(value >= 50 for _, value, _ in activity(viewer)))
+    worker = half_downloaded(viewer)
     ((words, value, end),) = activity(viewer)
     assert "sam2.1-tiny" in words
     assert (value, end) == (50, PARTS + COUNT + 1), "napari adds one for the end"
@@ -104,10 +110,7 @@ def test_a_download_is_seen_in_the_activity_dock(open_viewer: Callable[[], Any],
 @pytest.mark.gui
 def test_a_download_that_nobody_waits_for_ends(open_viewer: Callable[[], Any], fetch: Fetch) -> None:
     viewer = open_viewer()
-    widget = shown_widget(viewer)
-    widget.model.value = "sam2.1-tiny"
-    worker: Any = widget()
-    until(lambda: any(value >= 50 for _, value, _ in activity(viewer)))
+    worker = half_downloaded(viewer)
     worker.quit()
     until(lambda: bool(fetch.ended))
     assert fetch.ended == ["_Stopped"]
@@ -118,10 +121,7 @@ def test_a_download_that_nobody_waits_for_ends(open_viewer: Callable[[], Any], f
 @pytest.mark.gui
 def test_closing_the_viewer_ends_a_download(open_viewer: Callable[[], Any], fetch: Fetch) -> None:
     viewer = open_viewer()
-    widget = shown_widget(viewer)
-    widget.model.value = "sam2.1-tiny"
-    widget()
-    until(lambda: any(value >= 50 for _, value, _ in activity(viewer)))
+    half_downloaded(viewer)
     viewer.close()
     until(lambda: bool(fetch.ended))
     assert fetch.ended == ["_Stopped"]
