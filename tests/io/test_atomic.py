@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,25 @@ def test_a_renaming_that_fails_is_taken_back(
         replace_both(tmp_path)
     assert (tmp_path / "a").read_text() == (tmp_path / "b" / "inside").read_text() == "old"
     assert names(tmp_path) == ["a", "b"]
+
+
+def test_what_other_threads_still_write_is_deleted_as_well(tmp_path: Path) -> None:
+    """Zarr tells of the first chunk that fails while its threads make folders and write the others."""
+
+    def go_on(folder: Path) -> None:
+        time.sleep(0.02)
+        (folder / "chunks").mkdir(parents=True)
+        (folder / "chunks" / "0").write_text("late")
+
+    def fail(target: Path) -> None:
+        with replacing(target) as temporary:
+            temporary.mkdir()
+            late.submit(go_on, temporary)
+            raise OSError("disk full")
+
+    with ThreadPoolExecutor(1) as late, pytest.raises(OSError, match="disk full"):
+        fail(tmp_path / "a")
+    assert names(tmp_path) == []
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:

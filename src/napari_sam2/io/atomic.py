@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+_PATIENCE = (0.0, 0.02, 0.1)
+"""Seconds before each try to delete a folder: when a chunk fails, Zarr's threads still write the others."""
 
 
 @contextmanager
@@ -48,9 +52,16 @@ def replacing_all(*paths: Path) -> Iterator[tuple[Path, ...]]:
         _exchange(temporaries, paths)
     except BaseException as error:
         for temporary, path in zip(temporaries, paths, strict=True):
-            remove(temporary)
+            _discard(temporary)
             _name(error, temporary, path)
         raise
+
+
+def _discard(temporary: Path) -> None:
+    """Delete what was written, and what other threads still add to a folder."""
+    for seconds in _PATIENCE if temporary.is_dir() else _PATIENCE[:1]:
+        time.sleep(seconds)
+        remove(temporary)
 
 
 def _name(error: BaseException, temporary: Path, path: Path) -> None:
