@@ -41,7 +41,8 @@ Watcher: TypeAlias = Callable[[int, "Box | None"], None]
 class LabelVolume:
     """Integer labels ``(frames, H, W)`` and the entries that they are composed from.
 
-    A pixel goes to the locked mask, else the painted one, else the highest logit, else the lower id.
+    A pixel goes to the locked mask, else the painted one, else the highest logit, else the lower id. The owner
+    sees to it that one thread writes at a time, and none reads meanwhile.
 
     Parameters
     ----------
@@ -63,9 +64,6 @@ class LabelVolume:
     TypeError
         If `labels` does not hold integers.
 
-    Notes
-    -----
-    Not thread-safe: the owner sees to it that one thread writes at a time, and none reads meanwhile.
     """
 
     def __init__(
@@ -164,9 +162,10 @@ class LabelVolume:
         self.settle(frame)
         return self.pixels_so_far(frame, box)
 
-    def pixels_so_far(self, frame: int, box: Box | None = None) -> npt.NDArray[Any]:
-        """Return what `pixels` does, where the frame is `behind` as it was before."""
-        return np.array(self._array[frame] if box is None else self._array[(frame, *box.slices)])
+    def pixels_so_far(self, frame: int, box: Box | None = None, *, copy: bool = True) -> npt.NDArray[Any]:
+        """Return what `pixels` does, where the frame is `behind` as it was before; a view if not copied."""
+        part = self._array[frame] if box is None else self._array[(frame, *box.slices)]
+        return np.array(part, copy=copy or None)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -210,7 +210,7 @@ class SummaryTable:
             return
         area, centroid = 0, (np.nan, np.nan)
         if box is not None:
-            mask = self._labels.pixels(frame, box) == obj
+            mask = self._labels.pixels_so_far(frame, box, copy=False) == obj
             in_rows, in_columns = mask.sum(axis=1), mask.sum(axis=0)
             if area := int(in_rows.sum()):
                 y, x = (
