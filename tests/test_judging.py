@@ -19,6 +19,7 @@ from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.confirmed import ConfirmedFrames
 from napari_sam2.judging import Judge
 from napari_sam2.motion import Motion
+from napari_sam2.odd_frames import OddFrames
 from napari_sam2.passes import Direction
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts
@@ -34,7 +35,14 @@ REAL = seeing_model()
 IMAGES = noisy_frames(24)
 # Half of the frames of random weights fail these, so that much is passed over.
 STRICT = SelectionRules(
-    quality=True, motion=0.4, anchors=2, least_iou=0.8, anchor_iou=0.8, anchor_alone=1.0, reach=9
+    quality=True,
+    motion=0.4,
+    anchors=2,
+    blinks=True,
+    least_iou=0.8,
+    anchor_iou=0.8,
+    anchor_alone=1.0,
+    reach=9,
 )
 
 
@@ -75,6 +83,7 @@ def test_the_weight_of_motion_decides_between_it_and_the_score(weight: float, ch
         Windows(WindowRules(), side.shape, 64),
         cast("ConfirmedFrames", None),  # not asked here
         SelectionRules(motion=weight),
+        cast("OddFrames", None),
     )
     masks = torch.full((1, 2, 32, 32), -5.0)
     masks[0, 0, 2:8, 2:8] = masks[0, 1, 20:28, 20:28] = 5.0

@@ -15,7 +15,10 @@ from napari_sam2.selection import Merit, SelectionRules, Worth, last_anchors, la
 COUNT = 41
 frames = st.integers(0, COUNT - 1)
 few_frames = st.frozensets(frames, min_size=1, max_size=4)
-merits = st.builds(Merit, st.booleans(), st.booleans())
+merits = st.one_of(
+    st.builds(Merit, st.booleans(), st.booleans()),
+    st.booleans().map(lambda blink: Merit().unseen(blink=blink)),
+)
 all_merits = st.lists(merits, min_size=COUNT, max_size=COUNT)
 
 GOOD = Worth(iou=0.9, presence=0.95, motion=0.8)
@@ -30,6 +33,7 @@ def selection_rules(draw: st.DrawFn) -> SelectionRules:
         quality=draw(st.booleans()),
         motion=draw(st.sampled_from([0.0, 0.2])),
         anchors=draw(st.integers(0, 4)),
+        blinks=draw(st.booleans()),
         reach=draw(st.integers(1, 20)),
     )
 
@@ -114,7 +118,8 @@ def test_rules_out_of_range(values: dict[str, float], message: str) -> None:
 
 def test_rules_are_read_from_words() -> None:
     assert SelectionRules.parse("plain") == SelectionRules()
-    everything = SelectionRules.parse("quality, motion,anchors")
+    everything = SelectionRules.parse("quality, motion,anchors,blinks")
+    assert everything.blinks
     assert everything.quality
     assert everything.motion > 0
     assert everything.anchors > 0
@@ -179,6 +184,23 @@ def test_the_frame_just_before_is_no_anchor_yet_and_always_there() -> None:
     known = {17: ANCHOR, 18: ANCHOR}
     found = rows_of(select(19, MemoryRules(frames=3, selection=SelectionRules(anchors=9)), known))
     assert found == [(17, 6), (18, 0)]
+
+
+@pytest.mark.parametrize("rules", [SelectionRules(blinks=True), replace(CHOOSY, blinks=True), ANCHORED])
+def test_a_blink_is_looked_at_by_no_frame(rules: SelectionRules) -> None:
+    blink = Merit().unseen(blink=True)
+    known = {t: blink if t in {10, 17, 18} else Merit() for t in range(1, 19)}
+    found = select(19, MemoryRules(frames=7, selection=rules), known)
+    looked_at = {memory.frame for memory in found.spatial} | {memory.frame for memory in found.pointers}
+    assert looked_at.isdisjoint({10, 17, 18})
+    assert {0, 9, 16} <= looked_at
+
+
+def test_a_frame_without_the_object_is_looked_at_unless_it_is_a_blink() -> None:
+    unseen, blink = (ANCHOR.unseen(blink=each) for each in (False, True))
+    assert (unseen.worthy, unseen.anchor, unseen.seen, unseen.blink) == (True, False, False, False)
+    assert (blink.worthy, blink.anchor, blink.seen, blink.blink) == (False, False, False, True)
+    assert [f for f, _ in rows_of(select(3, MemoryRules(), {1: unseen, 2: blink}))] == [1]
 
 
 @pytest.mark.parametrize("reverse", [False, True])

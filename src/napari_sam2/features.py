@@ -174,6 +174,10 @@ class FeatureCache:
         """Bytes of the features that are kept."""
         return self._nbytes
 
+    def glance(self, frame: int, window: Box | None, side: int) -> npt.NDArray[np.float32]:
+        """Read a frame or a window of it, (C, side, side), without encoding it."""
+        return resize_frame(self._pixels(self._sight(frame, window)), side)
+
     def has(self, frame: int, window: Box | None = None) -> bool:
         """Tell whether the features of a frame, or of a window of it, are kept."""
         return self._sight(frame, window) in self._kept
@@ -243,14 +247,17 @@ class FeatureCache:
         return self._read(sight) if ahead is None else ahead.result()
 
     def _read(self, sight: Sight) -> _Input:
-        if sight.window is None or self._windows is None:
-            pixels, side = self._frames.frame(sight.frame), self._model.config.image_size
-        else:
-            pixels = read_window(self._frames, sight.frame, sight.window, self._windows.frame_shape)
+        pixels, side = self._pixels(sight), self._model.config.image_size
+        if sight.window is not None and self._windows is not None:
             side = self._windows.resolution(sight.window)
         key = "" if self._store is None else self._store.key(pixels, side)
         features = None if self._store is None else self._store.load(key)
         return _Input(resize_frame(pixels, side) if features is None else None, features, key)
+
+    def _pixels(self, sight: Sight) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
+        if sight.window is None or self._windows is None:
+            return self._frames.frame(sight.frame)
+        return read_window(self._frames, sight.frame, sight.window, self._windows.frame_shape)
 
     def _found_or_encoded(self, inputs: dict[Sight, _Input]) -> Iterator[tuple[Sight, ImageFeatures]]:
         """Give the features of what was read; those of equal resolution are encoded together."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_sam2._model.results import Prediction
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.confirmed import ConfirmedFrames
+    from napari_sam2.odd_frames import OddFrames
     from napari_sam2.placement import Box
     from napari_sam2.selection import SelectionRules
     from napari_sam2.tracker_state import Track
@@ -36,15 +37,23 @@ class Judge:
         Frames that tracks come past.
     rules : SelectionRules
         What counts.
+    odd : OddFrames
+        Tells bad frames.
     """
 
     def __init__(
-        self, model: Sam2, windows: Windows, confirmed: ConfirmedFrames, rules: SelectionRules
+        self,
+        model: Sam2,
+        windows: Windows,
+        confirmed: ConfirmedFrames,
+        rules: SelectionRules,
+        odd: OddFrames,
     ) -> None:
         self._model = model
         self._windows = windows
         self._confirmed = confirmed
         self._rules = rules
+        self._odd = odd
 
     def forecast(self, track: Track) -> Motion | None:
         """Expect where the object is on the next frame of a track; None where nothing is known of it."""
@@ -94,9 +103,20 @@ class Judge:
         """
         if self._rules.is_plain:
             return Merit()
-        return self._rules.judge(
+        merit = self._rules.judge(
             self._worth(answer, expected), [abs(frame - anchor) for anchor in track.bank.anchors]
         )
+        if not self._rules.blinks or self._box(answer) is not None:
+            return merit
+        return merit.unseen(blink=self._is_blink(track, frame, answer.window))
+
+    def _is_blink(self, track: Track, frame: int, window: Box) -> bool:
+        """Whether an object was seen up to a frame, and what is missing there is all that is around it."""
+        step = -1 if track.planned.reverse else 1
+        before = frame - step
+        while track.bank.merit(before).blink:
+            before -= step
+        return track.bank.merit(before).seen and self._odd.is_odd(frame, before, window)
 
     def moved(self, answer: Answer, expected: Motion | None) -> Motion | None:
         """Return what is known of the motion after an answer; one that says little is not counted."""

@@ -41,8 +41,8 @@ Watcher: TypeAlias = Callable[[int, "Box | None"], None]
 class LabelVolume:
     """Integer labels ``(frames, H, W)`` and the entries that they are composed from.
 
-    A pixel goes to the locked mask, else the painted one, else the highest logit, else the lower id. The owner
-    sees to it that one thread writes at a time, and none reads meanwhile.
+    A pixel goes to the locked mask, else the painted one, else the highest logit, else the lower id. The
+    owner sees to it that one thread writes at a time, and none reads meanwhile.
 
     Parameters
     ----------

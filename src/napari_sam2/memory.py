@@ -158,6 +158,8 @@ def select_memories(
         return MemorySelection()
     chosen = _closest(frame, conditioning, rules.max_conditioning)
     spare = frozenset(conditioning) - frozenset(chosen)
+    blinks = frozenset(t for t, merit in merits.items() if merit.blink)
+    tracked, pointers = frozenset(tracked) - blinks, frozenset(pointers) - blinks
     flagged = [t for t, merit in merits.items() if merit.anchor and t in tracked and t not in conditioning]
     anchored = last_anchors(frame, flagged, rules.anchors, reverse=reverse)
     spatial = [SpatialMemory(t, rules.rows - 1, conditioning=True) for t in chosen]

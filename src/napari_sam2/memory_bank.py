@@ -54,7 +54,7 @@ class MemoryBank(Generic[F, P]):
     @property
     def anchors(self) -> tuple[int, ...]:
         """Tracked frames that may be looked at for longer, sorted."""
-        return tuple(sorted(t for t, merit in self._merits.items() if merit.anchor))
+        return tuple(sorted(t for t, merit in self._merits.items() if merit.anchor and t in self._features))
 
     def merit(self, frame: int) -> Merit:
         """Return what was decided on the memory of a frame."""
@@ -150,7 +150,8 @@ class MemoryBank(Generic[F, P]):
             for t, value in self._pointers.items()
             if t in held or self._pointer_needed(t, frame, reverse, starts)
         }
-        self._merits = {t: merit for t, merit in self._merits.items() if t in self._features}
+        kept = self._features.keys() | self._pointers.keys()
+        self._merits = {t: merit for t, merit in self._merits.items() if t in kept}
 
     def copy(self) -> MemoryBank[F, P]:
         """Return a bank of its own with the same memories, which are not copied."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-PARTS = ("quality", "motion", "anchors")
+PARTS = ("quality", "motion", "anchors", "blinks")
 PLAIN = "plain"
 """The word for none of them."""
 _MOTION, _ANCHORS = 0.15, 2
@@ -51,10 +51,20 @@ class Merit:
         It counts among the last memories; one that does not is looked at by the next frame alone.
     anchor : bool
         It may be looked at for longer, beside conditioning frames.
+    seen : bool
+        The object was seen there, or it does not matter.
+    blink : bool
+        No other frame looks at it: it is a bad one, on which the object could not be seen.
     """
 
     worthy: bool = True
     anchor: bool = False
+    seen: bool = True
+    blink: bool = False
+
+    def unseen(self, *, blink: bool) -> Merit:
+        """Return that of a frame on which the object was not seen."""
+        return Merit(self.worthy and not blink, anchor=False, seen=False, blink=blink)
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,9 @@ class SelectionRules:
     anchors : int
         Number of frames at most that are looked at for longer because alternative masks disagreed there. They
         take the place of the oldest other ones.
+    blinks : bool
+        A bad frame, on which the object is not seen, is looked at by no other: a memory of nothing would end
+        the track there. See `OddFrames`.
     least_iou, least_presence, least_motion : float
         What a frame must reach to be worthy: predicted overlap, probability, overlap with the expected box.
     anchor_iou, anchor_alone : float
@@ -89,6 +102,7 @@ class SelectionRules:
     quality: bool = False
     motion: float = 0.0
     anchors: int = 0
+    blinks: bool = False
     least_iou: float = 0.5
     least_presence: float = 0.5
     least_motion: float = 0.1
@@ -111,7 +125,7 @@ class SelectionRules:
     @property
     def is_plain(self) -> bool:
         """Whether all frames are alike, as in SAM 2."""
-        return not (self.is_choosy or self.anchors)
+        return not (self.is_choosy or self.anchors or self.blinks)
 
     @property
     def is_choosy(self) -> bool:
@@ -143,7 +157,7 @@ class SelectionRules:
 
     @classmethod
     def parse(cls, text: str) -> SelectionRules:
-        """Read ``plain``, or some of ``quality,motion,anchors``; ValueError for other words."""
+        """Read ``plain``, or some of ``quality,motion,anchors,blinks``; ValueError for other words."""
         words = [word.strip() for word in text.split(",")]
         wrong = [word for word in words if word not in PARTS]
         if words == [PLAIN]:
@@ -154,6 +168,7 @@ class SelectionRules:
             quality="quality" in words,
             motion=_MOTION if "motion" in words else 0.0,
             anchors=_ANCHORS if "anchors" in words else 0,
+            blinks="blinks" in words,
         )
 
 

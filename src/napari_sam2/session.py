@@ -11,7 +11,7 @@ from napari_sam2.cleanup import Cleanup
 from napari_sam2.keeping import Keeping
 from napari_sam2.labels import LabelVolume
 from napari_sam2.prompts import FramePrompts, MaskLike
-from napari_sam2.selection import PLAIN, SelectionRules
+from napari_sam2.selection import SelectionRules
 from napari_sam2.session_checks import check_key
 from napari_sam2.session_document import reading_steps
 from napari_sam2.session_saving import SessionSaving
@@ -53,9 +53,10 @@ class Session(SessionSaving):
     view : {"auto", "frame", "window"} or WindowRules
         What the network looks at: the whole frame, or a window that follows each object; ``"auto"`` takes a
         window where it shows the object larger than the frame would. `WindowRules` have more options.
-    memory : str or SelectionRules
+    memory : str or SelectionRules, optional
         Which tracked frames are remembered: ``"plain"``, the last ones, or some of
-        ``"quality,motion,anchors"``, against look-alikes.
+        ``"quality,motion,anchors"``, against look-alikes, and of ``"blinks"``, against bad frames. By default
+        ``"blinks"`` for small networks such as `nano`, ``"plain"`` for released ones.
     labels : array (frames, H, W), optional
         Integers, numpy or zarr, to write into; by default in memory, or in a temporary file where that is too
         small.
@@ -101,7 +102,7 @@ class Session(SessionSaving):
         channel: Channel = None,
         contrast: Sequence[float] | None = None,
         view: View | WindowRules = "auto",
-        memory: str | SelectionRules = PLAIN,
+        memory: str | SelectionRules | None = None,
         labels: Any = None,  # noqa: ANN401 - numpy or zarr
         cleanup: Cleanup | None = None,
         feature_folder: str | Path | None = None,

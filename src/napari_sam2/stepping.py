@@ -99,7 +99,8 @@ def memory_rules(model: Sam2, selection: SelectionRules | None = None) -> Memory
         past_pointers_only=config.past_pointers_only,
         use_pointers=config.use_pointers,
         rows=config.memory_rows,
-        selection=selection or SelectionRules(),
+        # Released networks remember as SAM 2 does, to the bit.
+        selection=selection or SelectionRules(blinks=config.is_narrow),
     )
 
 

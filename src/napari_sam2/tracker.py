@@ -14,6 +14,7 @@ from napari_sam2.features import FeatureCache
 from napari_sam2.grouping import Groups
 from napari_sam2.judging import Judge
 from napari_sam2.keeping import Keeping
+from napari_sam2.odd_frames import OddFrames
 from napari_sam2.passes import Anchor, Seed, plan_gaps, plan_sweep
 from napari_sam2.placement import Box, PlacedLogits
 from napari_sam2.stepping import gather_rows, memory_rules
@@ -81,7 +82,8 @@ class Tracker:
         self._aim = Aim(model, self.features, self.windows, groups)
         self._confirmed = ConfirmedFrames(model, self.features, self._aim)
         memories = TrackedMemories(keeping.memories)
-        judge = Judge(model, self.windows, self._confirmed, self.rules.selection)
+        odd = OddFrames(self.features, shape[0])
+        judge = Judge(model, self.windows, self._confirmed, self.rules.selection, odd)
         self._advance = Advance(
             model, self.features, self.windows, self._aim, self._confirmed, groups, memories, judge
         )

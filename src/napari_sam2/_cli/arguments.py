@@ -116,7 +116,8 @@ class ModelOptions:
     window_size
         Side that windows are resampled to, a multiple of 32; by default image_size, at most 256.
     memory
-        Which tracked frames are remembered: plain, the last ones, or some of quality,motion,anchors.
+        Which tracked frames are remembered: plain, the last ones, or some of quality,motion,anchors,blinks;
+        by default blinks for small networks such as nano, plain for released ones.
     """
 
     model: str | None = None

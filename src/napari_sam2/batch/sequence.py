@@ -28,7 +28,6 @@ from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.io.atomic import remove
 from napari_sam2.io.claim import claimed
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
-from napari_sam2.selection import SelectionRules
 from napari_sam2.session_document import SavedSession, read_session
 from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
@@ -202,7 +201,7 @@ def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
     else:
         aspect = 1.0 if geometry.scale is None else geometry.scale[-2] / geometry.scale[-1]
         view = WindowRules("auto", aspect=aspect) if saved is None else saved.view
-        memory = SelectionRules() if saved is None else saved.memory
+        memory = None if saved is None else saved.memory
         chosen = {"cleanup": options.cleanup, "view": view, "memory": memory, **options.keeping}
         session = ResumableSession(volume, model=model, labels=labels, **chosen)
         seeding.plant(session, seeds)
