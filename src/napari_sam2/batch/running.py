@@ -28,6 +28,7 @@ from napari_sam2.batch.workers import (
     whereabouts,
     work,
 )
+from napari_sam2.feature_store import check_feature_folder
 from napari_sam2.process import cores
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = 
     plan = located(replace(plan, model=chosen_model(plan)))
     if plan.output.exists() and not plan.output.is_dir():
         raise NotADirectoryError(f"{plan.output} is a file, not a folder for results: choose another output")
+    if plan.options.feature_folder is not None:
+        check_feature_folder(plan.options.feature_folder)
     check_network(plan.model)
     if scheduler is None:
         check_device(plan.model.device)
