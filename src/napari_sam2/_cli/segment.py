@@ -17,6 +17,7 @@ from napari_sam2._cli.arguments import ImageOptions, KeepingOptions, ModelOption
 from napari_sam2._cli.inputs import Inputs
 from napari_sam2._cli.opening import labels_for, open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, watch
+from napari_sam2._cli.rescue import kept_elsewhere
 from napari_sam2._cli.unfinished import Unfinished
 from napari_sam2.feature_store import check_feature_folder
 from napari_sam2.io import StreamedLabels
@@ -178,7 +179,8 @@ def _write(
     """Write labels and session; labels that are written already are given their name last."""
     try:
         if unfinished is None:
-            tracked.export(output)
+            with kept_elsewhere(tracked, output):
+                tracked.export(output)
     finally:  # where that fails, as on a disk that is full, the session may be all that is left of the work
         if save_session is not None:
             tracked.save(save_session)
