@@ -103,7 +103,8 @@ def _line(error: BaseException) -> str:
     said = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.errno in FULL:
         said = f"The disk is full: make room on it. {said}"
-    return " ".join([said, *getattr(error, "__notes__", ())])
+    notes = getattr(error, "__notes__", ())
+    return " ".join([said if not notes or said.endswith(".") else f"{said}.", *notes])
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

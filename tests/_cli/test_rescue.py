@@ -82,7 +82,7 @@ def test_no_room_anywhere(
         assert cli.run(LINE) == 2
     said = capsys.readouterr().err
     assert SAID in said
-    assert "could not be kept in another folder either: with --labels-on-disk" in said
+    assert ". The labels could not be kept in another folder either: with --labels-on-disk" in said
     assert not [*(folder / "temporary").iterdir(), *(folder / "home").iterdir(), *(folder / "out").iterdir()]
 
 
