@@ -145,3 +145,14 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(folder: Path) -> None:
     assert int(report["b"]["resumed"]) >= 2 * 3
     assert int(report["a"]["encoded"]) == FRAMES
     np.testing.assert_array_equal(labels(folder, "b"), labels(folder, "a"))
+
+
+def test_ctrl_c_while_processes_start(folder: Path) -> None:
+    process = start(folder)
+    wait(process, lambda: len(psutil.Process(process.pid).children()) >= 2)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 130
+    assert "Nothing was complete yet" in out
+    for noise in ("Traceback", "leaked", "ERROR", "Warning"):
+        assert noise not in err

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -159,15 +162,35 @@ def _connected(scheduler: str | None, workers: int) -> Iterator[Client]:
         if scheduler is None:
             stack.enter_context(_environment_kept())
             # No limit of memory: a paused worker would wait forever for its network to become smaller.
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                memory_limit=0,
-                dashboard_address="127.0.0.1:0",
-                silence_logs="ERROR",
-            )
-            scheduler = stack.enter_context(cluster)
+            with _interrupts_later():
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    memory_limit=0,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs="ERROR",
+                )
+                scheduler = stack.enter_context(cluster)
         yield stack.enter_context(Client(scheduler, set_as_default=False))
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Start processes that Ctrl-C, which a terminal tells to all, does not reach; this one hears it after."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    pressed: list[int] = []
+    resource_tracker.ensure_running()  # which would let them through to the first process
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 @contextmanager
