@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError, Parameter
 
 from napari_sam2._cli.progress import INTERRUPTED
+from napari_sam2._cli.rescue import FULL
 from napari_sam2._model.errors import CheckpointError
 from napari_sam2.process import keep_memory
 from napari_sam2.refusals import PartNeededError
@@ -18,7 +18,6 @@ from napari_sam2.refusals import PartNeededError
 USER_ERROR = 2
 """Exit status of a run that could not be done as asked."""
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _COMMANDS = {
     "demo": "Track the objects of a sample sequence, and compare with the truth.",
     "segment": "Track objects through a z-stack or time-lapse, and write their labels.",
@@ -102,9 +101,10 @@ def _line(error: BaseException) -> str:
     if isinstance(error, PartNeededError):
         return _which_part(error)
     said = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in FULL:
         said = f"The disk is full: make room on it. {said}"
-    return " ".join([said, *getattr(error, "__notes__", ())])
+    notes = getattr(error, "__notes__", ())
+    return " ".join([said if not notes or said.endswith(".") else f"{said}.", *notes])
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

@@ -42,6 +42,21 @@ _FORSAKEN = 3600.0
 """Seconds after which a half-written file belongs to nobody."""
 
 
+def check_feature_folder(folder: Path) -> None:
+    """Refuse, before the work, what can be no folder of features: it is a file, or lies below one.
+
+    Raises
+    ------
+    NotADirectoryError
+        If that is so.
+    """
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(
+            f"{there} is a file, not a folder that image features can be kept in: choose another one"
+        )
+
+
 class _Kept(NamedTuple):
     """A file of the folder; the smallest was used longest ago."""
 
@@ -74,11 +89,14 @@ class FeatureStore:
     ------
     ValueError
         If the limit is negative.
+    NotADirectoryError
+        If the folder cannot be one.
     """
 
     def __init__(self, folder: str | Path, model: Sam2, *, limit: int) -> None:
         if limit < 0:
             raise ValueError(f"the folder of features cannot be limited to {limit} bytes: give 0 or more")
+        check_feature_folder(Path(folder))
         self.folder = Path(folder)
         self.limit = limit
         self.found = 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_sam2.io import SessionDocument
     from napari_sam2.session import Session
 
+_PLANES_TO_LOOK_AT = 16
 _SAID = ("points", "positive", "box", "mask", "candidate")
 
 Seeds = dict[tuple[int, int], FramePrompts]
@@ -47,7 +48,25 @@ def read_labels(path: Path) -> NDArray[np.integer]:
             f"{path} holds {labels.dtype}, not the whole numbers of a label image: give one in which each "
             "object has a number of its own, and the background 0."
         )
+    if shows_intensities(whole):
+        raise ValueError(
+            f"{path} is no label image: most neighbouring pixels differ, as intensities do. Give one in "
+            "which each object has a number of its own, and the background 0."
+        )
     return whole
+
+
+def shows_intensities(values: NDArray[np.integer]) -> bool:
+    """Tell whether most neighbours that are not 0 differ: of objects, however small and close, few do."""
+    if values.ndim < 2:
+        return False
+    planes = values.reshape(-1, *values.shape[-2:])
+    inside = same = 0
+    for plane in planes[:: -(-len(planes) // _PLANES_TO_LOOK_AT) or 1]:
+        both = (plane[:, 1:] != 0) & (plane[:, :-1] != 0)
+        inside += int(np.count_nonzero(both))
+        same += int(np.count_nonzero(both & (plane[:, 1:] == plane[:, :-1])))
+    return 2 * same < inside
 
 
 def _as_integers(values: NDArray[Any]) -> NDArray[np.integer] | None:

@@ -106,7 +106,8 @@ def test_ctrl_c_keeps_the_report(
 ) -> None:
     run = FakeRun(Outcome("b", "done"), KeyboardInterrupt())
     assert call(monkeypatch, run, folder) == 130
-    assert [row["name"] for row in rows(folder / "results" / "report.csv")] == ["b"]
+    report = {row["name"]: row["status"] for row in rows(folder / "results" / "report.csv")}
+    assert report == {"a": "waiting", "b": "done", "c": "waiting"}
     assert "the same command goes on. 1 done" in capsys.readouterr().out
     assert run.is_closed
 
@@ -123,7 +124,26 @@ def test_a_report_that_cannot_be_written_ends_nothing(
     assert f"The report {folder / 'results' / 'report.csv'} is not written" in err
     assert not list((folder / "results").iterdir())
     assert call(monkeypatch, FakeRun(Outcome("a", "skipped")), folder) == 130
-    assert len(rows(folder / "results" / "report.csv")) == 1
+    assert len(rows(folder / "results" / "report.csv")) == 3
+
+
+def test_notes_of_an_earlier_run_are_in_the_report_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = FakeRun(
+        Outcome("a", "skipped", notes="old"), Outcome("b", "done", notes="new"), Outcome("c", "done")
+    )
+    assert call(monkeypatch, run, folder) == 0
+    assert [row["notes"] for row in rows(folder / "results" / "report.csv")] == ["old", "new", ""]
+    err = capsys.readouterr().err
+    assert "b: new" in err
+    assert "old" not in err
+
+
+def test_a_device_that_is_not_there_is_told_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["batch", str(folder), "--device", "cuda:99"]) == 2
+    assert capsys.readouterr().err.count("'cuda:99' is not present") == 1
+    assert not list((folder / "results").iterdir())
 
 
 def test_a_report_needs_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import zarr
 
 from napari_sam2._model.weights import save_model
 from napari_sam2.io import open_image
+from napari_sam2.io.claim import claimed
 from tests.batch.tiny import drawn
 from tests.fakes import SHAPE, noisy_frames, seeing_model
 from tests.full_disk import SAID, resource
@@ -51,7 +53,10 @@ def start(folder: Path) -> Process:
     (folder / "plan.toml").write_text(f"checkpoint_seconds = 0\n{network}{listed}")
     program = "from napari_sam2 import cli; cli.main()"
     line = [sys.executable, "-c", program, "batch", "plan.toml", "--workers", "1"]
-    process = subprocess.Popen(line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A group of its own, as a shell makes it, of which Ctrl-C reaches every process.
+    process = subprocess.Popen(
+        line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     # Two threads for so small a network would wait for each other most of the time.
     os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
     return process
@@ -119,3 +124,35 @@ def test_a_batch_with_every_fault_and_the_next_one_that_does_what_is_missing(fol
     assert labels(folder, "a")[-1].any()
     for name in "bcd":
         np.testing.assert_array_equal(labels(folder, name), labels(folder, "a"))
+
+
+def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(folder: Path) -> None:
+    process = start(folder)
+    wait(process, lambda: kept(folder, "b", 3))
+    worker = worker_of(process)
+    os.killpg(process.pid, signal.SIGINT)
+    status, said, report = ended(process, folder)
+    assert status == 130
+    assert statuses(report) == {"a": "done", **dict.fromkeys("bcd", "waiting")}
+    assert "Stopped by Ctrl-C; the same command goes on. 1 done" in said
+    for noise in ("Traceback", "leaked", "ERROR", "Warning"):
+        assert noise not in said
+    assert not worker.is_running()
+    with claimed(folder / "results" / "b.unfinished"):
+        pass
+    status, said, report = ended(start(folder), folder)
+    assert (status, statuses(report)) == (0, {"a": "skipped", **dict.fromkeys("bcd", "done")})
+    assert int(report["b"]["resumed"]) >= 2 * 3
+    assert int(report["a"]["encoded"]) == FRAMES
+    np.testing.assert_array_equal(labels(folder, "b"), labels(folder, "a"))
+
+
+def test_ctrl_c_while_processes_start(folder: Path) -> None:
+    process = start(folder)
+    wait(process, lambda: len(psutil.Process(process.pid).children()) >= 2)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 130
+    assert "Nothing was complete yet" in out
+    for noise in ("Traceback", "leaked", "ERROR", "Warning"):
+        assert noise not in err

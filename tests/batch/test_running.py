@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -26,7 +27,10 @@ from napari_sam2.batch.identity import model_digest
 from napari_sam2.batch.plan import ModelChoice, Options, Plan, SequencePlan
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.running import chosen_model, run_plan, suggested_workers
+from napari_sam2.batch.workers import THREADS, ModelHolder, Place, Start
 from napari_sam2.io import open_image
+from napari_sam2.io.claim import claimed
+from napari_sam2.process import cores
 from tests.batch.tiny import write_sequence
 from tests.fakes import seeing_model
 
@@ -118,6 +122,46 @@ def test_beside_another_cluster(plan: Plan, in_process: list[object]) -> None:
             other.bind(("127.0.0.1", 8787))
             other.listen()
         assert statuses(replace(plan, sequences=plan.sequences[:1]), workers=1) == {"a": "done"}
+
+
+def test_what_workers_elsewhere_are_at_ends_with_the_run(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, in_process: list[object]
+) -> None:
+    keep = Checkpoint.keep
+
+    def keep_slowly(checkpoint: Checkpoint, session: ResumableSession) -> None:
+        time.sleep(0.3)
+        keep(checkpoint, session)
+
+    monkeypatch.setattr(Checkpoint, "keep", keep_slowly)
+    long = write_sequence(plan.output.parent, "long", frames=60)
+    plan = replace(plan, sequences=(long, *plan.sequences[:1]))
+    options = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, **options) as there:
+        outcomes = run_plan(plan, scheduler=there.scheduler_address)
+        assert next(outcomes).name == "a"
+        outcomes.close()
+        with claimed(plan.output / "long.unfinished"):
+            assert 1 <= len(list(plan.output.glob("long.unfinished/entries-*.npz"))) < 40
+
+
+def threads_there() -> int:
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize(("said", "threads"), [(None, cores()), ("3", 3)])
+def test_a_worker_of_this_run_has_its_share_of_the_cores(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, threads: int
+) -> None:
+    monkeypatch.delenv(THREADS, raising=False)
+    if said is not None:
+        monkeypatch.setenv(THREADS, said)
+    start = Start(workers.chosen_threads())
+    with running._connected(None, 1) as client:
+        client.register_plugin(ModelHolder(ModelChoice(), "", {"0": Place(0, 1)}, start), name="holder")
+        assert client.submit(threads_there).result() == threads
+    # The next run in this process would take what dask says to workers for what the user says.
+    assert os.environ.get(THREADS) == said
 
 
 def die_once(name: str, parts: int, done: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -104,21 +104,29 @@ def _with(options: Chosen, said: Mapping[str, Any]) -> Chosen:
 
 def _watch(plan: Plan, outcomes: Generator[Outcome], report: Path) -> int:
     """Draw a bar, keep the report, and say what failed and what was noted."""
+    from napari_sam2.batch import waiting
+
+    before = waiting(plan)
     done: dict[str, Outcome] = {}
-    order = [each.name for each in plan.sequences]
     unwritten: OSError | None = None
     with _bar() as bar, closing(outcomes), suppress(KeyboardInterrupt):
-        line = bar.add_task("Sequences", total=len(order))
+        line = bar.add_task("Sequences", total=len(before))
         for outcome in outcomes:
             done[outcome.name] = outcome
-            unwritten = _report(report, [done[name] for name in order if name in done])
+            unwritten = _report(report, [done.get(name, known) for name, known in before.items()])
             bar.advance(line)
-            for said in filter(None, (outcome.error, outcome.notes)):
+            for said in _news(outcome):
                 bar.console.print(f"{outcome.name}: {said}", markup=False, highlight=False, soft_wrap=True)
-    status = _conclude(Counter(each.status for each in done.values()), len(order), report)
+    status = _conclude(Counter(each.status for each in done.values()), len(before), report)
     if unwritten is not None:
         raise unwritten
     return status
+
+
+def _news(outcome: Outcome) -> Iterator[str]:
+    """Give what the user has not been told: the notes of labels that were complete are of an earlier run."""
+    said = (outcome.error, "" if outcome.status == "skipped" else outcome.notes)
+    return filter(None, said)
 
 
 def _report(report: Path, outcomes: Sequence[Outcome]) -> OSError | None:

@@ -56,8 +56,9 @@ def evaluate(
         The network.
     """
     _check(images, labels, clicks, json, worst)
+    stored = read_labels(labels or images)
     session = open_session(images, open_model(model), image, view=model)
-    truth = labels_for(read_labels(labels or images), session, image)
+    truth = labels_for(stored, session, image)
     truth = truth[np.newaxis] if truth.ndim == 2 else truth  # one frame
     evaluation = evaluate_session(
         session, truth, lambda results, total: watch(results, total=total), every=every, clicks=clicks

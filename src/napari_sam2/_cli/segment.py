@@ -17,7 +17,9 @@ from napari_sam2._cli.arguments import ImageOptions, KeepingOptions, ModelOption
 from napari_sam2._cli.inputs import Inputs
 from napari_sam2._cli.opening import labels_for, open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, watch
+from napari_sam2._cli.rescue import kept_elsewhere
 from napari_sam2._cli.unfinished import Unfinished
+from napari_sam2.feature_store import check_feature_folder
 from napari_sam2.io import StreamedLabels
 from napari_sam2.selection import SelectionRules
 from napari_sam2.window import WindowRules
@@ -83,6 +85,8 @@ def segment(
         What is kept on disk.
     """
     _check_paths([each for each in (images, mask, session) if each is not None], output, save_session)
+    if keeping.feature_folder is not None:
+        check_feature_folder(keeping.feature_folder)
     unfinished = Unfinished(output, keeping.checkpoint_seconds) if keeping.labels_on_disk else None
     drawn = seeds.seeds_of(map(arguments.parse_click, click), map(arguments.parse_box, box))
     if not drawn and mask is None and session is None:
@@ -175,7 +179,8 @@ def _write(
     """Write labels and session; labels that are written already are given their name last."""
     try:
         if unfinished is None:
-            tracked.export(output)
+            with kept_elsewhere(tracked, output):
+                tracked.export(output)
     finally:  # where that fails, as on a disk that is full, the session may be all that is left of the work
         if save_session is not None:
             tracked.save(save_session)

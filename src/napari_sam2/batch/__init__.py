@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam2.batch.outcome import Outcome, write_report
+from napari_sam2.batch.outcome import Outcome, waiting, write_report
 from napari_sam2.batch.plan import ModelChoice, Options, Plan, SequencePlan
 from napari_sam2.batch.plan_file import read_plan
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["ModelChoice", "Options", "Outcome", "Plan", "SequencePlan", "read_plan", "run", "write_report"]
+__all__ = [
+    "ModelChoice",
+    "Options",
+    "Outcome",
+    "Plan",
+    "SequencePlan",
+    "read_plan",
+    "run",
+    "waiting",
+    "write_report",
+]
 
 
 def run(plan: Plan, *, scheduler: str | None = None, workers: int | None = None) -> Generator[Outcome]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from importlib import import_module
@@ -84,7 +84,7 @@ class Checkpoint:
 
     def follow(
         self, session: ResumableSession, frames: range | None, direction: Direction
-    ) -> Iterator[FrameResult]:
+    ) -> Generator[FrameResult]:
         """Track what is not up to date, and keep the state on the way, and once more whatever ends it.
 
         Raises

@@ -169,6 +169,8 @@ class Marker:
         How many.
     run : str
         The run that made it.
+    seconds, encoded, resumed, worker, notes
+        What its report said, see `napari_sam2.batch.Outcome`.
     """
 
     made_from: MadeFrom
@@ -176,6 +178,11 @@ class Marker:
     frames: int
     objects: int
     run: str = ""
+    seconds: float = 0.0
+    encoded: int = 0
+    resumed: int = 0
+    worker: str = ""
+    notes: str = ""
 
     def write(self, path: Path) -> None:
         """Write it whole or not at all."""
@@ -189,6 +196,11 @@ class Marker:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+
+
+def marker_of(labels: Path, name: str) -> Path:
+    """Return where the marker of a sequence is: beside its labels."""
+    return labels.with_name(f"{name}.done.json")
 
 
 def why_anew(found: Marker, labels: Path, made_from: MadeFrom) -> str:

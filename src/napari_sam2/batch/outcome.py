@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from napari_sam2.batch.identity import Marker, marker_of
 from napari_sam2.io.atomic import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-Status = Literal["done", "skipped", "failed"]
+    from napari_sam2.batch.plan import Plan
+
+Status = Literal["done", "skipped", "failed", "waiting"]
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,15 @@ class Outcome:
     ----------
     name : str
         Of the sequence.
-    status : {"done", "skipped", "failed"}
-        ``"skipped"``: its labels were complete before.
+    status : {"done", "skipped", "failed", "waiting"}
+        ``"skipped"``: its labels were complete before; what is said of them is what the run that made them
+        said. ``"waiting"``: the run has not come to it.
     seconds : float
-        Time spent on it in this run, by the worker that finished it.
+        Time spent on it, by the worker that finished it.
     frames, objects : int
         How many its labels have; 0 where that did not become known.
     encoded : int
-        Frames that went through the image encoder in this run; the fewer, the more was there already.
+        Frames that went through the image encoder; the fewer, the more was there already.
     resumed : int
         Masks that were taken over from a run that had been stopped.
     worker : str
@@ -54,6 +58,37 @@ class Outcome:
     labels: str = ""
     error: str = ""
     notes: str = ""
+
+    @classmethod
+    def of(cls, made: Marker, name: str, status: Status, labels: Path) -> Outcome:
+        """Tell again what was told of labels when they were made."""
+        return cls(
+            name,
+            status,
+            made.seconds,
+            made.frames,
+            made.objects,
+            made.encoded,
+            made.resumed,
+            made.worker,
+            str(labels),
+            notes=made.notes,
+        )
+
+
+def waiting(plan: Plan) -> dict[str, Outcome]:
+    """Tell what is known of each sequence before a run comes to it, by name.
+
+    Labels that are there are not compared with what they would be made from now.
+    """
+    told: dict[str, Outcome] = {}
+    for each in plan.sequences:
+        labels = plan.result(each.name).resolve()
+        made = Marker.read(marker_of(labels, each.name)) if labels.exists() else None
+        told[each.name] = (
+            Outcome(each.name, "waiting") if made is None else Outcome.of(made, each.name, "waiting", labels)
+        )
+    return told
 
 
 def write_report(path: Path, outcomes: Iterable[Outcome]) -> None:

@@ -20,6 +20,7 @@ ENDINGS: Mapping[Format, str] = {"zarr": "_labels.ome.zarr", "tif": "_labels.tif
 
 _TIFF = ("tif", "tiff", "btf", "tf8", "lsm", "stk")
 _SUFFIXES = (
+    ".companion.ome",
     *(f".ome.{each}" for each in (*_TIFF, "zarr")),
     *(f".{each}" for each in (*_TIFF, "zarr", "npy", "npz")),
 )

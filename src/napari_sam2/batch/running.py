@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import Client, KilledWorker, LocalCluster, as_completed, wait
 
 from napari_sam2._model.weights import model_names
+from napari_sam2.batch.checking import check_device, check_network, check_workers
 from napari_sam2.batch.identity import model_digest
 from napari_sam2.batch.outcome import Outcome, one_line
 from napari_sam2.batch.sequence import Task
-from napari_sam2.batch.workers import PLUGIN, ModelHolder, places, whereabouts, work
+from napari_sam2.batch.workers import (
+    ModelHolder,
+    Start,
+    chosen_threads,
+    places,
+    plugin_of,
+    whereabouts,
+    work,
+)
+from napari_sam2.feature_store import check_feature_folder
 from napari_sam2.process import cores
 
 if TYPE_CHECKING:
@@ -27,6 +41,8 @@ WORKER_BYTES = 2 * 2**30
 """Memory that a worker is reckoned with when their number is chosen."""
 DEATHS = 3
 """How many workers may die over a sequence before it is given up."""
+PATIENCE = 30.0
+"""Seconds that workers have for the frame at hand when a run is stopped."""
 
 
 def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = None) -> Generator[Outcome]:
@@ -51,23 +67,32 @@ def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = 
     Raises
     ------
     ValueError
-        If the sessions of the plan were made by different models and none is named.
+        If the sessions of the plan were made by different models and none is named, or the device is
+        not there.
     OSError
         If the output folder cannot be made, or the scheduler not be reached.
     """
     plan = located(replace(plan, model=chosen_model(plan)))
     if plan.output.exists() and not plan.output.is_dir():
         raise NotADirectoryError(f"{plan.output} is a file, not a folder for results: choose another output")
+    if plan.options.feature_folder is not None:
+        check_feature_folder(plan.options.feature_folder)
+    check_network(plan.model)
+    if scheduler is None:
+        check_device(plan.model.device)
     plan.output.mkdir(parents=True, exist_ok=True)
     weights, name = model_digest(plan.model), uuid4().hex
     tasks = [
         Task(each, plan.model, weights, plan.options, plan.result(each.name).resolve(), name)
         for each in plan.sequences
     ]
+    start = None if scheduler is not None else Start(chosen_threads())
     with _connected(scheduler, workers or suggested_workers(len(tasks), plan.model)) as client:
-        holder = ModelHolder(plan.model, weights, places(client.run(whereabouts).values()))
-        client.register_plugin(holder, name=PLUGIN)
-        yield from _outcomes(client, tasks)
+        found = client.run(whereabouts, plan.model.device)
+        if scheduler is not None:
+            check_workers(found)
+        holder = ModelHolder(plan.model, weights, places(found.values()), start)
+        yield from _outcomes(client, tasks, holder)
 
 
 def located(plan: Plan) -> Plan:
@@ -88,24 +113,36 @@ def located(plan: Plan) -> Plan:
     return replace(plan, sequences=sequences, model=replace(plan.model, name=name), options=options)
 
 
-def _outcomes(client: Client, tasks: list[Task]) -> Generator[Outcome]:
+def _outcomes(client: Client, tasks: list[Task], holder: ModelHolder) -> Generator[Outcome]:
+    """Hand out tasks and give what became of them; those at hand end soon where no more is asked for."""
+    plugin, at_hand = plugin_of(tasks[0].run), dict[Any, str]()
+    client.register_plugin(holder, name=plugin)
+    try:
+        yield from _as_they_come(client, tasks, at_hand)
+    finally:
+        with suppress(OSError), client.as_current():  # the scheduler may be gone, and they with it
+            client.unregister_worker_plugin(plugin)
+            # A worker that is killed instead leaves semaphores, of which Python complains.
+            wait(list(at_hand), timeout=PATIENCE)
+
+
+def _as_they_come(client: Client, tasks: list[Task], at_hand: dict[Any, str]) -> Generator[Outcome]:
     """Hand out no more tasks than there are workers: what waits on one is suspected of its death."""
     waiting = iter(tasks)
-    names: dict[object, str] = {}
     running = as_completed(loop=client.loop)
 
     def submit() -> None:
         task = next(waiting, None)
         if task is not None:
             future = client.submit(work, task, key=f"{task.sequence.name}-{id(task):x}", pure=False)
-            names[future.key] = task.sequence.name
+            at_hand[future] = task.sequence.name
             running.add(future)
 
     for _ in range(max(1, len(client.nthreads()))):
         submit()
     for future in running:
         submit()
-        yield _outcome(future, names[future.key])
+        yield _outcome(future, at_hand.pop(future))
 
 
 def _outcome(future: Any, name: str) -> Outcome:  # noqa: ANN401 - distributed is not annotated
@@ -123,16 +160,51 @@ def _connected(scheduler: str | None, workers: int) -> Iterator[Client]:
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}))
         if scheduler is None:
+            stack.enter_context(_environment_kept())
             # No limit of memory: a paused worker would wait forever for its network to become smaller.
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                memory_limit=0,
-                dashboard_address="127.0.0.1:0",
-                silence_logs="ERROR",
-            )
-            scheduler = stack.enter_context(cluster)
+            with _interrupts_later():
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    memory_limit=0,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs="ERROR",
+                )
+                scheduler = stack.enter_context(cluster)
         yield stack.enter_context(Client(scheduler, set_as_default=False))
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Start processes that Ctrl-C, which a terminal tells to all, does not reach; this one hears it after."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    pressed: list[int] = []
+    resource_tracker.ensure_running()  # which would let them through to the first process
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Take back what dask says to its workers through this process: one thread each, unasked."""
+    names = [*dask.config.get("distributed.nanny.pre-spawn-environ"), "PYTHONHASHSEED"]
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def suggested_workers(sequences: int, choice: ModelChoice) -> int:
@@ -171,8 +243,9 @@ def chosen_model(plan: Plan) -> ModelChoice:
     if len(made_by) > 1:
         names = ", ".join(f"{name} at {size} pixels" for name, size in sorted(made_by))
         raise ValueError(f"the sessions were made by different models ({names}): say which one to use")
+    chosen = plan.model.image_size
     name, size = made_by.pop() if made_by else ("nano", None)
-    return replace(plan.model, name=name, image_size=plan.model.image_size or size)
+    return replace(plan.model, name=name, image_size=size if chosen is None else chosen)
 
 
 def _made_by(session: Path) -> tuple[str, int] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from napari_sam2.batch.identity import (
     extent,
     fingerprint,
     inputs_digest,
+    marker_of,
     why_anew,
 )
 from napari_sam2.batch.outcome import Outcome, one_line
@@ -33,6 +34,8 @@ from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.batch.plan import ModelChoice, Options, SequencePlan
 
@@ -67,7 +70,7 @@ class Task:
     @property
     def marker(self) -> Path:
         """The file that says that the labels are complete."""
-        return self.labels.with_name(f"{self.sequence.name}.done.json")
+        return marker_of(self.labels, self.sequence.name)
 
     @property
     def unfinished(self) -> Path:
@@ -85,7 +88,41 @@ class Task:
         return self.labels.with_name(f"{self.sequence.name}_tracked.sam2.json")
 
 
-def run_sequence(task: Task, model: Callable[[], Sam2], *, worker: str = "") -> Outcome:
+@dataclass(frozen=True)
+class Sitting:
+    """One go at a sequence.
+
+    Parameters
+    ----------
+    worker : str
+        Who does it.
+    is_over : callable
+        Tells whether it is to end with the frame at hand.
+    heard : list
+        Warnings so far.
+    begin : float
+        When it began.
+    """
+
+    worker: str
+    is_over: Callable[[], bool]
+    heard: Sequence[warnings.WarningMessage]
+    begin: float = field(default_factory=time.monotonic)
+
+    def tell(self, outcome: Outcome) -> Outcome:
+        """Add who did it, how long it took and what was noted."""
+        seconds = time.monotonic() - self.begin
+        return replace(outcome, seconds=seconds, worker=self.worker, notes=self.notes())
+
+    def notes(self, *earlier: str) -> str:
+        """Join what was noted, each once."""
+        heard = (" ".join(str(each.message).split()) for each in self.heard)
+        return "; ".join(dict.fromkeys([*filter(None, earlier), *heard]))
+
+
+def run_sequence(
+    task: Task, model: Callable[[], Sam2], *, worker: str = "", is_over: Callable[[], bool] = bool
+) -> Outcome:
     """Track the objects of a sequence and write their labels, unless they are complete.
 
     What an earlier run left unfinished is gone on with. Nothing is raised but what stops the whole process.
@@ -98,20 +135,19 @@ def run_sequence(task: Task, model: Callable[[], Sam2], *, worker: str = "") -> 
         Gives the network, when it is needed.
     worker : str
         Who does it, for the report.
+    is_over : callable
+        Tells between frames whether it is to end; what is done is kept then, and the outcome is a failure.
     """
-    begin = time.monotonic()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
+        sitting = Sitting(worker, is_over, heard)
         try:
-            outcome = _run(task, model)
+            return _run(task, model, sitting)
         except Exception as error:  # noqa: BLE001 - whatever one file brings, the others go on
-            outcome = Outcome(task.sequence.name, "failed", error=one_line(error))
-    notes = dict.fromkeys(" ".join(str(each.message).split()) for each in heard)
-    seconds = time.monotonic() - begin
-    return replace(outcome, seconds=seconds, worker=worker, notes="; ".join(notes))
+            return sitting.tell(Outcome(task.sequence.name, "failed", error=one_line(error)))
 
 
-def _run(task: Task, model: Callable[[], Sam2]) -> Outcome:
+def _run(task: Task, model: Callable[[], Sam2], sitting: Sitting) -> Outcome:
     inputs = inputs_digest(task.sequence)
     made_from = fingerprint(inputs, task.weights, task.model, task.options)
     found = _complete(task, made_from)
@@ -120,44 +156,47 @@ def _run(task: Task, model: Callable[[], Sam2]) -> Outcome:
             # Another run may have made them while this one came to its turn.
             found = _complete(task, made_from)
             if found is None:
-                return _make(task, model(), inputs, made_from)
+                return _make(task, model(), inputs, made_from, sitting)
             remove(task.unfinished)
-    return _found(task, found)
+    return replace(_found(task, found), notes=sitting.notes(found.notes))
 
 
 def _found(task: Task, found: Marker) -> Outcome:
     # This run's own: the worker that made it died before it could say so.
     is_own = bool(task.run) and found.run == task.run
-    return Outcome(
-        task.sequence.name,
-        "done" if is_own else "skipped",
-        frames=found.frames,
-        objects=found.objects,
-        labels=str(task.labels),
-    )
+    return Outcome.of(found, task.sequence.name, "done" if is_own else "skipped", task.labels)
 
 
-def _make(task: Task, model: Sam2, inputs: str, made_from: MadeFrom) -> Outcome:
+def _make(task: Task, model: Sam2, inputs: str, made_from: MadeFrom, sitting: Sitting) -> Outcome:
     """Track, or go on with it, and put labels and marker under their names."""
     checkpoint = Checkpoint(task.unfinished, made_from, task.options.checkpoint_seconds)
     session, labels = _open(task, model)
     resumed = checkpoint.resume(session)
-    _track(task, session, checkpoint)
+    _track(task, session, checkpoint, sitting)
     labels.flush()
     if inputs_digest(task.sequence) != inputs:
         raise ValueError(f"{task.sequence.images} or its prompts changed while they were read: run it again")
     _finish(task, session)
-    frames, objects = session.volume.num_frames, len(session.objects)
-    Marker(made_from, extent(task.labels), frames, objects, task.run).write(task.marker)
+    marker = _marker(task, session, made_from, sitting, resumed)
+    marker.write(task.marker)
     remove(task.unfinished)
-    return Outcome(
-        task.sequence.name,
-        "done",
-        frames=frames,
-        objects=objects,
+    return Outcome.of(marker, task.sequence.name, "done", task.labels)
+
+
+def _marker(
+    task: Task, session: ResumableSession, made_from: MadeFrom, sitting: Sitting, resumed: int
+) -> Marker:
+    return Marker(
+        made_from,
+        extent(task.labels),
+        session.volume.num_frames,
+        len(session.objects),
+        task.run,
+        seconds=round(time.monotonic() - sitting.begin, 2),
         encoded=session.frames_encoded,
         resumed=resumed,
-        labels=str(task.labels),
+        worker=sitting.worker,
+        notes=sitting.notes(),
     )
 
 
@@ -174,10 +213,12 @@ def _complete(task: Task, made_from: MadeFrom) -> Marker | None:
     return None
 
 
-def _track(task: Task, session: ResumableSession, checkpoint: Checkpoint) -> None:
+def _track(task: Task, session: ResumableSession, checkpoint: Checkpoint, sitting: Sitting) -> None:
     limits = task.options.limits(session.volume.num_frames)
-    for _ in checkpoint.follow(session, limits, task.options.direction):
-        pass
+    with closing(checkpoint.follow(session, limits, task.options.direction)) as steps:
+        for _ in steps:
+            if sitting.is_over():
+                raise InterruptedError("the run was stopped: the same command goes on with it")
 
 
 def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:

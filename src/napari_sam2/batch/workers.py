@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -10,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from distributed import WorkerPlugin, get_worker
 
 from napari_sam2._model.errors import CheckpointError
+from napari_sam2.batch.checking import lacks
 from napari_sam2.batch.identity import model_digest
 from napari_sam2.batch.sequence import Task, run_sequence
+from napari_sam2.device import choose_device
 from napari_sam2.process import cores, keep_memory
 
 if TYPE_CHECKING:
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
     from napari_sam2.batch.outcome import Outcome
     from napari_sam2.batch.plan import ModelChoice
 
-PLUGIN = "napari-sam2"
+THREADS = "OMP_NUM_THREADS"
+"""By which users and schedulers say how many threads a process is to have."""
 
 
 class Place(NamedTuple):
@@ -40,15 +45,41 @@ class Place(NamedTuple):
 
 
 class Whereabouts(NamedTuple):
-    """Name of a worker and address of its machine."""
+    """Where a worker is, and what it has.
+
+    Attributes
+    ----------
+    name, machine : str
+        Its name, and the address of its machine.
+    threads : int
+        That it computes with; 0 where a GPU does that.
+    cores : int
+        That it may use.
+    lacks : str
+        Why it cannot use the device; empty if it can.
+    """
 
     name: str
     machine: str
+    threads: int = 0
+    cores: int = 1
+    lacks: str = ""
 
 
-def whereabouts(dask_worker: Any) -> Whereabouts:  # noqa: ANN401 - distributed is not annotated
+def whereabouts(device: str, dask_worker: Any) -> Whereabouts:  # noqa: ANN401 - distributed is not annotated
     """Tell where a worker is; distributed hands it in by the name of the argument."""
-    return Whereabouts(str(dask_worker.name), str(dask_worker.ip))
+    import torch
+
+    why = lacks(device)
+    on_processor = not why and choose_device(device).type == "cpu"
+    threads = (chosen_threads() or torch.get_num_threads()) if on_processor else 0
+    return Whereabouts(str(dask_worker.name), str(dask_worker.ip), threads, cores(), why)
+
+
+def chosen_threads() -> int | None:
+    """Return how many threads were asked for when this process was started; None if nobody said."""
+    number = re.match(r"\s*0*([1-9]\d*)", os.environ.get(THREADS, ""))
+    return int(number[1]) if number else None
 
 
 def places(workers: Iterable[Whereabouts]) -> dict[str, Place]:
@@ -79,6 +110,18 @@ def device_of(name: str, rank: int, count: int) -> str:
     return f"cuda:{rank % count}" if name in {"auto", "cuda"} and count else name
 
 
+class Start(NamedTuple):
+    """How workers that a run has started itself are set up.
+
+    Attributes
+    ----------
+    threads : int or None
+        Of each; None: the cores of the machine are shared.
+    """
+
+    threads: int | None
+
+
 class ModelHolder(WorkerPlugin):  # type: ignore[misc, unused-ignore]
     """Gives a worker its threads and its device when it starts, and loads its network when that is needed.
 
@@ -90,11 +133,17 @@ class ModelHolder(WorkerPlugin):  # type: ignore[misc, unused-ignore]
         Checksum of its weights when the run began; others are refused.
     known : mapping of str to Place
         Workers by name. One that joins later counts on from the number at the end of its name.
+    start : Start, optional
+        Of workers that this run has started; others keep the threads that they were started with.
     """
 
-    def __init__(self, choice: ModelChoice, weights: str, known: Mapping[str, Place]) -> None:
+    def __init__(
+        self, choice: ModelChoice, weights: str, known: Mapping[str, Place], start: Start | None = None
+    ) -> None:
         self._choice, self._weights, self._known = choice, weights, dict(known)
+        self._start = start
         self._lock: Any = None
+        self._ending: Any = None
         self._model: Sam2 | None = None
 
     def setup(self, worker: Any) -> None:  # noqa: ANN401 - distributed is not annotated
@@ -104,12 +153,28 @@ class ModelHolder(WorkerPlugin):  # type: ignore[misc, unused-ignore]
         keep_memory()
         name = str(worker.name)
         place = self._known.get(name) or Place(_by_number(name)[1], max(len(self._known), 1))
-        torch.set_num_threads(threads_of(place, cores()))
+        torch.set_num_threads(self._threads(place) or torch.get_num_threads())
+        if self._start is not None:
+            _leave_interrupts_to_the_run()
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         self._choice = replace(self._choice, device=device_of(self._choice.device, place.rank, count))
         if self._choice.device.startswith("cuda:"):
             torch.cuda.set_device(self._choice.device)
-        self._lock = threading.Lock()
+        self._lock, self._ending = threading.Lock(), threading.Event()
+
+    def _threads(self, place: Place) -> int | None:
+        # Always said aloud: dask lets other libraries have one, and torch would take the least of all.
+        if self._start is None:
+            return chosen_threads()
+        return self._start.threads or threads_of(place, cores())
+
+    def teardown(self, worker: Any) -> None:  # noqa: ANN401, ARG002 - distributed calls it so
+        """Let the sequence at hand end after its frame at hand: the run or the worker does."""
+        self._ending.set()
+
+    def is_ending(self) -> bool:
+        """Whether no more is to be done."""
+        return bool(self._ending.is_set())
 
     def model(self) -> Sam2:
         """Return the network, loaded the first time.
@@ -142,8 +207,19 @@ class ModelHolder(WorkerPlugin):  # type: ignore[misc, unused-ignore]
             )
 
 
+def _leave_interrupts_to_the_run() -> None:
+    """Let Ctrl-C, which a terminal tells to all processes, reach the run alone, which ends its workers."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def plugin_of(run: str) -> str:
+    """Return what the holder of a run is called: others may use the same workers."""
+    return f"napari-sam2-{run}"
+
+
 def work(task: Task) -> Outcome:
     """Do a sequence on the worker that this is called on."""
     worker = get_worker()
-    holder = cast("ModelHolder", worker.plugins[PLUGIN])
-    return run_sequence(task, holder.model, worker=str(worker.address))
+    holder = cast("ModelHolder", worker.plugins[plugin_of(task.run)])
+    return run_sequence(task, holder.model, worker=str(worker.address), is_over=holder.is_ending)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from napari_sam2.io.exporting import export_labels, export_steps
 from napari_sam2.io.journal import DOCUMENT as JOURNAL
 from napari_sam2.io.journal import Journal, JournalContent, read_journal, read_journal_document
+from napari_sam2.io.ome_files import image_files
 from napari_sam2.io.reading import (
     LabelGeometry,
     OpenedImage,
     frame_axis,
-    image_files,
     label_geometry,
     open_image,
 )

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import html
 import logging
-import re
 import struct
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 import numpy as np
 import tifffile
 import zarr
 
+from napari_sam2.io import ome_files
 from napari_sam2.io.scales import ome_tiff_scale, ome_zarr_scale, tiff_scale
 from napari_sam2.io.stacks import FileStack
 from napari_sam2.io.zarr_folder import ZarrFolder, is_zarr
 
-TIFF = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
-
-_DAMAGE = ("invalid page offset", "corrupted", "failed to reshape")
+TIFF = ome_files.TIFF
+_MISSING = "failed to read "
+_DAMAGE = ("invalid page offset", "corrupted", "failed to reshape", _MISSING)
 """What tifffile logs, and goes on, when a file ends too early."""
 
 
@@ -106,8 +106,9 @@ def open_image(path: str | Path, *, series: int = 0, level: int = 0) -> OpenedIm
     Parameters
     ----------
     path : str or Path
-        TIFF (ImageJ, OME and LSM included), a folder of TIFF files of one shape, Zarr array, OME-Zarr
-        image (0.4 and 0.5), an array within a Zarr folder, ``.npy``, or ``.npz`` with an array `images`.
+        TIFF (ImageJ, OME and LSM included), the ``.companion.ome`` file of an OME-TIFF, a folder of TIFF
+        files of one shape, Zarr array, OME-Zarr image (0.4 and 0.5), an array within a Zarr folder,
+        ``.npy``, or ``.npz`` with an array `images`.
     series : int
         Which image of a file that has several.
     level : int
@@ -147,8 +148,8 @@ def _open_folder(path: Path, series: int, level: int) -> OpenedImage:
 
 def _open_tiff_folder(files: Sequence[Path], series: int, level: int) -> OpenedImage:
     """Stack files in the order of their names, unless their own metadata puts them together."""
-    with _told_as_damage(files[0]), tifffile.TiffFile(files[0]) as tiff:
-        is_one = tiff.is_ome and any(each.is_multifile for each in tiff.series)
+    with _told_as_damage(files[0]):
+        is_one = ome_files.is_part(files[0])
     if is_one:
         return _open_tiff(files[0], series, level)
     first = _open_tiff(files[0], series, level)
@@ -160,21 +161,9 @@ def _open_tiff_folder(files: Sequence[Path], series: int, level: int) -> OpenedI
     return OpenedImage(stack, axes, first.scale and (1.0, *first.scale))
 
 
-def image_files(path: Path) -> tuple[Path, ...]:
-    """List the files that an image lies in, this one first: an OME-TIFF may name others beside it."""
-    if path.is_dir() or path.suffix.lower() not in TIFF:
-        return (path,)
-    xml = None
-    # Whoever opens it tells what is wrong with it.
-    with suppress(ValueError), _told_as_damage(path), tifffile.TiffFile(path) as tiff:
-        xml = tiff.ome_metadata
-    named = {path.with_name(html.unescape(each)) for each in re.findall(r'FileName="([^"]+)"', xml or "")}
-    return (path, *(each for each in sorted(named - {path}) if each.is_file()))
-
-
 def _open_tiff(path: Path, series: int, level: int) -> OpenedImage:
     with _told_as_damage(path):
-        tiff = tifffile.TiffFile(path)
+        tiff = ome_files.open_tiff(path)
         try:
             return _open_series(tiff, path, series, level)
         except BaseException:
@@ -214,12 +203,23 @@ def _told_as_damage(path: Path) -> Iterator[None]:
     logger.addHandler(handler)
     try:
         yield
-    except (tifffile.TiffFileError, struct.error) as error:
+    except (tifffile.TiffFileError, struct.error, ParseError) as error:
         raise ValueError(f"{path} is not a TIFF file, or it is damaged or cut short: {error}") from error
     finally:
         logger.removeHandler(handler)
+    missing = next((each for each in heard if _MISSING in each), "")
+    if missing:
+        raise ValueError(
+            f"{path}: the image lies in several files, of which {_quoted(missing)} cannot be read: put "
+            "all of them beside it"
+        )
     if heard:
         raise ValueError(f"{path} is damaged or cut short: {heard[0]}")
+
+
+def _quoted(message: str) -> str:
+    """Return the name of a file that a message of tifffile has."""
+    return message.partition(_MISSING)[2].split("'")[1]
 
 
 class _Listener(logging.Handler):
@@ -322,7 +322,7 @@ def _pick(items: Sequence[Any], i: int, what: str) -> Any:  # noqa: ANN401 - an 
 
 
 _OPENERS: Mapping[str, Callable[[Path, int, int], OpenedImage]] = {
-    **dict.fromkeys(TIFF, _open_tiff),
+    **dict.fromkeys((*TIFF, ome_files.COMPANION), _open_tiff),
     ".npy": _open_npy,
     ".npz": _open_npz,
 }

@@ -1,0 +1,73 @@
+"""What the command line refuses before the work begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_sam2 import cli
+from napari_sam2.samples import SAMPLES, sample
+from napari_sam2.seeding import read_labels, shows_intensities
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loading(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr("napari_sam2._model.weights.load_model", loading)
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.random.default_rng(0).integers(1, 60_000, (3, 40, 50)).astype(np.uint16))
+    labels = np.zeros((3, 40, 50), np.uint16)
+    labels[:, 4:20, 4:20] = 1
+    np.save("a_seeds.npy", labels)
+    return Path("a.npy")
+
+
+@pytest.mark.parametrize("folder", ["features", "features/within"])
+@pytest.mark.parametrize("command", [["segment", "a.npy", "o.tif", "--mask", "a_seeds.npy"], ["batch", "."]])
+def test_a_file_for_a_folder_of_features(
+    images: Path, capsys: pytest.CaptureFixture[str], command: list[str], folder: str
+) -> None:
+    Path("features").touch()
+    assert cli.run([*command, "--feature-folder", folder]) == 2
+    said = f"{images.absolute().with_name('features')} is a file, not a folder that image features"
+    assert said in capsys.readouterr().err
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [["evaluate", "a.npy", "a.npy"], ["segment", "a.npy", "o.tif", "--mask", "a.npy"]]
+)
+def test_intensities_in_place_of_labels(
+    images: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert cli.run(command) == 2
+    assert f"{images} is no label image: most neighbouring pixels differ" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_labels_are_told_from_images(name: str) -> None:
+    sequence = sample(name)
+    assert shows_intensities(np.asarray(sequence.images).astype(np.int64))
+    assert not shows_intensities(sequence.labels)
+    assert not shows_intensities(sequence.labels[0])
+
+
+@pytest.mark.parametrize("side", [2, 3])
+def test_small_objects_side_by_side(images: Path, side: int) -> None:
+    ids = np.arange(1, 401, dtype=np.uint16).reshape(20, 20)
+    np.save(images, np.kron(ids, np.ones((side, side), np.uint16)))
+    assert read_labels(images).max() == 400
+
+
+def test_nothing_and_numbers_without_a_plane() -> None:
+    assert not shows_intensities(np.zeros((0, 4, 4), np.uint8))
+    assert not shows_intensities(np.zeros((2, 4, 4), np.uint8))
+    assert not shows_intensities(np.arange(9))
