@@ -10,8 +10,9 @@ image, a drag of the slider's handle, a key, a button, a click in the review str
 makes its object the active one), a notch of the wheel over the strip or the dock. Stack and dock are opened
 by calls, and so is a model chosen that the dock does not begin with; that is not counted. Objects are
 clicked on few slices, one after the other; the next click comes as soon as the one before is answered. Then
-the worst frame of each object that is not good enough is corrected by a click, again and again. With *Live*,
-which is on with nano, frames are tracked by themselves; without, *Propagate* is pressed.
+each object that is not good enough is corrected by a click where most of its pixels are wrong, which is what
+one sees first, again and again. With *Live*, which is on with nano, frames are tracked by themselves;
+without, *Propagate* is pressed.
 """
 
 from __future__ import annotations
@@ -165,11 +166,11 @@ def begin(person: Person, truth: NDArray[np.uint16]) -> None:
 def mend(person: Person, truth: NDArray[np.uint16], obj: int) -> float:
     """Correct an object until it is good or patience is at its end; return its mean J."""
     for _ in range(PATIENCE):
-        found = scores(person, truth, obj)
-        frame = min(found, key=lambda each: found[each])
+        wrong = ((person.labels == person.ids[obj]) != (truth == obj)).sum(axis=(1, 2))
+        frame = int(wrong.argmax())
         shown = person.labels[frame] == person.ids[obj]
         click = correction_click(truth[frame] == obj, shown)
-        if np.mean(list(found.values())) >= GOOD or click is None:
+        if np.mean(list(scores(person, truth, obj).values())) >= GOOD or click is None:
             break
         person.visit(obj, frame)
         person.correct(obj, click)
