@@ -102,6 +102,20 @@ def test_a_damaged_entry_is_none_and_is_written_again(tmp_path: Path, damage: st
     assert same(store.load("a"), features_of(1))
 
 
+def test_an_entry_of_another_user_is_read_and_left_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    store_in(tmp_path).save("a", features_of(1))
+    monkeypatch.setattr(os, "utime", refuse)
+    store = store_in(tmp_path)
+    assert same(store.load("a"), features_of(1))
+    assert store.found == 1
+    assert len(entries(tmp_path)) == 1
+
+
 def test_a_full_disk_is_told_once_and_ends_the_writing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from napari_sam2._model.weights import save_model
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
 from napari_sam2.device import Runtime
-from napari_sam2.io import journal, read_description, session_file
+from napari_sam2.io import journal, open_image, read_description, session_file
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
 from tests.fakes import SHAPE, absent, click, noisy_frames, seeing_model
@@ -323,6 +323,12 @@ def test_labels_are_exported_as_they_are(tmp_path: Path) -> None:
     session = busy_session()
     session.export(tmp_path / "labels.tif")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), session.labels)
+
+
+def test_the_scale_may_be_that_of_a_napari_layer(tmp_path: Path) -> None:
+    session = busy_session()
+    session.export(tmp_path / "labels.ome.zarr", scale=np.array([2.0, 0.5, 0.25]))  # type: ignore[arg-type]
+    assert open_image(tmp_path / "labels.ome.zarr").scale == (2.0, 0.5, 0.25)
 
 
 def test_positions_along_other_axes_are_read_without_the_session(tmp_path: Path) -> None:

@@ -381,7 +381,8 @@ class SessionViews:
         if Path(path).suffix.lower() == ".csv":
             io.write_table(path, TABLE_COLUMNS, table_rows(self.summary()))
             return
-        size, axes, parents = scale or self.geometry.scale, self.geometry.axes, self.parents
+        size = self.geometry.scale if scale is None else scale
+        axes, parents = self.geometry.axes, self.parents
         with closing(self.label_snapshot()) as labels:
             yield from io.export_steps(path, labels, scale=size, axes=axes, parents=parents)
 

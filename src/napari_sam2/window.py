@@ -158,7 +158,7 @@ class Windows:
             return self.whole
         if not self.sees_frames:
             return None
-        y, x = place or _centre(self.whole)
+        y, x = _centre(self.whole) if place is None else place
         side = _CLEAR * self.image_size
         y0, y1 = _nearest_field(y, round(side / self.aspect), self.frame_shape[0])
         x0, x1 = _nearest_field(x, side, self.frame_shape[1])
