@@ -202,6 +202,11 @@ class RecordTable:
         """List the ids with a record on a frame, in order."""
         return tuple(self._rows(frame)["obj"].tolist())
 
+    def origins(self, frame: int) -> dict[int, Hashable]:
+        """Return which computation made the record of each object on a frame."""
+        rows = self._rows(frame)
+        return dict(zip(rows["obj"].tolist(), rows["origin"].tolist(), strict=True))
+
     def get(self, obj: int, frame: int) -> Record | None:
         """Return the record of an object on a frame, or None."""
         rows = self._rows(frame)

@@ -195,10 +195,9 @@ class LabelVolume:
         """Return an entry with its logits."""
         return replace(record.entry, logits=self._logits(record))
 
-    def origin(self, obj: int, frame: int) -> Hashable | None:
-        """Return which computation made the entry of `obj` on `frame`, without reading its logits."""
-        record = self._records.get(obj, frame)
-        return record.entry.origin if record else None
+    def origins(self, frame: int) -> dict[int, Hashable]:
+        """Return which computation made the entry of each object on `frame`, without reading logits."""
+        return self._records.origins(frame)
 
     def box(self, obj: int, frame: int) -> Box | None:
         """Return a box that holds the mask of `obj` on `frame`; None if there is no mask."""

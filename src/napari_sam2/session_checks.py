@@ -39,10 +39,10 @@ def check_objects(objects: Sequence[int] | None, prompted: tuple[int, ...]) -> t
     if not prompted:
         raise ValueError("there are no prompts: click on an object first (set_prompts)")
     chosen = prompted if objects is None else tuple(sorted({check_object_id(obj) for obj in objects}))
-    without = [obj for obj in chosen if obj not in prompted]
+    without = set(chosen).difference(prompted)
     if without:
         raise ValueError(
-            f"objects {without} have no prompts, those with prompts are {list(prompted)}: "
+            f"objects {sorted(without)} have no prompts, those with prompts are {list(prompted)}: "
             "click on the others first, or leave them out"
         )
     return chosen

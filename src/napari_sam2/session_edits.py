@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,15 +30,20 @@ NOBODY = 0
 def check_known(state: SessionState, *objects: int) -> None:
     """Raise ValueError if there is no such object."""
     known = state.objects
-    for obj in objects:
-        if obj not in known:
-            there = f"choose one of {list(known)}" if known else "prompt one first"
-            raise ValueError(f"there is no object {obj}: {there}")
+    missing = set(objects).difference(known)
+    if missing:
+        there = f"choose one of {list(known)}" if known else "prompt one first"
+        raise ValueError(f"there is no object {min(missing)}: {there}")
 
 
 def check_free(state: SessionState, *objects: int) -> None:
     """Raise ValueError if one of the objects is not there or locked as a whole."""
     check_known(state, *objects)
+    check_not_locked(state, *objects)
+
+
+def check_not_locked(state: SessionState, *objects: int) -> None:
+    """Raise ValueError if one of the objects, which need not be there yet, is locked as a whole."""
     for obj in objects:
         if state.facts_of(obj).locked:
             raise ObjectLockedError(obj)
@@ -59,9 +65,8 @@ def check_open_all(
 
 
 def _check_open(state: SessionState, key: PromptKey, *, locked: bool) -> None:
+    check_not_locked(state, key.obj)
     facts = state.facts_of(key.obj)
-    if facts.locked:
-        raise ObjectLockedError(key.obj)
     if locked:
         raise ValueError(f"object {key.obj} is locked on frame {key.frame}: unlock it first")
     if key.frame not in facts.life:
@@ -167,17 +172,33 @@ def _limited(state: SessionState, job: Job, frames: range) -> Job:
 
 def what_is_left(state: SessionState, jobs: Sequence[Job]) -> tuple[Job, ...]:
     """Leave out passes that are up to date; one that is so in part goes on where it stopped."""
-    left: list[Job] = []
-    for job in jobs:
-        frames = job.planned.frames
-        stale = [f for f in frames if not _is_current(state, PromptKey(job.obj, f), job.planned.key)]
-        if stale:
-            left.append(job if stale[0] == frames[0] else replace(job, begin=stale[0]))
-    return tuple(left)
+    frames = [job.planned.frames for job in jobs]
+    begins = _first_stale(state, jobs, frames)
+    return tuple(
+        job if begins[index] == frames[index][0] else replace(job, begin=begins[index])
+        for index, job in enumerate(jobs)
+        if index in begins
+    )
 
 
-def _is_current(state: SessionState, key: PromptKey, origin: PassKey) -> bool:
-    return state.labels.origin(key.obj, key.frame) == origin
+def _first_stale(state: SessionState, jobs: Sequence[Job], frames: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Find by the index of a job the first of its frames that is out of date; not there if none is.
+
+    Frame by frame, since labels know all objects of a frame together: with hundreds of objects on hundreds of
+    frames a question about each of them would hold up a click for seconds.
+    """
+    passing: defaultdict[int, list[int]] = defaultdict(list)
+    for index, ways in enumerate(frames):
+        for frame in ways:
+            passing[frame].append(index)
+    first: dict[int, int] = {}
+    for frame in sorted(passing):
+        made = state.labels.origins(frame)
+        for index in passing[frame]:
+            planned = jobs[index].planned
+            if (index not in first or planned.reverse) and made.get(jobs[index].obj) != planned.key:
+                first[index] = frame
+    return first
 
 
 def locked_steps(
