@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.labels import Box, Entry, PackedMask, PlacedLogits, Provenance
+from napari_sam2.entries import PROVENANCES
+from napari_sam2.labels import Box, Entry, PackedMask, PlacedLogits
 from napari_sam2.passes import PassKey
 from napari_sam2.prompts import PromptKey
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from napari_sam2.labels import LabelVolume
 
-_PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 _PREFIX = "entries"
 # obj, frame, provenance, locked, origin; crop: rows, columns, offset, grid; painted: bytes, box
 _INTEGERS = 5 + 6 + 5
@@ -49,7 +49,7 @@ def pack_entries(entries: Iterable[StoredEntry], origins: Iterable[PassKey]) -> 
     for stored in entries:
         entry = stored.entry
         origin = index.get(entry.origin, _NONE)
-        head = [stored.key.obj, stored.key.frame, _PROVENANCES.index(entry.provenance), entry.locked, origin]
+        head = [stored.key.obj, stored.key.frame, PROVENANCES.index(entry.provenance), entry.locked, origin]
         integers.append([*head, *_crop_row(entry.logits), *_painted_row(entry.painted)])
         window = entry.logits.window if entry.logits else (0.0,) * 4
         floats.append([entry.score, entry.presence, *window])
@@ -182,7 +182,7 @@ def unpack_entries(
                 logits=_placed(crop, rest[:6], window, frame_shape),
                 painted=_painted(painted_bits, rest[6:], frame_shape),
                 locked=bool(locked),
-                provenance=_PROVENANCES[provenance],
+                provenance=PROVENANCES[provenance],
                 score=score,
                 presence=presence,
                 origin=None if origin == _NONE else origins[origin],

@@ -18,12 +18,12 @@ from napari_sam2.entry_table import KnownEntries, StoredEntry, entries_in_parts,
 from napari_sam2.lineage import ObjectFacts
 from napari_sam2.passes import Anchor, Pass, PassKey, Seed
 from napari_sam2.placement import Box
-from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.prompts import PromptKey
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session_edits import write_tracked
 from napari_sam2.session_state import PromptRecord
 from napari_sam2.steps import result_of
-from napari_sam2.stored_masks import mask_arrays, read_mask
+from napari_sam2.stored_masks import RECORD_FIELDS, array_name, mask_arrays, read_prompts
 from napari_sam2.tracker_state import Job
 from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 _PARTS = frozenset({"model", "images", "cleanup", "view", "revision", "prompts", "passes", "objects"})
 # So many stored masks are taken in one step.
 _AT_A_TIME = 32
-_RECORD_FIELDS = ("obj", "frame", "revision", "source", "base", "seen")
 
 
 def describe_opening(
@@ -122,11 +121,7 @@ def _describe_model(model: Sam2) -> dict[str, Any]:
 
 def _record_json(key: PromptKey, record: PromptRecord) -> dict[str, Any]:
     values = (key.obj, key.frame, record.revision, record.source, record.base is not None, record.seen)
-    return {**dict(zip(_RECORD_FIELDS, values, strict=True)), **record.prompts.to_json()}
-
-
-def _array_name(key: PromptKey, what: str) -> str:
-    return f"prompts/{key.obj}/{key.frame}/{what}"
+    return {**dict(zip(RECORD_FIELDS, values, strict=True)), **record.prompts.to_json()}
 
 
 def record_arrays(key: PromptKey, record: PromptRecord) -> dict[str, npt.NDArray[Any]]:
@@ -135,8 +130,8 @@ def record_arrays(key: PromptKey, record: PromptRecord) -> dict[str, npt.NDArray
     if record.base is not None:
         window = None if record.base.window is None else np.array(record.base.window, np.int64)
         found = {"low_res": record.base.low_res, "embedding": record.base.embedding, "window": window}
-    named = {_array_name(key, what): array for what, array in found.items() if array is not None}
-    return named if packed is None else named | mask_arrays(_array_name(key, "mask"), packed)
+    named = {array_name(key, what): array for what, array in found.items() if array is not None}
+    return named if packed is None else named | mask_arrays(array_name(key, "mask"), packed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,14 +298,13 @@ class SavedSession:
             state.put_record(key, self._record(key, row, keep_features=keep_features))
 
     def _record(self, key: PromptKey, row: Mapping[str, Any], *, keep_features: bool) -> PromptRecord:
-        said = {name: value for name, value in row.items() if name not in _RECORD_FIELDS}
         base = None
         if row["base"]:
-            features = self.arrays.get(_array_name(key, "embedding")) if keep_features else None
-            edges = self.arrays.get(_array_name(key, "window"))
+            features = self.arrays.get(array_name(key, "embedding")) if keep_features else None
+            edges = self.arrays.get(array_name(key, "window"))
             window = None if edges is None else Box(*edges.tolist())
-            base = Base(self.arrays[_array_name(key, "low_res")], features, window)
-        prompts = FramePrompts.from_json(said, read_mask(_array_name(key, "mask"), self.arrays))
+            base = Base(self.arrays[array_name(key, "low_res")], features, window)
+        prompts = read_prompts(row, self.arrays)
         return PromptRecord(prompts, row["revision"], base, row["source"], row.get("seen", True))
 
 
