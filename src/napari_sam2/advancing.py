@@ -117,7 +117,7 @@ class Advance:
         list of Row
             Those that are still wanted.
         """
-        seen = [Look(track, self.window_for(track, frame), self._judge.forecast(track)) for track in tracks]
+        seen = [Look(track, self._next_window(track), self._judge.forecast(track)) for track in tracks]
         answers = yield from self._predict(frame, seen)
         for _ in range(_WIDENINGS if self._windows.moves else 0):
             again = {i: window for i, answer in enumerate(answers) if (window := self._wider(answer))}
@@ -147,14 +147,12 @@ class Advance:
         reverse = track.planned.reverse
         return recall_one(self._model, features, frame, track.bank, reverse=reverse, shifts=shifts)
 
-    def window_for(self, track: Track, frame: int) -> Box:
+    def _next_window(self, track: Track) -> Box:
         """Choose where a track looks next: after the object, also past confirmed frames."""
         if not self._windows.moves:
             return track.window
         window = self._windows.follow(track.window, track.box)
-        step = -1 if track.planned.reverse else 1
-        start = track.planned.first if track.front is None else track.front + step
-        for passed in range(start, frame, step):
+        for passed in track.passed:
             if self._confirmed.has(track.obj, passed):
                 window = self._windows.follow(window, self._confirmed.box(track.obj, passed))
         return window

@@ -20,12 +20,22 @@ def check_key(obj: int, frame: int, num_frames: int) -> PromptKey:
     TypeError, ValueError
         If the id is none or there is no such frame.
     """
-    number = check_object_id(obj)
+    return PromptKey(check_object_id(obj), check_frame(frame, num_frames))
+
+
+def check_frame(frame: int, num_frames: int) -> int:
+    """Return the index of a frame as a Python int.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no whole number, or there is no such frame.
+    """
     if isinstance(frame, bool) or not isinstance(frame, (int, np.integer)):
         raise TypeError(f"the frame is {frame!r}: give a whole number")
     if not 0 <= frame < num_frames:
         raise ValueError(f"there is no frame {frame}: the sequence has frames 0 to {num_frames - 1}")
-    return PromptKey(number, int(frame))
+    return int(frame)
 
 
 def check_objects(objects: Sequence[int] | None, prompted: tuple[int, ...]) -> tuple[int, ...]:

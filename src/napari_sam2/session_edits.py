@@ -7,16 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.conditioning import Base
-from napari_sam2.frame_result import FrameResult
 from napari_sam2.labels import Entry
 from napari_sam2.passes import PassKey, limited
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.refusals import ObjectLockedError
 from napari_sam2.session_state import PromptRecord, Sought
+from napari_sam2.steps import within
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Hashable, Iterator, Mapping, Sequence
 
+    from napari_sam2.frame_result import FrameResult
     from napari_sam2.labels import Provenance
     from napari_sam2.passes import Direction
     from napari_sam2.session_state import SessionState
@@ -202,16 +203,11 @@ def _first_stale(state: SessionState, jobs: Sequence[Job], frames: Sequence[Sequ
 
 
 def locked_steps(
-    state: SessionState, steps: Iterator[FrameResult | None], run: int
+    state: SessionState, steps: Generator[FrameResult | None, None, None], run: int
 ) -> Iterator[FrameResult | None]:
     """Hold the lock during each step, let others in between, and number the propagation."""
-    end = object()
-    while True:
-        with state.lock:
-            result = next(steps, end)
-        if result is end:
-            return
-        yield replace(result, run=run) if isinstance(result, FrameResult) else None
+    for result in within(state.lock, steps):
+        yield None if result is None else replace(result, run=run)
 
 
 def write_tracked(

@@ -12,7 +12,7 @@ from napari_sam2 import io, object_edits
 from napari_sam2 import session_edits as edits
 from napari_sam2.changes import read_changes
 from napari_sam2.passes import check_direction
-from napari_sam2.session_checks import check_key, check_objects, check_range
+from napari_sam2.session_checks import check_frame, check_key, check_objects, check_range
 from napari_sam2.steps import result_of, within
 from napari_sam2.tracker_state import steps_of
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
@@ -67,7 +67,7 @@ class SessionViews:
     def pixels(self, frame: int) -> NDArray[Any]:
         """Return a copy of the labels of a frame, (H, W)."""
         with self._state.lock:
-            return self._state.labels.pixels(check_key(1, frame, self.volume.num_frames).frame)
+            return self._state.labels.pixels(check_frame(frame, self.volume.num_frames))
 
     def postponed(self) -> AbstractContextManager[None]:
         """Leave pixels that edits inside change to `settle`, so that many frames keep nobody waiting.
@@ -337,13 +337,13 @@ class SessionViews:
             Row and column near which the prompt will be, by default in the middle: of frames that are longer
             than twice what a released network sees, it is shown a part at a time.
         """
-        at = check_key(1, frame, self.volume.num_frames).frame
+        at = check_frame(frame, self.volume.num_frames)
         with self._state.lock:
             self._tracker.features.get(at, self._tracker.windows.field_at(place))
 
     def is_ready(self, frame: int, place: tuple[float, float] | None = None) -> bool:
         """Whether the features are at hand for a prompt at a place of a frame; see `prepare`."""
-        at = check_key(1, frame, self.volume.num_frames).frame
+        at = check_frame(frame, self.volume.num_frames)
         return self._tracker.features.has(at, self._tracker.windows.field_at(place))
 
     def export(self, path: str | Path, *, scale: Sequence[float] | None = None) -> None:

@@ -65,7 +65,7 @@ class Sweeps:
         self._memories = memories
         self._tracks: dict[tuple[int, PassKey], Track] = {}
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[FrameResult | None]:
+    def run(self, jobs: Sequence[Job]) -> Generator[FrameResult | None, None, None]:
         """Carry out passes in beats; see `Tracker.track_in_beats`."""
         told: set[tuple[int, int]] = set()
         try:
