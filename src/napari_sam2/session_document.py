@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from napari_sam2.session_state import SessionState
 
 _PARTS = frozenset({"model", "images", "cleanup", "view", "revision", "prompts", "passes", "objects"})
+_NO_SCORES = np.array((Base.score, Base.presence))
+"""Score and presence of a base in files that do not tell them, as older ones."""
 # So many stored masks are taken in one step.
 _AT_A_TIME = 32
 
@@ -129,7 +131,9 @@ def record_arrays(key: PromptKey, record: PromptRecord) -> dict[str, npt.NDArray
     packed, found = record.prompts.packed, dict[str, Any]()
     if record.base is not None:
         window = None if record.base.window is None else np.array(record.base.window, np.int64)
-        found = {"low_res": record.base.low_res, "embedding": record.base.embedding, "window": window}
+        scores = np.array((record.base.score, record.base.presence), np.float64)
+        found = {"low_res": record.base.low_res, "embedding": record.base.embedding}
+        found |= {"window": window, "scores": scores}
     named = {array_name(key, what): array for what, array in found.items() if array is not None}
     return named if packed is None else named | mask_arrays(array_name(key, "mask"), packed)
 
@@ -303,7 +307,8 @@ class SavedSession:
             features = self.arrays.get(array_name(key, "embedding")) if keep_features else None
             edges = self.arrays.get(array_name(key, "window"))
             window = None if edges is None else Box(*edges.tolist())
-            base = Base(self.arrays[array_name(key, "low_res")], features, window)
+            scores = self.arrays.get(array_name(key, "scores"), _NO_SCORES)
+            base = Base(self.arrays[array_name(key, "low_res")], features, window, *scores.tolist())
         prompts = read_prompts(row, self.arrays)
         return PromptRecord(prompts, row["revision"], base, row["source"], row.get("seen", True))
 

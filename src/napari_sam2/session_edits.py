@@ -123,10 +123,11 @@ def take_back(state: SessionState, key: PromptKey) -> FrameResult:
         return state.tracker.empty_result(key.frame)
     state.put_record(key, None)
     state.put_entry(key, None)
-    if record.base is not None:
-        # The base stays at hand for the next first correction of this frame.
-        shown = state.tracker.place(record.base)
-        state.put_entry(key, Entry(logits=shown, presence=1.0, origin=record.base))
+    base = record.base
+    if base is not None:
+        # As origin, the base stays at hand for the next first correction of this frame.
+        shown = state.tracker.place(base)
+        state.put_entry(key, Entry(logits=shown, score=base.score, presence=base.presence, origin=base))
     return state.tracker.empty_result(key.frame)
 
 
@@ -141,7 +142,8 @@ def find_base(state: SessionState, key: PromptKey) -> Generator[None, None, Base
         return origin
     if entry is None or not isinstance(origin, PassKey):
         return None
-    return (yield from state.tracker.base_of(key.obj, key.frame, entry.logits, origin))
+    base = yield from state.tracker.base_of(key.obj, key.frame, entry.logits, origin)
+    return None if base is None else replace(base, score=entry.score, presence=entry.presence)
 
 
 def _erase_beyond(state: SessionState, obj: int) -> None:
