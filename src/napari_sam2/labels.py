@@ -101,9 +101,10 @@ class LabelVolume:
         """Tell `watcher` from now on of every frame that something changed on, when it is written."""
         self._watchers.append(watcher)
 
-    def watch_entries(self, watcher: Callable[[int], None]) -> None:
-        """Tell `watcher` from now on of the frame of every entry that is replaced, written or not."""
+    def watch_entries(self, watcher: Callable[[int], None]) -> Callable[[], None]:
+        """Tell `watcher` of the frame of every entry that is replaced, until what is returned is called."""
         self._entry_watchers.append(watcher)
+        return lambda: self._entry_watchers.remove(watcher)
 
     @contextmanager
     def gathered(self) -> Iterator[set[int]]:
