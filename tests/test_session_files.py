@@ -18,8 +18,11 @@ from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
 from napari_sam2.device import Runtime
 from napari_sam2.io import journal, open_image, read_description, session_file
+from napari_sam2.lineage import Life
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.selection import SelectionRules
 from napari_sam2.session import Session
+from napari_sam2.window import WindowRules
 from tests.fakes import SHAPE, absent, click, noisy_frames, seeing_model
 
 COUNT = 10
@@ -180,6 +183,19 @@ def test_large_ids_and_clean_up_come_back(tmp_path: Path) -> None:
     assert loaded.labels.dtype == np.uint32
     assert loaded.cleanup == session.cleanup
     assert_same(loaded, session)
+
+
+def test_numbers_that_came_from_arrays_can_be_saved(tmp_path: Path) -> None:
+    view = WindowRules("window", np.int64(64), np.float32(2.5))  # type: ignore[arg-type]
+    memory = SelectionRules(anchors=np.int64(2), motion=np.float32(0.25))  # type: ignore[arg-type]
+    session = Session(IMAGES, model=REAL, view=view, memory=memory)
+    session.set_prompts(1, 4, click(10, 8))
+    session.begins_here(1, np.int64(2))  # type: ignore[arg-type]
+    session.ends_here(1, np.uint8(8))  # type: ignore[arg-type]
+    again = Session.load(saved(session, tmp_path), IMAGES, REAL)
+    assert again.life(1) == Life(2, 8)
+    assert (again._tracker.windows.rules, again._tracker.rules.selection) == (view, memory)
+    assert session.autosave(tmp_path / "auto")
 
 
 def test_preprocessing_comes_back(tmp_path: Path) -> None:

@@ -65,15 +65,15 @@ def describe_opening(
             "level": geometry.level,
             "made_of": list(made_of),
         },
-        "cleanup": asdict(cleanup),
+        "cleanup": _plain(cleanup),
     }
 
 
 def describe_state(state: SessionState, origins: Iterable[PassKey]) -> dict[str, Any]:
     """Describe what was said and done, less the arrays; `origins` are those that stored entries count."""
     return {
-        "view": asdict(state.tracker.windows.rules),
-        "memory": asdict(state.tracker.rules.selection),
+        "view": _plain(state.tracker.windows.rules),
+        "memory": _plain(state.tracker.rules.selection),
         "revision": state.revision,
         "prompts": [_record_json(key, state.records[key]) for key in sorted(state.records)],
         "objects": [{"obj": obj, **facts.to_json()} for obj, facts in sorted(state.facts.items())],
@@ -119,6 +119,12 @@ def _describe_model(model: Sam2) -> dict[str, Any]:
         "image_size": model.config.image_size,
         "precision": "float32" if model.runtime.dtype.itemsize == 4 else "bfloat16",
     }
+
+
+def _plain(rules: Cleanup | WindowRules | SelectionRules) -> dict[str, Any]:
+    """Return the fields of some rules as JSON values; their numbers may have come from arrays."""
+    named = asdict(rules).items()
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in named}
 
 
 def _record_json(key: PromptKey, record: PromptRecord) -> dict[str, Any]:
