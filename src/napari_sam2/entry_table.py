@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,7 +131,7 @@ class JoinedParts:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the whole."""
-        return (sum(len(part) for part in self.parts), *self.parts[0].shape[1:])
+        return (self._ends[-1], *self.parts[0].shape[1:])
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -137,12 +140,18 @@ class JoinedParts:
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
         """Return some rows (a slice without a step); ``[:]`` is all of it."""
-        start, stop, _ = rows.indices(self.shape[0])
-        found, at = [self.parts[0][:0]], 0
-        for part in self.parts:
-            found.append(part[max(start - at, 0) : max(stop - at, 0)])
-            at += len(part)
+        start, stop, _ = rows.indices(self._ends[-1])
+        first, last = bisect_right(self._ends, start), bisect_left(self._ends, stop)
+        found = [self.parts[0][:0]]
+        for part, end in zip(self.parts[first : last + 1], self._ends[first : last + 1], strict=True):
+            begin = end - len(part)
+            found.append(part[max(start - begin, 0) : max(stop - begin, 0)])
         return np.concatenate(found)
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where each part ends, so that no read has to go through all of them."""
+        return list(accumulate(len(part) for part in self.parts))
 
 
 def entries_in_parts(parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[str, JoinedParts]:
