@@ -13,6 +13,7 @@ from napari_sam2.session_views import SessionViews
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
+    from contextlib import AbstractContextManager
 
     from napari_sam2.lineage import Daughters
 
@@ -218,6 +219,20 @@ class SessionObjects(SessionViews):
         if self.objects:
             raise ValueError("something was said to this session already: take a new one")
         return Retelling(source._state, self._state)
+
+    def grouped(self, label: str, run: Hashable | None = None) -> AbstractContextManager[None]:
+        """Make all that is done inside of the ``with`` block one step of undo.
+
+        An error that leaves the block takes back what was done in it.
+
+        Parameters
+        ----------
+        label : str
+            Name of the step, which `undo` returns. A group within a group belongs to the outer one.
+        run : hashable, optional
+            Groups of the same run, one after the other, are undone together.
+        """
+        return self._state.grouped(label, run)
 
     def undo(self) -> str | None:
         """Take back the last step and return its name; None if there is none."""
