@@ -62,7 +62,11 @@ class PromptRecord:
 
 
 class Sought(NamedTuple):
-    """What prompts on a place set out from, and the state in which it was looked for."""
+    """The tracked answer that prompts of an object on a frame correct, as it was found last.
+
+    To find it takes as long as to track a frame. A preview and the click that follows it ask the same: the
+    answer holds as long as the session's `edition` is the same.
+    """
 
     key: PromptKey
     edition: int
@@ -70,7 +74,11 @@ class Sought(NamedTuple):
 
 
 class _Store(NamedTuple):
-    """How values of one kind are read, in place of another one, and replaced; None stands for no value."""
+    """How values of one kind are read and replaced; None stands for no value.
+
+    `read` takes where the value lies and the one that is about to take its place (of entries this one tells
+    which objects are meant); `write` takes where it lies and the new value.
+    """
 
     read: Callable[[Any, Any], object]
     write: Callable[[Any, Any], object]
@@ -94,10 +102,12 @@ class SessionState:
         Confirmed frames; replace them by `put_record`.
     facts : dict
         What is said of objects, where anything is; replace it by `put_facts`.
+    revision : int
+        Highest number that any state of prompts, or any propagation, was given so far.
     edition : int
-        Number of changes so far.
+        Number of changes so far, undoing among them: what was found in one edition holds in that one alone.
     sought : Sought or None
-        What the last prompts or preview set out from.
+        The answer that the last prompts or the last preview corrected.
     written : ChangeLog
         What was written into the labels since `Session.take_changes`.
     """
@@ -184,7 +194,7 @@ class SessionState:
         self._put_known(key, record)
 
     def put_in_place_of(self, known: FrameRecords, key: PromptKey, entry: Entry) -> None:
-        """Replace what is known now of objects on a frame by the entry of one of them, undoably."""
+        """Replace what is `known` of several objects on a frame by the entry of one of them, undoably."""
         record, told = self.labels.record(key.obj, entry), known.about(key.obj)
         self._put_all(key.frame, told, FrameRecords.of(told.objects, {key.obj: record}))
 

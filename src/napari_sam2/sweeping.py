@@ -114,7 +114,7 @@ class Sweeps:
         return self._memories.attended(obj, key, frame)
 
     def _missing_seeds(self, jobs: Sequence[Job]) -> list[Job]:
-        """Forward passes that must be made, or made on, before these backward ones can attend to them."""
+        """List the forward passes that backward ones will attend to and that have not come far enough."""
         missing = []
         for job in jobs:
             track = self._seed_track(job)
@@ -137,7 +137,12 @@ class Sweeps:
         return track if track and track.planned.returns == job.planned.first else None
 
     def _sweep(self, jobs: Sequence[Job], told: set[tuple[int, int]] | None) -> Iterator[FrameResult | None]:
-        """Track passes of one direction together; `told` is None for seeds, which nobody is told of."""
+        """Track passes of one direction together.
+
+        Confirmed frames on their way are part of the results: each (object, frame) once, as noted in `told`.
+        `told` is None for seeds, forward passes that are made only so that a backward one can attend to them:
+        their results are nobody's.
+        """
         tracks: list[Track] = []
         confirmed: dict[int, list[int]] = {}
         for job in jobs:
