@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from napari_sam2.device import Runtime, choose_device, choose_runtime, free_memory
+from napari_sam2.device import Runtime, choose_device, choose_runtime
 
 CPU = torch.device("cpu")
 
@@ -113,9 +113,3 @@ def test_float32_on_a_card_is_not_rounded_to_tf32(kind: str, dtype: torch.dtype,
     with context:
         assert cudnn.conv.fp32_precision == ("tf32" if rounded else "ieee")
     assert cudnn.conv.fp32_precision == before == "tf32"
-
-
-def test_free_memory_is_told_by_cuda_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert free_memory(CPU) is None
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (5, 9))
-    assert free_memory(torch.device("cuda")) == 5

@@ -25,6 +25,7 @@ from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules, Windows
 from tests._model.small import small_model
 from tests.fakes import FakeModel, click, noisy_frames, seeing_model
+from tests.seeing import SeeingFake, phantom
 
 LARGE = 2**30
 
@@ -100,6 +101,20 @@ def test_a_damaged_entry_is_none_and_is_written_again(tmp_path: Path, damage: st
     assert not entries(tmp_path)
     store.save("a", features_of(1))
     assert same(store.load("a"), features_of(1))
+
+
+def test_an_entry_of_another_user_is_read_and_left_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    store_in(tmp_path).save("a", features_of(1))
+    monkeypatch.setattr(os, "utime", refuse)
+    store = store_in(tmp_path)
+    assert same(store.load("a"), features_of(1))
+    assert store.found == 1
+    assert len(entries(tmp_path)) == 1
 
 
 def test_a_full_disk_is_told_once_and_ends_the_writing(
@@ -274,6 +289,23 @@ def test_what_fits_into_memory_is_not_encoded_twice_either() -> None:
     session.set_prompts(1, 2, click(9, 8))
     list(session.propagate())
     assert session.frames_encoded == 12
+
+
+def test_windows_of_more_objects_than_fit_into_memory_are_encoded_once_on_each_frame() -> None:
+    def encoded(cache_bytes: int) -> int:
+        still = [phantom((200, 200), [place] * 4, [8] * 4) for place in ((50.0, 50.0), (150.0, 150.0))]
+        frames = np.maximum(still[0].frames, still[1].frames)
+        rules = WindowRules("window", 64, 3, smallest=16)
+        session = Session(frames, model=SeeingFake().as_model(), view=rules)
+        session.set_prompts(1, 0, click(50, 50))
+        session.set_prompts(2, 0, click(150, 150))
+        session.cache_bytes = cache_bytes
+        before = session.frames_encoded
+        assert len(list(session.propagate())) == 4
+        return session.frames_encoded - before
+
+    # With room for one, those of the two prompts are encoded again for their memories, and no others.
+    assert encoded(0) <= encoded(2**30) + 2
 
 
 def test_windows_that_are_seen_again_are_not_encoded_again(tmp_path: Path) -> None:

@@ -38,9 +38,11 @@ def test_types_and_manifest_are_carried() -> None:
     assert (package / "napari.yaml").is_file()
 
 
-def test_the_readme_shows_the_example() -> None:
+def test_the_readme_and_the_page_on_python_show_the_example() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"<!-- example -->\n```python\n(.*?)```", README, flags=re.DOTALL)
     assert shown == (ROOT / "examples" / "track_cells.py").read_text(encoding="utf-8")
+    assert re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0] == shown
 
 
 @pytest.mark.parametrize("marker", ["demo", "test"])

@@ -9,8 +9,11 @@ import pytest
 import tifffile
 
 from napari_sam2 import seeding
+from napari_sam2.io import read_session
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.session import Session
 from tests._cli.fake_session import FakeSession, two_squares
+from tests.fakes import SHAPE, FakeModel, click, plain_frames
 
 
 def test_labels_of_the_sequence_seed_the_frames_where_they_are() -> None:
@@ -43,6 +46,18 @@ def test_labels_that_do_not_fit() -> None:
         seeding.mask_seeds(labels[..., :-1], labels.shape, 0)
     with pytest.raises(ValueError, match="whole numbers, not float32"):
         seeding.mask_seeds(labels.astype(np.float32), labels.shape, 0)
+
+
+def test_prompts_of_a_saved_session_are_those_that_were_said(tmp_path: Path, fake_model: FakeModel) -> None:
+    session = Session(plain_frames(6), model=fake_model.as_model())
+    mask = np.zeros(SHAPE, bool)
+    mask[3:9, 4:7] = True
+    session.set_prompts(1, 2, click(9, 9, (3, 3, False)))
+    session.set_prompts(2, 2, FramePrompts(box=(2, 3, 9, 9), candidate=1))
+    session.paint(2, 4, mask)
+    session.save(tmp_path / "cells.sam2.json")
+    seeds = seeding.session_seeds(read_session(tmp_path / "cells.sam2.json"))
+    assert seeds == {(key.obj, key.frame): said for key, said in session.prompts.items()}
 
 
 def test_sources_are_joined() -> None:

@@ -164,6 +164,16 @@ def test_prompts_that_were_taken_back_are_no_prompts(session: Session) -> None:
         session.propagate()
 
 
+def test_a_name_that_is_none(session: Session) -> None:
+    with pytest.raises(TypeError, match="is text; got None"):
+        session.rename(1, None)  # type: ignore[arg-type]
+
+
+def test_labels_that_are_no_array(fake_model: FakeModel) -> None:
+    with pytest.raises(TypeError, match="array of integers, numpy or zarr, got list"):
+        Session(plain_frames(COUNT), model=fake_model.as_model(), labels=[1])
+
+
 def test_a_view_that_is_none(fake_model: FakeModel) -> None:
     with pytest.raises(ValueError, match="auto, frame, window; got 'square'"):
         Session(plain_frames(COUNT), model=fake_model.as_model(), view="square")  # type: ignore[arg-type]

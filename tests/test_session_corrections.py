@@ -133,6 +133,23 @@ def test_a_correction_that_is_taken_back_is_as_if_it_had_never_been() -> None:
     np.testing.assert_array_equal(session.labels, before)
 
 
+def test_a_frame_whose_correction_is_taken_back_is_as_good_as_it_was(tmp_path: Path) -> None:
+    session = new_session()
+    session.set_prompts(1, 5, click(10, 8))
+    run(session)
+    before, rows = session.entry(1, 8), session.summary().rows
+    session.set_prompts(1, 8, click(3, 3))
+    session.save(tmp_path / "cells.sam2.json")
+    loaded = Session.load(tmp_path / "cells.sam2.json", IMAGES, REAL)
+    for each in (session, loaded):
+        each.set_prompts(1, 8, FramePrompts())
+        after = each.entry(1, 8)
+        assert before is not None
+        assert after is not None
+        assert (after.score, after.presence) == (before.score, before.presence)
+        assert each.summary().rows == rows
+
+
 def test_prompts_that_change_while_it_runs_stop_their_object_alone() -> None:
     session, other = new_session(), new_session()
     for each in (session, other):

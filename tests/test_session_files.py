@@ -17,9 +17,12 @@ from napari_sam2._model.weights import save_model
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
 from napari_sam2.device import Runtime
-from napari_sam2.io import journal, read_description, session_file
+from napari_sam2.io import journal, open_image, read_description, session_file
+from napari_sam2.lineage import Life
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.selection import SelectionRules
 from napari_sam2.session import Session
+from napari_sam2.window import WindowRules
 from tests.fakes import SHAPE, absent, click, noisy_frames, seeing_model
 
 COUNT = 10
@@ -182,6 +185,19 @@ def test_large_ids_and_clean_up_come_back(tmp_path: Path) -> None:
     assert_same(loaded, session)
 
 
+def test_numbers_that_came_from_arrays_can_be_saved(tmp_path: Path) -> None:
+    view = WindowRules("window", np.int64(64), np.float32(2.5))  # type: ignore[arg-type]
+    memory = SelectionRules(anchors=np.int64(2), motion=np.float32(0.25))  # type: ignore[arg-type]
+    session = Session(IMAGES, model=REAL, view=view, memory=memory)
+    session.set_prompts(1, 4, click(10, 8))
+    session.begins_here(1, np.int64(2))  # type: ignore[arg-type]
+    session.ends_here(1, np.uint8(8))  # type: ignore[arg-type]
+    again = Session.load(saved(session, tmp_path), IMAGES, REAL)
+    assert again.life(1) == Life(2, 8)
+    assert (again._tracker.windows.rules, again._tracker.rules.selection) == (view, memory)
+    assert session.autosave(tmp_path / "auto")
+
+
 def test_preprocessing_comes_back(tmp_path: Path) -> None:
     data = np.random.default_rng(0).normal(size=(3, 5, 2, *SHAPE))
     options = {"axis": 1, "index": {0: 2}, "channel": 1, "contrast": (-1.5, 2)}
@@ -323,6 +339,12 @@ def test_labels_are_exported_as_they_are(tmp_path: Path) -> None:
     session = busy_session()
     session.export(tmp_path / "labels.tif")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), session.labels)
+
+
+def test_the_scale_may_be_that_of_a_napari_layer(tmp_path: Path) -> None:
+    session = busy_session()
+    session.export(tmp_path / "labels.ome.zarr", scale=np.array([2.0, 0.5, 0.25]))  # type: ignore[arg-type]
+    assert open_image(tmp_path / "labels.ome.zarr").scale == (2.0, 0.5, 0.25)
 
 
 def test_positions_along_other_axes_are_read_without_the_session(tmp_path: Path) -> None:

@@ -261,6 +261,43 @@ def test_an_error_in_a_group_takes_the_whole_group_back() -> None:
     assert session.undo() == "Prompt"
 
 
+def test_an_error_in_a_group_within_takes_that_one_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise MemoryError
+
+    session = Session(IMAGES, model=REAL)
+    session.set_prompts(1, 2, click(10, 8))
+    first = snapshot(session)
+    with session.grouped("Many"):
+        session.set_prompts(1, 5, click(20, 15))
+        before = snapshot(session)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(session._tracker, "confirmed_result", refuse)
+            with pytest.raises(MemoryError):
+                session.set_prompts(1, 5, click(3, 3))
+        assert_same(snapshot(session), before)
+        session.paint(2, 3, np.ones(SHAPE, bool))
+    after = snapshot(session)
+    assert session.undo() == "Many"
+    assert_same(snapshot(session), first)
+    assert session.redo() == "Many"
+    assert_same(snapshot(session), after)
+
+
+def test_a_group_that_ends_before_one_within_it_leaves_two_steps() -> None:
+    session = Session(IMAGES, model=REAL)
+    outer, inner = session.grouped("First"), session.grouped("Second")
+    outer.__enter__()
+    session.set_prompts(1, 2, click(10, 8))
+    inner.__enter__()
+    outer.__exit__(None, None, None)
+    session.set_prompts(2, 2, click(20, 15))
+    inner.__exit__(None, None, None)
+    assert [session.undo() for _ in range(3)] == ["Second", "First", None]
+    session.set_prompts(1, 2, click(10, 8))
+    assert session.undo() == "Prompt"
+
+
 def test_undoing_a_prompt_lets_its_object_be_tracked_as_before() -> None:
     session = Session(IMAGES, model=REAL)
     session.set_prompts(1, 2, click(10, 8))

@@ -219,3 +219,14 @@ def tracked_for_steps() -> Session:
     session.set_prompts(1, 2, click(10, 8))
     list(session.propagate())
     return session
+
+
+def test_a_folder_that_is_left_is_not_written_for_any_more(tmp_path: Path) -> None:
+    session = Session(IMAGES, model=REAL)
+    session.set_prompts(1, 2, click(10, 8))
+    for number in range(3):
+        assert session.autosave(tmp_path / str(number))
+    assert len(session._state.labels._entry_watchers) == 1
+    session.set_prompts(1, 0, click(3, 3))
+    session.autosave(tmp_path / "0")
+    assert Session.load(tmp_path / "0", IMAGES, REAL).prompts == session.prompts

@@ -181,6 +181,7 @@ def test_of_a_large_frame_the_part_around_a_place_is_prepared() -> None:
     assert not session.is_ready(0)
     session.set_prompts(1, 0, click(270, 90))
     assert session.frames_encoded == 1
+    assert session.is_ready(0, np.array([275, 85]))  # type: ignore[arg-type]  # as from layer.world_to_data
     session.prepare(0)
     assert session.is_ready(0, (200, 150))
     assert session.frames_encoded == 2

@@ -11,6 +11,7 @@ from napari_sam2.cleanup import Cleanup
 from napari_sam2.lineage import Life
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
+from napari_sam2.session_state import PromptRecord
 from napari_sam2.steps import result_of
 from tests.fakes import SHAPE, FakeModel, absent, click, noisy_frames, plain_frames, seeing_model
 
@@ -237,3 +238,36 @@ def test_no_step_answers_more_than_once_and_the_prompt_is_said_in_the_last_one()
     for _ in steps:
         assert not target.prompts
     assert set(target.prompts) == {PromptKey(1, 3)}
+
+
+def test_what_was_said_is_looked_through_once_and_not_for_every_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, target, looked = session(), session(), list[PromptKey]()
+    for obj in range(1, 31):
+        source.set_prompts(obj, obj % COUNT, click(10, 4))
+    telling = target.say_again(source)
+    told = telling._told
+
+    def counted(key: PromptKey) -> PromptRecord | None:
+        looked.append(key)
+        return told(key)
+
+    monkeypatch.setattr(telling, "_told", counted)
+    assert len(list(telling)) == 30
+    assert len(looked) == 3 * 30
+
+
+def test_a_prompt_that_could_not_be_answered_is_answered_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = saying(), session()
+    telling = target.say_again(source)
+
+    def refuse(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(target._tracker, "confirmed_result", refuse)
+        with pytest.raises(MemoryError):
+            next(telling)
+    assert next(telling) == PromptKey(1, 3)
+    assert target.prompts == {PromptKey(1, 3): source.prompts[PromptKey(1, 3)]}

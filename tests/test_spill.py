@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from napari_sam2 import spill
 from napari_sam2.spill import Bytes, SpillStore
+from tests.full_disk import SAID, full_disk
 
 
 def array(value: int, cells: int = 10) -> Bytes:
@@ -85,6 +86,53 @@ def test_a_full_disk_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         store.put(array(2))
     assert len(store) == 1
     np.testing.assert_array_equal(store.get(key), array(1))
+
+
+def test_a_disk_that_fills_up_keeps_all_that_is_on_it() -> None:
+    store = SpillStore(budget=400)
+    keys = [store.put(array(value)) for value in range(3)]
+    with full_disk(1000), pytest.raises(OSError, match=SAID):
+        store.put(array(3))
+    with full_disk(1000):
+        for value, key in enumerate(keys):
+            np.testing.assert_array_equal(store.get(key), array(value))
+        store.close()
+
+
+def test_a_full_disk_has_no_room_for_a_file_written_anew_and_needs_none() -> None:
+    store = SpillStore(budget=400)
+    keys = [store.put(array(i)) for i in range(60)]
+    size = store.bytes_on_disk
+    with full_disk(2000):
+        for key in keys[:40]:
+            store.drop(key)
+    assert store.bytes_on_disk == size
+    for value, key in enumerate(keys[40:], start=40):
+        np.testing.assert_array_equal(store.get(key), array(value))
+
+
+def test_where_there_was_no_room_it_is_tried_again_later_and_not_at_every_drop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, tries = SpillStore(budget=400), list[int]()
+    keys = [store.put(array(1)) for _ in range(400)]
+
+    def full(_: object, data: Bytes) -> None:
+        tries.append(data.nbytes)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(spill._SpillFile, "append", full)
+        for key in keys[1:]:
+            store.drop(key)
+    assert len(tries) == 1
+    size = store.bytes_on_disk
+    for _ in range(800):
+        fresh = [store.put(array(2)) for _ in range(2)]
+        store.drop(fresh[0])
+        store.drop(fresh[1])
+    assert store.bytes_on_disk < size
+    np.testing.assert_array_equal(store.get(keys[0]), array(1))
 
 
 def test_a_store_that_is_forgotten_closes_its_file() -> None:

@@ -23,11 +23,11 @@ from napari_sam2.stepping import (
     memory_rules,
     predict_groups,
     recall_one,
-    step_objects,
 )
 from napari_sam2.window import Shift
 from tests._model.small import DIM, GRID, MEMORY_DIM, features, normal, small_model
 from tests.fakes import SHAPE, FakeModel
+from tests.one_step import step_objects
 
 FRAMES = 30
 NOW = 12

@@ -58,6 +58,11 @@ def test_steps_that_fail_or_are_given_up_are_closed() -> None:
     assert taken == [0, 1, 2, -1, 0, -1]
 
 
+def test_what_steps_yield_is_handed_on() -> None:
+    lock = threading.Lock()
+    assert list(within(lock, (number for number in range(3) if lock.locked()))) == [0, 1, 2]
+
+
 @pytest.mark.parametrize("wanted", range(5))
 def test_no_step_is_taken_once_it_has_ended(wanted: int) -> None:
     taken: list[int] = []

@@ -47,6 +47,17 @@ class Look(NamedTuple):
     expected: Motion | None = None
 
 
+class _Seen(NamedTuple):
+    """An answer and the features that it was predicted from.
+
+    They go along to where the answer is remembered: with many objects in windows the cache has let go of the
+    first of them by then, and each would be encoded twice.
+    """
+
+    answer: Answer
+    features: ImageFeatures
+
+
 class _Stale(NamedTuple):
     """A memory that is needed in a window of another size than it is of, or far from that."""
 
@@ -117,20 +128,19 @@ class Advance:
         list of Row
             Those that are still wanted.
         """
-        seen = [Look(track, self.window_for(track, frame), self._judge.forecast(track)) for track in tracks]
-        answers = yield from self._predict(frame, seen)
+        looks = [Look(track, self._next_window(track), self._judge.forecast(track)) for track in tracks]
+        seen = yield from self._predict(frame, looks)
         for _ in range(_WIDENINGS if self._windows.moves else 0):
-            again = {i: window for i, answer in enumerate(answers) if (window := self._wider(answer))}
+            again = {i: window for i, each in enumerate(seen) if (window := self._wider(each.answer))}
             again = {i: window for i, window in again.items() if is_due(tracks[i])}
             if not again:
                 break
-            wider = [seen[i]._replace(window=window) for i, window in again.items()]
+            wider = [looks[i]._replace(window=window) for i, window in again.items()]
             better = yield from self._predict(frame, wider)
-            for i, answer in zip(again, better, strict=True):
-                answers[i] = answer
+            for i, each in zip(again, better, strict=True):
+                seen[i] = each
         kept = [i for i, track in enumerate(tracks) if is_due(track)]
-        rows = yield from self._remember(frame, [seen[i] for i in kept], [answers[i] for i in kept], is_due)
-        return rows
+        return (yield from self._remember(frame, [looks[i] for i in kept], [seen[i] for i in kept], is_due))
 
     def recall(
         self, track: Track, frame: int, window: Box, attended: Mapping[int, Box]
@@ -147,14 +157,12 @@ class Advance:
         reverse = track.planned.reverse
         return recall_one(self._model, features, frame, track.bank, reverse=reverse, shifts=shifts)
 
-    def window_for(self, track: Track, frame: int) -> Box:
+    def _next_window(self, track: Track) -> Box:
         """Choose where a track looks next: after the object, also past confirmed frames."""
         if not self._windows.moves:
             return track.window
         window = self._windows.follow(track.window, track.box)
-        step = -1 if track.planned.reverse else 1
-        start = track.planned.first if track.front is None else track.front + step
-        for passed in range(start, frame, step):
+        for passed in track.passed:
             if self._confirmed.has(track.obj, passed):
                 window = self._windows.follow(window, self._confirmed.box(track.obj, passed))
         return window
@@ -167,39 +175,40 @@ class Advance:
         wider = self._windows.widened(answer.window, box)
         return None if wider == answer.window else wider
 
-    def _predict(self, frame: int, seen: Sequence[Look]) -> Generator[None, None, list[Answer]]:
+    def _predict(self, frame: int, looks: Sequence[Look]) -> Generator[None, None, list[_Seen]]:
         features: list[ImageFeatures] = []
         at_once = self._groups.size
-        for start in range(0, len(seen), at_once):
-            part = seen[start : start + at_once]
+        for start in range(0, len(looks), at_once):
+            part = looks[start : start + at_once]
             is_new = not all(self._features.has(frame, each.window) for each in part)
             features += self._features.get_all([(frame, each.window) for each in part])
             if is_new:
                 yield
-        yield from self._refresh(self._stale(frame, seen))
-        banks = [each.track.bank for each in seen]
-        reverse = seen[0].track.planned.reverse
-        shifts = [each.track.shifts(each.window) for each in seen]
+        yield from self._refresh(self._stale(frame, looks))
+        banks = [each.track.bank for each in looks]
+        reverse = looks[0].track.planned.reverse
+        shifts = [each.track.shifts(each.window) for each in looks]
         found: dict[int, Prediction] = {}
         for group in predict_groups(
             self._model, features, frame, banks, reverse=reverse, groups=self._groups, shifts=shifts
         ):
             found.update(group)
             yield
-        return [
-            self._judge.choose(Answer(found[i], each.window), each.expected) for i, each in enumerate(seen)
+        answers = [
+            self._judge.choose(Answer(found[i], each.window), each.expected) for i, each in enumerate(looks)
         ]
+        return [_Seen(*each) for each in zip(answers, features, strict=True)]
 
     def _refresh(self, stale: Sequence[_Stale]) -> Generator[None, None, None]:
         for _ in self._groups.run(stale, self._encode_again):
             yield
 
     def _stale(
-        self, frame: int, seen: Sequence[Look], attended: Mapping[int, Box] | None = None
+        self, frame: int, looks: Sequence[Look], attended: Mapping[int, Box] | None = None
     ) -> list[_Stale]:
         """List memories that are attended to and are seen in a window of no use here, or not in that told."""
         found = []
-        for track, window, _ in seen:
+        for track, window, _ in looks:
             for memory in track.bank.select(frame, track.planned.reverse).spatial:
                 encoded = track.encoded.get(memory.frame, window)
                 usual = window if shift_between(encoded, window) is None else encoded
@@ -217,17 +226,15 @@ class Advance:
             track.encoded[frame] = window
 
     def _remember(
-        self, frame: int, seen: Sequence[Look], answers: Sequence[Answer], is_due: Callable[[Track], bool]
+        self, frame: int, looks: Sequence[Look], seen: Sequence[_Seen], is_due: Callable[[Track], bool]
     ) -> Generator[None, None, list[Row]]:
-        features = [self._features.get(frame, answer.window) for answer in answers]
+        features, predictions = [each.features for each in seen], [each.answer.prediction for each in seen]
         outcomes: list[Outcome] = []
-        for group in remember_groups(
-            self._model, features, [answer.prediction for answer in answers], self._groups
-        ):
+        for group in remember_groups(self._model, features, predictions, self._groups):
             outcomes += group
             yield
         rows = []
-        for (track, _, expected), answer, outcome in zip(seen, answers, outcomes, strict=True):
+        for (track, _, expected), (answer, _), outcome in zip(looks, seen, outcomes, strict=True):
             if is_due(track):
                 merit = self._judge.judge(track, frame, answer, expected)
                 track.remember(frame, replace(outcome, merit=merit))

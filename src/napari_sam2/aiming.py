@@ -175,6 +175,7 @@ class Aim:
         if not windows.moves:
             return windows.whole
         if prompts.packed is not None:
+            # A mask without pixels has no place, and its answer is empty in whatever window.
             return windows.fit(prompts.packed.box or Box(0, 0, 1, 1))
         if base is not None:
             return base.window or windows.whole

@@ -44,11 +44,15 @@ class Base:
         The memory-conditioned features that it was predicted from; None where another network made them.
     window : Box or None
         The part of the frame that both cover; None for the whole frame.
+    score, presence : float
+        What was known of the tracked answer, as in `Entry`, for when the correction is taken back.
     """
 
     low_res: npt.NDArray[np.float32]
     embedding: npt.NDArray[np.float32] | None
     window: Box | None = None
+    score: float = 0.0
+    presence: float = 1.0
 
 
 def answer_prompts(

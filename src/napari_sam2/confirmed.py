@@ -41,6 +41,8 @@ class ConfirmedFrames:
         self._features = features
         self._aim = aim
         self._frames: dict[int, dict[int, Confirmed]] = {}
+        # In order, until one of them changes: passes ask for them at every frame, and there may be hundreds.
+        self._anchors: dict[int, tuple[Anchor, ...]] = {}
 
     def declare(
         self, obj: int, frame: int, prompts: FramePrompts, *, revision: int, base: Base | None, seen: bool
@@ -48,16 +50,19 @@ class ConfirmedFrames:
         """Confirm a frame; what was confirmed there is replaced."""
         anchor = Anchor(frame, revision, present=not prompts.says_absent, seen=seen)
         self._frames.setdefault(obj, {})[frame] = Confirmed(anchor, prompts, base)
+        self._anchors.pop(obj, None)
 
     def forget(self, obj: int, frame: int) -> None:
         """Drop what was confirmed on a frame."""
         self._frames.get(obj, {}).pop(frame, None)
+        self._anchors.pop(obj, None)
         if not self._frames.get(obj, True):
             del self._frames[obj]
 
     def remove(self, obj: int) -> None:
         """Drop all frames of an object."""
         self._frames.pop(obj, None)
+        self._anchors.pop(obj, None)
 
     @property
     def objects(self) -> tuple[int, ...]:
@@ -70,7 +75,10 @@ class ConfirmedFrames:
 
     def anchors(self, obj: int) -> tuple[Anchor, ...]:
         """Return the confirmed frames of an object, in order."""
-        return tuple(sorted(confirmed.anchor for confirmed in self._frames.get(obj, {}).values()))
+        if obj not in self._anchors:
+            confirmed = self._frames.get(obj, {}).values()
+            self._anchors[obj] = tuple(sorted(each.anchor for each in confirmed))
+        return self._anchors[obj]
 
     def answer(self, obj: int, frame: int) -> Answer:
         """Return the answer to a confirmed frame's prompts, made when it is first needed."""

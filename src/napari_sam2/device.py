@@ -129,8 +129,3 @@ def computes_bfloat16(device: torch.device) -> bool:
         )()  # not in older versions of torch
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
-
-
-def free_memory(device: torch.device) -> int | None:
-    """Bytes that are free on a CUDA device, or None where the device does not tell."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None

@@ -81,7 +81,8 @@ Objects: TypeAlias = Collection[int] | npt.NDArray[np.int64]
 """Ids; those in an array are in order."""
 Boxes: TypeAlias = Sequence[Box] | npt.NDArray[np.int32]
 """Boxes, or the sides of each in a row (n, 4)."""
-_PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
+PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
+"""In the order that session files count them in: another one may only be added at the end."""
 _NO_BOX = (0, 0, 0, 0)
 # What few entries have of their own, or many have in common, is held as it is.
 _ROW = np.dtype(
@@ -201,6 +202,11 @@ class RecordTable:
     def objects(self, frame: int) -> tuple[int, ...]:
         """List the ids with a record on a frame, in order."""
         return tuple(self._rows(frame)["obj"].tolist())
+
+    def origins(self, frame: int) -> dict[int, Hashable]:
+        """Return which computation made the record of each object on a frame."""
+        rows = self._rows(frame)
+        return dict(zip(rows["obj"].tolist(), rows["origin"].tolist(), strict=True))
 
     def get(self, obj: int, frame: int) -> Record | None:
         """Return the record of an object on a frame, or None."""
@@ -323,7 +329,7 @@ def _meets(rows: _Rows, box: Box) -> npt.NDArray[np.bool_]:
 def _row(obj: int, record: Record) -> tuple[object, ...]:
     entry = record.entry
     numbers = (obj, *(record.box or _NO_BOX))
-    told = (entry.locked, _PROVENANCES.index(entry.provenance), entry.score, entry.presence)
+    told = (entry.locked, PROVENANCES.index(entry.provenance), entry.score, entry.presence)
     return (*numbers, *told, entry.origin, entry.painted, record.own, record.kept)
 
 
@@ -331,7 +337,7 @@ def _record(row: Any) -> Record:  # noqa: ANN401 - one row of an array
     _, *sides, locked, provenance, score, presence, origin, painted, own, kept = row.item()
     box = Box(*sides)
     return Record(
-        Entry(None, painted, locked, _PROVENANCES[provenance], score, presence, origin),
+        Entry(None, painted, locked, PROVENANCES[provenance], score, presence, origin),
         kept=kept,
         own=own,
         box=None if box == _NO_BOX else box,

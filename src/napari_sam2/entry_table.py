@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from functools import cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.labels import Box, Entry, PackedMask, PlacedLogits, Provenance
+from napari_sam2.entries import PROVENANCES
+from napari_sam2.labels import Box, Entry, PackedMask, PlacedLogits
 from napari_sam2.passes import PassKey
 from napari_sam2.prompts import PromptKey
 
@@ -18,7 +22,6 @@ if TYPE_CHECKING:
 
     from napari_sam2.labels import LabelVolume
 
-_PROVENANCES: tuple[Provenance, ...] = get_args(Provenance)
 _PREFIX = "entries"
 # obj, frame, provenance, locked, origin; crop: rows, columns, offset, grid; painted: bytes, box
 _INTEGERS = 5 + 6 + 5
@@ -49,7 +52,7 @@ def pack_entries(entries: Iterable[StoredEntry], origins: Iterable[PassKey]) -> 
     for stored in entries:
         entry = stored.entry
         origin = index.get(entry.origin, _NONE)
-        head = [stored.key.obj, stored.key.frame, _PROVENANCES.index(entry.provenance), entry.locked, origin]
+        head = [stored.key.obj, stored.key.frame, PROVENANCES.index(entry.provenance), entry.locked, origin]
         integers.append([*head, *_crop_row(entry.logits), *_painted_row(entry.painted)])
         window = entry.logits.window if entry.logits else (0.0,) * 4
         floats.append([entry.score, entry.presence, *window])
@@ -128,7 +131,7 @@ class JoinedParts:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the whole."""
-        return (sum(len(part) for part in self.parts), *self.parts[0].shape[1:])
+        return (self._ends[-1], *self.parts[0].shape[1:])
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -137,12 +140,18 @@ class JoinedParts:
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
         """Return some rows (a slice without a step); ``[:]`` is all of it."""
-        start, stop, _ = rows.indices(self.shape[0])
-        found, at = [self.parts[0][:0]], 0
-        for part in self.parts:
-            found.append(part[max(start - at, 0) : max(stop - at, 0)])
-            at += len(part)
+        start, stop, _ = rows.indices(self._ends[-1])
+        first, last = bisect_right(self._ends, start), bisect_left(self._ends, stop)
+        found = [self.parts[0][:0]]
+        for part, end in zip(self.parts[first : last + 1], self._ends[first : last + 1], strict=True):
+            begin = end - len(part)
+            found.append(part[max(start - begin, 0) : max(stop - begin, 0)])
         return np.concatenate(found)
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where each part ends, so that no read has to go through all of them."""
+        return list(accumulate(len(part) for part in self.parts))
 
 
 def entries_in_parts(parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[str, JoinedParts]:
@@ -182,7 +191,7 @@ def unpack_entries(
                 logits=_placed(crop, rest[:6], window, frame_shape),
                 painted=_painted(painted_bits, rest[6:], frame_shape),
                 locked=bool(locked),
-                provenance=_PROVENANCES[provenance],
+                provenance=PROVENANCES[provenance],
                 score=score,
                 presence=presence,
                 origin=None if origin == _NONE else origins[origin],

@@ -10,6 +10,7 @@ import time
 import uuid
 import warnings
 import zlib
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -138,12 +139,13 @@ class FeatureStore:
         path = self._path(key)
         try:
             tensors = _read(path)
-            os.utime(path)
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError, KeyError, ValueError):
             _delete(path)
             return None
+        with suppress(OSError):  # whoever shares the folder may read the files of others, but not touch them
+            os.utime(path)
         self.found += 1
         return ImageFeatures(tensors[0], tuple(tensors[1:]))
 

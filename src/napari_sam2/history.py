@@ -72,7 +72,8 @@ class History:
             raise ValueError(f"the limit is {limit}: give 1 or more edits")
         self._done: deque[_Step] = deque(maxlen=limit)
         self._undone: list[_Step] = []
-        self._forgotten: list[_Step] = []  # with the step that was made last
+        # What could be redone until the last step was made, in case that one is taken back as never made.
+        self._forgotten: list[_Step] = []
         self.made = 0
 
     @property

@@ -37,10 +37,10 @@ class Keeping:
     feature_bytes: int = 20 * 2**30
 
     def beside(self, labels: Any) -> Keeping:  # noqa: ANN401 - numpy, zarr or None
-        """Return what is kept beside these labels.
+        """Return the bounds that suit these labels.
 
-        Labels on disk are for sequences that are larger than the memory: what is kept beside them does not
-        grow with the sequence either, and is filled after some thirty frames.
+        Whoever has labels on disk has a sequence that is larger than the memory. Then nothing else may grow
+        with it either: these bounds are reached after some thirty frames, and memory stays as it is then.
         """
         if labels is None or isinstance(labels, np.ndarray):
             return self

@@ -40,6 +40,8 @@ def widened(labels: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
 
 def check_target(labels: LabelArray, shape: tuple[int, ...]) -> None:
     """See that labels of this shape can be written into an array: ValueError, TypeError if not."""
+    if not hasattr(labels, "shape") or not hasattr(labels, "dtype"):
+        raise TypeError(f"labels must be an array of integers, numpy or zarr, got {type(labels).__name__}")
     if tuple(labels.shape) != shape:
         raise ValueError(f"labels must have the shape of the images, {shape}, got {tuple(labels.shape)}")
     if not np.issubdtype(labels.dtype, np.integer):

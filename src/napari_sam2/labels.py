@@ -26,7 +26,7 @@ from napari_sam2.label_snapshot import LabelSnapshot
 from napari_sam2.logit_bytes import pack_logits, unpack_logits
 from napari_sam2.packed_mask import PackedMask
 from napari_sam2.placement import BoolArray, Box, PlacedLogits
-from napari_sam2.spill import Kept, SpillStore
+from napari_sam2.spill import SpillStore
 
 __all__ = ["Box", "Entry", "LabelVolume", "PackedMask", "PlacedLogits", "Provenance", "blank_labels"]
 
@@ -74,7 +74,6 @@ class LabelVolume:
         *,
         budget: int = 256 * 2**20,
     ) -> None:
-        """Start without entries."""
         frames, height, width = shape
         if min(frames, height, width) < 1:
             raise ValueError(f"shape must be (frames, H, W), each at least 1, got {tuple(shape)}")
@@ -99,13 +98,17 @@ class LabelVolume:
         """Tell `watcher` from now on of every frame that something changed on, when it is written."""
         self._watchers.append(watcher)
 
-    def watch_entries(self, watcher: Callable[[int], None]) -> None:
-        """Tell `watcher` from now on of the frame of every entry that is replaced, written or not."""
+    def watch_entries(self, watcher: Callable[[int], None]) -> Callable[[], None]:
+        """Tell `watcher` of the frame of every entry that is replaced, until what is returned is called."""
         self._entry_watchers.append(watcher)
+        return lambda: self._entry_watchers.remove(watcher)
 
     @contextmanager
     def gathered(self) -> Iterator[set[int]]:
-        """Note on which frames something changes inside; `settle` writes them, and so does who reads them."""
+        """Put off the writing of pixels that change inside of this context, and give the frames of them.
+
+        They are `behind` until `settle` writes them, each pixel once; whoever reads them has that done first.
+        """
         outer, self._gathered = self._gathered, set()
         try:
             yield self._gathered
@@ -125,9 +128,9 @@ class LabelVolume:
         return tuple(sorted(self._behind))
 
     def settle(self, frame: int | None = None, until: float = inf) -> None:
-        """Write what is left to be written, of one frame or of all, each pixel once.
+        """Write the pixels that are `behind`, of one frame or of all, each of them once.
 
-        Of a frame one part is written at least, and no other one begun after that time (`time.perf_counter`).
+        A frame is written in parts: always the first one, and no other after `until` (`time.perf_counter`).
         """
         for each in self.behind if frame is None else (frame,):
             if each in self._behind:
@@ -194,10 +197,9 @@ class LabelVolume:
         """Return an entry with its logits."""
         return replace(record.entry, logits=self._logits(record))
 
-    def origin(self, obj: int, frame: int) -> Hashable | None:
-        """Return which computation made the entry of `obj` on `frame`, without reading its logits."""
-        record = self._records.get(obj, frame)
-        return record.entry.origin if record else None
+    def origins(self, frame: int) -> dict[int, Hashable]:
+        """Return which computation made the entry of each object on `frame`, without reading logits."""
+        return self._records.origins(frame)
 
     def box(self, obj: int, frame: int) -> Box | None:
         """Return a box that holds the mask of `obj` on `frame`; None if there is no mask."""
@@ -345,7 +347,8 @@ class LabelVolume:
         self._check_shape(entry.painted.shape if entry.painted else None)
         tight = entry.logits.tight() if entry.logits else None
         own = entry.painted or (self._cleaned(tight) if tight else None)
-        return Record(replace(entry, logits=None), self._keep(tight), own, _own_box(own, tight))
+        kept = self._store.keep(pack_logits(tight)) if tight else None
+        return Record(replace(entry, logits=None), kept, own, _own_box(own, tight))
 
     def _check_shape(self, shape: tuple[int, int] | None) -> None:
         if shape is not None and tuple(shape) != tuple(self._shape[1:]):
@@ -360,9 +363,6 @@ class LabelVolume:
         if box is not None:
             mask[box.slices] = logits.render(box) > 0
         return PackedMask.pack(self._cleanup(mask))
-
-    def _keep(self, tight: PlacedLogits | None) -> Kept | None:
-        return None if tight is None else self._store.keep(pack_logits(tight))
 
     def _logits(self, record: Record) -> PlacedLogits | None:
         return None if record.kept is None else unpack_logits(record.kept.read(), self._shape[1:])

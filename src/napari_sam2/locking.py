@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam2.labels import PackedMask
 from napari_sam2.prompts import FramePrompts, PromptKey
-from napari_sam2.session_edits import check_free, check_known, painted_entry
+from napari_sam2.session_edits import check_known, check_not_locked, painted_entry
 from napari_sam2.session_state import PromptRecord
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ class Left(NamedTuple):
 
 def lock(state: SessionState, key: PromptKey) -> None:
     """Confirm a mask as it is."""
-    if key.obj in state.objects:
-        check_free(state, key.obj)
+    check_not_locked(state, key.obj)
     entry = state.entry(key)
     if entry is None:
         raise ValueError(f"object {key.obj} has no mask on frame {key.frame}: prompt or propagate it first")
@@ -47,8 +46,7 @@ def lock(state: SessionState, key: PromptKey) -> None:
 
 def unlock(state: SessionState, key: PromptKey) -> None:
     """Take back `lock`."""
-    if key.obj in state.objects:
-        check_free(state, key.obj)
+    check_not_locked(state, key.obj)
     entry = state.entry(key)
     if entry is not None and entry.locked:
         state.put_entry(key, _released(state, key, replace(entry, locked=False)))

@@ -172,7 +172,11 @@ class MemoryBank(Generic[F, P]):
         )
 
     def _ahead(self, t: int, frame: int, reverse: bool) -> bool:
-        """Tell whether a frame that a pass visits after `frame` can look at the spatial memory of `t`."""
+        """Tell whether a frame that a pass visits after `frame` can look at the spatial memory of `t`.
+
+        An anchor is kept while fewer nearer ones than the rules allow have come after it, any other memory
+        while it is among the last worthy ones within reach.
+        """
         if self.rules.selection.is_plain or self.rules.frames < 2:
             return spatial_ahead(t, frame, self.rules, reverse)
         nearer = [u for u in self._features if 0 <= _behind(u, frame, reverse) < _behind(t, frame, reverse)]

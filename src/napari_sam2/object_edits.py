@@ -273,5 +273,7 @@ def _begin_daughter(state: SessionState, daughter: int, mother: PromptKey) -> No
 
 def rename(state: SessionState, obj: int, name: str) -> None:
     """Name an object; an empty name takes its name away."""
+    if not isinstance(name, str):
+        raise TypeError(f"the name of an object is text; got {name!r}")
     check_known(state, obj)
     state.put_facts(obj, replace(state.facts_of(obj), name=name.strip()))

@@ -62,7 +62,10 @@ class Anchor:
 
 @dataclass(frozen=True, order=True)
 class Seed:
-    """Forward memories that a backward pass attends to: from `first` up to `last`, with the same anchors."""
+    """What of a forward pass a backward one attends to: the memories of its frames up to `last`.
+
+    `first` is the frame that the forward pass set out from. Its anchors are those of the backward pass.
+    """
 
     first: int
     last: int
@@ -105,7 +108,8 @@ class Pass:
     seed : Seed or None
         Forward memories that are attended besides.
     returns : int or None
-        Frame from which a backward pass may start later; memories that it can attend are kept.
+        Of a forward pass: the frame from which a backward pass may set out later. The memories that this one
+        can attend to are kept until then.
     """
 
     first: int

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from napari_sam2.prompts import MAX_OBJECT_ID, FramePrompts
-from napari_sam2.stored_masks import read_mask
+from napari_sam2.stored_masks import read_prompts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session
 
 _PLANES_TO_LOOK_AT = 16
-_SAID = ("points", "positive", "box", "mask", "candidate")
 
 Seeds = dict[tuple[int, int], FramePrompts]
 """Prompts by (object, frame)."""
@@ -131,13 +130,8 @@ def mask_seeds(labels: NDArray[np.integer], shape: tuple[int, int, int], frame: 
 
 def session_seeds(saved: SessionDocument) -> Seeds:
     """Take the prompts of a saved session; what was painted or locked there counts as drawn masks."""
-    seeds: Seeds = {}
-    for row in saved.document["prompts"]:
-        obj, frame = int(row["obj"]), int(row["frame"])
-        said = {name: row[name] for name in _SAID if name in row}
-        mask = read_mask(f"prompts/{obj}/{frame}/mask", saved.arrays)
-        seeds[obj, frame] = FramePrompts.from_json(said, mask)
-    return seeds
+    rows = saved.document["prompts"]
+    return {(int(row["obj"]), int(row["frame"])): read_prompts(row, saved.arrays) for row in rows}
 
 
 def merged(*sources: Mapping[tuple[int, int], FramePrompts]) -> Seeds:

@@ -22,8 +22,7 @@ from napari_sam2.volume import Volume
 from napari_sam2.window import View, WindowRules
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -303,11 +302,27 @@ class Session(SessionSaving):
         stale: bool = False,
         beats: bool = False,
     ) -> Iterator[FrameResult] | Iterator[FrameResult | None]:
-        """Track objects as `propagate` does and write nothing; `apply` writes a result.
+        """Track objects as `propagate` does, but write nothing: `apply` writes a result.
 
-        With `stale` what is up to date is left out in one direction, too, as it always is both ways.
-        With `beats` it yields None after every encode and every group of objects, so that a frame of many
-        objects keeps nobody waiting: prompts may be given between any two steps, as between two frames.
+        Parameters
+        ----------
+        frames, objects, direction
+            As in `propagate`.
+        stale : bool
+            Leave out what is up to date in one direction too; with ``"both"`` it is always left out.
+        beats : bool
+            Yield None after every encode and every group of objects, so that a frame of many objects keeps
+            nobody waiting. Prompts may be given at any of these points, as they may between two frames.
+
+        Yields
+        ------
+        FrameResult, or None with `beats`
+            As `propagate` does.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `propagate` does, when this is called and not when the first result is asked for.
         """
         jobs = self.jobs_ahead(frames, objects, direction, stale=stale)
         run = self._state.next_revision()
@@ -315,13 +330,15 @@ class Session(SessionSaving):
         return steps if beats else (step for step in steps if step is not None)
 
     def apply(self, result: FrameResult) -> None:
-        """Write a result of `track`; objects whose prompts have changed since are left as they are."""
+        """Write a result of `track` into the labels.
+
+        Parameters
+        ----------
+        result : FrameResult
+            Of this session. Objects whose prompts have changed since it was computed are left as they are.
+        """
         with self._state.lock, self._state.grouped("Propagate", result.run):
             edits.write_tracked(self._state, result)
-
-    def grouped(self, label: str, run: Hashable | None = None) -> AbstractContextManager[None]:
-        """Make all that is done inside one step of undo, under this name; groups of one run in a row too."""
-        return self._state.grouped(label, run)
 
     @classmethod
     def load(

@@ -20,12 +20,22 @@ def check_key(obj: int, frame: int, num_frames: int) -> PromptKey:
     TypeError, ValueError
         If the id is none or there is no such frame.
     """
-    number = check_object_id(obj)
+    return PromptKey(check_object_id(obj), check_frame(frame, num_frames))
+
+
+def check_frame(frame: int, num_frames: int) -> int:
+    """Return the index of a frame as a Python int.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no whole number, or there is no such frame.
+    """
     if isinstance(frame, bool) or not isinstance(frame, (int, np.integer)):
         raise TypeError(f"the frame is {frame!r}: give a whole number")
     if not 0 <= frame < num_frames:
         raise ValueError(f"there is no frame {frame}: the sequence has frames 0 to {num_frames - 1}")
-    return PromptKey(number, int(frame))
+    return int(frame)
 
 
 def check_objects(objects: Sequence[int] | None, prompted: tuple[int, ...]) -> tuple[int, ...]:
@@ -39,10 +49,10 @@ def check_objects(objects: Sequence[int] | None, prompted: tuple[int, ...]) -> t
     if not prompted:
         raise ValueError("there are no prompts: click on an object first (set_prompts)")
     chosen = prompted if objects is None else tuple(sorted({check_object_id(obj) for obj in objects}))
-    without = [obj for obj in chosen if obj not in prompted]
+    without = set(chosen).difference(prompted)
     if without:
         raise ValueError(
-            f"objects {without} have no prompts, those with prompts are {list(prompted)}: "
+            f"objects {sorted(without)} have no prompts, those with prompts are {list(prompted)}: "
             "click on the others first, or leave them out"
         )
     return chosen

@@ -18,12 +18,12 @@ from napari_sam2.entry_table import KnownEntries, StoredEntry, entries_in_parts,
 from napari_sam2.lineage import ObjectFacts
 from napari_sam2.passes import Anchor, Pass, PassKey, Seed
 from napari_sam2.placement import Box
-from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.prompts import PromptKey
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session_edits import write_tracked
 from napari_sam2.session_state import PromptRecord
 from napari_sam2.steps import result_of
-from napari_sam2.stored_masks import mask_arrays, read_mask
+from napari_sam2.stored_masks import RECORD_FIELDS, array_name, mask_arrays, read_prompts
 from napari_sam2.tracker_state import Job
 from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from napari_sam2.session_state import SessionState
 
 _PARTS = frozenset({"model", "images", "cleanup", "view", "revision", "prompts", "passes", "objects"})
+_NO_SCORES = np.array((Base.score, Base.presence))
+"""Score and presence of a base in files that do not tell them, as older ones."""
 # So many stored masks are taken in one step.
 _AT_A_TIME = 32
-_RECORD_FIELDS = ("obj", "frame", "revision", "source", "base", "seen")
 
 
 def describe_opening(
@@ -64,15 +65,15 @@ def describe_opening(
             "level": geometry.level,
             "made_of": list(made_of),
         },
-        "cleanup": asdict(cleanup),
+        "cleanup": _plain(cleanup),
     }
 
 
 def describe_state(state: SessionState, origins: Iterable[PassKey]) -> dict[str, Any]:
     """Describe what was said and done, less the arrays; `origins` are those that stored entries count."""
     return {
-        "view": asdict(state.tracker.windows.rules),
-        "memory": asdict(state.tracker.rules.selection),
+        "view": _plain(state.tracker.windows.rules),
+        "memory": _plain(state.tracker.rules.selection),
         "revision": state.revision,
         "prompts": [_record_json(key, state.records[key]) for key in sorted(state.records)],
         "objects": [{"obj": obj, **facts.to_json()} for obj, facts in sorted(state.facts.items())],
@@ -120,13 +121,15 @@ def _describe_model(model: Sam2) -> dict[str, Any]:
     }
 
 
+def _plain(rules: Cleanup | WindowRules | SelectionRules) -> dict[str, Any]:
+    """Return the fields of some rules as JSON values; their numbers may have come from arrays."""
+    named = asdict(rules).items()
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in named}
+
+
 def _record_json(key: PromptKey, record: PromptRecord) -> dict[str, Any]:
     values = (key.obj, key.frame, record.revision, record.source, record.base is not None, record.seen)
-    return {**dict(zip(_RECORD_FIELDS, values, strict=True)), **record.prompts.to_json()}
-
-
-def _array_name(key: PromptKey, what: str) -> str:
-    return f"prompts/{key.obj}/{key.frame}/{what}"
+    return {**dict(zip(RECORD_FIELDS, values, strict=True)), **record.prompts.to_json()}
 
 
 def record_arrays(key: PromptKey, record: PromptRecord) -> dict[str, npt.NDArray[Any]]:
@@ -134,9 +137,11 @@ def record_arrays(key: PromptKey, record: PromptRecord) -> dict[str, npt.NDArray
     packed, found = record.prompts.packed, dict[str, Any]()
     if record.base is not None:
         window = None if record.base.window is None else np.array(record.base.window, np.int64)
-        found = {"low_res": record.base.low_res, "embedding": record.base.embedding, "window": window}
-    named = {_array_name(key, what): array for what, array in found.items() if array is not None}
-    return named if packed is None else named | mask_arrays(_array_name(key, "mask"), packed)
+        scores = np.array((record.base.score, record.base.presence), np.float64)
+        found = {"low_res": record.base.low_res, "embedding": record.base.embedding}
+        found |= {"window": window, "scores": scores}
+    named = {array_name(key, what): array for what, array in found.items() if array is not None}
+    return named if packed is None else named | mask_arrays(array_name(key, "mask"), packed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,14 +308,14 @@ class SavedSession:
             state.put_record(key, self._record(key, row, keep_features=keep_features))
 
     def _record(self, key: PromptKey, row: Mapping[str, Any], *, keep_features: bool) -> PromptRecord:
-        said = {name: value for name, value in row.items() if name not in _RECORD_FIELDS}
         base = None
         if row["base"]:
-            features = self.arrays.get(_array_name(key, "embedding")) if keep_features else None
-            edges = self.arrays.get(_array_name(key, "window"))
+            features = self.arrays.get(array_name(key, "embedding")) if keep_features else None
+            edges = self.arrays.get(array_name(key, "window"))
             window = None if edges is None else Box(*edges.tolist())
-            base = Base(self.arrays[_array_name(key, "low_res")], features, window)
-        prompts = FramePrompts.from_json(said, read_mask(_array_name(key, "mask"), self.arrays))
+            scores = self.arrays.get(array_name(key, "scores"), _NO_SCORES)
+            base = Base(self.arrays[array_name(key, "low_res")], features, window, *scores.tolist())
+        prompts = read_prompts(row, self.arrays)
         return PromptRecord(prompts, row["revision"], base, row["source"], row.get("seen", True))
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.conditioning import Base
-from napari_sam2.frame_result import FrameResult
 from napari_sam2.labels import Entry
 from napari_sam2.passes import PassKey, limited
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.refusals import ObjectLockedError
 from napari_sam2.session_state import PromptRecord, Sought
+from napari_sam2.steps import within
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Hashable, Iterator, Mapping, Sequence
 
+    from napari_sam2.frame_result import FrameResult
     from napari_sam2.labels import Provenance
     from napari_sam2.passes import Direction
     from napari_sam2.session_state import SessionState
@@ -29,15 +31,20 @@ NOBODY = 0
 def check_known(state: SessionState, *objects: int) -> None:
     """Raise ValueError if there is no such object."""
     known = state.objects
-    for obj in objects:
-        if obj not in known:
-            there = f"choose one of {list(known)}" if known else "prompt one first"
-            raise ValueError(f"there is no object {obj}: {there}")
+    missing = set(objects).difference(known)
+    if missing:
+        there = f"choose one of {list(known)}" if known else "prompt one first"
+        raise ValueError(f"there is no object {min(missing)}: {there}")
 
 
 def check_free(state: SessionState, *objects: int) -> None:
     """Raise ValueError if one of the objects is not there or locked as a whole."""
     check_known(state, *objects)
+    check_not_locked(state, *objects)
+
+
+def check_not_locked(state: SessionState, *objects: int) -> None:
+    """Raise ValueError if one of the objects, which need not be there yet, is locked as a whole."""
     for obj in objects:
         if state.facts_of(obj).locked:
             raise ObjectLockedError(obj)
@@ -59,9 +66,8 @@ def check_open_all(
 
 
 def _check_open(state: SessionState, key: PromptKey, *, locked: bool) -> None:
+    check_not_locked(state, key.obj)
     facts = state.facts_of(key.obj)
-    if facts.locked:
-        raise ObjectLockedError(key.obj)
     if locked:
         raise ValueError(f"object {key.obj} is locked on frame {key.frame}: unlock it first")
     if key.frame not in facts.life:
@@ -117,10 +123,11 @@ def take_back(state: SessionState, key: PromptKey) -> FrameResult:
         return state.tracker.empty_result(key.frame)
     state.put_record(key, None)
     state.put_entry(key, None)
-    if record.base is not None:
-        # The base stays at hand for the next first correction of this frame.
-        shown = state.tracker.place(record.base)
-        state.put_entry(key, Entry(logits=shown, presence=1.0, origin=record.base))
+    base = record.base
+    if base is not None:
+        # As origin, the base stays at hand for the next first correction of this frame.
+        shown = state.tracker.place(base)
+        state.put_entry(key, Entry(logits=shown, score=base.score, presence=base.presence, origin=base))
     return state.tracker.empty_result(key.frame)
 
 
@@ -135,7 +142,8 @@ def find_base(state: SessionState, key: PromptKey) -> Generator[None, None, Base
         return origin
     if entry is None or not isinstance(origin, PassKey):
         return None
-    return (yield from state.tracker.base_of(key.obj, key.frame, entry.logits, origin))
+    base = yield from state.tracker.base_of(key.obj, key.frame, entry.logits, origin)
+    return None if base is None else replace(base, score=entry.score, presence=entry.presence)
 
 
 def _erase_beyond(state: SessionState, obj: int) -> None:
@@ -167,30 +175,41 @@ def _limited(state: SessionState, job: Job, frames: range) -> Job:
 
 def what_is_left(state: SessionState, jobs: Sequence[Job]) -> tuple[Job, ...]:
     """Leave out passes that are up to date; one that is so in part goes on where it stopped."""
-    left: list[Job] = []
-    for job in jobs:
-        frames = job.planned.frames
-        stale = [f for f in frames if not _is_current(state, PromptKey(job.obj, f), job.planned.key)]
-        if stale:
-            left.append(job if stale[0] == frames[0] else replace(job, begin=stale[0]))
-    return tuple(left)
+    frames = [job.planned.frames for job in jobs]
+    begins = _first_stale(state, jobs, frames)
+    return tuple(
+        job if begins[index] == frames[index][0] else replace(job, begin=begins[index])
+        for index, job in enumerate(jobs)
+        if index in begins
+    )
 
 
-def _is_current(state: SessionState, key: PromptKey, origin: PassKey) -> bool:
-    return state.labels.origin(key.obj, key.frame) == origin
+def _first_stale(state: SessionState, jobs: Sequence[Job], frames: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Find by the index of a job the first of its frames that is out of date; not there if none is.
+
+    Frame by frame, since labels know all objects of a frame together: with hundreds of objects on hundreds of
+    frames a question about each of them would hold up a click for seconds.
+    """
+    passing: defaultdict[int, list[int]] = defaultdict(list)
+    for index, ways in enumerate(frames):
+        for frame in ways:
+            passing[frame].append(index)
+    first: dict[int, int] = {}
+    for frame in sorted(passing):
+        made = state.labels.origins(frame)
+        for index in passing[frame]:
+            planned = jobs[index].planned
+            if (index not in first or planned.reverse) and made.get(jobs[index].obj) != planned.key:
+                first[index] = frame
+    return first
 
 
 def locked_steps(
-    state: SessionState, steps: Iterator[FrameResult | None], run: int
+    state: SessionState, steps: Generator[FrameResult | None, None, None], run: int
 ) -> Iterator[FrameResult | None]:
     """Hold the lock during each step, let others in between, and number the propagation."""
-    end = object()
-    while True:
-        with state.lock:
-            result = next(steps, end)
-        if result is end:
-            return
-        yield replace(result, run=run) if isinstance(result, FrameResult) else None
+    for result in within(state.lock, steps):
+        yield None if result is None else replace(result, run=run)
 
 
 def write_tracked(

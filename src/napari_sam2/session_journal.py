@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 class SessionJournal:
     """Keeps a folder up to date with a session; `session_document.read_session` reads it.
 
+    It watches the session until `close` is called.
+
     Parameters
     ----------
     folder : Path
         The journal's own.
     state : SessionState
-        The session, which is watched from now on.
+        The session.
     opening : mapping
         From `describe_opening`.
     """
@@ -48,7 +50,7 @@ class SessionJournal:
         for frame in range(state.labels.shape[0]):
             if state.labels.objects(frame):
                 self._changed.note(frame, None)
-        state.labels.watch_entries(lambda frame: self._changed.note(frame, None))
+        self.close = state.labels.watch_entries(lambda frame: self._changed.note(frame, None))
 
     @property
     def is_current(self) -> bool:

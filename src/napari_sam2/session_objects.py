@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from napari_sam2 import locking, object_edits
 from napari_sam2.prompts import check_object_id
-from napari_sam2.session_checks import check_key
+from napari_sam2.session_checks import check_frame, check_key
 from napari_sam2.session_retelling import Retelling
 from napari_sam2.session_views import SessionViews
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
+    from contextlib import AbstractContextManager
 
     from napari_sam2.lineage import Daughters
 
@@ -65,7 +66,13 @@ class SessionObjects(SessionViews):
             locking.unlock_object(self._state, check_object_id(obj))
 
     def rename(self, obj: int, name: str) -> None:
-        """Give an object a name; an empty one takes its name away."""
+        """Give an object a name; an empty one takes its name away.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no such object, or the name is no text.
+        """
         with self._state.lock, self._state.grouped("Rename"):
             object_edits.rename(self._state, check_object_id(obj), name)
 
@@ -142,22 +149,20 @@ class SessionObjects(SessionViews):
         ValueError
             If there is no such object, it is locked on a frame before, or it ends before.
         """
-        number = self._checked_place(obj, frame)
+        number, first = check_object_id(obj), self._checked_end(frame)
         with self._state.lock, self._state.grouped("Begins here"):
             life = self._state.facts_of(number).life
-            object_edits.set_life(self._state, number, replace(life, first=frame))
+            object_edits.set_life(self._state, number, replace(life, first=first))
 
     def ends_here(self, obj: int, frame: int | None) -> None:
         """Say that an object ends on a frame, its last one; otherwise as `begins_here`."""
-        number = self._checked_place(obj, frame)
+        number, last = check_object_id(obj), self._checked_end(frame)
         with self._state.lock, self._state.grouped("Ends here"):
             life = self._state.facts_of(number).life
-            object_edits.set_life(self._state, number, replace(life, last=frame))
+            object_edits.set_life(self._state, number, replace(life, last=last))
 
-    def _checked_place(self, obj: int, frame: int | None) -> int:
-        if frame is None:
-            return check_object_id(obj)
-        return check_key(obj, frame, self.volume.num_frames).obj
+    def _checked_end(self, frame: int | None) -> int | None:
+        return None if frame is None else check_frame(frame, self.volume.num_frames)
 
     def divide(self, obj: int, frame: int, daughters: tuple[int, int] | None = None) -> Daughters:
         """Say that an object has divided: it ends on the frame before, and two daughters begin on this one.
@@ -214,6 +219,20 @@ class SessionObjects(SessionViews):
         if self.objects:
             raise ValueError("something was said to this session already: take a new one")
         return Retelling(source._state, self._state)
+
+    def grouped(self, label: str, run: Hashable | None = None) -> AbstractContextManager[None]:
+        """Make all that is done inside of the ``with`` block one step of undo.
+
+        An error that leaves the block takes back what was done in it.
+
+        Parameters
+        ----------
+        label : str
+            Name of the step, which `undo` returns. A group within a group belongs to the outer one.
+        run : hashable, optional
+            Groups of the same run, one after the other, are undone together.
+        """
+        return self._state.grouped(label, run)
 
     def undo(self) -> str | None:
         """Take back the last step and return its name; None if there is none."""

@@ -30,6 +30,8 @@ class Retelling(Iterator[PromptKey]):
     def __init__(self, source: SessionState, target: SessionState) -> None:
         self._source, self._target = source, target
         self._said: dict[PromptKey, PromptRecord] = {}
+        self._left: dict[PromptKey, None] = {}
+        self._edition = -1
         self._has_ended = False
 
     def __next__(self) -> PromptKey:
@@ -57,7 +59,7 @@ class Retelling(Iterator[PromptKey]):
     def _answered(self, key: PromptKey) -> Generator[None, None, None]:
         """Work out what `_say` will be answered."""
         with self._source.lock:
-            record = self._told().get(key)
+            record = self._told(key)
         if record is not None:
             answering = self._target.tracker.answering(key.frame, record.prompts, None)
             yield from within(self._target.lock, answering)
@@ -85,28 +87,34 @@ class Retelling(Iterator[PromptKey]):
         if self._has_ended:
             return None
         with self._source.lock:
-            records = self._told()
-            gone = self._said.keys() - records.keys()
-            new = (key for key in sorted(records) if self._said.get(key) is not records[key])
-            return min(gone, default=None) or next(new, None)
+            if self._source.edition != self._edition:
+                self._look_through()
+            return next(iter(self._left), None)
 
-    def _told(self) -> dict[PromptKey, PromptRecord]:
-        """Return what is to be answered anew: not what is locked, frame by frame or as a whole."""
-        return {
-            key: record
-            for key, record in self._source.records.items()
-            if record.source != "locked" and not self._source.facts_of(key.obj).locked
-        }
+    def _look_through(self) -> None:
+        """Find all places where the two were told different things: once, and again where more was said."""
+        told = {key: record for key in self._source.records if (record := self._told(key)) is not None}
+        gone = sorted(self._said.keys() - told.keys())
+        new = sorted(key for key, record in told.items() if self._said.get(key) is not record)
+        self._left = dict.fromkeys((*gone, *new))
+        self._edition = self._source.edition
+
+    def _told(self, key: PromptKey) -> PromptRecord | None:
+        """Return what is to be answered anew at a place: not what is locked, on a frame or as a whole."""
+        record = self._source.records.get(key)
+        is_kept = record is None or record.source == "locked" or self._source.facts_of(key.obj).locked
+        return None if is_kept else record
 
     def _say(self, key: PromptKey) -> None:
         with self._source.lock:
-            record = self._told().get(key)
+            record = self._told(key)
         if record is None:
             self._said.pop(key, None)  # it may be gone since it was chosen
             edits.take_back(self._target, key)
-            return
-        edits.confirm(self._target, key, self._own(record.prompts, painted=record.source == "painted"))
-        self._said[key] = record
+        else:
+            edits.confirm(self._target, key, self._own(record.prompts, painted=record.source == "painted"))
+            self._said[key] = record
+        self._left.pop(key, None)  # last: what could not be answered is tried again
 
     def _own(self, prompts: FramePrompts, *, painted: bool) -> PromptRecord:
         """Make a record of the target: what the source had tracked there means nothing to it."""

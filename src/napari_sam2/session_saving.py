@@ -82,6 +82,8 @@ class SessionSaving(SessionObjects):
         with self._state.lock:
             journal = self._journal
             if journal is None or journal.folder != Path(folder) or not journal.is_whole:
+                if journal is not None:
+                    journal.close()
                 journal = self._journal = SessionJournal(Path(folder), self._state, self._opening())
             journal.describe(self.geometry)
             if journal.is_current:

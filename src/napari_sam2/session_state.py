@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from napari_sam2.changes import ChangeLog
+from napari_sam2.edit_recorder import Recorder, StateKey
 from napari_sam2.entries import FrameRecords
-from napari_sam2.history import Change, Edit, History
+from napari_sam2.history import History
 from napari_sam2.lineage import ObjectFacts
 from napari_sam2.prompts import PromptKey
 from napari_sam2.summary import ObjectSummary, SessionSummary, SummaryTable, worst_scores
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
     from napari_sam2.conditioning import Base
+    from napari_sam2.edit_recorder import Kind
     from napari_sam2.entries import Record
+    from napari_sam2.history import Change, Edit
     from napari_sam2.labels import Entry, LabelVolume
     from napari_sam2.placement import BoolArray
     from napari_sam2.prompts import FramePrompts
@@ -58,19 +61,12 @@ class PromptRecord:
     seen: bool = True
 
 
-Kind = Literal["record", "entries", "facts"]
-"""What a value is: an object's record on a frame, labels entries of a frame, or what is said of an object."""
-
-
-class StateKey(NamedTuple):
-    """Where a value lies."""
-
-    kind: Kind
-    place: Hashable
-
-
 class Sought(NamedTuple):
-    """What prompts on a place set out from, and the state in which it was looked for."""
+    """The tracked answer that prompts of an object on a frame correct, as it was found last.
+
+    To find it takes as long as to track a frame. A preview and the click that follows it ask the same: the
+    answer holds as long as the session's `edition` is the same.
+    """
 
     key: PromptKey
     edition: int
@@ -78,37 +74,14 @@ class Sought(NamedTuple):
 
 
 class _Store(NamedTuple):
-    """How values of one kind are read, in place of another one, and replaced; None stands for no value."""
+    """How values of one kind are read and replaced; None stands for no value.
+
+    `read` takes where the value lies and the one that is about to take its place (of entries this one tells
+    which objects are meant); `write` takes where it lies and the new value.
+    """
 
     read: Callable[[Any, Any], object]
     write: Callable[[Any, Any], object]
-
-
-@dataclass
-class _Recorder:
-    """Collects the first value of everything that one edit replaces, the labels entries of a frame as one."""
-
-    label: str
-    before: dict[StateKey, object] = field(default_factory=dict)
-    entries: defaultdict[int, list[FrameRecords]] = field(default_factory=lambda: defaultdict(list))
-    noted: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
-
-    def note(self, frame: int, known: FrameRecords) -> None:
-        """Note what is known of objects on a frame, of each the first time."""
-        objects, noted = set(known.objects.tolist()), self.noted[frame]
-        new = objects - noted
-        if new:
-            noted |= new
-            self.entries[frame].append(known if new == objects else known.part(new))
-
-    def edit(self) -> Edit:
-        """Return the edit; what it leads to is read when it is undone."""
-        frames = (
-            (StateKey("entries", frame), FrameRecords.joined(known)) for frame, known in self.entries.items()
-        )
-        return Edit(
-            self.label, tuple(Change(key, value, None) for key, value in (*self.before.items(), *frames))
-        )
 
 
 class SessionState:
@@ -129,10 +102,12 @@ class SessionState:
         Confirmed frames; replace them by `put_record`.
     facts : dict
         What is said of objects, where anything is; replace it by `put_facts`.
+    revision : int
+        Highest number that any state of prompts, or any propagation, was given so far.
     edition : int
-        Number of changes so far.
+        Number of changes so far, undoing among them: what was found in one edition holds in that one alone.
     sought : Sought or None
-        What the last prompts or preview set out from.
+        The answer that the last prompts or the last preview corrected.
     written : ChangeLog
         What was written into the labels since `Session.take_changes`.
     """
@@ -148,7 +123,7 @@ class SessionState:
         self.revision = 0
         self.edition = 0
         self.sought: Sought | None = None
-        self._recorder: _Recorder | None = None
+        self._groups: list[Recorder] = []  # one within the other
         self._postpones = False
         self._stores: Mapping[Kind, _Store] = {
             "record": _Store(lambda key, _: self.records.get(key), self._set_record),
@@ -219,7 +194,7 @@ class SessionState:
         self._put_known(key, record)
 
     def put_in_place_of(self, known: FrameRecords, key: PromptKey, entry: Entry) -> None:
-        """Replace what is known now of objects on a frame by the entry of one of them, undoably."""
+        """Replace what is `known` of several objects on a frame by the entry of one of them, undoably."""
         record, told = self.labels.record(key.obj, entry), known.about(key.obj)
         self._put_all(key.frame, told, FrameRecords.of(told.objects, {key.obj: record}))
 
@@ -251,8 +226,8 @@ class SessionState:
 
     def _note(self, frame: int, known: FrameRecords) -> None:
         """Note what is known of objects on a frame before it is replaced."""
-        if self._recorder is not None:
-            self._recorder.note(frame, known)
+        if self._groups:
+            self._groups[-1].note(frame, known)
         self.edition += 1
 
     def put_facts(self, obj: int, facts: ObjectFacts | None) -> None:
@@ -262,8 +237,8 @@ class SessionState:
             self._put(StateKey("facts", obj), new)
 
     def _put(self, key: StateKey, value: object) -> None:
-        if self._recorder is not None:
-            self._recorder.before.setdefault(key, self._stores[key.kind].read(key.place, value))
+        if self._groups:
+            self._groups[-1].before.setdefault(key, self._stores[key.kind].read(key.place, value))
         self._write(key, value)
 
     def _write(self, key: StateKey, value: object) -> None:
@@ -274,24 +249,31 @@ class SessionState:
     def grouped(self, label: str, run: Hashable | None = None) -> Iterator[None]:
         """Make all changes inside one edit of the history; the outermost group names it.
 
-        An error inside takes the changes back. Groups of one `run` in a row are undone together.
+        An error inside takes the changes of its group back, so that a group around it can go on with others.
+        Groups of one `run` in a row are undone together.
         """
-        if self._recorder is not None:
-            yield
-            return
-        recorder = self._recorder = _Recorder(label)
+        recorder = Recorder(label)
+        written = nullcontext if self._groups else self._written  # the outermost writes, each pixel once
+        self._groups.append(recorder)
         try:
-            with self._written():
+            with written():
                 yield
         except Exception:
-            edit = recorder.edit()
-            recorder.before.clear()
-            recorder.entries.clear()
-            with self._written():
-                self._apply(edit.inverse())
+            failed = recorder.edit()
+            recorder.clear()
+            with written():
+                self._apply(failed.inverse())
             raise
         finally:
-            self._recorder = None
+            self._end_group(recorder, run)
+
+    def _end_group(self, recorder: Recorder, run: Hashable | None) -> None:
+        """Hand what a group has changed to the one around it, or to the history where there is none."""
+        at = self._groups.index(recorder)  # not always the last: one thread may end its group in another's
+        del self._groups[at]
+        if at:
+            self._groups[at - 1].take(recorder)
+        else:
             self.history.push(recorder.edit(), run)
 
     @contextmanager

@@ -3,120 +3,49 @@
 from __future__ import annotations
 
 from contextlib import closing
-from math import inf
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_sam2 import io, object_edits
 from napari_sam2 import session_edits as edits
-from napari_sam2.changes import read_changes
 from napari_sam2.passes import check_direction
-from napari_sam2.session_checks import check_key, check_objects, check_range
+from napari_sam2.session_checks import check_frame, check_key, check_objects, check_range
+from napari_sam2.session_pixels import SessionPixels
 from napari_sam2.steps import result_of, within
 from napari_sam2.tracker_state import steps_of
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sam2.changes import LabelChange
     from napari_sam2.frame_result import FrameResult
-    from napari_sam2.label_snapshot import LabelSnapshot
     from napari_sam2.labels import Entry
     from napari_sam2.lineage import Life
     from napari_sam2.passes import Direction, Step
     from napari_sam2.prompts import FramePrompts, PromptKey
-    from napari_sam2.session_state import SessionState
     from napari_sam2.summary import SessionSummary
     from napari_sam2.tracker import Tracker
     from napari_sam2.tracker_state import Job
     from napari_sam2.tracks import Tracks
-    from napari_sam2.volume import Volume
 
 
-class SessionViews:
+class SessionViews(SessionPixels):
     """Reads the state that `Session` changes.
 
     Attributes
     ----------
-    volume : Volume
-        The images as frames.
     location : str or None
         Where the images were opened.
     geometry : LabelGeometry
         What their file tells of axes and pixel sizes.
     """
 
-    volume: Volume
     location: str | None
     geometry: io.LabelGeometry
-    _state: SessionState
     _tracker: Tracker
-
-    @property
-    def labels(self) -> Any:  # noqa: ANN401 - numpy or zarr
-        """The integer labels (frames, H, W), the very array that is written into."""
-        with self._state.lock:
-            return self._state.labels.array
-
-    def pixels(self, frame: int) -> NDArray[Any]:
-        """Return a copy of the labels of a frame, (H, W)."""
-        with self._state.lock:
-            return self._state.labels.pixels(check_key(1, frame, self.volume.num_frames).frame)
-
-    def postponed(self) -> AbstractContextManager[None]:
-        """Leave pixels that edits inside change to `settle`, so that many frames keep nobody waiting.
-
-        All else is changed at once. Whoever reads the labels gets them as they have to be.
-        """
-        return self._state.postponed()
-
-    def postponing(self, steps: Iterator[None]) -> Iterator[None]:
-        """Take each of some steps as inside of `postponed`; others come between."""
-        while True:
-            with self.postponed():
-                try:
-                    next(steps)
-                except StopIteration:
-                    return
-            yield
-
-    @property
-    def behind(self) -> tuple[int, ...]:
-        """Frames on which pixels are left to be written, in order."""
-        with self._state.lock:
-            return self._state.labels.behind
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether no pixels are left to be written."""
-        return not self.behind
-
-    def settle(self, first: Sequence[int] = (), seconds: float = inf) -> bool:
-        """Write pixels that were `postponed`.
-
-        Parameters
-        ----------
-        first : sequence of int
-            Frames that go first.
-        seconds : float
-            No other frame is begun after so long.
-
-        Returns
-        -------
-        bool
-            Whether all is written.
-        """
-        return self._state.settle(first, seconds)
-
-    def settle_steps(self) -> Iterator[None]:
-        """Write all pixels that were `postponed`, for some milliseconds in each step."""
-        return self._state.settle_steps()
 
     @property
     def objects(self) -> tuple[int, ...]:
@@ -185,40 +114,36 @@ class SessionViews:
         return self._state.history.made
 
     def entry(self, obj: int, frame: int) -> Entry | None:
-        """Return what is known of an object on a frame: logits, score, presence, where it comes from."""
-        return self._state.entry(check_key(obj, frame, self.volume.num_frames))
-
-    def mask(self, obj: int, frame: int) -> NDArray[np.bool_]:
-        """Return an object's own mask (H, W), before overlaps are decided."""
-        return self._state.mask(check_key(obj, frame, self.volume.num_frames))
-
-    @property
-    def changed_frames(self) -> frozenset[int]:
-        """Frames of which `take_changes` has something to tell."""
-        return self._state.written.frames
-
-    def take_changes(self, seconds: float = inf) -> tuple[LabelChange, ...]:
-        """Return what was written into the labels since the last call, by whatever method.
-
-        Parameters
-        ----------
-        seconds : float
-            After so long no other frame is told; the next call goes on.
+        """Return all that is known of an object on a frame; None if nothing is.
 
         Returns
         -------
-        tuple of LabelChange
-            One per frame, in order, with a copy of the pixels as they are now; what is left to `settle` is
-            told when that has written it. The first call after `load` tells of all that was read.
-        """
-        with self._state.lock:
-            until = perf_counter() + seconds
-            return read_changes(self._state.written, self._state.labels.pixels_so_far, until)
+        Entry or None
+            `score`, the network's estimate of the overlap with the true mask, and `presence`, the probability
+            that the object is there, from 0 to 1; `provenance`, ``"prompted"``, ``"tracked"`` or
+            ``"painted"``; `locked`; `logits` on the network's grid, and the mask that was `painted`.
 
-    def drop_changes(self) -> None:
-        """Begin anew with what `take_changes` tells, without reading a pixel."""
-        with self._state.lock:
-            self._state.written.drain()
+        Raises
+        ------
+        ValueError, TypeError
+            If the id is none or there is no such frame.
+        """
+        return self._state.entry(check_key(obj, frame, self.volume.num_frames))
+
+    def mask(self, obj: int, frame: int) -> NDArray[np.bool_]:
+        """Return an object's own mask on a frame, before overlaps with others are decided.
+
+        Returns
+        -------
+        array of bool, (H, W)
+            All False where nothing is known of the object.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the id is none or there is no such frame.
+        """
+        return self._state.mask(check_key(obj, frame, self.volume.num_frames))
 
     def summary(self) -> SessionSummary:
         """Return all objects on all frames at a glance: status, score, area, place.
@@ -337,13 +262,13 @@ class SessionViews:
             Row and column near which the prompt will be, by default in the middle: of frames that are longer
             than twice what a released network sees, it is shown a part at a time.
         """
-        at = check_key(1, frame, self.volume.num_frames).frame
+        at = check_frame(frame, self.volume.num_frames)
         with self._state.lock:
             self._tracker.features.get(at, self._tracker.windows.field_at(place))
 
     def is_ready(self, frame: int, place: tuple[float, float] | None = None) -> bool:
         """Whether the features are at hand for a prompt at a place of a frame; see `prepare`."""
-        at = check_key(1, frame, self.volume.num_frames).frame
+        at = check_frame(frame, self.volume.num_frames)
         return self._tracker.features.has(at, self._tracker.windows.field_at(place))
 
     def export(self, path: str | Path, *, scale: Sequence[float] | None = None) -> None:
@@ -381,14 +306,10 @@ class SessionViews:
         if Path(path).suffix.lower() == ".csv":
             io.write_table(path, TABLE_COLUMNS, table_rows(self.summary()))
             return
-        size, axes, parents = scale or self.geometry.scale, self.geometry.axes, self.parents
+        size = self.geometry.scale if scale is None else scale
+        axes, parents = self.geometry.axes, self.parents
         with closing(self.label_snapshot()) as labels:
             yield from io.export_steps(path, labels, scale=size, axes=axes, parents=parents)
-
-    def label_snapshot(self) -> LabelSnapshot:
-        """Return the labels (frames, H, W) as they are now, whatever is written before it is closed."""
-        with self._state.lock:
-            return self._state.labels.snapshot()
 
     def check_export(self, path: str | Path) -> None:
         """Raise ValueError if the images themselves are there."""

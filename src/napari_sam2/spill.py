@@ -22,7 +22,9 @@ class _SpillFile:
     """A nameless file that bytes are appended to; it is gone when it is closed."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="napari-sam2-")  # noqa: SIM115 - outlives this call
+        # Without a buffer: bytes that a full disk refuses would stay in it, and be tried again, and refused
+        # again, by whatever reads or closes the file next.
+        self._file = tempfile.TemporaryFile(buffering=0, prefix="napari-sam2-")  # noqa: SIM115 - outlives this
         self.close = weakref.finalize(self, self._file.close)
         self.size = 0
 
@@ -30,9 +32,9 @@ class _SpillFile:
         """Write at the end; return where that was."""
         start = self.size
         self._file.seek(start)
-        self._file.write(data.data)
-        # Now rather than at some later write: a full disk has to be told while the data are still in memory.
-        self._file.flush()
+        left = data.data
+        while left:  # a disk that is nearly full takes a part, and refuses the rest only when asked again
+            left = left[self._file.write(left) :]
         self.size += data.nbytes
         return start
 
@@ -72,8 +74,8 @@ class SpillStore:
     """Bytes by key; the oldest move to a temporary file when memory holds more than `budget` bytes.
 
     The file is made when it is first needed. It is written anew when more than half of it (and more than
-    `budget`) belongs to what was dropped, so that it stays within a factor of what is kept. Any
-    thread may call.
+    `budget`) belongs to what was dropped, so that it stays within a factor of what is kept. Where the disk
+    has no room for both files meanwhile, the old one stays. Any thread may call.
 
     Parameters
     ----------
@@ -90,6 +92,7 @@ class SpillStore:
         self._bytes_in_memory = 0
         self._bytes_live = 0
         self._pieces_live = 0
+        self._bearable = budget  # bytes of the file that belong to nobody, and may before it is written anew
         self._left: deque[int] = deque()
         self._lock = threading.RLock()
 
@@ -142,9 +145,7 @@ class SpillStore:
             self._starts[key] = _NOT_THERE
             self._bytes_live -= self._sizes[key]
             self._pieces_live -= 1
-            dead = self.bytes_on_disk - self._bytes_live
-            if dead > max(self.bytes_on_disk // 2, self._budget):
-                self._compact()
+            self._give_back(self.bytes_on_disk - self._bytes_live)
 
     def drop_later(self, key: int) -> None:
         """Drop a key at the next call. It may be called at any time, as by a garbage collection in a call."""
@@ -181,6 +182,17 @@ class SpillStore:
         self._pieces_live += 1
         del self._memory[key]
         self._bytes_in_memory -= data.nbytes
+
+    def _give_back(self, dead: int) -> None:
+        """Write the file anew where so many bytes of it, which belong to nobody, are too many."""
+        if dead <= max(self.bytes_on_disk // 2, self._bearable):
+            return
+        try:
+            self._compact()
+        except OSError:  # no room for a second file: the first one serves, and trying takes time
+            self._bearable = 2 * dead
+        else:
+            self._bearable = self._budget
 
     def _compact(self) -> None:
         """Copy what is kept to a new file, then let go of the old one."""

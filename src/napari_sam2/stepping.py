@@ -12,7 +12,6 @@ from torch import Tensor
 from napari_sam2._model.results import ImageFeatures, Prediction, Recall
 from napari_sam2._model.sam2 import suppress_overlaps
 from napari_sam2.frame_result import FrameResult
-from napari_sam2.grouping import Groups
 from napari_sam2.memory import MemoryRules, MemorySelection
 from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.placement import Box, PlacedLogits
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2.grouping import Groups
     from napari_sam2.passes import PassKey
 
 Bank: TypeAlias = MemoryBank[Tensor, Tensor]
@@ -104,39 +104,6 @@ def memory_rules(model: Sam2, selection: SelectionRules | None = None) -> Memory
     )
 
 
-def step_objects(
-    model: Sam2, features: ImageFeatures, frame: int, banks: Sequence[Bank], *, reverse: bool, group_size: int
-) -> list[Outcome]:
-    """Track objects onto a frame.
-
-    Parameters
-    ----------
-    model : Sam2
-        Network.
-    features : ImageFeatures
-        Of the frame, (1, ...).
-    frame : int
-        Its index.
-    banks : sequence of MemoryBank
-        What each object remembers; they are read, not changed.
-    reverse : bool
-        Whether the objects are tracked towards frame 0.
-    group_size : int
-        Objects in a batch at most.
-
-    Returns
-    -------
-    list of Outcome
-        In the order of `banks`.
-    """
-    seen, groups = [features] * len(banks), Groups(group_size, model.runtime.device)
-    predictions: dict[int, Prediction] = {}
-    for answers in predict_groups(model, seen, frame, banks, reverse=reverse, groups=groups):
-        predictions.update(answers)
-    ordered = [predictions[i] for i in range(len(banks))]
-    return [o for part in remember_groups(model, seen, ordered, groups) for o in part]
-
-
 def predict_groups(
     model: Sam2,
     features: Sequence[ImageFeatures],
@@ -147,7 +114,7 @@ def predict_groups(
     groups: Groups,
     shifts: Sequence[Mapping[int, Shift]] = (),
 ) -> Iterator[dict[int, Prediction]]:
-    """Predict as `step_objects` does, each object from features of its own, one group after the other.
+    """Track objects onto a frame, each in features of its own, one group after the other.
 
     Parameters
     ----------
@@ -158,7 +125,7 @@ def predict_groups(
     frame : int
         Index of the frame.
     banks : sequence of MemoryBank
-        What each object remembers.
+        What each object remembers; they are read, not changed.
     reverse : bool
         Whether the objects are tracked towards frame 0.
     groups : Groups

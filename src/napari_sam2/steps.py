@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 T = TypeVar("T")
+Y = TypeVar("Y")
 
 
 def result_of(steps: Generator[None, None, T]) -> T:
@@ -22,19 +23,30 @@ def result_of(steps: Generator[None, None, T]) -> T:
             return result
 
 
-def within(
-    context: AbstractContextManager[object], steps: Generator[None, None, T]
-) -> Generator[None, None, T]:
-    """Take each step inside of a context, which is left between two, as a lock."""
+def within(context: AbstractContextManager[object], steps: Generator[Y, None, T]) -> Generator[Y, None, T]:
+    """Take each step inside of a context, which is left between two and entered again, as a lock can be.
+
+    Parameters
+    ----------
+    context : context manager
+        Others may enter it while nobody takes a step.
+    steps : generator
+        What it yields is handed on. It is closed at the end, or where its steps are given up.
+
+    Returns
+    -------
+    object
+        What `steps` returns.
+    """
     with closing(steps):
         while True:
             with context:
                 try:
-                    next(steps)
+                    step = next(steps)
                 except StopIteration as end:
                     result: T = end.value
                     return result
-            yield
+            yield step
 
 
 def until_ended(

@@ -1,4 +1,4 @@
-"""A packed mask as arrays of a session file, by name."""
+"""What was said on a frame, and masks, in a session file: the one place that names its rows and arrays."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_sam2.packed_mask import PackedMask
 from napari_sam2.placement import Box
+from napari_sam2.prompts import FramePrompts, PromptKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,33 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import MaskLike
 
 _NO_BOX = Box(0, 0, 0, 0)
+RECORD_FIELDS = ("obj", "frame", "revision", "source", "base", "seen")
+"""What a row of the document tells of a confirmed frame; all else in it are the prompts themselves."""
+
+
+def array_name(key: PromptKey, what: str) -> str:
+    """Name an array that belongs to an object on a frame."""
+    return f"prompts/{key.obj}/{key.frame}/{what}"
+
+
+def read_prompts(row: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> FramePrompts:
+    """Return what was said on a confirmed frame.
+
+    Parameters
+    ----------
+    row : mapping
+        Of the document's ``prompts``.
+    arrays : mapping of str to array
+        Those of the file, the mask among them if there is one.
+
+    Raises
+    ------
+    ValueError
+        If the row says something unknown, or the arrays do not belong to it.
+    """
+    said = {name: value for name, value in row.items() if name not in RECORD_FIELDS}
+    name = array_name(PromptKey(int(row["obj"]), int(row["frame"])), "mask")
+    return FramePrompts.from_json(said, read_mask(name, arrays))
 
 
 def mask_arrays(name: str, mask: PackedMask) -> dict[str, npt.NDArray[Any]]:

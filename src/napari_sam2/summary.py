@@ -190,7 +190,8 @@ class SummaryTable:
         self._ids, self._cells, self._is_new = ids, cells, True
 
     def _look(self, frame: int, changed: Box | None) -> None:
-        entries = {obj: record.entry for obj, record in self._labels.known_of(frame).records.items()}
+        records = self._labels.known_of(frame).records
+        entries = {obj: record.entry for obj, record in records.items()}
         rows = np.searchsorted(self._ids, list(entries))
         gone = np.setdiff1d(np.arange(len(self._ids)), rows)
         for array, blank in zip(self._cells.arrays(), _BLANKS, strict=True):
@@ -200,12 +201,11 @@ class SummaryTable:
         self._cells.status[rows, frame] = [self._status(obj, frame, e) for obj, e in entries.items()]
         self._cells.score[rows, frame] = [entry.score for entry in entries.values()]
         self._cells.presence[rows, frame] = [entry.presence for entry in entries.values()]
-        for row, obj in zip(rows, entries, strict=True):
-            self._measure(int(row), obj, frame, changed)
+        for row, (obj, record) in zip(rows.tolist(), records.items(), strict=True):
+            self._measure(row, obj, frame, record.box, changed)
 
-    def _measure(self, row: int, obj: int, frame: int, changed: Box | None) -> None:
+    def _measure(self, row: int, obj: int, frame: int, box: Box | None, changed: Box | None) -> None:
         """Measure an object again if it may have won or lost pixels, all of which lie in its box."""
-        box = self._labels.box(obj, frame)
         if box is not None and (changed is None or box.intersection(changed) is None):
             return
         area, centroid = 0, (np.nan, np.nan)

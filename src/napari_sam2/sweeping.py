@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ class Sweeps:
         self._memories = memories
         self._tracks: dict[tuple[int, PassKey], Track] = {}
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[FrameResult | None]:
+    def run(self, jobs: Sequence[Job]) -> Generator[FrameResult | None, None, None]:
         """Carry out passes in beats; see `Tracker.track_in_beats`."""
         told: set[tuple[int, int]] = set()
         try:
@@ -113,7 +114,7 @@ class Sweeps:
         return self._memories.attended(obj, key, frame)
 
     def _missing_seeds(self, jobs: Sequence[Job]) -> list[Job]:
-        """Forward passes that must be made, or made on, before these backward ones can attend to them."""
+        """List the forward passes that backward ones will attend to and that have not come far enough."""
         missing = []
         for job in jobs:
             track = self._seed_track(job)
@@ -136,7 +137,12 @@ class Sweeps:
         return track if track and track.planned.returns == job.planned.first else None
 
     def _sweep(self, jobs: Sequence[Job], told: set[tuple[int, int]] | None) -> Iterator[FrameResult | None]:
-        """Track passes of one direction together; `told` is None for seeds, which nobody is told of."""
+        """Track passes of one direction together.
+
+        Confirmed frames on their way are part of the results: each (object, frame) once, as noted in `told`.
+        `told` is None for seeds, forward passes that are made only so that a backward one can attend to them:
+        their results are nobody's.
+        """
         tracks: list[Track] = []
         confirmed: dict[int, list[int]] = {}
         for job in jobs:
@@ -147,22 +153,29 @@ class Sweeps:
                 yield None
                 if told is not None:
                     self._find_confirmed(track, job, told, confirmed)
-        frames = {frame for track in tracks for frame in track.ahead} | set(confirmed)
-        order = sorted(frames, reverse=any(job.planned.reverse for job in jobs))
+        coming = _tracks_by_frame(tracks)
+        order = sorted(coming.keys() | confirmed.keys(), reverse=any(job.planned.reverse for job in jobs))
         for index, frame in enumerate(order):
-            active = [track for track in tracks if self._is_due(track, frame, seeds=told is None)]
-            rows: list[Row] = []
-            if active:
-                self._features.read_ahead(order[index + 1 : index + 2], [track.window for track in active])
-                due = partial(self._is_due, frame=frame, seeds=told is None)
-                advanced = yield from self._advance.onto(frame, active, due)
-                rows = [self._as_confirmed(row, frame) for row in advanced]
+            following = order[index + 1 : index + 2]
+            rows = yield from self._onto(frame, coming.get(frame, ()), following, seeds=told is None)
             here = set(confirmed.get(frame, ())) - {row.obj for row in rows}
             rows += [self._confirmed.row(obj, frame) for obj in here if self._confirmed.has(obj, frame)]
             if rows:
                 yield gather_rows(frame, rows, self._frame_shape)
         for track in tracks:
             self._close(track)
+
+    def _onto(
+        self, frame: int, tracks: Sequence[Track], following: Sequence[int], *, seeds: bool
+    ) -> Generator[None, None, list[Row]]:
+        """Take those of some tracks that are due onto a frame, and read the following one meanwhile."""
+        is_due = partial(self._is_due, frame=frame, seeds=seeds)
+        active = [track for track in tracks if is_due(track)]
+        if not active:
+            return []
+        self._features.read_ahead(following, [track.window for track in active])
+        rows = yield from self._advance.onto(frame, active, is_due)
+        return [self._as_confirmed(row, frame) for row in rows]
 
     def _is_due(self, track: Track, frame: int, *, seeds: bool) -> bool:
         """Whether a frame is the track's next one, and nothing that its answer depends on has changed.
@@ -260,3 +273,12 @@ class Sweeps:
         for key in held:
             if not current.issuperset(key[1].anchors):
                 del self._tracks[key]
+
+
+def _tracks_by_frame(tracks: Sequence[Track]) -> dict[int, list[Track]]:
+    """List the tracks that come past each frame: at a frame, nobody has to ask all others."""
+    coming: defaultdict[int, list[Track]] = defaultdict(list)
+    for track in tracks:
+        for frame in track.ahead:
+            coming[frame].append(track)
+    return dict(coming)

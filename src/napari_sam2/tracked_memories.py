@@ -55,11 +55,26 @@ class _Layout(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """Where a memory lies: spatial memory and pointer, and what they were made from where windows move.
+    """What was remembered of a frame: spatial memory and pointer, and what they were made from.
 
-    `merit` is what was decided on it, `distant` are the anchors that its frame was predicted from and that
-    lie further back than other memories do, `attended` the windows that memories had been made again in when
-    its frame was predicted, by frame.
+    Attributes
+    ----------
+    store_key : int
+        Of its bytes in the store.
+    layout : _Layout
+        How they are put together.
+    nbytes : int
+        How many there are.
+    window : Box
+        The part of the frame that was looked at.
+    merit : Merit
+        What was decided on the memory.
+    distant : tuple of int
+        Anchors that this frame was predicted from and that lie beyond the reach of all other memories: to
+        predict it again, these have to be put back as well.
+    attended : dict of int to Box
+        Older memories that had been made again in another window when this frame was predicted, by their
+        frames: to predict it again, they have to be made again in the same windows.
     """
 
     store_key: int

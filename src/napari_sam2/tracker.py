@@ -262,7 +262,7 @@ class Tracker:
         """
         return (step for step in self.track_in_beats(jobs) if step is not None)
 
-    def track_in_beats(self, jobs: Sequence[Job]) -> Iterator[FrameResult | None]:
+    def track_in_beats(self, jobs: Sequence[Job]) -> Generator[FrameResult | None, None, None]:
         """Track as `track` does, in steps no longer than one encode or one group of objects.
 
         Between two steps anything may be declared, forgotten or answered. Passes that depend on it end, in

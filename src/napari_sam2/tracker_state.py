@@ -57,16 +57,18 @@ class Job:
     begin: int | None = None
 
     @property
-    def steps(self) -> frozenset[Step]:
-        """What it computes."""
+    def frames(self) -> tuple[int, ...]:
+        """The frames that it computes, in order."""
         frames = self.planned.frames
-        left = frames if self.begin is None else frames[frames.index(self.begin) :]
-        return frozenset(Step(frame, self.planned.reverse) for frame in left)
+        return frames if self.begin is None else frames[frames.index(self.begin) :]
 
 
 def steps_of(jobs: Iterable[Job]) -> frozenset[Step]:
-    """Return what jobs compute, together."""
-    return frozenset[Step]().union(*(job.steps for job in jobs))
+    """Return what jobs compute, together: each frame once per direction, however many objects share it."""
+    ways: dict[bool, set[int]] = {False: set(), True: set()}
+    for job in jobs:
+        ways[job.planned.reverse].update(job.frames)
+    return frozenset(Step(frame, reverse) for reverse, frames in ways.items() for frame in frames)
 
 
 @dataclass(eq=False)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.summary import CellStatus
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_sam2.summary import SessionSummary
-
-_STATUS = ("", "tracked", "prompted", "painted", "locked", "absent")
 
 TABLE_COLUMNS = ("object", "frame", "area", "y", "x", "score", "presence", "provenance", "parent")
 """Columns of `table_rows`: pixels, (y, x) of the centre with pixel centres at integers."""
@@ -65,5 +65,5 @@ def table_rows(summary: SessionSummary) -> Iterator[tuple[object, ...]]:
             area = int(cells.area[index, frame])
             place = [f"{value:.3f}" for value in cells.centroid[index, frame]] if area else ["", ""]
             values = [f"{array[index, frame]:.4f}" for array in (cells.score, cells.presence)]
-            status = _STATUS[cells.status[index, frame]]
+            status = CellStatus(cells.status[index, frame]).name.lower()
             yield row.obj, frame, area, *place, *values, status, "" if row.parent is None else row.parent

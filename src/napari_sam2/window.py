@@ -25,14 +25,17 @@ VIEWS: tuple[View, ...] = get_args(View)
 # Side that windows are resampled to for networks that were made for larger frames.
 _LARGEST_SIZE = 256
 
-# How many times longer than the network's side is what it is shown at once for clicks and boxes.
+# A released network answers clicks and boxes in a part of the frame at most this many times as long as the
+# side that it was made for: shrunk further, objects are no longer clear.
 _CLEAR = 2
-# Sizes of windows that are looked at for a first click: the largest over the network's side, and their ratio.
+# Around a first click windows of many sizes are looked at. The largest is this many times as long as the side
+# that windows are resampled to, and each is smaller than the one before by this ratio.
 _SCANNED = 8
 _SCAN_STEP = 2**0.5
-# From which part of its side on a window is too far from another one for what was remembered in it.
+# A memory is used where it is if its window lies less than this part of a side beside the one looked at now.
 _FAR = 0.5
-# Parts of a mask's rows and columns that its extent does without on each side, stray ones and spurs.
+# The extent of a mask leaves out this share of its cells at each of its four sides, so that stray cells and
+# thin spurs do not make the window larger.
 _STRAY = 0.03
 
 
@@ -54,9 +57,11 @@ class WindowRules:
     smallest : int
         Least side in pixels.
     slack : float
-        The window is kept while the one that would be made anew is at most this many times larger or smaller.
+        The window keeps its size while a window made anew around the object would be at most this many times
+        larger or smaller.
     drift : float
-        And while its centre is no further away, in parts of the side.
+        The window stays where it is while the centre of the object is no further from its own than this part
+        of its side.
     aspect : float
         Height of a pixel over its width.
 
@@ -158,7 +163,7 @@ class Windows:
             return self.whole
         if not self.sees_frames:
             return None
-        y, x = place or _centre(self.whole)
+        y, x = _centre(self.whole) if place is None else place
         side = _CLEAR * self.image_size
         y0, y1 = _nearest_field(y, round(side / self.aspect), self.frame_shape[0])
         x0, x1 = _nearest_field(x, side, self.frame_shape[1])

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from napari_sam2.memory_bank import MemoryBank
-from napari_sam2.stepping import Bank, memory_rules, recall_one, step_objects
+from napari_sam2.stepping import Bank, memory_rules, recall_one
 from tests._model.small import DIM, GRID, MEMORY_DIM, features, memories, normal, small_model
+from tests.one_step import step_objects
 
 if TYPE_CHECKING:
     from torch import Tensor
