@@ -51,7 +51,11 @@ def start(folder: Path) -> Process:
     listed = "".join(f'[[sequence]]\nimages = "{each}"\n' for each in images)
     network = '[model]\nname = "small.safetensors"\ndevice = "cpu"\n'
     (folder / "plan.toml").write_text(f"checkpoint_seconds = 0\n{network}{listed}")
-    program = "from napari_sam2 import cli; cli.main()"
+    # Tests that run in the background do not hear Ctrl-C, and neither would what they start.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from napari_sam2 import cli; cli.main()"
+    )
     line = [sys.executable, "-c", program, "batch", "plan.toml", "--workers", "1"]
     # A group of its own, as a shell makes it, of which Ctrl-C reaches every process.
     process = subprocess.Popen(

@@ -68,12 +68,12 @@ def memory_of(session: Session) -> SelectionRules:
     return session._tracker.rules.selection
 
 
-def test_without_a_word_the_last_frames_are_remembered(images: Path) -> None:
-    assert memory_of(opened(images, ModelOptions())).is_plain
-    assert memory_of(opened(images, None)).is_plain
+def test_without_a_word_a_small_network_passes_over_bad_frames(images: Path) -> None:
+    for said in (ModelOptions(), None):
+        assert memory_of(opened(images, said)) == SelectionRules(blinks=True)
 
 
-@pytest.mark.parametrize("words", ["plain", "quality", "motion,anchors", "quality,motion,anchors"])
+@pytest.mark.parametrize("words", ["plain", "quality", "blinks", "motion,anchors", "quality,motion,anchors"])
 def test_the_rules_of_memory_are_those_that_were_said(images: Path, words: str) -> None:
     session = opened(images, ModelOptions(memory=words))
     assert memory_of(session) == SelectionRules.parse(words)

@@ -80,7 +80,7 @@ def test_threads_of_a_worker(
     monkeypatch.delenv(THREADS, raising=False)
     if environment is not None:
         monkeypatch.setenv(THREADS, environment)
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         holder = ModelHolder(ModelChoice(device="cpu"), "", {"0": Place(0, 2)}, start)
         holder.setup(SimpleNamespace(name="0"))
