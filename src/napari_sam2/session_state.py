@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracker import Tracker
 
 
-WRITING_SECONDS = 0.02
+WRITING_SECONDS = 0.012
 """For so long labels are written in one of many steps, an edit's own time included."""
 
 
