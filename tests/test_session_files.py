@@ -25,6 +25,9 @@ from napari_sam2.session import Session
 from napari_sam2.window import WindowRules
 from tests.fakes import SHAPE, absent, click, noisy_frames, seeing_model
 
+pytestmark = pytest.mark.usefixtures(
+    "one_at_a_time"
+)  # else the last bits depend on how many threads there are
 COUNT = 10
 REAL = seeing_model()
 IMAGES = noisy_frames(COUNT)
@@ -146,7 +149,6 @@ def test_tracking_again_really_tracks(tmp_path: Path) -> None:
     assert_same(loaded, session)
 
 
-@pytest.mark.usefixtures("one_at_a_time")
 def test_tracking_again_keeps_what_earlier_prompts_left(tmp_path: Path) -> None:
     """Masks of prompts that have changed since cannot be tracked again; the others are the same bits."""
     session = Session(IMAGES, model=REAL)
