@@ -18,14 +18,18 @@ from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.confirmed import ConfirmedFrames
 from napari_sam2.judging import Judge
+from napari_sam2.memory import MemoryRules
+from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.motion import Motion
 from napari_sam2.odd_frames import OddFrames
-from napari_sam2.passes import Direction
+from napari_sam2.passes import Anchor, Direction, Pass
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts
-from napari_sam2.selection import SelectionRules
+from napari_sam2.selection import Merit, SelectionRules
 from napari_sam2.session import Session
 from napari_sam2.sighting import Answer
+from napari_sam2.stepping import Bank
+from napari_sam2.tracker_state import Track
 from napari_sam2.window import View, WindowRules, Windows
 from tests.fakes import FakeModel, click, noisy_frames, plain_frames, seeing_model
 from tests.twins import TwinFake, passing
@@ -95,6 +99,46 @@ def test_the_weight_of_motion_decides_between_it_and_the_score(weight: float, ch
     assert judge.choose(answer, expected).prediction.best.tolist() == [chosen]
     assert judge.choose(answer, None) is answer
     assert judge.choose(answer, expected.forecast()) is answer  # seen once: it may be anywhere by now
+
+
+class AllOdd:
+    """Takes every frame that it is asked about for a bad one, and notes which it was."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def is_odd(self, frame: int, before: int, _window: Box) -> bool:
+        self.asked.append((frame, before))
+        return True
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_frame_is_a_blink_only_where_the_object_was_seen_before(reverse: bool) -> None:
+    side, odd, rules = Box(0, 0, 32, 32), AllOdd(), SelectionRules(blinks=True)
+    windows = Windows(WindowRules(), side.shape, 64)
+    judge = Judge(
+        TwinFake().as_model(), windows, cast("ConfirmedFrames", None), rules, cast("OddFrames", odd)
+    )
+    nothing, one = torch.full((1, 1, 32, 32), -1024.0), -torch.ones(1, 1)
+    answer = Answer(
+        Prediction(nothing, nothing, torch.ones(1, 1), torch.tensor([0]), one, torch.zeros(1, 2)), side
+    )
+    step, first = (-1, 8) if reverse else (1, 0)
+    bank: Bank = MemoryBank(MemoryRules(selection=rules), 9)
+    # A sweep sets out from the end of the sequence; its prompt lies ahead.
+    bank.add_conditioning(4, torch.zeros(1), torch.zeros(1))
+    track = Track(1, Pass(first, 8 - first, reverse, (Anchor(4, 1),)), bank, side)
+    assert judge.judge(track, first, answer, None) == Merit().unseen(blink=False)
+    assert odd.asked == [], "there is no frame before it"
+    for distance in (1, 2):
+        frame = 4 + distance * step
+        merit = judge.judge(track, frame, answer, None)
+        assert merit == Merit().unseen(blink=True)
+        bank.add_tracked(frame, torch.zeros(1), torch.zeros(1), merit)
+    assert odd.asked == [(4 + step, 4), (4 + 2 * step, 4)], "a bad frame is compared with none"
+    bank.add_tracked(4 + 2 * step, torch.zeros(1), torch.zeros(1), Merit().unseen(blink=False))
+    assert judge.judge(track, 4 + 3 * step, answer, None) == Merit().unseen(blink=False)
+    assert len(odd.asked) == 2, "the object was gone before"
 
 
 def test_a_confirmed_frame_on_the_way_tells_of_the_motion() -> None:

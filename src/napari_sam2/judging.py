@@ -116,7 +116,9 @@ class Judge:
         before = frame - step
         while track.bank.merit(before).blink:
             before -= step
-        return track.bank.merit(before).seen and self._odd.is_odd(frame, before, window)
+        # Nothing is remembered before the first frame of a pass whose prompt lies ahead.
+        was_seen = track.bank.remembers(before) and track.bank.merit(before).seen
+        return was_seen and self._odd.is_odd(frame, before, window)
 
     def moved(self, answer: Answer, expected: Motion | None) -> Motion | None:
         """Return what is known of the motion after an answer; one that says little is not counted."""

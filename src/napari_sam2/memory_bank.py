@@ -56,6 +56,10 @@ class MemoryBank(Generic[F, P]):
         """Tracked frames that may be looked at for longer, sorted."""
         return tuple(sorted(t for t, merit in self._merits.items() if merit.anchor and t in self._features))
 
+    def remembers(self, frame: int) -> bool:
+        """Tell whether the spatial memory of a frame is kept."""
+        return frame in self._features
+
     def merit(self, frame: int) -> Merit:
         """Return what was decided on the memory of a frame."""
         return self._merits.get(frame, _USUAL)
