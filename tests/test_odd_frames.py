@@ -101,6 +101,21 @@ def test_where_the_scene_does_not_come_back_no_frame_is_odd() -> None:
     assert not odd(spoilt(frames, 0)).is_odd(0, 1, WINDOW), "nothing comes before it"
 
 
+def test_many_objects_of_a_whole_frame_read_it_once() -> None:
+    read: list[int] = []
+
+    class Counted(Volume):
+        def frame(self, i: int) -> Any:
+            read.append(i)
+            return super().frame(i)
+
+    frames = Counted(spoilt(scenes(), 4, 5))
+    windows = Windows(WindowRules("frame"), (64, 80), 64)
+    told = OddFrames(FeatureCache(seeing_model(), frames, windows=windows), len(scenes()))
+    assert all(told.is_odd(4, 3, windows.whole) for _ in range(16))
+    assert read == [3, 4, 5, 6]
+
+
 def test_a_glance_reads_the_window_and_encodes_nothing() -> None:
     frames, seen = scenes(), cache(scenes())
     half = seen.glance(3, WINDOW, 24)

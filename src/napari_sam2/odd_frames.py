@@ -1,7 +1,8 @@
-"""Bad frames, black, torn or out of focus, told by what lies around them."""
+"""Bad frames, which show nothing of the scene, told by the frames around them."""
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 # Pixels along a side that frames are compared at, how many frames on a scene may come back, and by how much
 # more it has to resemble what was before than a bad frame does.
 _SIDE, _REACH, _MARGIN = 32, 2, 0.2
+# Pictures that are kept: of one question, and where whole frames are looked at those of all objects.
+_KEPT = 16
 
 
 class OddFrames:
@@ -32,7 +35,7 @@ class OddFrames:
     """
 
     def __init__(self, features: FeatureCache, count: int) -> None:
-        self._features = features
+        self._glance = lru_cache(_KEPT)(partial(features.glance, side=_SIDE))
         self._count = count
 
     def is_odd(self, frame: int, before: int, window: Box) -> bool:
@@ -53,7 +56,7 @@ class OddFrames:
         return any(self._likeness(before, t, window) > least for t in later if 0 <= t < self._count)
 
     def _likeness(self, one: int, other: int, window: Box) -> float:
-        return likeness(*(self._features.glance(each, window, _SIDE) for each in (one, other)))
+        return likeness(self._glance(one, window), self._glance(other, window))
 
 
 def likeness(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
