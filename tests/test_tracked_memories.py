@@ -11,13 +11,16 @@ import torch
 from napari_sam2 import session_edits as edits
 from napari_sam2 import spill, tracked_memories
 from napari_sam2._model.results import Prediction
+from napari_sam2._model.weights import load_model
 from napari_sam2.conditioning import Base
 from napari_sam2.keeping import Keeping
 from napari_sam2.memory import MemoryRules
 from napari_sam2.memory_bank import MemoryBank
+from napari_sam2.metrics import choose_objects
 from napari_sam2.passes import Anchor, Direction, Pass
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
+from napari_sam2.samples import nuclei_stack
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session import Session
 from napari_sam2.stepping import Bank, Outcome, Trace
@@ -28,6 +31,7 @@ from napari_sam2.tracker_state import Track
 from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
 from tests.fakes import FakeModel, click, noisy_frames, plain_frames, seeing_model
+from tests.jumping import jumping
 from tests.seeing import SeeingFake, crossing
 
 COUNT = 30
@@ -104,6 +108,19 @@ def test_so_it_is_where_windows_move() -> None:
     session.set_prompts(1, 0, click(*seen.centre))
     expected = bases_on_the_way(session)
     assert len({base.window for base in expected.values()}) > 3
+    assert_same_bases(session, expected, 1e-5)
+
+
+def test_so_it_is_beyond_a_jump_of_the_field() -> None:
+    stack = jumping(nuclei_stack(14, (224, 224), 8, seed=3), 7, 20)
+    obj = choose_objects(stack.labels)[5]
+    session = Session(stack.images, model=load_model("nano", device="cpu"), view="window")
+    session.set_prompts(obj.id, obj.seed, click(obj.click.y, obj.click.x))
+    expected = bases_on_the_way(session)
+    before, after = (expected[PromptKey(obj.id, frame)].window for frame in (5, 9))
+    assert before is not None
+    assert after is not None
+    assert abs(after[0] - before[0]) > 10
     assert_same_bases(session, expected, 1e-5)
 
 
@@ -206,7 +223,8 @@ def test_tensors_come_back_bit_by_bit_also_from_the_file(dtype: torch.dtype) -> 
     assert torch.equal(again.bank.pointer(5), pointer)
     assert again.bank.pointer(5).dtype == dtype
     assert torch.equal(again.traces[5].low_res, trace.low_res)
-    assert again.encoded[5] == memories.window(1, track.planned.key, 5) == trace.window
+    assert again.encoded[5] == trace.window
+    assert memories.look(1, track.planned.key, 5) == (trace.window, {})
 
 
 def test_a_full_disk_ends_the_keeping_and_not_the_tracking(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_sam2.field_jumps import FieldJumps
+from napari_sam2.placement import AT_REST, Jump
 from napari_sam2.sighting import Answer
 from napari_sam2.stepping import (
     Outcome,
@@ -37,14 +39,17 @@ if TYPE_CHECKING:
 
 # How often a frame is looked at again because the window cuts the object.
 _WIDENINGS = 2
+# Whether the field has jumped is asked where boxes of an object on two frames overlap less (IoU).
+_STAYS = 0.6
 
 
 class Look(NamedTuple):
-    """A track, the window that it looks at, and what is expected there."""
+    """A track, the window that it looks at, what is expected there, and how far the field has jumped."""
 
     track: Track
     window: Box
     expected: Motion | None = None
+    jump: Jump = AT_REST
 
 
 class _Seen(NamedTuple):
@@ -108,6 +113,7 @@ class Advance:
         self._groups = groups
         self._memories = memories
         self._judge = judge
+        self._jumps = FieldJumps(features, windows)
 
     def onto(
         self, frame: int, tracks: Sequence[Track], is_due: Callable[[Track], bool]
@@ -128,19 +134,34 @@ class Advance:
         list of Row
             Those that are still wanted.
         """
-        looks = [Look(track, self._next_window(track), self._judge.forecast(track)) for track in tracks]
+        looks = [self._look(track) for track in tracks]
         seen = yield from self._predict(frame, looks)
-        for _ in range(_WIDENINGS if self._windows.moves else 0):
-            again = {i: window for i, each in enumerate(seen) if (window := self._wider(each.answer))}
-            again = {i: window for i, window in again.items() if is_due(tracks[i])}
-            if not again:
-                break
-            wider = [looks[i]._replace(window=window) for i, window in again.items()]
-            better = yield from self._predict(frame, wider)
-            for i, each in zip(again, better, strict=True):
-                seen[i] = each
+        if self._windows.moves:
+            yield from self._look_again(frame, looks, seen, is_due, self._after_jump)
+            for _ in range(_WIDENINGS):
+                if not (yield from self._look_again(frame, looks, seen, is_due, self._wider)):
+                    break
         kept = [i for i, track in enumerate(tracks) if is_due(track)]
         return (yield from self._remember(frame, [looks[i] for i in kept], [seen[i] for i in kept], is_due))
+
+    def _look_again(
+        self,
+        frame: int,
+        looks: list[Look],
+        seen: list[_Seen],
+        is_due: Callable[[Track], bool],
+        better: Callable[[int, Look, Answer], Look | None],
+    ) -> Generator[None, None, bool]:
+        """Put what is seen elsewhere in place of what was seen, where there is a better look; tell if any."""
+        again = {
+            i: found
+            for i, (look, each) in enumerate(zip(looks, seen, strict=True))
+            if is_due(look.track) and (found := better(frame, look, each.answer))
+        }
+        answers = (yield from self._predict(frame, list(again.values()))) if again else []
+        for (i, look), each in zip(again.items(), answers, strict=True):
+            looks[i], seen[i] = look, each
+        return bool(again)
 
     def recall(
         self, track: Track, frame: int, window: Box, attended: Mapping[int, Box]
@@ -149,13 +170,16 @@ class Advance:
 
         `attended` tells in which windows memories are made again, by frame, where that is known.
         """
-        stale = self._stale(frame, [Look(track, window)], attended)
+        stale = self._stale(frame, [Look(track, window, jump=track.jump)], attended)
         sights = [(each.frame, each.window) for each in stale]
         yield from self._features.in_groups([*sights, (frame, window)])
         yield from self._refresh(stale)
-        features, shifts = self._features.get(frame, window), track.shifts(window)
+        features, shifts = self._features.get(frame, window), track.shifts(window, track.jump)
         reverse = track.planned.reverse
         return recall_one(self._model, features, frame, track.bank, reverse=reverse, shifts=shifts)
+
+    def _look(self, track: Track) -> Look:
+        return Look(track, self._next_window(track), self._judge.forecast(track), track.jump)
 
     def _next_window(self, track: Track) -> Box:
         """Choose where a track looks next: after the object, also past confirmed frames."""
@@ -167,13 +191,35 @@ class Advance:
                 window = self._windows.follow(window, self._confirmed.box(track.obj, passed))
         return window
 
-    def _wider(self, answer: Answer) -> Box | None:
-        """Give a larger window where the mask is cut off; None where it is not."""
+    def _after_jump(self, frame: int, look: Look, answer: Answer) -> Look | None:
+        """Look where the object has to be after a jump of the field; None where there was none.
+
+        That is asked where an object is missed or found elsewhere than before.
+        """
+        before, box = look.track.before, self._box_before(look.track)
+        if before is None or box is None or box.iou(self._aim.box_of(answer)) >= _STAYS:
+            return None
+        jump = self._jumps.between(before, frame, look.window, box)
+        if jump == AT_REST:
+            return None
+        window = self._windows.inside(jump.moved(look.window))
+        expected = look.expected and look.expected.moved(jump)
+        return Look(look.track, window, expected, look.jump.plus(jump))
+
+    def _box_before(self, track: Track) -> Box | None:
+        """Tell where the object was on the frame that a track comes from; None where it was not found."""
+        passed = track.passed[-1] if track.passed else None
+        if passed is not None and self._confirmed.has(track.obj, passed):
+            return self._confirmed.box(track.obj, passed)
+        return track.box
+
+    def _wider(self, _: int, look: Look, answer: Answer) -> Look | None:
+        """Look again at more where the mask is cut off; None where it is not."""
         box = self._aim.box_of(answer)
         if box is None or not self._windows.is_cut(answer.window, box):
             return None
         wider = self._windows.widened(answer.window, box)
-        return None if wider == answer.window else wider
+        return None if wider == answer.window else look._replace(window=wider)
 
     def _predict(self, frame: int, looks: Sequence[Look]) -> Generator[None, None, list[_Seen]]:
         features: list[ImageFeatures] = []
@@ -187,7 +233,7 @@ class Advance:
         yield from self._refresh(self._stale(frame, looks))
         banks = [each.track.bank for each in looks]
         reverse = looks[0].track.planned.reverse
-        shifts = [each.track.shifts(each.window) for each in looks]
+        shifts = [each.track.shifts(each.window, each.jump) for each in looks]
         found: dict[int, Prediction] = {}
         for group in predict_groups(
             self._model, features, frame, banks, reverse=reverse, groups=self._groups, shifts=shifts
@@ -208,14 +254,19 @@ class Advance:
     ) -> list[_Stale]:
         """List memories that are attended to and are seen in a window of no use here, or not in that told."""
         found = []
-        for track, window, _ in looks:
+        for track, window, _, jump in looks:
             for memory in track.bank.select(frame, track.planned.reverse).spatial:
-                encoded = track.encoded.get(memory.frame, window)
-                usual = window if shift_between(encoded, window) is None else encoded
+                there = track.seen_from(memory.frame, window, jump)
+                encoded = track.encoded.get(memory.frame, there)
+                usual = self._within(there, window) if shift_between(encoded, there) is None else encoded
                 wanted = (attended or {}).get(memory.frame, usual)
                 if wanted != encoded:
                     found.append(_Stale(track, memory.frame, wanted))
         return found
+
+    def _within(self, there: Box, window: Box) -> Box:
+        """Keep a window within its frame that has jumped out of it."""
+        return there if there == window else self._windows.inside(there)
 
     def _encode_again(self, stale: Sequence[_Stale]) -> None:
         features = self._features.get_all([(each.frame, each.window) for each in stale])
@@ -234,9 +285,11 @@ class Advance:
             outcomes += group
             yield
         rows = []
-        for (track, _, expected), (answer, _), outcome in zip(looks, seen, outcomes, strict=True):
+        for (track, _, expected, jump), (answer, _), outcome in zip(looks, seen, outcomes, strict=True):
             if is_due(track):
                 merit = self._judge.judge(track, frame, answer, expected)
+                if self._windows.moves:
+                    track.arrive(frame, jump)
                 track.remember(frame, replace(outcome, merit=merit))
                 track.motion = self._judge.moved(answer, expected)
                 self._note(track, frame, answer)

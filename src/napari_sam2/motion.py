@@ -11,7 +11,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from napari_sam2.placement import Box
+    from napari_sam2.placement import Box, Jump
 
 # Standard deviations, in parts of the object's size: of what is measured, of the velocity that it has at
 # first, and of what the velocity changes by from one frame to the next.
@@ -91,6 +91,12 @@ class Motion:
         """Go on by a frame without seeing the object: it is known less well where it is."""
         change = _CHANGE * self.size
         return Motion(*(path.moved(change) for path in self._paths))
+
+    def moved(self, jump: Jump) -> Motion:
+        """Return the same motion elsewhere, after a jump of the field."""
+        row = self.row._replace(value=self.row.value + jump.down)
+        column = self.column._replace(value=self.column.value + jump.right)
+        return Motion(row, column, self.height, self.width)
 
     def seen(self, box: Box) -> Motion:
         """Take in where the object was seen on this frame."""

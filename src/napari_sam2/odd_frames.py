@@ -60,7 +60,15 @@ class OddFrames:
 
 
 def likeness(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
-    """Correlate two images of one shape: 1 where they differ in brightness and contrast alone, 0 if flat."""
+    """Correlate two images of one shape.
+
+    Returns
+    -------
+    float
+        1 where they differ in brightness and contrast alone; 0 where one of them is flat or empty.
+    """
+    if one.size == 0:
+        return 0.0
     first, second = (each - each.mean() for each in (one, other))
     norm = float(np.linalg.norm(first) * np.linalg.norm(second))
     return float((first * second).sum()) / norm if norm > 0 else 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -52,9 +53,40 @@ class Box(NamedTuple):
             min(self.y0, other.y0), min(self.x0, other.x0), max(self.y1, other.y1), max(self.x1, other.x1)
         )
 
+    def iou(self, other: Box | None) -> float:
+        """Return intersection over union with another box, 0 to 1; 0 if there is no other."""
+        shared = None if other is None else self.intersection(other)
+        if shared is None or other is None:
+            return 0.0
+        own, others, both = (prod(box.shape) for box in (self, other, shared))
+        return both / (own + others - both)
+
     def relative_to(self, other: Box) -> Box:
         """Count the same pixels from the corner of `other`."""
         return Box(self.y0 - other.y0, self.x0 - other.x0, self.y1 - other.y0, self.x1 - other.x0)
+
+
+class Jump(NamedTuple):
+    """By how many pixels what a frame shows lies further down and further right than on another frame."""
+
+    down: int
+    right: int
+
+    def plus(self, other: Jump) -> Jump:
+        """Return this jump after another one."""
+        return Jump(self.down + other.down, self.right + other.right)
+
+    def minus(self, other: Jump) -> Jump:
+        """Return what is left of this jump where another one is taken back."""
+        return Jump(self.down - other.down, self.right - other.right)
+
+    def moved(self, box: Box) -> Box:
+        """Return where a box lies after the jump."""
+        return Box(box.y0 + self.down, box.x0 + self.right, box.y1 + self.down, box.x1 + self.right)
+
+
+AT_REST = Jump(0, 0)
+"""No jump."""
 
 
 def mask_box(mask: BoolArray) -> Box | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.passes import Anchor, Pass, PassKey
+from napari_sam2.placement import AT_REST
 from napari_sam2.stepping import gather_rows
 from napari_sam2.tracker_state import Job, Track
 
@@ -98,7 +99,10 @@ class Sweeps:
         yield from self._confirmed.make_ready(obj, [anchor.frame for anchor in key.anchors])
         last = key.first + (1 if key.reverse else -1)
         track = self._begin(Job(obj, Pass(key.first, last, key.reverse, key.anchors)), None)
-        track.window = self._memories.window(obj, key, frame) or track.window
+        looked = self._memories.look(obj, key, frame)
+        if looked is not None:
+            track.window, track.jumps = looked.window, dict(looked.jumps)
+            track.jump = track.jumps.get(frame, AT_REST)
         reach = self._rules.reach(self._num_frames)
         near = range(frame + 1, frame + 1 + reach) if key.reverse else range(frame - reach, frame)
         behind = (*near, *self._memories.distant(obj, key, frame))
@@ -237,6 +241,8 @@ class Sweeps:
             self._windows.whole if nearest is None else self._confirmed.answer(job.obj, nearest.frame).window
         )
         track = Track(job.obj, job.planned, bank, window)
+        if nearest is not None:
+            track.jumps[nearest.frame] = track.jump
         self._trace(track, source)
         return track
 
@@ -249,7 +255,7 @@ class Sweeps:
             track.note(frame, trace, trace.window)
         if source is not None:
             track.traces = {**source.traces, **track.traces}
-            track.encoded = {**source.encoded}
+            track.encoded, track.jumps = {**source.encoded}, {**source.jumps, **track.jumps}
             track.drop_traces()
 
     def _seeded_bank(self, job: Job, source: Track) -> Bank:

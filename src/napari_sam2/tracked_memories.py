@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.passes import PassKey
-    from napari_sam2.placement import Box
+    from napari_sam2.placement import Box, Jump
     from napari_sam2.selection import Merit
     from napari_sam2.stepping import Outcome
     from napari_sam2.tracker_state import Track
@@ -67,6 +67,9 @@ class _Kept(NamedTuple):
         How many there are.
     window : Box
         The part of the frame that was looked at.
+    jumps : dict of int to Jump
+        How far the field had jumped by this frame and by those that it was predicted from; empty where it
+        had not.
     merit : Merit
         What was decided on the memory.
     distant : tuple of int
@@ -81,9 +84,17 @@ class _Kept(NamedTuple):
     layout: _Layout
     nbytes: int
     window: Box
+    jumps: dict[int, Jump]
     merit: Merit
     distant: tuple[int, ...]
     attended: dict[int, Box]
+
+
+class Looked(NamedTuple):
+    """The window that a pass looked at on a frame, and how far the field had jumped, see `_Kept`."""
+
+    window: Box
+    jumps: dict[int, Jump]
 
 
 class TrackedMemories:
@@ -141,10 +152,10 @@ class TrackedMemories:
                 low_res, object_logits = rest
                 track.note(frame, Trace(low_res, object_logits, kept.window, binarize=False), kept.window)
 
-    def window(self, obj: int, key: PassKey, frame: int) -> Box | None:
+    def look(self, obj: int, key: PassKey, frame: int) -> Looked | None:
         """Tell where a pass looked on a frame; None if that is not kept any more."""
         kept = self._kept.get(_Place(obj, key, frame))
-        return None if kept is None else kept.window
+        return None if kept is None else Looked(kept.window, kept.jumps)
 
     def distant(self, obj: int, key: PassKey, frame: int) -> tuple[int, ...]:
         """List the anchors that a pass looked at on a frame beyond the reach of other memories."""
@@ -165,7 +176,10 @@ class TrackedMemories:
         again = (t for t, window in track.encoded.items() if window != track.traces[t].window)
         attended = {t: track.encoded[t] for t in again}
         merit, distant = track.bank.merit(frame), _distant(track, frame)
-        self._kept[place] = _Kept(stored, layout, packed.nbytes, track.window, merit, distant, attended)
+        jumps = dict(track.jumps) if any(map(any, track.jumps.values())) else {}
+        self._kept[place] = _Kept(
+            stored, layout, packed.nbytes, track.window, jumps, merit, distant, attended
+        )
         self._nbytes += packed.nbytes
         places = self._ways.setdefault(_way(place), [])
         places.append(place)

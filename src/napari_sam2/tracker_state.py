@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.passes import Step
+from napari_sam2.placement import AT_REST, Jump
 from napari_sam2.window import shift_between
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ class Track:
         The frame that was computed last.
     motion : Motion or None
         How the object has moved up to that frame, where that matters and it was found.
+    jump : Jump
+        How far the field had jumped by that frame, from where the pass set out.
+    jumps : dict
+        The same of the frames of the memories of the bank that it has come past, as long as there are traces.
     """
 
     obj: int
@@ -106,6 +111,8 @@ class Track:
     encoded: dict[int, Box] = field(default_factory=dict)
     front: int | None = None
     motion: Motion | None = None
+    jump: Jump = AT_REST
+    jumps: dict[int, Jump] = field(default_factory=dict)
 
     @property
     def is_done(self) -> bool:
@@ -140,13 +147,49 @@ class Track:
         start = self.planned.first if self.front is None else self.front + step
         return range(start, start if self.upcoming is None else self.upcoming, step)
 
+    @property
+    def before(self) -> int | None:
+        """The frame that it comes from, computed or confirmed; None where its prompt lies elsewhere."""
+        if self.passed:
+            return self.passed[-1]
+        return self.front
+
+    def arrive(self, frame: int, jump: Jump) -> None:
+        """Note how far the field has jumped by a frame.
+
+        On confirmed frames on the way to it, the field lies as on the frame before them.
+        """
+        self.jumps.update(dict.fromkeys(self.passed, self.jump))
+        self.jump = self.jumps[frame] = jump
+
     def copy(self) -> Track:
         """Return one with the same memories: what becomes of it does not change this one."""
-        return replace(self, bank=self.bank.copy(), traces=dict(self.traces), encoded=dict(self.encoded))
+        return replace(
+            self,
+            bank=self.bank.copy(),
+            traces=dict(self.traces),
+            encoded=dict(self.encoded),
+            jumps=dict(self.jumps),
+        )
 
-    def shifts(self, window: Box) -> dict[int, Shift]:
-        """Tell by frame how far the windows of memories lie beside `window`, of those that lie beside it."""
-        found = {frame: shift_between(encoded, window) for frame, encoded in self.encoded.items()}
+    def seen_from(self, frame: int, window: Box, jump: Jump) -> Box:
+        """Return where what a window shows after a jump lay on the frame of a memory."""
+        return self.jumps.get(frame, jump).minus(jump).moved(window)
+
+    def shifts(self, window: Box, jump: Jump) -> dict[int, Shift]:
+        """Tell by frame how far the windows of memories lie beside one, of those that lie beside it.
+
+        Parameters
+        ----------
+        window : Box
+            Which is looked at.
+        jump : Jump
+            How far the field has jumped by then.
+        """
+        found = {
+            frame: shift_between(encoded, self.seen_from(frame, window, jump))
+            for frame, encoded in self.encoded.items()
+        }
         return {frame: shift for frame, shift in found.items() if shift is not None and any(shift)}
 
     def remember(self, frame: int, outcome: Outcome) -> None:
@@ -168,3 +211,4 @@ class Track:
         held = {*self.bank.tracked, *self.bank.conditioning}
         self.traces = {frame: trace for frame, trace in self.traces.items() if frame in held}
         self.encoded = {frame: window for frame, window in self.encoded.items() if frame in held}
+        self.jumps = {frame: jump for frame, jump in self.jumps.items() if frame in held}

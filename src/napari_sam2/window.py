@@ -248,6 +248,14 @@ class Windows:
             ]
         )
 
+    def inside(self, window: Box) -> Box:
+        """Move a window of some size into the frame, as all windows are."""
+        return self._moved(window, window)
+
+    def surroundings(self, window: Box, times: float) -> Box:
+        """Return so many times as much around a window, at most the whole frame."""
+        return self.centred(_centre(window), times * self.extent(window))
+
     def widened(self, window: Box, box: Box) -> Box:
         """Make a larger window for an object that `window` cuts."""
         side = max(self.rules.slack * self.extent(window), self.rules.factor * self.extent(box))
