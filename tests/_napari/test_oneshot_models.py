@@ -146,6 +146,16 @@ def test_a_press_that_is_refused_can_be_made_again(
 
 
 @pytest.mark.gui
+def test_without_an_image_the_button_says_what_to_do(
+    open_viewer: Callable[[], Any], notices: list[str]
+) -> None:
+    widget = propagate_widget()
+    open_viewer().window.add_dock_widget(widget, name="Propagate prompts")
+    widget.call_button.native.click()
+    assert notices == ["No image is chosen: open one, and choose it."]
+
+
+@pytest.mark.gui
 def test_a_download_that_nobody_waits_for_ends(open_viewer: Callable[[], Any], fetch: Fetch) -> None:
     viewer = open_viewer()
     worker = half_downloaded(viewer)

@@ -158,8 +158,10 @@ def read_layers(
     return Request(image.name, geometry, view, prompts, kwargs, aspect=height / width)
 
 
-def _usable_axes(image: Image) -> Axes:
-    """Return the axes of an image; ValueError if it cannot be used."""
+def _usable_axes(image: Image | None) -> Axes:
+    """Return the axes of an image; ValueError if there is none, or it cannot be used."""
+    if image is None:  # as in the widget where none is open
+        raise ValueError("No image is chosen: open one, and choose it.")
     axes = read_axes(image)
     if problem := why_not(image, axes):
         raise ValueError(problem)
