@@ -149,7 +149,7 @@ def test_a_press_that_is_refused_can_be_made_again(
 def test_without_an_image_the_button_says_what_to_do(
     open_viewer: Callable[[], Any], notices: list[str]
 ) -> None:
-    widget = propagate_widget()
+    widget: Any = propagate_widget()
     open_viewer().window.add_dock_widget(widget, name="Propagate prompts")
     widget.call_button.native.click()
     assert notices == ["No image is chosen: open one, and choose it."]

@@ -38,6 +38,10 @@ def full(model: ViewerModel, geometry: SequenceGeometry) -> Bench:
     return bench
 
 
+def works(bench: Bench) -> bool:
+    return bench.view.writer.is_at_work
+
+
 def begin(bench: Bench) -> None:
     """Write a label that does not fit, and let a part of the rest be widened."""
     bench.view.write([change(4, LARGE, np.uint32)])
@@ -117,7 +121,9 @@ def test_a_stroke_paints_the_object_that_was_chosen(bench: Bench) -> None:
 def test_what_is_chosen_meanwhile_stays(bench: Bench) -> None:
     bench.view.select(LARGE)
     bench.view.select(2)
+    assert works(bench), "whoever waits may paint then"
     assert bench.told() == []
+    assert not works(bench)
     assert (bench.layer.selected_label, bench.layer.data.dtype) == (2, np.uint32)
 
 

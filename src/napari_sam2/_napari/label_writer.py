@@ -123,9 +123,9 @@ class LabelWriter:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether it goes on by itself: something waits that no stroke keeps."""
+        """Whether something goes on by itself: what no stroke keeps waits, or a wider type is being made."""
         hold = self._hold()
-        return bool(self._waiting) and (hold.widens or self._next(hold) is not None)
+        return hold.widens or (bool(self._waiting) and self._next(hold) is not None)
 
     def go_on(self) -> None:
         """Write for a few milliseconds, and go on in the next turn if anything is left."""
