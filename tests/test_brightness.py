@@ -60,9 +60,10 @@ def test_a_few_hot_pixels_make_no_image_bright() -> None:
     assert seen.filled == pytest.approx(0, abs=0.01)
 
 
-def test_only_the_first_reads_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(brightness, "_LOOKS", 1)
-    seen = Brightness()
-    for value in (0, 255):
+def test_later_some_reads_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brightness, "_FIRST", 2)
+    seen, filled = Brightness(), list[float | None]()
+    for value in (0, 50, 255, 255, 255, 255, 255, 255):
         seen.look_at(np.full((1, 1, 1), value, np.uint8))
-    assert seen.filled == 0
+        filled.append(seen.filled)
+    assert filled == [0, *[50 / 255] * 6, 1]

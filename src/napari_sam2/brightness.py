@@ -13,27 +13,28 @@ if TYPE_CHECKING:
 PERCENTILES = (0.5, 99.8)
 """Between these the values of an image lie, less the few that are darker or brighter than all others."""
 
-# A grid of so many pixels is looked at of each frame, or part of one, and so many of them at most.
-_PIXELS, _LOOKS = 4096, 256
+# A grid of so many pixels is looked at, of all of the first frames that are read, or parts of them, and of
+# some of the others: enough to see that an image is brighter elsewhere, and no time.
+_PIXELS, _FIRST, _EVERY = 4096, 64, 8
 
 
 class Brightness:
-    """The part of black to white that frames fill, taken from some pixels of each as it is read."""
+    """The part of black to white that frames fill, taken from some of their pixels as they are read."""
 
     def __init__(self) -> None:
         self._low, self._high = np.inf, -np.inf
-        self._looks = 0
+        self._reads = 0
 
     @property
     def filled(self) -> float | None:
         """0 to 1, of all frames together that were looked at; None before the first."""
-        return None if self._looks == 0 else float(self._high - self._low) / 255
+        return None if self._reads == 0 else float(self._high - self._low) / 255
 
     def look_at(self, frame: npt.NDArray[Any]) -> None:
-        """Look at a frame, or a part of one, (H, W, C) with values from 0 to 255."""
-        if self._looks >= _LOOKS:
+        """Look at a frame that was read, or a part of one, (H, W, C) with values from 0 to 255."""
+        self._reads += 1
+        if self._reads > _FIRST and self._reads % _EVERY:
             return
-        self._looks += 1
         step = max(math.isqrt(frame.shape[0] * frame.shape[1] // _PIXELS), 1)
         low, high = np.percentile(frame[::step, ::step], PERCENTILES).tolist()
         self._low, self._high = min(self._low, low), max(self._high, high)
