@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.brightness import PERCENTILES, Brightness
 from napari_sam2.refusals import PartNeededError
 
 Frame: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
@@ -18,7 +19,6 @@ Channel: TypeAlias = int | Literal["rgb", "grey"] | None
 
 SAMPLED_FRAMES = 16
 SAMPLED_VALUES = 1_000_000
-PERCENTILES = (0.5, 99.8)
 
 
 class Contrast(NamedTuple):
@@ -86,6 +86,7 @@ class Volume:
         contrast: Sequence[float] | None = None,
     ) -> None:
         self._data = _checked_array(data)
+        self._brightness = Brightness()
         self._axis, self._channel = axis, _checked_channel(channel)
         self._layout = _layout(tuple(self._data.shape), self._data.dtype, axis, index or {}, self._channel)
         self._contrast = None if contrast is None else _checked_contrast(contrast)
@@ -134,6 +135,11 @@ class Volume:
     def contrast(self) -> Contrast | None:
         """Values shown as black and white; None where uint8 values pass as they are."""
         return self._contrast
+
+    @property
+    def filled(self) -> float | None:
+        """Part of black to white, 0 to 1, that the frames read so far fill; None before the first."""
+        return self._brightness.filled
 
     def options(self) -> dict[str, Any]:
         """Return what `from_options` needs to open the same data in the same way, fit for JSON."""
@@ -196,9 +202,10 @@ class Volume:
     def _shown(self, raw: npt.NDArray[Any]) -> Frame:
         """Bring values of the data into the form in which frames are handed out."""
         frame = raw if raw.ndim == 3 else raw[..., None]
-        if self._contrast is None:
-            return np.array(frame, dtype=np.uint8, order="C", copy=True)
-        return _windowed(frame, self._contrast)
+        limits = self._contrast
+        shown = np.array(frame, np.uint8, order="C") if limits is None else _windowed(frame, limits)
+        self._brightness.look_at(shown)
+        return shown
 
     def checksum(self) -> str:
         """Sum up shape, type and a sample of at most 16 frames in a sha256, whatever the storage."""

@@ -136,6 +136,56 @@ def test_a_click_goes_between_two_frames_and_what_is_written_is_what_was_there(
     np.testing.assert_array_equal(written(tmp_path / name), before)
 
 
+@pytest.mark.parametrize("name", ["labels.tif", "labels.zarr", "01_RES"])
+def test_undo_waits_for_no_export_and_what_is_written_is_what_was_there(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str], name: str
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    before, held = bench.labels.copy(), HeldSteps(bench, monkeypatch, "export_steps")
+    bench.view.files.export_requested.emit(str(tmp_path / name))
+    assert held.entered.wait(20)
+    bench.view.progress.undo_requested.emit()
+    bench.controller.objects.delete((1,))
+    bench.controller.worker.submit(  # behind both
+        lambda: told.append("done" if (tmp_path / name).exists() else "done before"),
+    )
+    held.gate.set()
+    bench.wait()
+    assert [text.split(" to ")[0] for text in told] == ["done before", "Exported"]
+    assert not bench.labels.any()
+    np.testing.assert_array_equal(written(tmp_path / name), before)
+
+
+def test_of_two_exports_into_one_file_the_later_one_stays(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    monkeypatch.setattr(bench.view.files, "ask_whether_to_replace", lambda _: True)
+    bench.prompt(1, MIDDLE, 8, 10)
+    held = HeldSteps(bench, monkeypatch, "export_steps")
+    bench.view.files.export_requested.emit(str(tmp_path / "labels.tif"))
+    assert held.entered.wait(20)
+    bench.controller.objects.delete((1,))
+    bench.view.files.export_requested.emit(str(tmp_path / "labels.tif"))
+    held.gate.set()
+    bench.wait()
+    assert len(told) == 2
+    assert not written(tmp_path / "labels.tif").any()
+
+
+def test_an_export_that_undo_went_before_is_written_before_the_dock_closes(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    before, held = bench.labels.copy(), HeldSteps(bench, monkeypatch, "export_steps")
+    bench.view.files.export_requested.emit(str(tmp_path / "labels.tif"))
+    assert held.entered.wait(20)
+    bench.view.progress.undo_requested.emit()
+    threading.Timer(0.1, held.gate.set).start()
+    bench.controller.close()
+    np.testing.assert_array_equal(written(tmp_path / "labels.tif"), before)
+
+
 @pytest.mark.parametrize("clicked", [True, False])
 def test_what_is_said_while_a_session_is_saved_is_not_in_the_file_and_not_taken_for_saved(
     bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str], clicked: bool

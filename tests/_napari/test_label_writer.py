@@ -151,14 +151,14 @@ def test_nothing_is_left_out_when_the_layer_is_let_go(bench: Bench) -> None:
 
 def test_what_cannot_be_shown_keeps_back_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.view.write([change(0, 1)])
-    fit = bench.view._fit_type
+    fit = bench.view._widening.make_room
 
     def refuse(label: int) -> None:
         if label == 2:
             raise MemoryError
         fit(label)
 
-    monkeypatch.setattr(bench.view, "_fit_type", refuse)
+    monkeypatch.setattr(bench.view._widening, "make_room", refuse)
     with pytest.raises(EmitLoopError):
         bench.view.write([change(0, 2), change(4, 3), change(5, 3)])
     assert bench.view.writer.is_at_work

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
 from napari.layers import Image, Points
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
 
 from napari_sam2._model.errors import CheckpointError
 from napari_sam2._model.registry import ReleasedCheckpoint
@@ -105,6 +107,52 @@ def test_a_download_is_seen_in_the_activity_dock(open_viewer: Callable[[], Any],
     until(lambda: "cells tracked" in viewer.layers)
     assert fetch.ended == ["whole"]
     assert viewer.layers["cells tracked"].data[2, 10, 8] == 1
+
+
+@pytest.mark.gui
+def test_a_second_press_begins_nothing(open_viewer: Callable[[], Any], fetch: Fetch, qtbot: QtBot) -> None:
+    viewer = open_viewer()
+    widget = shown_widget(viewer)
+    widget.model.value = "sam2.1-tiny"
+    button = widget.call_button.native
+    workers: list[Any] = []
+    widget.called.connect(workers.append)
+    qtbot.mouseDClick(button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    until(lambda: any(value >= 50 for _, value, _ in activity(viewer)))
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert (len(workers), len(activity(viewer))) == (1, 1)
+    assert button.text() == "Propagating ..."
+    fetch.gate.set()
+    until(lambda: not workers[0].is_running and button.isEnabled())
+    assert (fetch.ended, button.text()) == (["whole"], "Propagate")
+    widget.model.value = "nano"
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    until(lambda: len(workers) == 2 and not workers[1].is_running and button.isEnabled())
+    assert "cells tracked" in viewer.layers
+
+
+@pytest.mark.gui
+def test_a_press_that_is_refused_can_be_made_again(
+    open_viewer: Callable[[], Any], fetch: Fetch, notices: list[str]
+) -> None:
+    widget = shown_widget(open_viewer())
+    widget.points.value = None
+    widget.call_button.native.click()
+    assert notices == [
+        "No prompt lies in “cells”: choose a layer with points, boxes or a mask on the object."
+    ]
+    assert widget.call_button.native.isEnabled()
+
+
+@pytest.mark.gui
+def test_without_an_image_the_button_says_what_to_do(
+    open_viewer: Callable[[], Any], notices: list[str]
+) -> None:
+    widget: Any = propagate_widget()
+    open_viewer().window.add_dock_widget(widget, name="Propagate prompts")
+    widget.call_button.native.click()
+    assert notices == ["No image is chosen: open one, and choose it."]
 
 
 @pytest.mark.gui

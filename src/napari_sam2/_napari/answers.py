@@ -38,6 +38,8 @@ class Picture:
         All objects on all frames.
     axes : str
         What files call the axes, "zyx" or "tyx".
+    filled : float or None
+        Part of black to white (0 to 1) that the frames fill that the network has seen; None before the first.
     """
 
     objects: tuple[int, ...] = ()
@@ -46,6 +48,7 @@ class Picture:
     redo_label: str = ""
     summary: SessionSummary = field(default_factory=_no_summary)
     axes: str = ""
+    filled: float | None = None
 
 
 def back_of(picture: Picture) -> str:

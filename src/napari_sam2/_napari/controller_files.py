@@ -15,7 +15,8 @@ from napari_sam2._napari.exchange import Source
 from napari_sam2._napari.exports import tracks_layer
 from napari_sam2._napari.many_files import TOGETHER, is_marked, marked, saved_together, siblings
 from napari_sam2._napari.notices import tell, writing
-from napari_sam2._napari.worker import Fate
+from napari_sam2._napari.worker import Fate, Priority
+from napari_sam2.positions import Positions
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -161,9 +162,9 @@ class FileControl:
         self._catch_up()
         whole = self._sequences.whole()
 
-        def write(desk: Desk) -> Generator[None, None, Answer]:
+        def write(desk: Desk) -> Generator[Priority | None, None, Answer]:
             with writing(path):
-                yield from (desk.opened if whole is None else whole()).export_steps(path)
+                yield from _export(desk.opened if whole is None else whole(), path)
             return Answer()
 
         self._space.ask(
@@ -244,6 +245,14 @@ class FileControl:
         active = self._space.viewer.layers.selection.active
         self._space.viewer.add_layer(layer)
         self._space.viewer.layers.selection.active = active
+
+
+def _export(source: Session | Positions, path: str) -> Iterator[Priority | None]:
+    """Export; as soon as it is certain what is written, edits and undo go before."""
+    for session in source.sessions.values() if isinstance(source, Positions) else (source,):
+        yield from session.settle_steps()
+    for _ in source.export_steps(path):
+        yield Priority.AHEAD
 
 
 def _is_there(place: Path, chosen: Path) -> bool:

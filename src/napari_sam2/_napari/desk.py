@@ -239,6 +239,7 @@ class Desk:
             redo_label=known.redo_label,
             summary=session.summary_so_far(),
             axes=session.geometry.axes,
+            filled=session.volume.filled,
         )
 
     def take_back(self, key: PromptKey, prompts: FramePrompts) -> Answer | None:

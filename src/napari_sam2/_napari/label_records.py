@@ -34,9 +34,13 @@ class LabelRecord:
     def put(self, frame: int, box: Box, values: LabelArray) -> None:
         """Note that pixels of a frame were written; the frame must be known or empty elsewhere."""
         kept = self._frames[frame]
-        if kept.dtype.itemsize < values.dtype.itemsize:
+        if self.is_narrower(frame, values.dtype):
             kept = self._frames[frame] = kept.astype(values.dtype)
         kept[box.slices] = values
+
+    def is_narrower(self, frame: int, dtype: np.dtype[Any]) -> bool:
+        """Tell whether all of a frame has to be copied before values of a type are put into it."""
+        return frame in self._frames and self._frames[frame].itemsize < dtype.itemsize
 
     def ensure(self, frame: int, shown: LabelArray) -> None:
         """Make room for a frame of the shape and type of `shown`."""

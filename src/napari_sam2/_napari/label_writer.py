@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,23 +48,26 @@ class _Waiting:
 
 @dataclass(frozen=True)
 class Hold:
-    """What a stroke that is under way keeps from being written.
+    """What a stroke that is under way, or a wider type that is being made, keeps from being written.
 
     Attributes
     ----------
     seen : FrameKey or None
         The frame that is seen; None if all of them are, if only in part.
     all, one : bool
-        Whether it keeps everything, or the frame that is seen.
+        Whether a stroke keeps everything, or the frame that is seen.
+    widens : bool
+        Whether everything waits for a wider type, which comes by itself.
     """
 
     seen: FrameKey | None
     all: bool
     one: bool
+    widens: bool = False
 
     def keeps(self, key: FrameKey) -> bool:
         """Tell whether nothing is written into a frame now."""
-        return self.all or (self.one and self.shows(key))
+        return self.all or self.widens or (self.one and self.shows(key))
 
     def shows(self, key: FrameKey) -> bool:
         """Tell whether a frame is seen."""
@@ -119,8 +123,9 @@ class LabelWriter:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether it goes on by itself: something waits that no stroke keeps."""
-        return bool(self._waiting) and self._next(self._hold()) is not None
+        """Whether something goes on by itself: what no stroke keeps waits, or a wider type is being made."""
+        hold = self._hold()
+        return hold.widens or (bool(self._waiting) and self._next(hold) is not None)
 
     def go_on(self) -> None:
         """Write for a few milliseconds, and go on in the next turn if anything is left."""
@@ -139,7 +144,7 @@ class LabelWriter:
 
     def _next(self, hold: Hold) -> FrameKey | None:
         """Name the frame that is written next: the one that is seen, or another one."""
-        if hold.all:
+        if hold.all or hold.widens:
             return None
         if hold.seen in self._waiting and not hold.one:
             return hold.seen
@@ -148,12 +153,19 @@ class LabelWriter:
     def _write(self, hold: Hold, seconds: float) -> None:
         end, spent, shows = time.perf_counter() + seconds, 0, False
         while (key := self._next(hold)) is not None:
-            spent += max(self._waiting[key].changes[0].values.size, _EACH)
+            spent += self._pixels(self._waiting[key])
             shows |= self._write_next(key) and hold.shows(key)
             if spent >= _AT_ONCE and time.perf_counter() >= end:
                 break
         if shows:
             self.seen_changed.emit()
+
+    def _pixels(self, waiting: _Waiting) -> int:
+        """Count what is written with the next change of a frame."""
+        change, record = waiting.changes[0], self._records.of(waiting.geometry)
+        widens = record.is_narrower(change.frame, self._layer.data.dtype)
+        whole = prod(waiting.geometry.frame_shape) if widens else 0
+        return max(change.values.size + whole, _EACH)
 
     def _write_next(self, key: FrameKey) -> bool:
         """Write the next change of a frame; return whether it made a difference."""

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
@@ -17,8 +16,8 @@ from napari_sam2._napari.label_writer import Hold, LabelWriter
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.refreshing import Refreshing
 from napari_sam2._napari.stroke_search import StrokeSearch
+from napari_sam2._napari.widening import Widening
 from napari_sam2._napari.wiring import Connections, Later
-from napari_sam2.label_array import widened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,12 +86,13 @@ class LabelsView:
         self._array = array
         self._records = LabelRecords(self.layer)
         self._objects: set[int] = set()
-        self._highest = 0
+        self._highest = self._wanted = 0
         self._pressed = self._encircling = self._by_hand = self._own_write = self._is_down = False
         self._wake, self._all_frames = False, False
         self._left = LeftBehind(self._records)
         self._shown_at = self._position()
         self._turn = Later(self._compare)
+        self._widening = Widening(self.layer, self._quietly, self._on_widened)
         self.search = StrokeSearch(self._take, self._emit, lambda: self._looks_later)
         self.writer = LabelWriter(self.layer, self._records, self._hold, self.search.look_at)
         self._refreshing = Refreshing(self.layer, viewer, self._quietly)
@@ -144,8 +144,9 @@ class LabelsView:
 
     def select(self, obj: int) -> None:
         """Make an object the one that the brush paints."""
-        self._fit_type(obj)
-        if self.layer.selected_label != obj:
+        self._wanted = obj
+        self._begin_to_widen(obj)
+        if self._widening.fits(obj) and self.layer.selected_label != obj:
             with self._quietly():
                 self.layer.selected_label = obj
 
@@ -155,25 +156,33 @@ class LabelsView:
         """Show pixels that were computed; see `PromptLayers.write`."""
         self.compare()
         self.writer.put(changes, geometry or self._geometry)
+        here = self.layer.data.dtype.itemsize
+        wide = [each.values for each in changes if each.values.dtype.itemsize > here]
+        self._begin_to_widen(max((int(values.max(initial=0)) for values in wide), default=0))
         self.writer.go_on()
 
     def _hold(self) -> Hold:
         """Tell which frames may be painted right now; napari puts back what an encircling stroke began."""
         seen = self._geometry.seen(self._viewer, self.layer)
         anywhere = self._encircling and (self._all_frames or seen is None)
-        return Hold(seen, self._pressed or bool(self._left) or anywhere, self._encircling)
+        held = self._pressed or bool(self._left) or anywhere
+        return Hold(seen, held, self._encircling, self._widening.is_on)
+
+    def _begin_to_widen(self, label: int) -> None:
+        self._widening.begin(label)
+        if self._pressed or self._encircling:  # nothing may be painted while it goes on
+            self._widening.finish()
 
     def _prepare(self, objects: set[int]) -> None:
         """Make room for labels that are about to be written."""
         self._highest = max(self._highest, *objects)
-        self._fit_type(max(objects))
+        self._widening.make_room(max(objects))
         self.note_objects(objects)
 
-    def _fit_type(self, label: int) -> None:
-        """Make the layer's type wide enough for a label."""
-        if label > np.iinfo(self.layer.data.dtype).max:
-            with self._quietly():
-                self.layer.data = widened(self.layer.data, np.uint32)
+    def _on_widened(self) -> None:
+        """Go on with what has waited for a wider type."""
+        self.select(self._wanted)
+        self._turn.ask()
 
     def note_objects(self, objects: set[int]) -> None:
         """Remember that these objects exist; they need a place in the colormap when some are hidden."""
@@ -221,6 +230,7 @@ class LabelsView:
         if not self._wake:
             self.touched.emit()
         self._wake, self._all_frames = True, self._all_frames or everywhere
+        self._widening.begin_again()  # what was copied may be painted over
         self._turn.ask()
 
     def _on_moved(self, _event: object = None) -> None:
@@ -263,6 +273,8 @@ class LabelsView:
         encircles = self.layer.mode == "paint" and event.button == _ENCIRCLE
         self._pressed = paints and not self._encircling  # another button pans then
         self._is_down, self._by_hand = paints, self._by_hand or paints
+        if paints:
+            self._widening.finish()
         self._encircling = self._encircling or encircles
         try:
             yield
@@ -372,6 +384,6 @@ class LabelsView:
 
     def close(self) -> None:
         """Let the layer go, with all that was computed in it."""
-        for part in (self._turn, self.search, self.writer, self._refreshing):
+        for part in (self._turn, self._widening, self.search, self.writer, self._refreshing):
             part.close()
         self._wires.close()

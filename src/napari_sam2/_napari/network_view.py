@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _COMPOSITE = "Composite of the visible layers"
 _ALL_CHANNELS = "All channels, in colour"
 _MOST_COLOURS = len(CYMRGB)
+_DIM = "Dim images are outlined less well."
 _LIKE_COLOUR = (3, 4)  # a last axis that `Volume` takes for colour where nothing is said
 
 
@@ -96,6 +97,13 @@ class View:
         others = dict.fromkeys([*self.index, *index], 0)
         colour = self.channel if self.data is self.image else "grey"
         return Volume(self.image, axis=axis, index=others, channel=colour, contrast=(0, 1))
+
+    @property
+    def dim_advice(self) -> str:
+        """What to do where the image fills little of the range that is seen."""
+        if self.channel == "rgb" and self.data is self.image:
+            return f"{_DIM} Colour is shown to the model as it is: brighten the pixels, and open them again."
+        return f"{_DIM} Set the contrast limits of the layer around its values, then “Use current view”."
 
     def _said(self) -> tuple[object, ...]:
         # Without the text: it has names of layers, which change what is said and not what is seen.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,6 +32,8 @@ from napari_sam2.labels import blank_labels
 from napari_sam2.passes import DIRECTIONS, Direction
 
 if TYPE_CHECKING:
+    from magicgui.widgets import PushButton
+
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2.session import Session
@@ -155,8 +158,10 @@ def read_layers(
     return Request(image.name, geometry, view, prompts, kwargs, aspect=height / width)
 
 
-def _usable_axes(image: Image) -> Axes:
-    """Return the axes of an image; ValueError if it cannot be used."""
+def _usable_axes(image: Image | None) -> Axes:
+    """Return the axes of an image; ValueError if there is none, or it cannot be used."""
+    if image is None:  # as in the widget where none is open
+        raise ValueError("No image is chosen: open one, and choose it.")
     axes = read_axes(image)
     if problem := why_not(image, axes):
         raise ValueError(problem)
@@ -256,17 +261,41 @@ def shape_choices(gui: Any) -> list[Shapes]:  # noqa: ANN401 - a widget of magic
     return [each for each in layers if isinstance(each, Shapes) and not is_preview(each)]
 
 
-def _follow_image(gui: Any) -> None:  # noqa: ANN401 - its fields are made from the function below
-    """List the axes of the image that is chosen, and the layers that may hold boxes."""
+def _prepare(gui: Any) -> None:  # noqa: ANN401 - its fields are made from the function below
+    """List the axes of the image that is chosen, and the layers that may hold boxes; press once at a time."""
     gui.boxes.choices = shape_choices  # those of the annotation would go before an option
     gui.image.changed.connect(lambda _: gui.axis.reset_choices())
     gui.axis.reset_choices()
+    button = gui.call_button
+    if button is None:
+        return
+    button.changed.disconnect()  # magicgui's own enables the button when the worker has only begun
+    button.changed.connect(lambda _: _press(gui))
+    gui.called.connect(lambda worker: _rest_while(worker, button))
+
+
+def _press(gui: Any) -> None:  # noqa: ANN401 - as above
+    try:
+        gui()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user is told in a sentence
+        show_failure(error)
+
+
+def _rest_while(worker: napari.qt.threading.FunctionWorker[Any], button: PushButton) -> None:
+    """Take no press, and say why, until a worker has ended."""
+    text, button.text, button.enabled = button.text, "Propagating ...", False
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the widget may be gone with its viewer
+            button.text, button.enabled = text, True
+
+    worker.finished.connect(wake)
 
 
 # Annotations are evaluated by magicgui, which knows no names of this module: those of napari are written out.
 @magic_factory(
     call_button="Propagate",
-    widget_init=_follow_image,
+    widget_init=_prepare,
     image={"label": "Image"},
     points={"label": "Points", "nullable": True},
     boxes={"label": "Boxes or outlines", "nullable": True},

@@ -64,6 +64,10 @@ class ImageState:
         Index into `channels`.
     seen : str
         What the model sees, as in "model sees 120-3400, channel 1"; empty before the first prompt.
+    dim : str
+        That the image fills little of what the model sees, as a sentence; empty if it fills enough of it.
+    dim_advice : str
+        What to do then.
     problem : str
         Why this image cannot be used, as a sentence; empty if it can.
     frames : int
@@ -84,6 +88,8 @@ class ImageState:
     channels: tuple[str, ...] = ()
     channel: int = 0
     seen: str = ""
+    dim: str = ""
+    dim_advice: str = ""
     problem: str = ""
     frames: int = 0
     other_axis: str = ""

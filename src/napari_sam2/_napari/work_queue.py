@@ -149,10 +149,11 @@ class Queue:
             self.behind[place] = before
         self.tasks[task.priority if before is None else Priority.EDIT][place] = task
 
-    def put_back(self, task: Task) -> None:
+    def put_back(self, task: Task, *, moved: bool = False) -> None:
         """Let a task that is done in part go on before all of its kind, one in order before clicks too.
 
-        Of clicks, and of what is done ahead, one of the same key gives way to the latest in part, too.
+        Of clicks, and of what is done ahead, one of the same key gives way to the latest in part, too. What
+        was `moved` to another priority goes on behind what has that.
         """
         tasks = self.tasks[Priority.CLICK if task.origin.in_order else task.priority]
         gives_way = task.priority in {Priority.CLICK, Priority.AHEAD}
@@ -161,7 +162,7 @@ class Queue:
             self.dead.append(task.steps or iter(()))
             return
         tasks[place] = task
-        tasks.move_to_end(place, last=False)
+        tasks.move_to_end(place, last=moved)
 
     def _last_in_order(self, owner: Hashable) -> Hashable:
         """Return the place of the last edit that clicks of an owner have to wait for; None without."""

@@ -78,7 +78,7 @@ class InferenceWorker(QObject):
 
     def submit(
         self,
-        work: Callable[[], T | Generator[None, None, T]],
+        work: Callable[[], T | Generator[Priority | None, None, T]],
         done: Callable[[T], None] | None = None,
         origin: Origin = NOBODY,
         *,
@@ -91,7 +91,7 @@ class InferenceWorker(QObject):
         ----------
         work : callable
             What to do. A generator is done step by step: what is more urgent goes between, and what it
-            returns is told.
+            returns is told. It goes on with another priority where it yields one.
         done : callable, optional
             Called on the GUI thread with what `work` returned.
         origin : Origin
@@ -300,13 +300,13 @@ class InferenceWorker(QObject):
             self._tell_failure(error)
             return
         if steps is not None:
-            self._put_back(task, steps)
+            self._put_back(task, steps, task.priority if value is None else value)
             return
         if task.done is not None and not self._queue.closed:
             done = task.done
             self._post(lambda: done(value))
 
-    def _put_back(self, task: Task, steps: Generator[None, None, Any]) -> None:
+    def _put_back(self, task: Task, steps: Generator[Any, None, Any], priority: Priority) -> None:
         """Let work go on later, unless it was dropped during the step."""
         with self._condition:
             is_left = self._orphaned or self._queue.closed
@@ -314,7 +314,8 @@ class InferenceWorker(QObject):
                 self._queue.dead.append(steps)
                 return
             done = task.done if not self._orphaned or task.origin.fate is Fate.TOLD else None
-            self._queue.put_back(replace(task, work=lambda: steps, done=done, steps=steps))
+            rest = replace(task, work=lambda: steps, done=done, steps=steps, priority=priority)
+            self._queue.put_back(rest, moved=priority is not task.priority)
 
     def _step(self, stream: Stream) -> None:
         try:
@@ -384,14 +385,13 @@ class InferenceWorker(QObject):
 
 
 def _advanced(value: Any) -> tuple[Any, Generator[None, None, Any] | None]:  # noqa: ANN401 - what work returned
-    """Take a step of work in steps; return its value when it is done, else what is left of it."""
+    """Take a step of work; return its value when it is done, else what it yields and what is left of it."""
     if not isinstance(value, Generator):
         return value, None
     try:
-        next(value)
+        return next(value), value
     except StopIteration as end:
         return end.value, None
-    return None, value
 
 
 def _nothing() -> None:

@@ -292,7 +292,7 @@ class Workspace:
 
     def ask(
         self,
-        work: Callable[[Desk], Answer | Generator[None, None, Answer]],
+        work: Callable[[Desk], Answer | Generator[Priority | None, None, Answer]],
         done: Callable[[Answer], None] | None = None,
         *,
         priority: Priority = Priority.EDIT,

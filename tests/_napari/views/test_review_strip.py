@@ -13,7 +13,7 @@ from qtpy.QtGui import QColor, QImage, QKeyEvent, QPainter, QWheelEvent
 
 from napari_sam2._napari.state import ReviewState
 from napari_sam2._napari.views.review_cells import score_colour
-from napari_sam2._napari.views.review_marks import Mark, draw_mark
+from napari_sam2._napari.views.review_marks import Mark, draw_mark, parts_of
 from napari_sam2._napari.views.review_panel import READABLE, ReviewPanel, _Sample
 from napari_sam2._napari.views.review_strip import ReviewStrip
 from napari_sam2.summary import CellStatus
@@ -79,8 +79,8 @@ def test_every_mark_is_painted(strip: ReviewStrip) -> None:
         assert any(image.pixel(x, y) != plain.pixel(x, y) for x, y in area), (row, frame)
 
 
-def opaque(mark: Mark, cell: QRectF, size: QSize) -> dict[tuple[int, int], int]:
-    """Return the pixels that a mark covers, with their colours: they are the same on black and on white."""
+def on_grounds(mark: Mark, cell: QRectF, size: QSize) -> tuple[QImage, QImage]:
+    """Return a mark on black and on white."""
     images = []
     for ground in ("black", "white"):
         image = QImage(size, QImage.Format.Format_RGB32)
@@ -90,12 +90,28 @@ def opaque(mark: Mark, cell: QRectF, size: QSize) -> dict[tuple[int, int], int]:
         draw_mark(painter, mark, cell, QColor("black"))
         painter.end()
         images.append(image)
-    first, second = images
-    around = cell.toAlignedRect().adjusted(-4, 0, 4, 0).intersected(first.rect())
-    places = [
-        (x, y) for x in range(around.left(), around.right()) for y in range(around.top(), around.bottom())
+    return images[0], images[1]
+
+
+def around(cell: QRectF, image: QImage) -> list[tuple[int, int]]:
+    """Return the pixels of a cell, and some beside it."""
+    near = cell.toAlignedRect().adjusted(-4, 0, 4, 0).intersected(image.rect())
+    return [(x, y) for x in range(near.left(), near.right()) for y in range(near.top(), near.bottom())]
+
+
+def opaque(mark: Mark, cell: QRectF, size: QSize) -> dict[tuple[int, int], int]:
+    """Return the pixels that a mark covers, with their colours: they are the same on black and on white."""
+    first, second = on_grounds(mark, cell, size)
+    return {at: first.pixel(*at) for at in around(cell, first) if first.pixel(*at) == second.pixel(*at)}
+
+
+def touched(mark: Mark, cell: QRectF, size: QSize) -> set[tuple[int, int]]:
+    """Return the pixels that a mark changes, on black or on white."""
+    grounds = [
+        (image, QColor(name))
+        for image, name in zip(on_grounds(mark, cell, size), ("black", "white"), strict=True)
     ]
-    return {at: first.pixel(*at) for at in places if first.pixel(*at) == second.pixel(*at)}
+    return {at for image, ground in grounds for at in around(cell, image) if image.pixelColor(*at) != ground}
 
 
 @pytest.mark.parametrize(("frame", "marked"), [(0, 0), (30, 30), (30, 29), (30, 31), (69, 69)])
@@ -110,6 +126,31 @@ def test_no_line_cuts_through_a_mark(strip: ReviewStrip, frame: int, marked: int
     expected = opaque(Mark.PROMPTED, cell, image.size())
     assert len(expected) > 4
     assert {place: image.pixel(*place) for place in expected} == expected
+
+
+@pytest.mark.parametrize("frames", [12, 70])
+@pytest.mark.parametrize(
+    ("status", "mark"),
+    [
+        (CellStatus.PROMPTED, Mark.PROMPTED),
+        (CellStatus.PAINTED, Mark.PAINTED),
+        (CellStatus.LOCKED, Mark.LOCKED),
+    ],
+)
+def test_no_mark_covers_another(strip: ReviewStrip, status: CellStatus, mark: Mark, frames: int) -> None:
+    """In columns as wide, and as narrow, as can be."""
+    state = review(frames=frames, active=2)
+    state.status[1, 5], state.jumps[1, 5] = status, True
+    strip.show_state(state)
+    image, at = painted(strip), strip.geometry_now()
+    cell = QRectF(at.x_of(5), at.y_of(1) + 1, at.cell, at.row - 1)
+    parts = parts_of(cell)
+    drawn = [touched(mark, parts.other, image.size()), touched(Mark.JUMP, parts.jump, image.size())]
+    assert min(len(each) for each in drawn) > 8
+    assert not drawn[0] & drawn[1]
+    for each, part in ((mark, parts.other), (Mark.JUMP, parts.jump)):
+        expected = opaque(each, part, image.size())
+        assert {place: image.pixel(*place) for place in expected} == expected
 
 
 def test_a_click_goes_there(strip: ReviewStrip, qtbot: QtBot) -> None:

@@ -94,13 +94,14 @@ class Note(QWidget):
         self.setVisible(False)
         self._draw()
 
-    def say(self, text: str, glyph: str = "", colour: str | None = None) -> None:
-        """Show a sentence; an empty one hides the note."""
+    def say(self, text: str, glyph: str = "", colour: str | None = None, *, tip: str = "") -> None:
+        """Show a sentence, with a tooltip if more is to be said; an empty one hides the note."""
         self._glyph = glyph or self._glyph
         self._colour = self._colour if colour is None else colour
         self._text.setText(text)
         self.setAccessibleName(text)
-        self.setToolTip(text)
+        self.setToolTip(tip or text)
+        self.setAccessibleDescription(tip)
         self.setVisible(bool(text))
         self._draw()
 

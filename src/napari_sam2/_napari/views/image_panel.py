@@ -42,7 +42,7 @@ class ImagePanel(QWidget):
         self._channel = ChoiceBox("Channel", "What of the image the model sees.", "-")
         self._seen = Note("eye")
         self._problem = Note("warning", WARNING)
-        self._reason = Note("info")
+        self._dim, self._reason = Note("warning", WARNING), Note("info")
         self._view = GlyphButton(
             "refresh",
             "Use current view",
@@ -67,7 +67,7 @@ class ImagePanel(QWidget):
         self._form.addRow("&Along", self._letter)
         self._form.addRow("C&hannel", self._channel)
         column.addWidget(fields)
-        for each in (self._problem, self._reason, self._seen):
+        for each in (self._problem, self._reason, self._seen, self._dim):
             column.addWidget(each)
         column.addWidget(self._view, 0, Qt.AlignmentFlag.AlignLeft)
         column.setSpacing(3)
@@ -85,6 +85,7 @@ class ImagePanel(QWidget):
         self._problem.say("" if state.loading else state.problem)
         self._reason.say("Opening the image ..." if state.loading else capitalised(state.axis_reason))
         self._seen.say(capitalised(state.seen))
+        self._dim.say(state.dim, tip=state.dim_advice)
         self._view.setVisible(bool(state.seen))
         self._view.setEnabled(not state.loading)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
 from qtpy.QtCore import QPointF, QRectF, Qt
@@ -11,6 +12,8 @@ from qtpy.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
 LIGHT = QColor("#ffffff")
 DARK = QColor("#16181d")
 LOST = QColor("#c2185b")
+_JUMP_SHARE = 0.4
+"""Of the height of a cell; its triangle fills little of it."""
 
 
 class Mark(Enum):
@@ -63,14 +66,14 @@ def _lost(painter: QPainter, centre: QPointF, size: float, ink: QColor) -> None:
     painter.drawLine(QPointF(x + half, y - half), QPointF(x - half, y + half))
 
 
-def _jump(painter: QPainter, centre: QPointF, size: float, _ink: QColor) -> None:
+def _jump(painter: QPainter, cell: QRectF) -> None:
+    """Draw a triangle that hangs at the top; beside another mark it is as wide as it is alone."""
     _outline(painter, DARK)
     painter.setPen(Qt.PenStyle.NoPen)
-    top = centre.y() - size * 0.5
-    x, half = centre.x(), size * 0.42
-    painter.drawPolygon(
-        QPolygonF([QPointF(x - half, top), QPointF(x + half, top), QPointF(x, top + size * 0.6)])
-    )
+    size = _size_of(cell.width())
+    top = cell.center().y() - min(size, cell.height()) * 0.5
+    x, half, tip = cell.center().x(), size * 0.42, top + min(size * 0.6, cell.height())
+    painter.drawPolygon(QPolygonF([QPointF(x - half, top), QPointF(x + half, top), QPointF(x, tip)]))
 
 
 _DRAW: dict[Mark, Callable[[QPainter, QPointF, float, QColor], None]] = {
@@ -79,7 +82,6 @@ _DRAW: dict[Mark, Callable[[QPainter, QPointF, float, QColor], None]] = {
     Mark.LOCKED: _locked,
     Mark.ABSENT: _absent,
     Mark.LOST: _lost,
-    Mark.JUMP: _jump,
 }
 
 
@@ -97,5 +99,31 @@ def draw_mark(painter: QPainter, mark: Mark, cell: QRectF, ink: QColor) -> None:
     ink : QColor
         A colour that is seen on empty cells.
     """
-    size = max(min(cell.width(), cell.height()) - 1.0, 5.0)
-    _DRAW[mark](painter, cell.center(), min(size, 11.0), ink)
+    if mark is Mark.JUMP:
+        _jump(painter, cell)
+    else:
+        _DRAW[mark](painter, cell.center(), _size_of(min(cell.width(), cell.height())), ink)
+
+
+def _size_of(room: float) -> float:
+    return min(max(room - 1.0, 5.0), 11.0)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where two marks of one cell are drawn, one above the other: a cell may be narrow, but is never low.
+
+    Attributes
+    ----------
+    jump, other : QRectF
+        For the mark of a jump, and for what else is said.
+    """
+
+    jump: QRectF
+    other: QRectF
+
+
+def parts_of(cell: QRectF) -> Parts:
+    """Share a cell out between two marks, so that none covers the other."""
+    height = _JUMP_SHARE * cell.height()
+    return Parts(cell.adjusted(0, 0, 0, height - cell.height()), cell.adjusted(0, height, 0, 0))

@@ -25,7 +25,7 @@ from napari_sam2._napari.state import ReviewState
 from napari_sam2._napari.views.buttons import text_colour
 from napari_sam2._napari.views.review_cells import Columns, cell_colours, columns_of, describe, lost_ends
 from napari_sam2._napari.views.review_geometry import LARGEST, SMALLEST, StripGeometry, fit, tick_step
-from napari_sam2._napari.views.review_marks import Mark, draw_mark
+from napari_sam2._napari.views.review_marks import Mark, draw_mark, parts_of
 from napari_sam2.summary import CellStatus
 
 SHOWN_ROWS = 10
@@ -260,11 +260,15 @@ class ReviewStrip(QAbstractScrollArea):
         across, down = place.visible_columns(size.width()), place.visible_rows(size.height())
         seen, lost = np.s_[down.start : down.stop, across.start : across.stop], lost_ends(columns)
         layers = [(columns.status[seen] == status, mark) for status, mark in _MARK_OF.items()]
+        two = columns.jumps[seen] & np.any([there for there, _ in layers], axis=0)
         layers += [(columns.jumps[seen], Mark.JUMP), (lost[seen], Mark.LOST)]
         for there, mark in layers:
             for row, column in np.argwhere(there).tolist():
                 x, y = place.x_of(column + across.start), place.y_of(row + down.start)
-                draw_mark(painter, mark, QRectF(x, y + 1, place.cell, place.row - 1), ink)
+                cell = QRectF(x, y + 1, place.cell, place.row - 1)
+                if two[row, column]:
+                    cell = parts_of(cell).jump if mark is Mark.JUMP else parts_of(cell).other
+                draw_mark(painter, mark, cell, ink)
 
     def _paint_cursor(self, painter: QPainter, place: StripGeometry, columns: Columns) -> None:
         painter.setBrush(Qt.BrushStyle.NoBrush)

@@ -1,0 +1,141 @@
+"""Ids that uint16 cannot hold: the labels that are shown are widened beside the user's work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_sam2 import label_array
+from napari_sam2._napari import widening
+from napari_sam2._napari.geometry import SequenceGeometry
+from tests._napari.hand import settle
+from tests._napari.labels_bench import GEOMETRY, Bench, change
+
+LARGE = 70_000
+
+
+@pytest.fixture
+def bench(model: ViewerModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """Return labels of which eight rows are widened in a turn."""
+    monkeypatch.setattr(label_array, "_AT_ONCE", 400)
+    monkeypatch.setattr(widening, "_SECONDS", 0.0)
+    bench = full(model, GEOMETRY)
+    yield bench
+    bench.view.close()
+
+
+def full(model: ViewerModel, geometry: SequenceGeometry) -> Bench:
+    """Return labels with one on every pixel, all of them on record."""
+    bench = Bench(model, geometry)
+    bench.layer.data[...] = 3
+    bench.layer.refresh()
+    bench.view.finish()
+    bench.strokes.clear()
+    return bench
+
+
+def works(bench: Bench) -> bool:
+    return bench.view.writer.is_at_work
+
+
+def begin(bench: Bench) -> None:
+    """Write a label that does not fit, and let a part of the rest be widened."""
+    bench.view.write([change(4, LARGE, np.uint32)])
+    settle(1)
+    assert bench.layer.data.dtype == np.uint16
+    assert bench.view.writer.is_at_work
+
+
+def check_written(bench: Bench) -> None:
+    assert bench.layer.data.dtype == np.uint32
+    np.testing.assert_array_equal(np.unique(bench.layer.data[4, 5:9, 6:12]), [LARGE])
+    assert (bench.layer.data[1:3] != 3).sum() == 0
+
+
+def test_no_turn_takes_long(model: ViewerModel) -> None:
+    bench = full(model, SequenceGeometry((64, 1024, 1024), 1, 2, 0))
+    turns = [time.thread_time()]  # what other programs take away is not counted
+    bench.view.write([change(frame, LARGE, np.uint32) for frame in range(64)])
+    turns.append(time.thread_time())
+    while bench.view.writer.is_at_work:
+        settle(1)
+        turns.append(time.thread_time())
+    assert (bench.layer.data == LARGE).sum() == 64 * 24
+    assert max(np.diff(turns)) < 0.06
+    bench.view.close()
+
+
+def test_what_does_not_fit_waits(bench: Bench) -> None:
+    begin(bench)
+    bench.view.write([change(5, 4)])
+    assert bench.told() == []
+    check_written(bench)
+    assert (bench.layer.data[5] == 4).sum() == 24
+    assert not bench.view.writer.is_at_work
+
+
+def test_what_a_script_paints_meanwhile_stays(bench: Bench) -> None:
+    begin(bench)
+    bench.layer.data[0, :2, :2] = 7
+    bench.layer.data[5, :2, :2] = 0
+    bench.layer.refresh()
+    assert bench.told() == [(3, 0, 1996), (7, 0, 4), (3, 5, 1996)]
+    check_written(bench)
+    assert (bench.layer.data[0] == 7).sum() == 4
+
+
+def test_other_labels_that_a_script_gives_meanwhile_stay(bench: Bench) -> None:
+    begin(bench)
+    given = bench.layer.data.copy()
+    given[5, :2, :2] = 7
+    bench.layer.data = given
+    assert bench.told() == [(3, 5, 1996), (7, 5, 4)]
+    check_written(bench)
+    assert (bench.layer.data[5] == 7).sum() == 4
+
+
+def test_labels_of_a_wide_type_that_a_script_gives_meanwhile_stay(bench: Bench) -> None:
+    begin(bench)
+    bench.layer.data = bench.layer.data.astype(np.int64)
+    assert bench.told() == []
+    assert bench.layer.data.dtype == np.int64
+    assert (bench.layer.data[4] == LARGE).sum() == 24
+
+
+def test_a_stroke_paints_the_object_that_was_chosen(bench: Bench) -> None:
+    bench.view.select(LARGE)
+    settle(1)
+    assert bench.layer.selected_label == 1
+    bench.layer.mode = "paint"
+    release = bench.press()
+    bench.layer.paint((0, 30, 30), bench.layer.selected_label)
+    next(release, None)
+    assert bench.layer.selected_label == LARGE
+    assert LARGE in {obj for obj, _, _ in bench.told()}
+
+
+def test_what_is_chosen_meanwhile_stays(bench: Bench) -> None:
+    bench.view.select(LARGE)
+    bench.view.select(2)
+    assert works(bench), "whoever waits may paint then"
+    assert bench.told() == []
+    assert not works(bench)
+    assert (bench.layer.selected_label, bench.layer.data.dtype) == (2, np.uint32)
+
+
+def test_during_a_stroke_nothing_is_put_off(bench: Bench) -> None:
+    bench.layer.mode = "paint"
+    release = bench.press()
+    bench.view.select(LARGE)
+    assert bench.layer.selected_label == LARGE
+    next(release, None)
+
+
+def test_a_layer_that_is_let_go_meanwhile_has_all(bench: Bench) -> None:
+    begin(bench)
+    bench.view.close()
+    check_written(bench)
