@@ -27,6 +27,7 @@ from napari_sam2.batch.outcome import Outcome
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.device import Runtime
 from napari_sam2.io import open_image
+from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
 from napari_sam2.volume import Volume
 from tests.batch.tiny import Array, drawn, task_of, write_sequence
@@ -178,6 +179,18 @@ class TestPrompts:
         again = Session.load(task.session, model=model())
         assert list(again.prompts) == list(session.prompts)
         assert not list(again.propagate())
+
+    def test_a_session_whose_prompts_were_taken_back_keeps_its_masks(self, tmp_path: Path) -> None:
+        plan = write_sequence(tmp_path)
+        saved = self.saved(tmp_path, plan.images, correct=True)
+        session = Session.load(saved, model=model())
+        for key in session.prompts:
+            session.set_prompts(key.obj, key.frame, FramePrompts())
+        session.save(saved)
+        task = task_of(replace(plan, seeds=None, session=saved))
+        assert (run_sequence(task, model).status, session.prompts) == ("done", {})
+        assert session.labels[:].any()
+        np.testing.assert_array_equal(read(task.labels), session.labels)
 
     def test_a_session_of_other_images_gives_its_prompts(self, tmp_path: Path) -> None:
         saved = self.saved(tmp_path, write_sequence(tmp_path).images, correct=False)
