@@ -24,6 +24,7 @@ from napari_sam2._model.sam2 import Sam2
 from napari_sam2.batch import sequence as sequences
 from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.outcome import Outcome
+from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.device import Runtime
 from napari_sam2.io import open_image
@@ -295,6 +296,26 @@ class TestFaults:
         assert (outcome.status, outcome.resumed, outcome.encoded) == ("done", 0, 8)
         assert outcome.notes == "what an earlier run had begun is made anew: the model changed"
 
+    @pytest.mark.parametrize("kind", ["zarr", "tif"])
+    def test_results_that_are_deleted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    ) -> None:
+        task = task_of(write_sequence(tmp_path), format=kind)
+        keep = Checkpoint.keep
+
+        def keep_and_lose(checkpoint: Checkpoint, session: ResumableSession) -> None:
+            keep(checkpoint, session)
+            if len(checkpoint._parts) == 3:
+                shutil.rmtree(task.unfinished)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoint, "keep", keep_and_lose)
+            outcome = run_sequence(task, model)
+        assert (outcome.status, task.labels.exists(), task.marker.exists()) == ("failed", False, False)
+        assert "labels.ome.zarr has vanished" in outcome.error
+        assert run_sequence(task, model).status == "done"
+        np.testing.assert_array_equal(read(task.labels), expected(task.sequence.images))
+
     def test_a_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing more can be written after the third time that the state was kept."""
         keep, count = Checkpoint.keep, [0]
@@ -415,6 +436,7 @@ _SLOW_RUN = """
 import sys, time
 from pathlib import Path
 from napari_sam2.batch.outcome import Outcome
+from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.volume import Volume
 from tests.batch.tiny import task_of
