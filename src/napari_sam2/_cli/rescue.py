@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,12 +11,11 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_sam2.refusals import FULL_DISK
+
 if TYPE_CHECKING:
     from napari_sam2._cli.inputs import Inputs
     from napari_sam2.session import Session
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Errors of a disk that is full."""
 
 
 _ENDINGS = re.compile(r"(\.ome\.zarr|\.ome\.tiff?|_RES|\.\w+)$", re.IGNORECASE)
@@ -106,7 +104,7 @@ def _written_elsewhere(tracked: Session, output: Path, error: OSError) -> Path |
 def _folders(output: Path, error: OSError) -> Iterator[Path]:
     """List folders that may take labels: not those on a disk that is known to be full."""
     for folder in (Path(tempfile.gettempdir()), Path.home()):
-        if error.errno not in FULL or _device(folder) != _device(output.absolute().parent):
+        if error.errno not in FULL_DISK or _device(folder) != _device(output.absolute().parent):
             yield folder
 
 
