@@ -27,7 +27,7 @@ from napari_sam2.batch.outcome import Outcome
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.device import Runtime
-from napari_sam2.io import open_image
+from napari_sam2.io import atomic, open_image
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
 from napari_sam2.volume import Volume
@@ -315,6 +315,25 @@ class TestFaults:
         assert "labels.ome.zarr has vanished" in outcome.error
         assert run_sequence(task, model).status == "done"
         np.testing.assert_array_equal(read(task.labels), expected(task.sequence.images))
+
+    def test_what_a_killed_run_has_left_of_its_files_is_deleted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task = task_of(write_sequence(tmp_path, "a[1]"), format="tif", save_sessions=True)
+
+        def killed(temporary: Path, path: Path) -> None:
+            raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic, "_discard", lambda temporary: None)
+            patch.setattr(atomic, "_exchange", killed)
+            for path in (task.labels, task.session, task.session.with_suffix(".zarr"), task.marker):
+                with pytest.raises(SystemExit), atomic.replacing(path) as temporary:
+                    temporary.write_text("half")
+        others = task.labels.with_name(".b_labels.tif.01234567.part")
+        others.touch()
+        assert run_sequence(task, model).status == "done"
+        assert list(tmp_path.glob(".*")) == [others]
 
     def test_a_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing more can be written after the third time that the state was kept."""
