@@ -70,7 +70,7 @@ class Ending:
         if self._is_urgent or self.cluster is None:
             return
         self._is_urgent = True
-        for nanny in self.cluster.workers.values():
+        for nanny in self._nannies():
             if nanny.status == Status.running:  # and not closing already
                 nanny.close_gracefully()  # which is to say, start no other worker in place of its own
         self._tell(signal.SIGTERM)
@@ -79,8 +79,11 @@ class Ending:
         last.start()
 
     def _tell(self, number: signal.Signals) -> None:
-        workers = {} if self.cluster is None else dict(self.cluster.workers)
-        for nanny in workers.values():
+        for nanny in self._nannies():
             if nanny.pid is not None:
                 with suppress(OSError):  # it has gone meanwhile
                     os.kill(nanny.pid, number)
+
+    def _nannies(self) -> list[Any]:
+        """List those that look after a worker's process each; dask's own thread takes out what has ended."""
+        return [] if self.cluster is None else list(self.cluster.workers.values())
