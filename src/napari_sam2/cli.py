@@ -10,10 +10,9 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError, Parameter
 
 from napari_sam2._cli.progress import INTERRUPTED
-from napari_sam2._cli.rescue import FULL
 from napari_sam2._model.errors import CheckpointError
 from napari_sam2.process import keep_memory
-from napari_sam2.refusals import PartNeededError
+from napari_sam2.refusals import FULL_DISK, PartNeededError
 
 USER_ERROR = 2
 """Exit status of a run that could not be done as asked."""
@@ -101,7 +100,7 @@ def _line(error: BaseException) -> str:
     if isinstance(error, PartNeededError):
         return _which_part(error)
     said = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, OSError) and error.errno in FULL:
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
         said = f"The disk is full: make room on it. {said}"
     notes = getattr(error, "__notes__", ())
     return " ".join([said if not notes or said.endswith(".") else f"{said}.", *notes])

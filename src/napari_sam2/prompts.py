@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 BoolArray = NDArray[np.bool_]
 Point = tuple[float, float]
-Box = tuple[float, float, float, float]
+PromptBox = tuple[float, float, float, float]
+"""(y0, x0, y1, x1) as the user drew it, between pixels too; a box of whole pixels is a `placement.Box`."""
 MaskLike = ArrayLike | PackedMask
 """A mask (H, W): pixels, or packed."""
 
@@ -64,7 +65,7 @@ class FramePrompts:
 
     points: tuple[Point, ...]
     positive: tuple[bool, ...]
-    box: Box | None
+    box: PromptBox | None
     mask: BoolArray | None  # unpacked by the property below; a field too, so that `replace` takes it along
     candidate: int | None
     packed: PackedMask | None = field(init=False)
@@ -306,7 +307,7 @@ def _flags(values: ArrayLike) -> tuple[bool, ...]:
     return tuple(bool(value) for value in array)
 
 
-def _box(values: ArrayLike) -> Box:
+def _box(values: ArrayLike) -> PromptBox:
     array = _numbers(values, "the box")
     if array.shape != (4,):
         raise ValueError(f"a box is (y0, x0, y1, x1), an array of shape {array.shape} came")

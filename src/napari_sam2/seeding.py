@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 
 from napari_sam2.prompts import MAX_OBJECT_ID, FramePrompts
-from napari_sam2.stored_masks import read_prompts
+from napari_sam2.stored_prompts import read_prompts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session
 
 _PLANES_TO_LOOK_AT = 16
+_MANY_VALUES, _MANY_PIECES = 16, 8
 
 Seeds = dict[tuple[int, int], FramePrompts]
 """Prompts by (object, frame)."""
@@ -49,23 +50,65 @@ def read_labels(path: Path) -> NDArray[np.integer]:
         )
     if shows_intensities(whole):
         raise ValueError(
-            f"{path} is no label image: most neighbouring pixels differ, as intensities do. Give one in "
-            "which each object has a number of its own, and the background 0."
+            f"{path} is no label image: its values change from pixel to pixel, as intensities do. Give one "
+            "in which each object has a number of its own, and the background 0."
         )
     return whole
 
 
 def shows_intensities(values: NDArray[np.integer]) -> bool:
-    """Tell whether most neighbours that are not 0 differ: of objects, however small and close, few do."""
-    if values.ndim < 2:
+    """Tell whether values are intensities rather than ids of objects.
+
+    They are if most neighbours that are not 0 differ: of objects, however small and close, few do. And they
+    are if many differ by little and most values lie in many pieces, as in smooth images: the ids of objects
+    that touch are not so alike, or each is in one piece.
+
+    Parameters
+    ----------
+    values : array of integers (..., H, W)
+    """
+    if values.ndim < 2 or not values.size:
         return False
     planes = values.reshape(-1, *values.shape[-2:])
-    inside = same = 0
-    for plane in planes[:: -(-len(planes) // _PLANES_TO_LOOK_AT) or 1]:
-        both = (plane[:, 1:] != 0) & (plane[:, :-1] != 0)
-        inside += int(np.count_nonzero(both))
-        same += int(np.count_nonzero(both & (plane[:, 1:] == plane[:, :-1])))
-    return 2 * same < inside
+    planes = planes[:: -(-len(planes) // _PLANES_TO_LOOK_AT) or 1]
+    pairs, differing, alike = np.sum([_neighbours(plane) for plane in planes], axis=0).tolist()
+    if 2 * differing > pairs:
+        return True
+    if 8 * differing <= pairs or 3 * alike < 2 * differing:
+        return False
+    return _is_in_pieces(max(planes, key=np.count_nonzero))
+
+
+class _Neighbours(NamedTuple):
+    """Pairs of neighbours that are not 0: how many there are, differ, and differ by little."""
+
+    pairs: int
+    differing: int
+    alike: int
+
+
+def _neighbours(plane: NDArray[np.integer]) -> _Neighbours:
+    inside = plane[plane != 0]
+    little = max(1, min(int(np.ptp(inside)), 255) // 32) if inside.size else 1
+    pairs = differing = alike = 0
+    for one, other in ((plane[:, 1:], plane[:, :-1]), (plane[1:], plane[:-1])):
+        both = (one != 0) & (other != 0)
+        apart = (np.maximum(one, other) - np.minimum(one, other))[both]
+        pairs += apart.size
+        differing += int(np.count_nonzero(apart))
+        alike += int(np.count_nonzero((apart > 0) & (apart <= little)))
+    return _Neighbours(pairs, differing, alike)
+
+
+def _is_in_pieces(plane: NDArray[np.integer]) -> bool:
+    """Tell whether there are many values, of most of which there are many pieces."""
+    from skimage.measure import label
+
+    pieces = label(plane.astype(np.int64), connectivity=2)
+    _, first = np.unique(pieces, return_index=True)
+    values = plane.ravel()[first]
+    counts = np.unique(values[values != 0], return_counts=True)[1]
+    return counts.size >= _MANY_VALUES and bool(np.median(counts) >= _MANY_PIECES)
 
 
 def _as_integers(values: NDArray[Any]) -> NDArray[np.integer] | None:

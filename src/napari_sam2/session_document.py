@@ -23,7 +23,7 @@ from napari_sam2.selection import SelectionRules
 from napari_sam2.session_edits import write_tracked
 from napari_sam2.session_state import PromptRecord
 from napari_sam2.steps import result_of
-from napari_sam2.stored_masks import RECORD_FIELDS, array_name, mask_arrays, read_prompts
+from napari_sam2.stored_prompts import RECORD_FIELDS, array_name, mask_arrays, read_prompts
 from napari_sam2.tracker_state import Job
 from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules

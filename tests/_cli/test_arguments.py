@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2._cli import arguments
-from napari_sam2._cli.arguments import Box, Click
+from napari_sam2._cli.arguments import BoxArgument, Click
 
 coordinates = st.floats(0, 5000, allow_nan=False).map(lambda value: round(value, 3))
 
@@ -23,7 +23,7 @@ def test_clicks_are_read_as_they_are_written(obj: int, frame: int, y: float, x: 
 
 
 def test_a_box() -> None:
-    assert arguments.parse_box("3:7,1,2.5,10,20") == Box(3, 7, (1.0, 2.5, 10.0, 20.0))
+    assert arguments.parse_box("3:7,1,2.5,10,20") == BoxArgument(3, 7, (1.0, 2.5, 10.0, 20.0))
 
 
 @pytest.mark.parametrize(

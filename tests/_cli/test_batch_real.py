@@ -45,9 +45,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path) -> Process:
-    """Begin a batch of all images that keeps its state after every frame, on one worker."""
-    images = ("a.npy", "b.npy", "c.zarr", "d.npy")
+def start(folder: Path, *images: str) -> Process:
+    """Begin a batch of all images, or some, that keeps its state after every frame, on one worker."""
+    images = images or ("a.npy", "b.npy", "c.zarr", "d.npy")
     listed = "".join(f'[[sequence]]\nimages = "{each}"\n' for each in images)
     network = '[model]\nname = "small.safetensors"\ndevice = "cpu"\n'
     (folder / "plan.toml").write_text(f"checkpoint_seconds = 0\n{network}{listed}")
@@ -149,6 +149,30 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(folder: Path) -> None:
     assert int(report["b"]["resumed"]) >= 2 * 3
     assert int(report["a"]["encoded"]) == FRAMES
     np.testing.assert_array_equal(labels(folder, "b"), labels(folder, "a"))
+
+
+def test_a_second_ctrl_c_waits_for_no_frame(folder: Path) -> None:
+    chunk = folder / "c.zarr" / "c" / "8" / "0" / "0"
+    chunk.unlink()
+    os.mkfifo(chunk)  # whoever reads it waits for ever
+    process = start(folder, "c.zarr")
+    wait(process, lambda: kept(folder, "c", 6))
+    worker = worker_of(process)
+    os.killpg(process.pid, signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+    begin = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=200)
+    assert time.monotonic() - begin < 4  # a little over one where nothing else is at work
+    assert process.returncode == 130
+    assert "Stopped by Ctrl-C; the same command goes on." in out
+    for noise in ("Traceback", "leaked", "ERROR", "Warning"):
+        assert noise not in err
+    assert not worker.is_running()
+    assert kept(folder, "c", 6)
+    with claimed(folder / "results" / "c.unfinished"):
+        pass
 
 
 def test_ctrl_c_while_processes_start(folder: Path) -> None:

@@ -6,10 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
 
 from napari_sam2 import cli
 from napari_sam2.samples import SAMPLES, sample
 from napari_sam2.seeding import read_labels, shows_intensities
+
+
+def speckled(share: float) -> NDArray[np.bool_]:
+    """Strew pixels over a plane."""
+    found: NDArray[np.bool_] = np.random.default_rng(0).random((200, 200)) < share
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +58,7 @@ def test_intensities_in_place_of_labels(
     images: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     assert cli.run(command) == 2
-    assert f"{images} is no label image: most neighbouring pixels differ" in capsys.readouterr().err
+    assert f"{images} is no label image: its values change from pixel to pixel" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -58,6 +67,46 @@ def test_labels_are_told_from_images(name: str) -> None:
     assert shows_intensities(np.asarray(sequence.images).astype(np.int64))
     assert not shows_intensities(sequence.labels)
     assert not shows_intensities(sequence.labels[0])
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("width", [2, 4, 8])
+@pytest.mark.parametrize("most", [90, 255])
+def test_smooth_images_are_told_from_labels(name: str, width: int, most: int) -> None:
+    smooth = gaussian_filter(np.asarray(sample(name).images, float), (0, width, width))
+    low, high = np.quantile(smooth, (0.01, 0.999))
+    assert shows_intensities(np.clip((smooth - low) * (most / (high - low)), 0, 255).astype(np.uint8))
+
+
+def territories(count: int, side: int) -> NDArray[np.intp]:
+    """Share a plane out among objects that touch, numbered from top to bottom."""
+    centres = np.random.default_rng(0).random((count, 2)) * side
+    places = np.moveaxis(np.indices((side, side)), 0, -1)
+    return np.asarray(cKDTree(centres[np.argsort(centres[:, 0])]).query(places)[1]) + 1
+
+
+def tile(side: int) -> NDArray[np.int64]:
+    """Put 8 times 8 squares side by side, numbered row by row."""
+    return np.kron(np.arange(1, 65).reshape(8, 8), np.ones((side, side), np.int64))
+
+
+LABELS = {
+    "territories": territories(500, 200),
+    "debris that shares an id": np.where(speckled(0.02), 999, territories(100, 200)),
+    "tiles that have the same ids": np.tile(tile(4), (6, 6)),
+    "tiles of other objects that have the same ids": np.tile(territories(100, 60), (4, 4)),
+    "ids that begin again after 255": territories(2000, 400) % 255 + 1,
+    "pixels of some classes": gaussian_filter(np.random.default_rng(1).normal(7, 12, (200, 200)), 2).astype(
+        int
+    ),
+    "ids in stripes": np.tile(np.repeat(np.arange(1, 51), 3), (150, 1)),
+    "specks of one object": speckled(0.3).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_that_are_much_like_images(name: str) -> None:
+    assert not shows_intensities(LABELS[name])
 
 
 @pytest.mark.parametrize("side", [2, 3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -258,6 +259,18 @@ def test_two_runs_at_once(
     assert "another run is at work on it" in capsys.readouterr().err
     np.testing.assert_array_equal(labels(), whole())
     assert not list(folder.glob("*unfinished*"))
+
+
+def test_labels_that_are_deleted_while_they_are_made(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        meanwhile(patch, lambda: shutil.rmtree("labels.unfinished.ome.zarr"))
+        assert cli.run(ON_DISK) == 2
+    assert "labels.unfinished.ome.zarr has vanished" in capsys.readouterr().err
+    assert not (folder / "labels.ome.zarr").exists()
+    assert cli.run(ON_DISK) == 0
+    np.testing.assert_array_equal(labels(), whole())
 
 
 def rewrite(path: str) -> None:

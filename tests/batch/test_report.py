@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from functools import cache
@@ -11,7 +12,7 @@ import pytest
 
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2.batch.identity import Marker
-from napari_sam2.batch.outcome import Outcome, waiting
+from napari_sam2.batch.outcome import Outcome, one_line, waiting
 from napari_sam2.batch.plan import Options, Plan
 from napari_sam2.batch.sequence import Task, run_sequence
 from tests.batch.tiny import task_of, write_sequence
@@ -83,3 +84,11 @@ def test_sequences_that_are_waited_for(tmp_path: Path, monkeypatch: pytest.Monke
     assert told["a"] == Outcome("a", "waiting", 1.5, 8, 2, 7, 3, "me", str(labels[0]), notes="slow")
     assert told["b"] == Outcome("b", "waiting")  # its labels are gone
     assert told["c"] == Outcome("c", "waiting")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_with_what_to_do(number: int) -> None:
+    said = one_line(OSError(number, "no room", "a.zarr"))
+    assert said.startswith("the disk is full: make room on it, and the same command goes on.")
+    assert "no room: 'a.zarr'" in said
+    assert one_line(OSError(errno.EIO, "broken")) == f"OSError: [Errno {errno.EIO}] broken"

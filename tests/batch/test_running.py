@@ -157,7 +157,7 @@ def test_a_worker_of_this_run_has_its_share_of_the_cores(
     if said is not None:
         monkeypatch.setenv(THREADS, said)
     start = Start(workers.chosen_threads())
-    with running._connected(None, 1) as client:
+    with running._connected(None, 1) as (client, _):
         client.register_plugin(ModelHolder(ModelChoice(), "", {"0": Place(0, 1)}, start), name="holder")
         assert client.submit(threads_there).result() == threads
     # The next run in this process would take what dask says to workers for what the user says.

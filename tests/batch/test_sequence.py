@@ -24,9 +24,11 @@ from napari_sam2._model.sam2 import Sam2
 from napari_sam2.batch import sequence as sequences
 from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.outcome import Outcome
+from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.device import Runtime
-from napari_sam2.io import open_image
+from napari_sam2.io import atomic, open_image
+from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
 from napari_sam2.volume import Volume
 from tests.batch.tiny import Array, drawn, task_of, write_sequence
@@ -179,6 +181,18 @@ class TestPrompts:
         assert list(again.prompts) == list(session.prompts)
         assert not list(again.propagate())
 
+    def test_a_session_whose_prompts_were_taken_back_keeps_its_masks(self, tmp_path: Path) -> None:
+        plan = write_sequence(tmp_path)
+        saved = self.saved(tmp_path, plan.images, correct=True)
+        session = Session.load(saved, model=model())
+        for key in session.prompts:
+            session.set_prompts(key.obj, key.frame, FramePrompts())
+        session.save(saved)
+        task = task_of(replace(plan, seeds=None, session=saved))
+        assert (run_sequence(task, model).status, session.prompts) == ("done", {})
+        assert session.labels[:].any()
+        np.testing.assert_array_equal(read(task.labels), session.labels)
+
     def test_a_session_of_other_images_gives_its_prompts(self, tmp_path: Path) -> None:
         saved = self.saved(tmp_path, write_sequence(tmp_path).images, correct=False)
         plan = write_sequence(tmp_path, "b", seed=3)
@@ -281,6 +295,45 @@ class TestFaults:
         outcome = run_sequence(replace(task, weights="others"), model)
         assert (outcome.status, outcome.resumed, outcome.encoded) == ("done", 0, 8)
         assert outcome.notes == "what an earlier run had begun is made anew: the model changed"
+
+    @pytest.mark.parametrize("kind", ["zarr", "tif"])
+    def test_results_that_are_deleted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    ) -> None:
+        task = task_of(write_sequence(tmp_path), format=kind)
+        keep = Checkpoint.keep
+
+        def keep_and_lose(checkpoint: Checkpoint, session: ResumableSession) -> None:
+            keep(checkpoint, session)
+            if len(checkpoint._parts) == 3:
+                shutil.rmtree(task.unfinished)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoint, "keep", keep_and_lose)
+            outcome = run_sequence(task, model)
+        assert (outcome.status, task.labels.exists(), task.marker.exists()) == ("failed", False, False)
+        assert "labels.ome.zarr has vanished" in outcome.error
+        assert run_sequence(task, model).status == "done"
+        np.testing.assert_array_equal(read(task.labels), expected(task.sequence.images))
+
+    def test_what_a_killed_run_has_left_of_its_files_is_deleted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task = task_of(write_sequence(tmp_path, "a[1]"), format="tif", save_sessions=True)
+
+        def killed(temporary: Path, path: Path) -> None:
+            raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic, "_discard", lambda temporary: None)
+            patch.setattr(atomic, "_exchange", killed)
+            for path in (task.labels, task.session, task.session.with_suffix(".zarr"), task.marker):
+                with pytest.raises(SystemExit), atomic.replacing(path) as temporary:
+                    temporary.write_text("half")
+        others = task.labels.with_name(".b_labels.tif.01234567.part")
+        others.touch()
+        assert run_sequence(task, model).status == "done"
+        assert list(tmp_path.glob(".*")) == [others]
 
     def test_a_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing more can be written after the third time that the state was kept."""
@@ -402,6 +455,7 @@ _SLOW_RUN = """
 import sys, time
 from pathlib import Path
 from napari_sam2.batch.outcome import Outcome
+from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.volume import Volume
 from tests.batch.tiny import task_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,19 @@ def test_finishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(OSError, match="denied"):
             finish_labels(tmp_path / "part.zarr", tmp_path / "a.zarr")
     assert open_image(tmp_path / "a.zarr").array[0, 0, 0] == 2
+
+
+def test_labels_that_are_deleted_are_not_made_anew(tmp_path: Path) -> None:
+    made = tmp_path / "part.zarr"
+    labels = create_labels(made, SHAPE)
+    labels[0, 1, 1] = 5
+    labels.flush()
+    labels[1, 2, 2] = 6
+    shutil.rmtree(made)
+    for read_or_write in (labels.flush, lambda: labels[:], lambda: finish_labels(made, tmp_path / "a.zarr")):
+        with pytest.raises(FileNotFoundError, match=r"part\.zarr has vanished"):
+            read_or_write()
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_label_image_stays(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Click:
 
 
 @dataclass(frozen=True)
-class Box:
+class BoxArgument:
     """A box (y0, x0, y1, x1) around an object, in pixels."""
 
     obj: int
@@ -143,12 +143,12 @@ def parse_click(text: str) -> Click:
     return Click(obj, _whole(text, frame, form), (y, x), positive)
 
 
-def parse_box(text: str) -> Box:
+def parse_box(text: str) -> BoxArgument:
     """Read ``OBJ:FRAME,Y0,X0,Y1,X1``."""
     form = "OBJ:FRAME,Y0,X0,Y1,X1"
     obj, rest = _object(text, form)
     frame, y0, x0, y1, x1 = _numbers(text, rest, 5, form)
-    return Box(obj, _whole(text, frame, form), (y0, x0, y1, x1))
+    return BoxArgument(obj, _whole(text, frame, form), (y0, x0, y1, x1))
 
 
 def parse_frames(text: str | None, count: int) -> range | None:

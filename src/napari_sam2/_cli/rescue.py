@@ -1,19 +1,69 @@
-"""Labels that cannot be written where they were wanted go to another folder, and the error says so."""
+"""What was done when an error came is kept beside the output, or in another folder; the error says where."""
 
 from __future__ import annotations
 
-import errno
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_sam2.refusals import FULL_DISK
+
 if TYPE_CHECKING:
+    from napari_sam2._cli.inputs import Inputs
     from napari_sam2.session import Session
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Errors of a disk that is full."""
+
+_ENDINGS = re.compile(r"(\.ome\.zarr|\.ome\.tiff?|_RES|\.\w+)$", re.IGNORECASE)
+
+
+@contextmanager
+def kept_so_far(tracked: Session, output: Path, save_session: Path | None, inputs: Inputs) -> Iterator[None]:
+    """Where tracking fails in its middle, write the labels up to there beside `output`, and the session.
+
+    The error goes on with word of it. Where the images have changed meanwhile, nothing is written.
+    """
+    try:
+        yield
+    except Exception as error:
+        with suppress(OSError):  # an image that can no longer be read is none that has changed
+            inputs.check()
+        if tracked.undo_run is not None:  # more than prompts
+            error.add_note(
+                _kept("What was tracked until then", partial(_write_labels, tracked), unfinished(output))
+            )
+            if save_session is not None:
+                error.add_note(_kept("The session", tracked.save, save_session))
+        raise
+
+
+def _kept(what: str, write: Callable[[Path], object], path: Path) -> str:
+    """Write, and say where it is, or why it is not."""
+    try:
+        write(path)
+    except OSError as error:
+        notes = getattr(error, "__notes__", ())
+        return " ".join([f"{what} cannot be written to {path}: {error}.", *notes])
+    return f"{what} is kept in {path}."
+
+
+def _write_labels(tracked: Session, path: Path) -> None:
+    with kept_elsewhere(tracked, path):
+        tracked.export(path)
+
+
+def unfinished(output: Path) -> Path:
+    """Find a name beside `output` that says that labels are not complete, and that nothing has."""
+    for number in count(1):
+        tag = ".unfinished" if number == 1 else f".unfinished-{number}"
+        path = output.with_name(_ENDINGS.sub(rf"{tag}\1", output.name))
+        if not path.exists():
+            break
+    return path
 
 
 @contextmanager
@@ -54,7 +104,7 @@ def _written_elsewhere(tracked: Session, output: Path, error: OSError) -> Path |
 def _folders(output: Path, error: OSError) -> Iterator[Path]:
     """List folders that may take labels: not those on a disk that is known to be full."""
     for folder in (Path(tempfile.gettempdir()), Path.home()):
-        if error.errno not in FULL or _device(folder) != _device(output.absolute().parent):
+        if error.errno not in FULL_DISK or _device(folder) != _device(output.absolute().parent):
             yield folder
 
 

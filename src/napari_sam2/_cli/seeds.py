@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.prompts import FramePrompts
 
 if TYPE_CHECKING:
-    from napari_sam2._cli.arguments import Box, Click
+    from napari_sam2._cli.arguments import BoxArgument, Click
     from napari_sam2.seeding import Seeds
 
 
@@ -22,7 +22,7 @@ class _Draft:
     box: tuple[float, float, float, float] | None = None
 
 
-def seeds_of(clicks: Iterable[Click], boxes: Iterable[Box]) -> Seeds:
+def seeds_of(clicks: Iterable[Click], boxes: Iterable[BoxArgument]) -> Seeds:
     """Collect clicks and boxes by object and frame; clicks keep their order."""
     drafts: dict[tuple[int, int], _Draft] = {}
     for click in clicks:

@@ -16,8 +16,8 @@ from napari_sam2._cli import arguments, seeds
 from napari_sam2._cli.arguments import ImageOptions, KeepingOptions, ModelOptions
 from napari_sam2._cli.inputs import Inputs
 from napari_sam2._cli.opening import labels_for, open_model, open_session, read_labels
-from napari_sam2._cli.progress import INTERRUPTED, Run, watch
-from napari_sam2._cli.rescue import kept_elsewhere
+from napari_sam2._cli.progress import INTERRUPTED, Run, stop_on_interrupt, watch
+from napari_sam2._cli.rescue import kept_elsewhere, kept_so_far
 from napari_sam2._cli.unfinished import Unfinished
 from napari_sam2.feature_store import check_feature_folder
 from napari_sam2.io import StreamedLabels
@@ -109,11 +109,13 @@ def segment(
             steps = unfinished.follow(tracked, inputs.made_from(said, tracked), chosen, direction)
         expected = len({obj for obj, _ in given}) * len(chosen or range(len(tracked.labels)))
         going_on = nullcontext if unfinished is None else unfinished.gone_on_with
-        with going_on():
+        with kept_so_far(tracked, output, save_session, inputs) if unfinished is None else going_on():
             run = _run(tracked, steps, expected)
-        inputs.check()
-        with going_on():
-            _write(tracked, output, save_session, unfinished, run)
+        # Once all is tracked, only a second Ctrl-C keeps it from being written.
+        with nullcontext() if run.stopped else stop_on_interrupt():
+            inputs.check()
+            with going_on():
+                _write(tracked, output, save_session, unfinished, run)
     _report(tracked, run, output)
     return INTERRUPTED if run.stopped else 0
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from napari_sam2.packed_mask import PackedMask
-    from napari_sam2.prompts import Box, Point
+    from napari_sam2.prompts import Point, PromptBox
 
 
 @dataclass
@@ -29,13 +29,13 @@ class Drawn:
     Attributes
     ----------
     clicks : mapping of PromptKey to Clicks
-    boxes : mapping of PromptKey to Box
+    boxes : mapping of PromptKey to PromptBox
     outlines : mapping of PromptKey to PackedMask
         Rasterised.
     """
 
     clicks: Mapping[PromptKey, Clicks]
-    boxes: Mapping[PromptKey, Box]
+    boxes: Mapping[PromptKey, PromptBox]
     outlines: Mapping[PromptKey, PackedMask]
 
 
@@ -201,7 +201,7 @@ def _merged(said: list[_Click], known: list[_Click], there: list[_Click]) -> lis
 def _first_step(
     points: tuple[Point, ...],
     positive: tuple[bool, ...],
-    box: Box | None,
+    box: PromptBox | None,
     has_mask: bool,
 ) -> object:
     """Return what the network is told first, which a choice among its candidates belongs to."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import notification_manager, show_error, show_info, show_warning
 
 from napari_sam2._model.errors import CheckpointError
-from napari_sam2.refusals import ObjectLockedError
+from napari_sam2.refusals import FULL_DISK, ObjectLockedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,6 @@ _OWN_WORDS = (ValueError, TypeError, OSError, CheckpointError)
 _MEMORY_MARKS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
 
@@ -45,7 +44,7 @@ def writing(path: str) -> Iterator[None]:
 
 
 def _of_writing(path: str, error: OSError) -> str:
-    if error.errno in _FULL:
+    if error.errno in FULL_DISK:
         return f"the disk is full: {path} was not written. Make room on it, or choose another disk."
     if error.errno in _FORBIDDEN:
         return (
@@ -79,7 +78,7 @@ def sentence(error: Exception) -> str | None:
 def _of_the_system(error: OSError) -> str:
     """Put an error with a number into words; mostly nobody knows whether it was read or written."""
     name = f"{error.filename or ''}"
-    if error.errno in _FULL:
+    if error.errno in FULL_DISK:
         return f"The disk is full{f', {name} was not written' if name else ''}: make room on it."
     if name and error.errno == errno.ENOENT:
         return f"There is no file {name}: it may have been moved or deleted."

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._napari.colours import ObjectColours
     from napari_sam2._napari.geometry import SequenceGeometry
-    from napari_sam2.prompts import Box, FramePrompts
+    from napari_sam2.prompts import FramePrompts, PromptBox
 
     Mask = npt.NDArray[np.bool_]
     Vertices = npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ class DrawnShapes:
 
     Attributes
     ----------
-    boxes : dict of PromptKey to Box
+    boxes : dict of PromptKey to PromptBox
     outlines : dict of PromptKey to PackedMask
         Union of the closed shapes.
     rows : dict of PromptKey to list of int
@@ -55,7 +55,7 @@ class DrawnShapes:
         those not as wide as a pixel, and closed shapes without pixels.
     """
 
-    boxes: dict[PromptKey, Box] = field(default_factory=dict)
+    boxes: dict[PromptKey, PromptBox] = field(default_factory=dict)
     outlines: dict[PromptKey, PackedMask] = field(default_factory=dict)
     rows: dict[PromptKey, list[int]] = field(default_factory=dict)
     void: list[int] = field(default_factory=list)
@@ -96,7 +96,7 @@ class ShapesView:
         viewer: ViewerModel,
     ) -> None:
         self.geometry, self._colours, self._obj = geometry, colours, 1
-        self._given: dict[PromptKey, Box] = {}
+        self._given: dict[PromptKey, PromptBox] = {}
         self._masks: dict[bytes, PackedMask] = {}
         self._unions: dict[tuple[bytes, ...], PackedMask] = {}
         self._memory: OrderedDict[tuple[PromptKey, PackedMask], list[_Shape]] = OrderedDict()
@@ -209,7 +209,7 @@ class ShapesView:
         inside = on_one and 0 <= first < self.geometry.num_frames
         return _Shape(PromptKey(obj, first), kind, places.yx) if inside else None
 
-    def _box(self, shape: _Shape) -> Box | None:
+    def _box(self, shape: _Shape) -> PromptBox | None:
         """Bounding box, kept within the frame; None if it is too narrow there and was not shown as it is."""
         low = np.maximum(shape.yx.min(axis=0), -0.5)
         high = np.minimum(shape.yx.max(axis=0), self.geometry.frame_shape)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from napari_sam2.batch.identity import Marker, marker_of
 from napari_sam2.io.atomic import replacing
+from napari_sam2.refusals import FULL_DISK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,6 +112,8 @@ def write_report(path: Path, outcomes: Iterable[Outcome]) -> None:
 def one_line(error: BaseException) -> str:
     """Say an error in one line, with its kind where that is not a plain refusal."""
     text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return f"the disk is full: make room on it, and the same command goes on. {text}"
     if isinstance(error, (ValueError, FileNotFoundError)) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

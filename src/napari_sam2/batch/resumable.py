@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2 import session_edits as edits
 from napari_sam2.entry_table import StoredEntry
 from napari_sam2.prompts import PromptKey
 from napari_sam2.session import Session
-from napari_sam2.session_checks import check_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,17 +44,10 @@ class ResumableSession(Session):
         Yields
         ------
         FrameResult
-            As `propagate` does.
+            As `propagate` does; nothing where no object has a prompt, as in a session of locked masks.
         """
-        limits = check_range(frames, self.volume.num_frames)
-        with self._state.lock:
-            jobs = edits.plan(self._state, self._tracker.objects, direction, limits)
-            jobs = edits.what_is_left(self._state, jobs)
-        run = self._state.next_revision()
-        for result in edits.locked_steps(self._state, self._tracker.track_in_beats(jobs), run=run):
-            if result is not None:
-                self.apply(result)
-                yield result
+        if self.prompted_objects:
+            yield from self._write(self.track(frames, direction=direction, stale=True))
 
     def tracked(self, result: FrameResult) -> list[StoredEntry]:
         """Return what was written for the tracked objects of a result."""

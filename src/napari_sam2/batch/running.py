@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, as_completed, wait
+from distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from napari_sam2._model.weights import model_names
 from napari_sam2.batch.checking import check_device, check_network, check_workers
+from napari_sam2.batch.ending import Ending
 from napari_sam2.batch.identity import model_digest
 from napari_sam2.batch.outcome import Outcome, one_line
 from napari_sam2.batch.sequence import Task
@@ -41,8 +42,6 @@ WORKER_BYTES = 2 * 2**30
 """Memory that a worker is reckoned with when their number is chosen."""
 DEATHS = 3
 """How many workers may die over a sequence before it is given up."""
-PATIENCE = 30.0
-"""Seconds that workers have for the frame at hand when a run is stopped."""
 
 
 def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = None) -> Generator[Outcome]:
@@ -87,12 +86,12 @@ def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = 
         for each in plan.sequences
     ]
     start = None if scheduler is not None else Start(chosen_threads())
-    with _connected(scheduler, workers or suggested_workers(len(tasks), plan.model)) as client:
+    with _connected(scheduler, workers or suggested_workers(len(tasks), plan.model)) as (client, ending):
         found = client.run(whereabouts, plan.model.device)
         if scheduler is not None:
             check_workers(found)
         holder = ModelHolder(plan.model, weights, places(found.values()), start)
-        yield from _outcomes(client, tasks, holder)
+        yield from _outcomes(client, tasks, holder, ending)
 
 
 def located(plan: Plan) -> Plan:
@@ -113,17 +112,17 @@ def located(plan: Plan) -> Plan:
     return replace(plan, sequences=sequences, model=replace(plan.model, name=name), options=options)
 
 
-def _outcomes(client: Client, tasks: list[Task], holder: ModelHolder) -> Generator[Outcome]:
+def _outcomes(client: Client, tasks: list[Task], holder: ModelHolder, ending: Ending) -> Generator[Outcome]:
     """Hand out tasks and give what became of them; those at hand end soon where no more is asked for."""
     plugin, at_hand = plugin_of(tasks[0].run), dict[Any, str]()
     client.register_plugin(holder, name=plugin)
     try:
         yield from _as_they_come(client, tasks, at_hand)
     finally:
+        ending.begin()
         with suppress(OSError), client.as_current():  # the scheduler may be gone, and they with it
             client.unregister_worker_plugin(plugin)
-            # A worker that is killed instead leaves semaphores, of which Python complains.
-            wait(list(at_hand), timeout=PATIENCE)
+            ending.wait(at_hand)
 
 
 def _as_they_come(client: Client, tasks: list[Task], at_hand: dict[Any, str]) -> Generator[Outcome]:
@@ -156,22 +155,28 @@ def _outcome(future: Any, name: str) -> Outcome:  # noqa: ANN401 - distributed i
 
 
 @contextmanager
-def _connected(scheduler: str | None, workers: int) -> Iterator[Client]:
+def _connected(scheduler: str | None, workers: int) -> Iterator[tuple[Client, Ending]]:
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}))
+        ending = stack.enter_context(Ending())
         if scheduler is None:
             stack.enter_context(_environment_kept())
-            # No limit of memory: a paused worker would wait forever for its network to become smaller.
             with _interrupts_later():
-                cluster = LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    memory_limit=0,
-                    dashboard_address="127.0.0.1:0",
-                    silence_logs="ERROR",
-                )
-                scheduler = stack.enter_context(cluster)
-        yield stack.enter_context(Client(scheduler, set_as_default=False))
+                ending.cluster = stack.enter_context(_cluster(workers))
+        client = stack.enter_context(Client(ending.cluster or scheduler, set_as_default=False))
+        stack.callback(ending.begin)
+        yield client, ending
+
+
+def _cluster(workers: int) -> LocalCluster:
+    """Start workers, without a limit of memory: a paused one would wait forever for its network to shrink."""
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        memory_limit=0,
+        dashboard_address="127.0.0.1:0",
+        silence_logs="ERROR",
+    )
 
 
 @contextmanager

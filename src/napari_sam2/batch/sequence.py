@@ -26,7 +26,7 @@ from napari_sam2.batch.identity import (
 )
 from napari_sam2.batch.outcome import Outcome, one_line
 from napari_sam2.batch.resumable import ResumableSession
-from napari_sam2.io.atomic import remove
+from napari_sam2.io.atomic import remove, sweep
 from napari_sam2.io.claim import claimed
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
 from napari_sam2.session_document import SavedSession, read_session
@@ -172,6 +172,7 @@ def _make(task: Task, model: Sam2, inputs: str, made_from: MadeFrom, sitting: Si
     checkpoint = Checkpoint(task.unfinished, made_from, task.options.checkpoint_seconds)
     session, labels = _open(task, model)
     resumed = checkpoint.resume(session)
+    sweep(task.labels, task.marker, task.session, task.session.with_suffix(".zarr"))
     _track(task, session, checkpoint, sitting)
     labels.flush()
     if inputs_digest(task.sequence) != inputs:

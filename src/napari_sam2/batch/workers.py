@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing.util
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ from napari_sam2.process import cores, keep_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from types import FrameType
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.batch.outcome import Outcome
@@ -155,7 +157,7 @@ class ModelHolder(WorkerPlugin):  # type: ignore[misc, unused-ignore]
         place = self._known.get(name) or Place(_by_number(name)[1], max(len(self._known), 1))
         torch.set_num_threads(self._threads(place) or torch.get_num_threads())
         if self._start is not None:
-            _leave_interrupts_to_the_run()
+            _leave_signals_to_the_run()
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         self._choice = replace(self._choice, device=device_of(self._choice.device, place.rank, count))
         if self._choice.device.startswith("cuda:"):
@@ -207,10 +209,17 @@ class ModelHolder(WorkerPlugin):  # type: ignore[misc, unused-ignore]
             )
 
 
-def _leave_interrupts_to_the_run() -> None:
+def _leave_signals_to_the_run() -> None:
     """Let Ctrl-C, which a terminal tells to all processes, reach the run alone, which ends its workers."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, _go_at_once)
+
+
+def _go_at_once(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signals call it so
+    """End this process, frame at hand or not, but for the semaphores of libraries, which would be left."""
+    multiprocessing.util._exit_function()  # type: ignore[attr-defined] # noqa: SLF001 - there is no other way
+    os._exit(128 + number)
 
 
 def plugin_of(run: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import time
 import uuid
@@ -74,6 +75,13 @@ def _name(error: BaseException, temporary: Path, path: Path) -> None:
 def _beside(path: Path) -> Path:
     """Make up a name in the folder of `path`, so that renaming never has to copy."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+
+
+def sweep(*paths: Path) -> None:
+    """Delete what killed runs have left of files and folders; nobody else may be writing to them."""
+    for path in paths:
+        for left in path.parent.glob(f".{glob.escape(path.name)}.????????.part"):
+            remove(left)
 
 
 def _exchange(temporaries: Sequence[Path], paths: Sequence[Path]) -> None:

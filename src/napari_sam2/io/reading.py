@@ -21,6 +21,7 @@ import zarr
 from napari_sam2.io import ome_files
 from napari_sam2.io.scales import ome_tiff_scale, ome_zarr_scale, tiff_scale
 from napari_sam2.io.stacks import FileStack
+from napari_sam2.io.stored_array import StoredArray
 from napari_sam2.io.zarr_folder import ZarrFolder, is_zarr
 
 TIFF = ome_files.TIFF
@@ -181,7 +182,7 @@ def _open_series(tiff: tifffile.TiffFile, path: Path, series: int, level: int) -
     weakref.finalize(store, tiff.close)
     axes = image.axes.lower()
     scale = ome_tiff_scale(tiff.ome_metadata, series, axes) if tiff.is_ome else tiff_scale(tiff, axes)
-    return OpenedImage(zarr.open_array(store, mode="r"), axes, scale)
+    return OpenedImage(StoredArray.of(zarr.open_array(store, mode="r"), path), axes, scale)
 
 
 def _end(image: tifffile.TiffPageSeries) -> int:
@@ -241,7 +242,7 @@ def _open_zarr(path: Path, series: int, level: int) -> OpenedImage:
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{path} is not a Zarr folder that can be read: {error}") from error
     if isinstance(node, zarr.Array):
-        return OpenedImage(node, _dimension_names(node))
+        return OpenedImage(StoredArray.of(node, path), _dimension_names(node))
     attributes = _ome_attributes(node)
     if "multiscales" in attributes:
         return _open_multiscale(node, attributes["multiscales"], path, series, level)
@@ -268,7 +269,7 @@ def _open_multiscale(
     # Version 0.3 had bare letters for axes.
     axes = [each if isinstance(each, str) else each["name"] for each in image.get("axes", ())]
     letters = "".join(axes) if len(axes) == array.ndim and all(len(each) == 1 for each in axes) else None
-    return OpenedImage(array, letters, ome_zarr_scale(image, dataset, array.ndim))
+    return OpenedImage(StoredArray.of(array, path), letters, ome_zarr_scale(image, dataset, array.ndim))
 
 
 def _ome_attributes(group: zarr.Group) -> Mapping[str, Any]:

@@ -7,17 +7,18 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import zarr
 from yaozarrs.write.v05 import prepare_image
 
 from napari_sam2.io.atomic import remove
 from napari_sam2.io.exporting import check_label_image, label_image, pyramid_steps
+from napari_sam2.io.zarr_folder import ZarrFolder, check_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
-    import zarr
 
 HELD_FRAMES = 4
 """Frames in memory: objects are written one by one, frames mostly one after the other."""
@@ -153,14 +154,16 @@ def create_labels(
     if path.exists():
         raise FileExistsError(f"{path} is there already: choose another name, or delete it")
     steps = pyramid_steps(shape[1:])
-    _, arrays = prepare_image(
+    prepare_image(
         path,
         label_image(axes, scale, len(steps)),
         [((shape[0], *(-(-size // step) for size in shape[1:])), np.dtype(dtype)) for step in steps],
         writer="zarr",
         chunks=(1, *(min(each, 2048) for each in shape[1:])),
     )
-    return StreamedLabels(arrays["0"], [arrays[str(level)] for level in range(1, len(steps))])
+    store = ZarrFolder(path)
+    finest, *coarser = (zarr.open_array(store, path=str(level), mode="r+") for level in range(len(steps)))
+    return StreamedLabels(finest, coarser)
 
 
 def finish_labels(made: Path, path: Path) -> None:
@@ -171,8 +174,9 @@ def finish_labels(made: Path, path: Path) -> None:
     FileExistsError
         If what has the name is no label image.
     OSError
-        If the file system refuses; what was there before is still there.
+        If they have vanished, or the file system refuses; what was there before is still there.
     """
+    check_zarr(made)
     check_label_image(path)
     aside = made.with_name(f".{made.name}.replaced")
     remove(aside)

@@ -20,8 +20,17 @@ def is_zarr(folder: Path) -> bool:
     return any((folder / name).exists() for name in _METADATA)
 
 
+def check_zarr(folder: Path) -> None:
+    """Raise FileNotFoundError if a folder is no Zarr group or array any more."""
+    if not is_zarr(folder):
+        raise FileNotFoundError(f"{folder} has vanished, or is no Zarr folder any more")
+
+
 class ZarrFolder(LocalStore):
-    """A folder of chunks that is read; FileNotFoundError once it is no Zarr folder any more."""
+    """A folder of chunks; FileNotFoundError once it is no Zarr folder any more.
+
+    Zarr would make it anew for the next chunk that is written, without all that was written before.
+    """
 
     async def get(
         self,
@@ -32,7 +41,7 @@ class ZarrFolder(LocalStore):
         """Read a value; None if there is none though the folder is there."""
         found = await super().get(key, prototype, byte_range)
         if found is None:
-            self._check()
+            check_zarr(self.root)
         return found
 
     def get_sync(
@@ -45,9 +54,15 @@ class ZarrFolder(LocalStore):
         """Read as `get` does."""
         found = super().get_sync(key, prototype=prototype, byte_range=byte_range)
         if found is None:
-            self._check()
+            check_zarr(self.root)
         return found
 
-    def _check(self) -> None:
-        if not is_zarr(self.root):
-            raise FileNotFoundError(f"{self.root} has vanished, or is no Zarr folder any more")
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write a value."""
+        check_zarr(self.root)
+        await super().set(key, value)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """Write as `set` does."""
+        check_zarr(self.root)
+        super().set_sync(key, value)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.packed_mask import PackedMask
 from napari_sam2.prompts import FramePrompts
-from napari_sam2.stored_masks import mask_arrays, read_mask
+from napari_sam2.stored_prompts import mask_arrays, read_mask
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
 
