@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # How often a frame is looked at again because the window cuts the object.
 _WIDENINGS = 2
 # Whether the field has jumped is asked where boxes of an object on two frames overlap less (IoU).
-_STAYS = 0.6
+_STAYS = 0.9
 
 
 class Look(NamedTuple):
