@@ -10,7 +10,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_sam2 import label_array
-from napari_sam2._napari import widening
+from napari_sam2._napari import label_writer, widening
 from napari_sam2._napari.geometry import SequenceGeometry
 from tests._napari.hand import settle
 from tests._napari.labels_bench import GEOMETRY, Bench, change
@@ -76,6 +76,36 @@ def test_what_does_not_fit_waits(bench: Bench) -> None:
     check_written(bench)
     assert (bench.layer.data[5] == 4).sum() == 24
     assert not bench.view.writer.is_at_work
+
+
+@pytest.fixture
+def widened(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Return labels that are wide, of which eight rows of what is on record are widened in a turn."""
+    monkeypatch.setattr(label_writer, "_SECONDS", 0.0)
+    monkeypatch.setattr(label_writer, "_AT_ONCE", 400)
+    begin(bench)
+    while bench.layer.data.dtype == np.uint16:
+        settle(1)
+    return bench
+
+
+def test_what_is_on_record_of_a_frame_is_widened_in_turns(widened: Bench) -> None:
+    turns = 0
+    while works(widened):
+        settle(1)
+        turns += 1
+    assert turns >= 40 / 8, "rows of the frame, and what is written"
+    check_written(widened)
+    assert widened.told() == []
+
+
+def test_what_a_script_paints_while_what_is_on_record_is_widened_stays(widened: Bench) -> None:
+    settle(1)
+    assert works(widened)
+    widened.layer.data[4, :2, :2] = 7
+    widened.layer.refresh()
+    assert widened.told() == [(3, 4, 2000 - 24 - 4), (7, 4, 4)]
+    check_written(widened)
 
 
 def test_what_a_script_paints_meanwhile_stays(bench: Bench) -> None:
