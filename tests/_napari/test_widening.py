@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -14,15 +14,20 @@ from napari_sam2._napari import label_writer, widening
 from napari_sam2._napari.geometry import SequenceGeometry
 from tests._napari.hand import settle
 from tests._napari.labels_bench import GEOMETRY, Bench, change
+from tests._napari.prompting import Desk
 
 LARGE = 70_000
 
 
 @pytest.fixture
-def bench(model: ViewerModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    """Return labels of which eight rows are widened in a turn."""
+def in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Widen about eight rows of labels in a turn."""
     monkeypatch.setattr(label_array, "_AT_ONCE", 400)
     monkeypatch.setattr(widening, "_SECONDS", 0.0)
+
+
+@pytest.fixture
+def bench(model: ViewerModel, in_turns: None) -> Iterator[Bench]:
     bench = full(model, GEOMETRY)
     yield bench
     bench.view.close()
@@ -169,3 +174,48 @@ def test_a_layer_that_is_let_go_meanwhile_has_all(bench: Bench) -> None:
     begin(bench)
     bench.view.close()
     check_written(bench)
+
+
+def by_points(desk: Desk) -> None:
+    desk.layers.points.feature_defaults = {"object": LARGE, "positive": True}
+
+
+def by_shapes(desk: Desk) -> None:
+    desk.layers.shapes.feature_defaults = {"object": LARGE}
+
+
+def by_label(desk: Desk) -> None:
+    desk.layers.labels._selected_label = LARGE  # which some versions of napari refuse, and others take
+    desk.layers.labels.events.selected_label()
+
+
+@pytest.mark.parametrize("choose", [by_points, by_shapes, by_label])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_script_may_write_an_object_as_soon_as_it_has_chosen_it(
+    model: ViewerModel, in_turns: None, choose: Callable[[Desk], None], begun: bool
+) -> None:
+    desk = Desk(model)
+    labels = desk.layers.labels
+    labels.data[...] = 3
+    if begun:
+        desk.layers.set_active(LARGE - 1)
+        assert labels.data.dtype == np.uint16
+    choose(desk)
+    assert labels.selected_label == LARGE
+    labels.data[4, :2, :2] = LARGE
+    labels.refresh()
+    desk.layers.finish(everywhere=True)
+    assert LARGE in {stroke.obj for told in desk.strokes for stroke in told}
+    assert (labels.data == LARGE).sum() == 4
+    desk.layers.close(remove_layers=True)
+
+
+def test_whoever_clicks_need_not_wait(model: ViewerModel, in_turns: None) -> None:
+    desk = Desk(model)
+    desk.layers.labels.data[...] = 3
+    desk.layers.set_active(LARGE)
+    assert desk.layers.labels.data.dtype == np.uint16
+    desk.layers.labels.selected_label = 2
+    assert desk.layers.active == 2
+    assert desk.layers.labels.data.dtype == np.uint16, "this one has room as it is"
+    desk.layers.close(remove_layers=True)

@@ -150,6 +150,11 @@ class LabelsView:
             with self._quietly():
                 self.layer.selected_label = obj
 
+    def make_room_now(self) -> None:
+        """Have room at once for what was selected: a script may write it into the pixels in the same turn."""
+        if not self._widening.fits(self._wanted):
+            self._widening.finish()
+
     # --- writing
 
     def write(self, changes: Sequence[LabelChange], geometry: SequenceGeometry | None = None) -> None:
@@ -377,6 +382,7 @@ class LabelsView:
     def _on_selected_label(self, _event: object = None) -> None:
         if not self._own_write and self.layer.selected_label > 0:
             self.picked.emit(int(self.layer.selected_label))
+            self.make_room_now()
 
     def _on_colormap(self, _event: object = None) -> None:
         if not self._own_write and self._colours.take_base(self.layer.colormap):
