@@ -176,6 +176,24 @@ def test_a_layer_that_is_let_go_meanwhile_has_all(bench: Bench) -> None:
     check_written(bench)
 
 
+def test_refreshing_all_the_time_keeps_nothing_from_being_shown(bench: Bench) -> None:
+    begin(bench)
+    for _ in range(200):
+        bench.layer.refresh()
+        settle(1)
+    assert (bench.layer.data == LARGE).sum() == 24
+    assert bench.told() == []
+
+
+def test_the_label_that_is_selected_stays(bench: Bench) -> None:
+    bench.view.select(3)
+    begin(bench)
+    bench.layer.selected_label = 0  # to erase
+    assert bench.told() == []
+    check_written(bench)
+    assert bench.layer.selected_label == 0
+
+
 def by_points(desk: Desk) -> None:
     desk.layers.points.feature_defaults = {"object": LARGE, "positive": True}
 
