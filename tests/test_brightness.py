@@ -67,3 +67,18 @@ def test_later_some_reads_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None
         seen.look_at(np.full((1, 1, 1), value, np.uint8))
         filled.append(seen.filled)
     assert filled == [0, *[50 / 255] * 6, 1]
+
+
+def test_nothing_is_told_while_the_first_frame_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread reads frames, and another one tells of them."""
+    seen, told = Brightness(), list[float | None]()
+    percentile = np.percentile
+
+    def slow(*given: Any) -> Any:
+        told.append(seen.filled)
+        return percentile(*given)
+
+    monkeypatch.setattr(np, "percentile", slow)
+    seen.look_at(np.full((8, 8, 1), 20, np.uint8))
+    assert told == [None]
+    assert seen.filled == 0

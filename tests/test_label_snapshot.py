@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -39,6 +40,22 @@ def test_what_is_written_later_is_not_in_it(volume: LabelVolume, wide: bool) -> 
     np.testing.assert_array_equal([taken[frame] for frame in range(SHAPE[0])], before)
     np.testing.assert_array_equal(taken[(2,)], before[2])
     assert (volume.array != before).any()
+
+
+def test_it_keeps_its_type_where_labels_become_wide(volume: LabelVolume) -> None:
+    before, taken = volume.array.copy(), volume.snapshot()
+    volume.make_room(70_000)
+    volume.replace(9, 1, square(1, 1))
+    read = [taken[frame] for frame in range(SHAPE[0])]
+    assert {frame.dtype for frame in read} == {before.dtype} == {taken.dtype}
+    np.testing.assert_array_equal(read, before)
+
+
+def test_a_frame_that_is_read_is_wide_before_it_was_written(volume: LabelVolume) -> None:
+    volume.make_room(70_000)
+    with closing(volume.snapshot()) as taken:
+        assert taken.dtype == taken[0].dtype == volume.pixels(0).dtype == np.uint32
+        np.testing.assert_array_equal(taken[0], volume.pixels(0))
 
 
 def test_frames_are_kept_only_where_they_changed_and_while_somebody_reads(volume: LabelVolume) -> None:

@@ -22,13 +22,14 @@ class Brightness:
     """The part of black to white that frames fill, taken from some of their pixels as they are read."""
 
     def __init__(self) -> None:
-        self._low, self._high = np.inf, -np.inf
+        self._range = math.inf, -math.inf  # one thread may look at a frame while another one asks
         self._reads = 0
 
     @property
     def filled(self) -> float | None:
         """0 to 1, of all frames together that were looked at; None before the first."""
-        return None if self._reads == 0 else float(self._high - self._low) / 255
+        low, high = self._range
+        return None if high < low else (high - low) / 255
 
     def look_at(self, frame: npt.NDArray[Any]) -> None:
         """Look at a frame that was read, or a part of one, (H, W, C) with values from 0 to 255."""
@@ -37,4 +38,4 @@ class Brightness:
             return
         step = max(math.isqrt(frame.shape[0] * frame.shape[1] // _PIXELS), 1)
         low, high = np.percentile(frame[::step, ::step], PERCENTILES).tolist()
-        self._low, self._high = min(self._low, low), max(self._high, high)
+        self._range = min(self._range[0], low), max(self._range[1], high)

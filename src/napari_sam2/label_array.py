@@ -1,4 +1,4 @@
-"""The array that labels are written into."""
+"""The array that labels are written into: given by somebody, or a session's own."""
 
 from __future__ import annotations
 
@@ -32,14 +32,6 @@ def blank_labels(shape: Sequence[int], dtype: npt.DTypeLike = np.uint16) -> npt.
             return np.memmap(file, dtype, "w+", shape=tuple(shape))
 
 
-def widened(labels: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Copy labels into an array of a wider type; frames without labels take neither time nor room."""
-    wide = blank_labels(labels.shape, dtype)
-    for _ in copy_in_bands(labels, wide):
-        pass
-    return wide
-
-
 def copy_in_bands(labels: npt.NDArray[Any], blank: npt.NDArray[Any]) -> Iterator[None]:
     """Copy labels into zeros of the same shape, a few rows in each step; nothing where there are none."""
     rows = max(_AT_ONCE // max(labels.shape[-1], 1), 1)
@@ -49,6 +41,58 @@ def copy_in_bands(labels: npt.NDArray[Any], blank: npt.NDArray[Any]) -> Iterator
             if labels[band].any():
                 blank[band] = labels[band]
             yield
+
+
+class OwnLabels:
+    """Labels ``(frames, H, W)``, zeros at first: uint16, and uint32 after `widen`.
+
+    A frame is copied when it is written for the first time after that, so that nobody waits for all of them
+    at once. What is read has the type of all of them, copied or not.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(frames, H, W)``.
+    """
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.shape = tuple(shape)
+        self._array = blank_labels(shape)
+        # The array that each frame is in. One thread may read a frame while another one copies it: it finds
+        # the same labels in both.
+        self._holders = [self._array] * self.shape[0]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the labels."""
+        return self._array.dtype
+
+    def widen(self) -> None:
+        """Have room for ids that uint32 can hold."""
+        self._array = blank_labels(self.shape, np.uint32)
+
+    def whole(self) -> npt.NDArray[Any]:
+        """Return all labels, the very array that is written into until they are widened."""
+        for frame in range(self.shape[0]):
+            self._copy(frame)
+        return self._array
+
+    def _copy(self, frame: int) -> None:
+        held = self._holders[frame]
+        if held is not self._array:
+            for _ in copy_in_bands(held[frame], self._array[frame]):
+                pass
+            self._holders[frame] = self._array
+
+    def __getitem__(self, place: int | tuple[int, slice, slice]) -> npt.NDArray[Any]:
+        """Return a frame, or a box of it: a view where it has been copied."""
+        frame = place[0] if isinstance(place, tuple) else place
+        return self._holders[frame][place].astype(self.dtype, copy=False)
+
+    def __setitem__(self, place: tuple[int, slice, slice], values: npt.NDArray[Any]) -> None:
+        """Write a box of a frame."""
+        self._copy(place[0])
+        self._array[place] = values
 
 
 def check_target(labels: LabelArray, shape: tuple[int, ...]) -> None:

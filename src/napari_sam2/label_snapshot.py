@@ -41,14 +41,17 @@ class LabelSnapshot:
         """Keep a frame that is about to change."""
         with self._lock:
             if not self._closed and frame not in self._kept:
-                self._kept[frame] = np.array(self._array[frame])
+                self._kept[frame] = self._read(frame)
 
     def __getitem__(self, position: int | tuple[int]) -> npt.NDArray[Any]:
         """Return a frame."""
         frame = position[0] if isinstance(position, tuple) else position
         with self._lock:
             kept = self._kept.get(frame)
-            return np.array(self._array[frame]) if kept is None else kept
+            return self._read(frame) if kept is None else kept
+
+    def _read(self, frame: int) -> npt.NDArray[Any]:
+        return np.array(self._array[frame], self.dtype)  # labels may have been widened meanwhile
 
     def close(self) -> None:
         """Keep nothing any more, whoever holds it still, as an error that was raised meanwhile."""

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from napari_sam2.composition import Claim, Claimant, apart, around, compose, listed, strips
 from napari_sam2.entries import Boxes, Entry, FrameRecords, Objects, Provenance, Record, RecordTable
-from napari_sam2.label_array import LabelArray, blank_labels, check_target, widened
+from napari_sam2.label_array import LabelArray, OwnLabels, blank_labels, check_target
 from napari_sam2.label_snapshot import LabelSnapshot
 from napari_sam2.logit_bytes import pack_logits, unpack_logits
 from napari_sam2.packed_mask import PackedMask
@@ -80,8 +80,8 @@ class LabelVolume:
         if labels is not None:
             check_target(labels, tuple(shape))
         self._shape = shape
-        self._given = labels is not None
-        self._array = blank_labels(shape) if labels is None else labels
+        self._own = OwnLabels(shape) if labels is None else None
+        self._array: LabelArray = labels if self._own is None else self._own
         self._cleanup = cleanup
         self._store = SpillStore(budget)
         self._records = RecordTable()
@@ -158,7 +158,7 @@ class LabelVolume:
     def array(self) -> LabelArray:
         """The composed labels, the very array that is written into: look it up again after `replace`."""
         self.settle()
-        return self._array
+        return self._array if self._own is None else self._own.whole()
 
     def pixels(self, frame: int, box: Box | None = None) -> npt.NDArray[Any]:
         """Return a copy of the composed labels of a frame, or of a box of it, (H, W)."""
@@ -262,12 +262,12 @@ class LabelVolume:
             raise ValueError(f"an object id must be at least 1 (0 is the background), got {obj}")
         if obj <= np.iinfo(self._array.dtype).max:
             return
-        if self._given or obj > np.iinfo(np.uint32).max:
+        if self._own is None or obj > np.iinfo(np.uint32).max:
             raise ValueError(
                 f"object id {obj} does not fit into labels of type {self._array.dtype}; use a smaller id"
-                + (" or give an array of a wider type" if self._given else "")
+                + (" or give an array of a wider type" if self._own is None else "")
             )
-        self._array = widened(self._array, np.uint32)
+        self._own.widen()
 
     def known(self, obj: int, frame: int) -> Record | None:
         """Return what is known of an object on a frame, its logits unread, for `restore`."""
@@ -381,7 +381,7 @@ class LabelVolume:
         for snapshot in self._snapshots:
             snapshot.keep(frame)
         target = (frame, *box.slices)
-        if self._given:
+        if self._own is None:
             present = np.asarray(self._array[target])
             foreign = ~np.isin(present, [0, *self._written])
             labels[foreign] = present[foreign]

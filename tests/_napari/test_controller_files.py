@@ -13,9 +13,11 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 
+from napari_sam2._napari.controller_files import _export
 from napari_sam2._napari.notices import NotWrittenError
 from napari_sam2._napari.worker import Priority
 from napari_sam2.io import open_image, read_session
+from napari_sam2.positions import Positions
 from napari_sam2.session import Session
 from tests._napari.dock import MIDDLE, Dock, frames
 from tests.fakes import FakeModel, click
@@ -155,6 +157,30 @@ def test_undo_waits_for_no_export_and_what_is_written_is_what_was_there(
     assert [text.split(" to ")[0] for text in told] == ["done before", "Exported"]
     assert not bench.labels.any()
     np.testing.assert_array_equal(written(tmp_path / name), before)
+
+
+def test_of_many_positions_all_are_as_they_are_written_before_edits_go_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_sam2.session_state.WRITING_SECONDS", 0.0)
+    sessions = [Session(frames(4), model=FakeModel().as_model()) for _ in range(2)]
+
+    def paint(session: Session, obj: int) -> None:
+        with session.postponed():
+            for frame in range(4):
+                session.paint(obj, frame, np.ones(session.volume.frame_shape, bool))
+
+    for session in sessions:
+        paint(session, 2)
+    steps = _export(Positions(dict(enumerate(sessions)), 2), str(tmp_path / "labels.tif"))
+    while not sessions[0].is_settled:
+        assert next(steps) is None
+    paint(sessions[0], 1)  # as a click may
+    while next(steps) is None:
+        pass
+    assert [session.is_settled for session in sessions] == [True, True]
+    list(steps)
+    assert np.unique(tifffile.imread(tmp_path / "labels.tif")[0]).tolist() == [1]
 
 
 def test_of_two_exports_into_one_file_the_later_one_stays(

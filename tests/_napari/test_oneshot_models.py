@@ -133,6 +133,22 @@ def test_a_second_press_begins_nothing(open_viewer: Callable[[], Any], fetch: Fe
 
 
 @pytest.mark.gui
+def test_the_button_rests_until_what_a_script_began_has_ended_too(
+    open_viewer: Callable[[], Any], fetch: Fetch
+) -> None:
+    widget = shown_widget(open_viewer())
+    button = widget.call_button.native
+    quick = widget()
+    widget.model.value = "sam2.1-tiny"
+    slow = widget()
+    until(lambda: not quick.is_running and slow.is_running)
+    assert (button.isEnabled(), button.text()) == (False, "Propagating ...")
+    fetch.gate.set()
+    until(lambda: not slow.is_running and button.isEnabled())
+    assert button.text() == "Propagate"
+
+
+@pytest.mark.gui
 def test_a_press_that_is_refused_can_be_made_again(
     open_viewer: Callable[[], Any], fetch: Fetch, notices: list[str]
 ) -> None:

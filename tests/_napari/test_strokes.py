@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from napari_sam2 import label_array
 from napari_sam2._napari.label_records import LabelRecord
 from napari_sam2._napari.strokes import Stroke, Sweep, strokes_between
 from napari_sam2.placement import Box
@@ -91,6 +93,37 @@ def test_wider_labels_fit() -> None:
     record = record_of(np.ones((1, 2, 2), np.uint16))
     record.put(0, Box(0, 0, 1, 1), np.array([[70_000]], np.uint32))
     assert record.take(0, np.array([[70_000, 1], [1, 1]], np.uint32)) == ()
+
+
+def test_a_frame_becomes_wide_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_array, "_AT_ONCE", 2)
+    narrow, wide = np.ones((5, 2), np.uint16), np.dtype(np.uint32)
+    record = record_of(narrow[None])
+    steps = 0
+    while not record.widen(0, wide):
+        steps += 1
+        assert record.take(0, narrow) == ()
+    assert steps == 5
+    record.put(0, Box(4, 0, 5, 1), np.array([[70_000]], np.uint32))
+    shown = narrow.astype(np.uint32)
+    shown[4, 0] = 70_000
+    assert record.take(0, shown) == ()
+
+
+def test_what_is_written_or_painted_while_a_frame_becomes_wide_is_on_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(label_array, "_AT_ONCE", 2)
+    record, shown = record_of(np.ones((1, 5, 2), np.uint16)), np.ones((5, 2), np.uint16)
+    record.widen(0, np.dtype(np.uint32))
+    shown[0, 0] = 2
+    record.put(0, Box(0, 0, 1, 1), shown[:1, :1])
+    record.widen(0, np.dtype(np.uint32))
+    shown[0, 1] = 3
+    assert {stroke.obj for stroke in record.take(0, shown)} == {1, 3}
+    while not record.widen(0, np.dtype(np.uint32)):
+        pass
+    assert record.take(0, shown.astype(np.uint32)) == ()
 
 
 def test_a_sweep_goes_on_where_it_stopped() -> None:

@@ -249,8 +249,10 @@ class FileControl:
 
 def _export(source: Session | Positions, path: str) -> Iterator[Priority | None]:
     """Export; as soon as it is certain what is written, edits and undo go before."""
-    for session in source.sessions.values() if isinstance(source, Positions) else (source,):
-        yield from session.settle_steps()
+    sessions = tuple(source.sessions.values()) if isinstance(source, Positions) else (source,)
+    while not all(session.is_settled for session in sessions):  # a click may come between two of them
+        for session in sessions:
+            yield from session.settle_steps()
     for _ in source.export_steps(path):
         yield Priority.AHEAD
 

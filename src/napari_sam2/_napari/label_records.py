@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2._napari.strokes import strokes_between
+from napari_sam2.label_array import copy_in_bands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
     LabelArray = npt.NDArray[np.integer[Any]]
 
 
+@dataclass(frozen=True, eq=False)
+class _Copy:
+    """A frame that is being copied into zeros of a wider type, a few rows in each step."""
+
+    source: LabelArray
+    target: LabelArray
+    steps: Iterator[None]
+
+    @classmethod
+    def begin(cls, source: LabelArray, dtype: np.dtype[Any]) -> _Copy:
+        target = np.zeros(source.shape, dtype)
+        return cls(source, target, copy_in_bands(source, target))
+
+
 class LabelRecord:
     """What was written into the Labels layer, one sequence of frames; nothing at first.
 
@@ -30,17 +46,27 @@ class LabelRecord:
 
     def __init__(self) -> None:
         self._frames: dict[int, LabelArray] = {}
+        self._copy: _Copy | None = None
 
     def put(self, frame: int, box: Box, values: LabelArray) -> None:
         """Note that pixels of a frame were written; the frame must be known or empty elsewhere."""
-        kept = self._frames[frame]
-        if self.is_narrower(frame, values.dtype):
-            kept = self._frames[frame] = kept.astype(values.dtype)
-        kept[box.slices] = values
+        while not self.widen(frame, values.dtype):
+            pass
+        self._frames[frame][box.slices] = values
+        self._copy = None  # it may lack these
 
-    def is_narrower(self, frame: int, dtype: np.dtype[Any]) -> bool:
-        """Tell whether all of a frame has to be copied before values of a type are put into it."""
-        return frame in self._frames and self._frames[frame].itemsize < dtype.itemsize
+    def widen(self, frame: int, dtype: np.dtype[Any]) -> bool:
+        """Copy some rows of a frame where values of a type do not fit; whether they fit by now."""
+        kept = self._frames.get(frame)
+        if kept is None or kept.itemsize >= dtype.itemsize:
+            return True
+        copy = self._copy
+        if copy is None or copy.source is not kept or copy.target.dtype != dtype:
+            copy = self._copy = _Copy.begin(kept, dtype)
+        for _ in copy.steps:
+            return False
+        self._frames[frame], self._copy = copy.target, None
+        return True
 
     def ensure(self, frame: int, shown: LabelArray) -> None:
         """Make room for a frame of the shape and type of `shown`."""
@@ -83,7 +109,7 @@ class LabelRecord:
         strokes = strokes_between(frame, before, shown)
         if not strokes:  # else the whole frame is written anew
             np.maximum(shown, 0, out=shown)
-        self._frames[frame] = shown.copy()
+        self._frames[frame], self._copy = shown.copy(), None
         return strokes
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -153,19 +152,20 @@ class LabelWriter:
     def _write(self, hold: Hold, seconds: float) -> None:
         end, spent, shows = time.perf_counter() + seconds, 0, False
         while (key := self._next(hold)) is not None:
-            spent += self._pixels(self._waiting[key])
-            shows |= self._write_next(key) and hold.shows(key)
+            if self._widens(key):
+                spent += _AT_ONCE
+            else:
+                spent += max(self._waiting[key].changes[0].values.size, _EACH)
+                shows |= self._write_next(key) and hold.shows(key)
             if spent >= _AT_ONCE and time.perf_counter() >= end:
                 break
         if shows:
             self.seen_changed.emit()
 
-    def _pixels(self, waiting: _Waiting) -> int:
-        """Count what is written with the next change of a frame."""
-        change, record = waiting.changes[0], self._records.of(waiting.geometry)
-        widens = record.is_narrower(change.frame, self._layer.data.dtype)
-        whole = prod(waiting.geometry.frame_shape) if widens else 0
-        return max(change.values.size + whole, _EACH)
+    def _widens(self, key: FrameKey) -> bool:
+        """Copy some rows of what is on record of a frame, if it is too narrow for what is written next."""
+        record = self._records.of(self._waiting[key].geometry)
+        return not record.widen(key.frame, self._layer.data.dtype)
 
     def _write_next(self, key: FrameKey) -> bool:
         """Write the next change of a frame; return whether it made a difference."""

@@ -146,9 +146,17 @@ class LabelsView:
         """Make an object the one that the brush paints."""
         self._wanted = obj
         self._begin_to_widen(obj)
-        if self._widening.fits(obj) and self.layer.selected_label != obj:
+        if not self._widening.fits(obj):
+            return
+        self._wanted = 0
+        if self.layer.selected_label != obj:
             with self._quietly():
                 self.layer.selected_label = obj
+
+    def make_room_now(self) -> None:
+        """Have room at once for what was selected: a script may write it into the pixels in the same turn."""
+        if self._wanted:
+            self._widening.finish()
 
     # --- writing
 
@@ -181,7 +189,8 @@ class LabelsView:
 
     def _on_widened(self) -> None:
         """Go on with what has waited for a wider type."""
-        self.select(self._wanted)
+        if self._wanted:
+            self.select(self._wanted)
         self._turn.ask()
 
     def note_objects(self, objects: set[int]) -> None:
@@ -377,6 +386,7 @@ class LabelsView:
     def _on_selected_label(self, _event: object = None) -> None:
         if not self._own_write and self.layer.selected_label > 0:
             self.picked.emit(int(self.layer.selected_label))
+            self.make_room_now()
 
     def _on_colormap(self, _event: object = None) -> None:
         if not self._own_write and self._colours.take_base(self.layer.colormap):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.geometry import SequenceGeometry
     from napari_sam2.session import Session
 
+_BUTTON = "Propagate"
 _AUTOMATIC = -1
 """Stands for the axis that the image tells: a choice of None would be one more, which says nothing."""
 
@@ -271,7 +272,8 @@ def _prepare(gui: Any) -> None:  # noqa: ANN401 - its fields are made from the f
         return
     button.changed.disconnect()  # magicgui's own enables the button when the worker has only begun
     button.changed.connect(lambda _: _press(gui))
-    gui.called.connect(lambda worker: _rest_while(worker, button))
+    under_way: set[Any] = set()
+    gui.called.connect(lambda worker: _rest_while(worker, button, under_way))
 
 
 def _press(gui: Any) -> None:  # noqa: ANN401 - as above
@@ -281,20 +283,25 @@ def _press(gui: Any) -> None:  # noqa: ANN401 - as above
         show_failure(error)
 
 
-def _rest_while(worker: napari.qt.threading.FunctionWorker[Any], button: PushButton) -> None:
-    """Take no press, and say why, until a worker has ended."""
-    text, button.text, button.enabled = button.text, "Propagating ...", False
+def _rest_while(
+    worker: napari.qt.threading.FunctionWorker[Any], button: PushButton, under_way: set[Any]
+) -> None:
+    """Take no press, and say why, until a worker and all others that a script began have ended."""
+    under_way.add(worker)
+    button.text, button.enabled = "Propagating ...", False
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the widget may be gone with its viewer
-            button.text, button.enabled = text, True
+        under_way.discard(worker)
+        if not under_way:
+            with suppress(RuntimeError):  # the widget may be gone with its viewer
+                button.text, button.enabled = _BUTTON, True
 
     worker.finished.connect(wake)
 
 
 # Annotations are evaluated by magicgui, which knows no names of this module: those of napari are written out.
 @magic_factory(
-    call_button="Propagate",
+    call_button=_BUTTON,
     widget_init=_prepare,
     image={"label": "Image"},
     points={"label": "Points", "nullable": True},

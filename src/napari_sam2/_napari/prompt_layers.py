@@ -249,6 +249,7 @@ class PromptLayers:
             self.sign_changed.emit(positive)
         self._activate(obj)
         self._restore_next()
+        self._labels.make_room_now()
 
     def _paste(self) -> None:
         self._points.paste(self._geometry.frame_of(self._viewer.dims, self.labels))

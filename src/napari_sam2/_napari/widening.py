@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
 _SECONDS = 0.008
+# After copying was begun again so often all is copied in one turn: somebody paints all the time.
+_MOST_AGAIN = 10
 
 
 class Widening:
@@ -41,7 +43,7 @@ class Widening:
         done: Callable[[], object],
     ) -> None:
         self._layer, self._quietly, self._done = layer, quietly, done
-        self._label = 0
+        self._label = self._again = 0
         self._copy: npt.NDArray[Any] | None = None
         self._steps: Iterator[None] = iter(())
         self._later = Later(self._turn)
@@ -58,7 +60,7 @@ class Widening:
     def begin(self, label: int) -> None:
         """Begin to make room for a label, if it does not fit; done at once where there is little to copy."""
         if not (self.is_on or self.fits(label)):
-            self._label = label
+            self._label, self._again = label, 0
             self._try_to_set_out()
             self._turn()
 
@@ -67,6 +69,7 @@ class Widening:
         if not self.is_on:
             return
         self._give_up()
+        self._again += 1
         if not self.fits(self._label):
             self._try_to_set_out()
 
@@ -90,7 +93,7 @@ class Widening:
         self._later.ask()
 
     def _turn(self) -> None:
-        self._go_on(_SECONDS)
+        self._go_on(_SECONDS if self._again < _MOST_AGAIN else float("inf"))
 
     def _go_on(self, seconds: float) -> None:
         end = time.perf_counter() + seconds
