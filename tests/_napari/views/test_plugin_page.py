@@ -24,7 +24,7 @@ def test_every_tool_is_explained() -> None:
 def test_every_picture_is_there_and_made_by_the_script() -> None:
     pictures = set(re.findall(r"\(images/(plugin-[a-z-]+\.png)\)", PAGE))
     script = (ROOT / "scripts" / "screenshots.py").read_text(encoding="utf8")
-    made = {f"plugin-{name}.png" for name in re.findall(r'camera\.\w+\(.*"([a-z-]+)"\)', script)}
+    made = {f"plugin-{name}.png" for name in re.findall(r'camera\.\w+\(.*"([a-z-]+)"[,)]', script)}
     in_themes = re.findall(r'_dock\(.*f"([a-z]+)-\{theme\}"\)', script)
     made |= {f"plugin-{name}-{theme}.png" for name in in_themes for theme in ("dark", "light")}
     assert pictures <= made
