@@ -138,6 +138,7 @@ class Advance:
         seen = yield from self._predict(frame, looks)
         if self._windows.moves:
             yield from self._look_again(frame, looks, seen, is_due, self._after_jump)
+            self._jumps.forget()
             for _ in range(_WIDENINGS):
                 if not (yield from self._look_again(frame, looks, seen, is_due, self._wider)):
                     break

@@ -38,7 +38,7 @@ _TRIED, _FURTHEST = 3, 0.6
 # Spectra are divided by their amplitudes to this power: 0 is plain correlation, which broad shapes rule, and
 # 1 phase correlation, which noise rules.
 _WHITENING = 0.5
-# Pictures that are kept: those of two frames, for the objects of a group whose surroundings are one.
+# Pictures that are kept meanwhile, for objects whose surroundings are the same.
 _KEPT = 16
 
 
@@ -57,6 +57,11 @@ class FieldJumps:
         self._windows = windows
         self._window = lru_cache(_KEPT)(partial(features.glance, side=_GLANCE))
         self._surroundings = lru_cache(_KEPT)(partial(features.glance, side=_SIDE))
+
+    def forget(self) -> None:
+        """Let go of the pictures that were looked at."""
+        self._window.cache_clear()
+        self._surroundings.cache_clear()
 
     def between(self, before: int, frame: int, window: Box, box: Box) -> Jump:
         """Measure the jump from one frame to another.

@@ -7,8 +7,7 @@ import pytest
 from napari.layers import Image
 
 from napari_sam2._napari.state import ImageState
-from tests._napari.dock import MIDDLE, Dock
-from tests._napari.hand import settle
+from tests._napari.dock import MIDDLE, Dock, until
 
 pytestmark = pytest.mark.gui
 
@@ -41,8 +40,8 @@ def test_wide_limits_are_told_until_the_view_is_another(bench: Dock, notices: li
     assert said(bench).dim
     bench.view.image.use_current_view.emit()
     bench.wait()
-    settle()
-    assert said(bench).dim == bench.view.image._dim.text() == ""
+    assert said(bench).dim == ""
+    until(lambda: bench.view.image._dim.text() == "")
     bench.view.progress.undo_requested.emit()
     bench.wait()
     assert said(bench).dim
