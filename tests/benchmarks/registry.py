@@ -76,6 +76,12 @@ BENCHMARKS = (
     _click("float32", "--view", "auto", called="view auto", minutes=3),
     Benchmark("windows", ("windows", "nano"), ("bench_windows", "--model", "nano"), 5),
     Benchmark(
+        "windows-slow",
+        ("windows", "nano, drift 0.5"),
+        ("bench_windows", "--model", "nano", "--drift", "0.5"),
+        5,
+    ),
+    Benchmark(
         "windows-sam2.1-tiny",
         ("windows", "sam2.1-tiny"),
         ("bench_windows", "--model", "sam2.1-tiny", "--frames", "4", "--warm", "2"),
