@@ -1,8 +1,8 @@
 """Jumps of the field of view, told by what two frames show around an object.
 
-A stage that comes back to its place, or a section that was laid down anew, moves all that a frame shows at
-once. A window that stayed where it is would lose its object; so it goes along, and memories of frames before
-the jump are looked at as if they had been moved as well.
+A stage that misses its place when it comes back, or a section that was laid down anew, moves all that a
+frame shows at once. A window that stayed where it is would lose its object; so it goes along, and memories of
+frames before the jump are looked at as if they had been moved as well.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class FieldJumps:
         window : Box
             The part of the first one that is looked at.
         box : Box
-            Where the object was there. It does not count: objects move by themselves.
+            Where the object was there. What is around it has to tell of the jump, since objects move by
+            themselves; but the object has to agree.
 
         Returns
         -------
