@@ -199,6 +199,15 @@ def test_a_correction_is_not_ambiguous_where_tracking_is_not() -> None:
     assert answer(model, image, clicks(1), a_base(model, image)).masks.shape[1] == 1
 
 
+def test_clicks_that_a_base_answers_are_told_again_but_not_answered_alone(fake_model: FakeModel) -> None:
+    low_res = np.zeros((16, 16), np.float32)
+    base = Base(low_res, np.zeros((1, 4, 4), np.float32), answered=1)
+    assert asked_of_fake(fake_model, clicks(3), base) == [
+        Asked(2, has_mask=True, multimask=False),
+        Asked(3, has_mask=True, multimask=False),
+    ]
+
+
 def test_a_base_of_another_network_lends_its_mask_alone() -> None:
     model = seeing_model()
     image = small_features(model)

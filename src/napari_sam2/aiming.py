@@ -52,7 +52,8 @@ class _Again(NamedTuple):
     @classmethod
     def of(cls, first: Answer, look: SecondLook) -> _Again:
         low_res = look.prediction.low_res[0, 0].float().cpu().numpy()
-        base = Base(low_res, look.embedding[0].float().cpu().numpy(), first.window)
+        embedding = look.embedding[0].float().cpu().numpy()
+        base = Base(low_res, embedding, first.window, answered=1)
         return cls(first, Answer(look.prediction, first.window), base)
 
 
@@ -134,7 +135,7 @@ class Aim:
         return answer
 
     def _clicked_in(self, window: Box, frame: int, prompts: FramePrompts) -> Answering:
-        """Answer the first click, look again, and take the other clicks as corrections of what is seen.
+        """Answer the first click, look again, and correct what is seen by all clicks.
 
         Where the second look sees nothing, something else, or denies the click, all clicks are answered as
         they are.
@@ -146,8 +147,8 @@ class Aim:
             return first if is_alone else (yield from self._answered_in(window, frame, prompts, None))
         if is_alone:
             return again.answer
-        rest = FramePrompts(points=prompts.points[1:], positive=prompts.positive[1:])
-        return (yield from self._answered_in(window, frame, rest, again.base))
+        clicks = FramePrompts(points=prompts.points, positive=prompts.positive)
+        return (yield from self._answered_in(window, frame, clicks, again.base))
 
     def _seen_again(self, frame: int, first: Answer) -> Generator[None, None, _Again | None]:
         """Look again; not at all of a frame that is larger than windows, which is as dear as to track it."""

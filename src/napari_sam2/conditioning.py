@@ -46,6 +46,8 @@ class Base:
         The part of the frame that both cover; None for the whole frame.
     score, presence : float
         What was known of the tracked answer, as in `Entry`, for when the correction is taken back.
+    answered : int
+        Clicks that it is an answer to already: they are told again with those that correct it.
     """
 
     low_res: npt.NDArray[np.float32]
@@ -53,6 +55,7 @@ class Base:
     window: Box | None = None
     score: float = 0.0
     presence: float = 1.0
+    answered: int = 0
 
 
 def answer_prompts(
@@ -99,7 +102,8 @@ def answer_prompts(
     if prompts.packed is not None and before is None:
         mask = _square_mask(prompts.packed, seen, side, device)
         prediction = _answer_mask(model, features, embedding, mask, initial=base is None)
-    steps = list(enumerate(_point_steps(prompts, seen, side, device)))
+    answered = 0 if base is None else base.answered
+    steps = list(enumerate(_point_steps(prompts, seen, side, device)))[answered:]
     for index, points in steps if before is None else steps[-1:]:
         previous = previous if prediction is None else prediction.low_res
         prediction = model.predict(

@@ -37,3 +37,14 @@ def test_sometimes_keeps_or_clears_whole_rows() -> None:
     rows = kept.sum(1)
     assert set(rows.tolist()) == {0.0, 3.0}
     assert (rows > 0).float().mean() == pytest.approx(0.4, abs=0.08)
+
+
+@pytest.mark.parametrize(("probability", "most", "count"), [(0.0, 3, 0), (1.0, 3, 3), (1.0, 0, 0)])
+def test_a_streak_ends_where_nothing_happens_or_at_most(probability: float, most: int, count: int) -> None:
+    assert _draws().streak(probability, most) == count
+
+
+def test_streaks_are_as_long_as_their_probability_says() -> None:
+    draws = _draws()
+    mean = sum(draws.streak(0.5, 20) for _ in range(2000)) / 2000
+    assert mean == pytest.approx(1, abs=0.1)

@@ -72,15 +72,15 @@ def draw_plan(frames: int, teacher: float, draws: Draws) -> Plan:
     """Draw what the user does in a clip of so many frames."""
     if frames == 1:
         kind: PromptKind = "click" if bool(draws.chance(0.8)) else "box"
-        return Plan(prompt=kind, corrections=_geometric(draws, 0.35, 3))
+        return Plan(prompt=kind, corrections=draws.streak(0.35, 3))
     kinds: tuple[PromptKind, ...] = ("click", "box", "mask")
     kind = kinds[int(draws.pick((0.65, 0.15, 0.2)))]
     corrected = _early(frames, draws) if bool(draws.chance(0.5)) else None
     return Plan(
         kind,
-        _geometric(draws, 0.2, 2),
+        draws.streak(0.2, 2),
         corrected,
-        again=_geometric(draws, 0.35, 2),
+        again=draws.streak(0.35, 2),
         teacher=bool(draws.chance(teacher)),
     )
 
@@ -162,13 +162,6 @@ def recall_memories(memories: list[Memory], frame: int, model: Sam2, places: Ten
 def _shift(places: Tensor, memory: Memory, frame: int) -> Tensor:
     """(N, 2) how many cells of its map a memory lies beside the windows of a frame."""
     return (places[:, memory.frame] - places[:, frame]) * memory.spatial.shape[-1]
-
-
-def _geometric(draws: Draws, probability: float, most: int) -> int:
-    count = 0
-    while count < most and bool(draws.chance(probability)):
-        count += 1
-    return count
 
 
 def _prompt(model: Sam2, features: ImageFeatures, truth: Tensor, plan: Plan, draws: Draws) -> list[Answer]:

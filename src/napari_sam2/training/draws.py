@@ -60,3 +60,10 @@ class Draws:
         """Draw indices into `weights`, as often as these say."""
         edges = torch.tensor(weights, device=self.device).cumsum(0)
         return torch.bucketize(self.uniform(*shape) * edges[-1], edges[:-1], right=True)
+
+    def streak(self, probability: float, most: int) -> int:
+        """Count how often in a row something of that `probability` happens, up to `most` times."""
+        count = 0
+        while count < most and bool(self.chance(probability)):
+            count += 1
+        return count

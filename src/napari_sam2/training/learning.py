@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from napari_sam2._model.results import Prediction
 from napari_sam2.training.clips import encode_clips, run_clip
+from napari_sam2.training.correcting import pointer_drift, run_corrections
 from napari_sam2.training.dense import dense_loss
 from napari_sam2.training.draws import Draws
 from napari_sam2.training.losses import FrameLoss, frame_loss
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_sam2._model.results import ImageFeatures
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.training.clicks import Targets
     from napari_sam2.training.clips import Answer, Plan
@@ -61,12 +63,15 @@ class Learner:
         Source of the prompts.
     bfloat16
         Whether to run the network in autocast.
+    before
+        The network before it learned; only where it learns corrections.
     """
 
     model: Sam2
     heads: DenseHeads
     generator: torch.Generator
     bfloat16: bool
+    before: Sam2 | None = None
 
 
 @dataclass(frozen=True)
@@ -82,15 +87,29 @@ def learn(learner: Learner, stage: Stage, clips: Clips) -> Learned:
     device = learner.generator.device.type
     with torch.autocast(device, torch.bfloat16, enabled=learner.bfloat16), _attention(device):
         encoded = encode_clips(learner.model, clips.made.images)
-        answers = run_clip(learner.model, encoded, clips.targets, clips.plan, Draws(learner.generator))
+        answers = _answer(learner, stage, encoded, clips)
         dense = learner.heads(encoded) if stage.dense else []
+        drift = _drift(learner, encoded, clips.targets)
     terms = _loss_of(answers, clips.targets, stage)
-    loss = terms.total(stage.weights)
+    loss = terms.total(stage.weights) + drift
     if dense:
         loss = loss + stage.dense * dense_loss(dense, clips.made.labels.flatten(0, 1))
     with _attention(device):
         loss.backward()
     return Learned(terms.detached(), loss.detach())
+
+
+def _answer(learner: Learner, stage: Stage, encoded: ImageFeatures, clips: Clips) -> tuple[Answer, ...]:
+    draws = Draws(learner.generator)
+    if stage.corrections:
+        return run_corrections(learner.model, encoded, clips.targets, draws, rounds=stage.corrections)
+    return run_clip(learner.model, encoded, clips.targets, clips.plan, draws)
+
+
+def _drift(learner: Learner, encoded: ImageFeatures, targets: Targets) -> Tensor | float:
+    if learner.before is None:
+        return 0.0
+    return pointer_drift(learner.model, learner.before, encoded, targets)
 
 
 def _loss_of(every: Sequence[Answer], targets: Targets, stage: Stage) -> FrameLoss:

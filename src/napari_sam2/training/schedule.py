@@ -45,6 +45,9 @@ class Stage:
         Discs around the clicks are asked for instead of the objects.
     window
         Side of windows that follow the objects, a multiple of 32; 0 for whole frames.
+    corrections
+        Rounds of clicks that correct answers, with all else of the network as it is; 0 trains prompts and
+        tracking. See `correcting`.
     """
 
     share: float
@@ -59,6 +62,7 @@ class Stage:
     dense: float = 0.0
     spots: bool = False
     window: int = 0
+    corrections: int = 0
 
     def __post_init__(self) -> None:
         """Check the numbers.
@@ -142,6 +146,31 @@ def tuning_stages(size: int) -> tuple[Stage, ...]:
     return (
         Stage(share=0.25, size=size, frames=1, batch=4, objects=3, diameter=(0.15, 0.6)),
         Stage(share=0.75, size=size, frames=6, batch=1, objects=3, diameter=(0.15, 0.6), teacher=0.1),
+    )
+
+
+def correcting_stages(size: int) -> tuple[Stage, ...]:
+    """Return the stage of a network that learns corrections alone, in windows of this size.
+
+    Parameters
+    ----------
+    size
+        Side of the windows, a multiple of 32.
+    """
+    weights = LossWeights(presence=2.0, rarity=0.0)
+    return (
+        Stage(
+            share=1.0,
+            size=size * 3 // 2 // 32 * 32,
+            frames=4,
+            batch=3,
+            objects=6,
+            diameter=(0.07, 0.4),
+            scenery=24,
+            weights=weights,
+            window=size,
+            corrections=2,
+        ),
     )
 
 

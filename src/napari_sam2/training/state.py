@@ -52,6 +52,8 @@ class TrainState:
         Time spent in training, former runs included.
     scenes
         Sequences that are made already; a state that is saved has none.
+    before
+        The network before the first step, where it is held to some of its answers.
     """
 
     model: Sam2
@@ -62,6 +64,7 @@ class TrainState:
     step: int = 0
     seconds: float = 0.0
     scenes: ScenesAhead = field(default_factory=ScenesAhead)
+    before: Sam2 | None = None
 
     def save(self, path: Path, settings: dict[str, object], generators: list[Tensor]) -> None:
         """Write all to a file, under a temporary name first; `generators` are those of all processes.

@@ -69,7 +69,7 @@ def train_step(
     """
     clips = _draw_clips(state, stage, rules, stacks)
     state.optimizer.zero_grad()
-    learner = Learner(state.model, state.heads, state.generator, rules.bfloat16)
+    learner = Learner(state.model, state.heads, state.generator, rules.bfloat16, state.before)
     learned = learn(learner, stage, clips)
     usable = bool(torch.isfinite(learned.loss))
     if not usable:

@@ -16,11 +16,13 @@ from napari_sam2._model.config import NANO_CONFIG, RELEASED_CONFIGS, Sam2Config
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
 from napari_sam2.device import computes_bfloat16
+from napari_sam2.training.correcting import freeze_but_corrections
 from napari_sam2.training.curve import draw_curve
 from napari_sam2.training.dense import DenseHeads
 from napari_sam2.training.optimizer import make_optimizer
 from napari_sam2.training.schedule import (
     Stage,
+    correcting_stages,
     default_stages,
     rate_factor,
     stage_at,
@@ -39,6 +41,7 @@ Validate = Callable[[Sam2], Mapping[str, float]]
 _SEED_STRIDE = 1_000_003
 _STOP, _SAVE = -1.0, -2.0
 _TUNING_SIZE = 256
+_CORRECTING_SIZE = 128
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ class TrainConfig:
     stages
         What is trained when; None chooses by the device and by whether the weights are random.
     rate, warmup, decay, clip
-        Peak learning rate (None: 5e-4 for random weights, else 1e-4), part of the budget in which it rises,
-        weight decay, largest norm of the gradient.
+        Peak learning rate (None: 5e-4 for random weights, 1e-3 for corrections, else 1e-4), part of the
+        budget in which it rises, weight decay, largest norm of the gradient.
     average
         Decay of the moving average of the weights.
     seed
@@ -86,6 +89,9 @@ class TrainConfig:
         Leave the image encoder as it is: less memory, faster, less to be spoilt by few data.
     ahead
         For how many steps synthetic sequences are made at once; None: four on a GPU, one elsewhere.
+    corrections
+        Learn what clicks change of an answer that is there, and nothing else: first prompts and tracking stay
+        as they are, to the bit. Of weights that are there, see `start`.
     """
 
     out: Path
@@ -111,6 +117,7 @@ class TrainConfig:
     synthetic: float = 0.25
     freeze_encoder: bool = False
     ahead: int | None = None
+    corrections: bool = False
 
     def __post_init__(self) -> None:
         """Check the budget.
@@ -149,6 +156,8 @@ class TrainConfig:
         """What is trained when, also where it was not said."""
         if self.stages is not None:
             return self.stages
+        if self.corrections:
+            return correcting_stages(_CORRECTING_SIZE)
         if self.pretrained is not None:
             return tuning_stages(_TUNING_SIZE)
         fresh = self.start in _named()
@@ -161,11 +170,17 @@ class TrainConfig:
     @property
     def peak_rate(self) -> float:
         """Peak learning rate, also where it was not said."""
-        return self.rate or (5e-4 if self.pretrained is None else 1e-4)
+        usual = 5e-4 if self.pretrained is None else 1e-4
+        return self.rate or (1e-3 if self.corrections else usual)
 
     def settings(self) -> dict[str, object]:
         """Tell what a run that goes on must share with the one before; the rest may change."""
-        return {"start": self.start, "seed": self.seed, "pretrained": self.pretrained}
+        return {
+            "start": self.start,
+            "seed": self.seed,
+            "pretrained": self.pretrained,
+            "corrections": self.corrections,
+        }
 
 
 @dataclass(frozen=True)
@@ -234,19 +249,31 @@ def _help(team: Team, config: TrainConfig) -> None:
 
 
 def new_state(config: TrainConfig) -> TrainState:
-    """Make the state before the first step."""
+    """Make the state before the first step.
+
+    Raises
+    ------
+    ValueError
+        If corrections are to be learned by random weights.
+    """
     named = _named()
     if config.pretrained is None and config.start in named:
+        if config.corrections:
+            raise ValueError("corrections are learned by weights that are there: give start or pretrained")
         model = new_model(named[config.start], config.seed)
     else:
         source = config.pretrained or config.start
         model = load_model(source, device="cpu", precision="float32").requires_grad_(True)
     model = model.to(config.device).train()
-    model.image_encoder.requires_grad_(not config.freeze_encoder)
+    if config.corrections:
+        freeze_but_corrections(model)
+    else:
+        model.image_encoder.requires_grad_(not config.freeze_encoder)
     generator = torch.Generator(device=config.device).manual_seed(config.seed)
     heads = new_heads(model.config, config.seed).to(config.device)
     optimizer = make_optimizer(model, heads, config.peak_rate, config.decay)
-    return TrainState(model, averaged_copy(model), heads, optimizer, generator)
+    before = averaged_copy(model) if config.corrections else None
+    return TrainState(model, averaged_copy(model), heads, optimizer, generator, before=before)
 
 
 def _named() -> dict[str, Sam2Config]:
