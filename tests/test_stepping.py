@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 import torch
 
-from napari_sam2._model.results import Prediction
-from napari_sam2._model.sam2 import suppress_overlaps
+from napari_sam2._model.results import Prediction, suppress_overlaps
 from napari_sam2.grouping import Groups
 from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.placement import Box

@@ -275,7 +275,16 @@ class Aim:
             if base is not None and (base.window or self._windows.whole) != window:
                 base = self._moved(base, window)
             known = None if before is None else before.prediction
-            prediction = answer_prompts(self._model, features, question.prompts, shape, base, window, known)
+            prediction = answer_prompts(
+                self._model,
+                features,
+                question.prompts,
+                shape,
+                base,
+                window,
+                known,
+                trims=self._windows.moves and self._windows.field_at() is None,
+            )
         return Answer(prediction, window)
 
     def _moved(self, base: Base, window: Box) -> Base:

@@ -11,6 +11,7 @@ import torch
 from napari_sam2._model.layers import resize_logits
 from napari_sam2._model.results import ImageFeatures, Points
 from napari_sam2.placement import Box
+from napari_sam2.trimming import only_trims
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +67,8 @@ def answer_prompts(
     base: Base | None,
     window: Box | None = None,
     before: Prediction | None = None,
+    *,
+    trims: bool = False,
 ) -> Prediction:
     """Predict one object from its prompts: first the mask, then the box, then the points in their order.
 
@@ -88,6 +91,9 @@ def answer_prompts(
     before : Prediction, optional
         The answer to the same prompts less their last point, where it is known: then only the last step is
         done.
+    trims : bool
+        Whether negative clicks beside the middle of a base's mask leave the object where it is, whatever the
+        network says.
 
     Raises
     ------
@@ -114,6 +120,8 @@ def answer_prompts(
             multimask=model.is_ambiguous(points, initial=base is None),
             candidate=prompts.candidate if index == 0 else None,
         )
+        if trims and base is not None and _is_trimmed(base, prediction, points, side):
+            prediction = model.choose(prediction, present=True)
     if prediction is None:
         raise ValueError("there is no prompt to answer: give a point, a box or a mask")
     return prediction
@@ -148,6 +156,14 @@ def answer_click(
         candidate=click.candidate,
     )
     return [together.row(index) for index in range(len(windows))]
+
+
+def _is_trimmed(base: Base, prediction: Prediction, points: Points, side: int) -> bool:
+    """Whether an object is called absent though clicks are negative and beside the middle of its mask."""
+    if float(prediction.object_logits) > 0 or bool((points.labels != _NEGATIVE).any()):
+        return False
+    scale = base.low_res.shape[-1] / side
+    return only_trims(base.low_res > 0, points.coords[0].cpu().numpy() * scale)
 
 
 def _conditioned(model: Sam2, features: ImageFeatures, base: Base | None) -> Tensor:

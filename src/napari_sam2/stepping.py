@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_sam2._model.results import ImageFeatures, Prediction, Recall
-from napari_sam2._model.sam2 import suppress_overlaps
+from napari_sam2._model.results import ImageFeatures, Prediction, Recall, suppress_overlaps
 from napari_sam2.frame_result import FrameResult
 from napari_sam2.memory import MemoryRules, MemorySelection
 from napari_sam2.memory_bank import MemoryBank

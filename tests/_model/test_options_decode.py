@@ -122,8 +122,30 @@ def test_another_candidate_can_be_taken_later(options: dict[str, Any]) -> None:
 def test_where_there_is_no_candidate_nothing_is_chosen() -> None:
     model = small_model(multimask=False)
     single = model.step(features(model, count=BATCH), None, points=clicks(1))
-    assert single.tokens is None
-    assert model.choose(single, single.best) is single
+    again = model.choose(single, single.best + 1)
+    assert torch.equal(again.low_res, single.low_res)
+    assert torch.equal(again.pointer, single.pointer)
+
+
+@pytest.mark.parametrize("options", [{}, {"multimask": False}, {"soft_no_object_pointer": False}])
+def test_an_object_can_be_taken_for_present(options: dict[str, Any]) -> None:
+    model = small_model(**options)
+    bias = model.state_dict()["sam_mask_decoder.pred_obj_score_head.layers.2.bias"]
+    bias.fill_(-20)
+    absent = model.step(features(model, count=BATCH), None, points=clicks(1))
+    assert (absent.low_res == model.config.no_object_logit).all()
+    bias.fill_(2 * 20)
+    seen = model.step(features(model, count=BATCH), None, points=clicks(1))
+    taken = model.choose(absent, present=True)
+    assert torch.equal(taken.low_res, seen.low_res)
+    assert (taken.object_logits > 0).all()
+    assert torch.equal(model.choose(seen, present=True).pointer, seen.pointer)
+
+
+def test_a_mask_that_is_its_own_answer_stays_one() -> None:
+    model = small_model()
+    given = model.predict_from_mask(features(model, count=BATCH), torch.zeros(BATCH, 1, 64, 64))
+    assert model.choose(given, present=True) is given
 
 
 def stability(mask: Tensor, delta: float) -> float:

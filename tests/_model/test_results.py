@@ -27,9 +27,9 @@ def test_rows_of_a_batch_do_not_hold_the_others() -> None:
 
 
 def test_what_a_prediction_lacks_its_rows_lack() -> None:
-    model = small_model(multimask_when_tracking=False)
+    model = small_model()
     with torch.no_grad():
-        together = model.step(features(model, count=2), memories(model, batch=2))
+        together = model.predict_from_mask(features(model, count=2), torch.ones(2, 1, 64, 64))
     assert together.tokens is None
     assert together.row(0).tokens is None
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+# What a pixel of another object has at most.
+_SUPPRESSED_LOGIT = -10.0
+
+
 @dataclass(frozen=True)
 class ImageFeatures:
     """Features of a batch of frames.
@@ -144,7 +148,8 @@ class Prediction:
     pointer : Tensor
         Object pointer, (B, C).
     tokens : Tensor or None
-        Mask tokens of the candidates, (B, K, C), which pointers are made of; None where there is no choice.
+        Mask tokens of the candidates, (B, K, C), which pointers are made of; None where a mask was its own
+        answer.
     """
 
     raw_masks: Tensor
@@ -175,3 +180,18 @@ class Prediction:
 def take_candidate(values: Tensor, index: Tensor) -> Tensor:
     """Return ``values[b, index[b]]`` for every b of the batch."""
     return values[torch.arange(len(index), device=values.device), index]
+
+
+def suppress_overlaps(mask_logits: Tensor) -> Tensor:
+    """Leave each pixel to the object of highest logit; the others get at most -10 there.
+
+    Parameters
+    ----------
+    mask_logits : Tensor
+        (n, 1, H, W), one object each, all on the same frame.
+    """
+    if len(mask_logits) < 2:
+        return mask_logits
+    winner = mask_logits.argmax(dim=0, keepdim=True)
+    index = torch.arange(len(mask_logits), device=mask_logits.device)[:, None, None, None]
+    return torch.where(winner == index, mask_logits, mask_logits.clamp(max=_SUPPRESSED_LOGIT))

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # A mask that is taken as it is gets these logits.
 _CERTAIN_LOGIT = 10.0
+# So sure is it that an object is there that the user, not the network, says is there.
+_PRESENT_LOGIT = 2.0
 
 
 class Sam2(nn.Module):
@@ -268,23 +270,32 @@ class Sam2(nn.Module):
             best=best,
             object_logits=decoded.object_logits.float(),
             pointer=self._point_to(token, decoded.object_logits),
-            tokens=decoded.tokens if decoded.ious.shape[1] > 1 else None,
+            tokens=decoded.tokens,
         )
 
-    def choose(self, prediction: Prediction, best: Tensor) -> Prediction:
-        """Take other candidates of a prediction than those of highest predicted IoU.
+    def choose(
+        self, prediction: Prediction, best: Tensor | None = None, *, present: bool = False
+    ) -> Prediction:
+        """Take other candidates of a prediction than those of highest predicted IoU, or objects for present.
 
         Parameters
         ----------
         prediction : Prediction
-            Of B objects; where there are no candidates, it is returned as it is.
-        best : Tensor
-            Which of the candidates, (B,) int64.
+            Of B objects, from `predict`; one from a mask is returned as it is.
+        best : Tensor, optional
+            Which of the candidates, (B,) int64; where there are none, it does not count.
+        present : bool
+            The masks are those that are drawn, also where the object is called absent.
         """
         if prediction.tokens is None:
             return prediction
-        token = take_candidate(prediction.tokens, best)
-        return replace(prediction, best=best, pointer=self._point_to(token, prediction.object_logits))
+        logits, masks = prediction.object_logits, prediction.masks
+        if best is None or prediction.ious.shape[1] == 1:
+            best = prediction.best
+        if present:
+            logits, masks = logits.clamp(min=_PRESENT_LOGIT), prediction.raw_masks
+        pointer = self._point_to(take_candidate(prediction.tokens, best), logits)
+        return replace(prediction, best=best, masks=masks, object_logits=logits, pointer=pointer)
 
     def _point_to(self, token: Tensor, object_logits: Tensor) -> Tensor:
         """Turn a mask token into an object pointer, the learned "no object" where the object is absent."""
@@ -376,21 +387,6 @@ class Sam2(nn.Module):
     def enlarge(self, low_res: Tensor) -> Tensor:
         """Resize (B, K, 4g, 4g) logits to the (16g, 16g) that memories are encoded from."""
         return resize_logits(low_res, (4 * low_res.shape[-2], 4 * low_res.shape[-1]))
-
-
-def suppress_overlaps(mask_logits: Tensor) -> Tensor:
-    """Leave each pixel to the object of highest logit; the others get at most -10 there.
-
-    Parameters
-    ----------
-    mask_logits : Tensor
-        (n, 1, H, W), one object each, all on the same frame.
-    """
-    if len(mask_logits) < 2:
-        return mask_logits
-    winner = mask_logits.argmax(dim=0, keepdim=True)
-    index = torch.arange(len(mask_logits), device=mask_logits.device)[:, None, None, None]
-    return torch.where(winner == index, mask_logits, mask_logits.clamp(max=-_CERTAIN_LOGIT))
 
 
 def _fit(mask_logits: Tensor | None, side: int) -> Tensor | None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional
 
 from napari_sam2.training.clicks import Targets, boxes, corrective_clicks, first_clicks, join
 from napari_sam2.training.clips import Answer, Memory, recall_memories
@@ -41,18 +40,14 @@ class CorrectionRules:
         Probability that a click is in the innermost point of the error instead of any.
     other
         Share of the answers of which another candidate is corrected than the chosen one.
-    stale
-        Share of the tracked answers that are replaced by the mask of the first frame, as a track that has not
-        followed leaves it.
     """
 
     boxed: float = 0.15
     looked_again: float = 0.7
     more: float = 0.6
     most: int = 3
-    innermost: float = 0.92
+    innermost: float = 0.75
     other: float = 0.2
-    stale: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -140,7 +135,7 @@ def _run(one: _Round) -> list[Answer]:
         seen = _tracked(one, frame, memories)
         memories.append(_remember(one, Answer(frame, seen.prediction), conditioning=False))
         if frame > 1:
-            answers.extend(_correct(one, frame, seen, _stale(one, _some(one, seen.prediction))))
+            answers.extend(_correct(one, frame, seen, _some(one, seen.prediction)))
     return answers
 
 
@@ -175,7 +170,10 @@ def _answer(one: _Round, embedding: Tensor, features: ImageFeatures, points: Poi
 
 
 def _correct(one: _Round, frame: int, seen: _Seen, logits: Tensor) -> list[Answer]:
-    """Click into what is wrong, once or more; `logits` (N, 1, 4g, 4g) are what is corrected."""
+    """Click into what is wrong, once or more; `logits` (N, 1, 4g, 4g) are what is corrected.
+
+    The single mask answers, also a first click on a tracked frame: what draws candidates does not learn.
+    """
     features, truth = one.features(frame), one.targets.truth[:, frame]
     answers: list[Answer] = []
     points = seen.points
@@ -187,7 +185,7 @@ def _correct(one: _Round, frame: int, seen: _Seen, logits: Tensor) -> list[Answe
             features.high_res,
             points=points,
             mask_logits=logits.clamp(-_LIMIT, _LIMIT),
-            multimask=one.model.is_ambiguous(points),
+            multimask=False,
         )
         answers.append(Answer(frame, prediction))
         logits = _chosen(prediction)
@@ -206,16 +204,6 @@ def _some(one: _Round, prediction: Prediction) -> Tensor:
     other = one.draws.integers(count, low=0, high=kinds)
     index = torch.where(one.draws.chance(one.rules.other, count), other, prediction.best)
     return logits[torch.arange(count, device=logits.device), index].unsqueeze(1)
-
-
-def _stale(one: _Round, logits: Tensor) -> Tensor:
-    """Put the mask of the first frame in the place of some."""
-    first = (
-        functional.interpolate(one.targets.truth[:, :1].float(), size=logits.shape[-2:], mode="area") * 2 - 1
-    )
-    certain = first * one.draws.uniform(len(first), 1, 1, 1, low=4.0, high=12.0)
-    taken = one.draws.chance(one.rules.stale, len(first)).view(-1, 1, 1, 1)
-    return torch.where(taken, certain, logits)
 
 
 @torch.no_grad()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from napari_sam2._model.results import Prediction
 
 
+# Power by which a rare answer of the object score weighs more; 0 for all alike, 1 for both classes alike.
+_RARITY = 0.75
 LEAST_AREA = 1e-3
 """Part of the frame that an object has to cover for its object score to be asked for."""
 
@@ -29,8 +31,6 @@ class LossWeights:
         Focal loss, dice loss, error of the predicted IoU, cross-entropy of the object score.
     alpha, gamma
         Of the focal loss. 0.5 and 0 make it half the cross-entropy, from which a random start learns sooner.
-    rarity
-        Power by which a rare answer of the object score weighs more: 0 for all alike, 1 for both classes.
     """
 
     focal: float = 20.0
@@ -39,7 +39,6 @@ class LossWeights:
     presence: float = 1.0
     alpha: float = 0.25
     gamma: float = 2.0
-    rarity: float = 0.75
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def frame_loss(
         focal=_mean(focal.gather(1, best)[:, 0], counted),
         dice=_mean(dice.gather(1, best)[:, 0], counted),
         iou=_mean((prediction.ious - iou).abs().mean(1), counted),
-        presence=_balanced(seen, present, valid & _is_certain(truth), weights.rarity),
+        presence=_balanced(seen, present, valid & _is_certain(truth)),
         j=_mean(iou.gather(1, prediction.best.unsqueeze(1))[:, 0], counted),
     )
 
@@ -185,7 +184,7 @@ def _is_certain(truth: Tensor) -> Tensor:
     return (area == 0) | (area >= LEAST_AREA * truth.shape[-1] ** 2)
 
 
-def _balanced(values: Tensor, positive: Tensor, counted: Tensor, rarity: float) -> Tensor:
+def _balanced(values: Tensor, positive: Tensor, counted: Tensor) -> Tensor:
     """Mean in which a rare class weighs more than its share, by a power of how rare it is.
 
     With equal weights of both classes a network gives objects up too easily, with their shares never.
@@ -194,7 +193,7 @@ def _balanced(values: Tensor, positive: Tensor, counted: Tensor, rarity: float) 
         weight = torch.zeros_like(values)
         for group in (positive & counted, ~positive & counted):
             share = group.sum() / counted.sum().clamp(min=1)
-            weight = torch.where(group, (0.5 / share.clamp(min=1 / 16)) ** rarity, weight)
+            weight = torch.where(group, (0.5 / share.clamp(min=1 / 16)) ** _RARITY, weight)
     return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 

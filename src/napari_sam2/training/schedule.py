@@ -157,17 +157,16 @@ def correcting_stages(size: int) -> tuple[Stage, ...]:
     size
         Side of the windows, a multiple of 32.
     """
-    weights = LossWeights(presence=2.0, rarity=0.0)
     return (
         Stage(
             share=1.0,
             size=size * 3 // 2 // 32 * 32,
-            frames=4,
+            frames=3,
             batch=3,
             objects=6,
             diameter=(0.07, 0.4),
             scenery=24,
-            weights=weights,
+            weights=LossWeights(presence=2.0),
             window=size,
             corrections=2,
         ),

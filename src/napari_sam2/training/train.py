@@ -249,13 +249,7 @@ def _help(team: Team, config: TrainConfig) -> None:
 
 
 def new_state(config: TrainConfig) -> TrainState:
-    """Make the state before the first step.
-
-    Raises
-    ------
-    ValueError
-        If corrections are to be learned by random weights.
-    """
+    """Make the state before the first step; corrections of random weights are a `ValueError`."""
     named = _named()
     if config.pretrained is None and config.start in named:
         if config.corrections:
