@@ -261,3 +261,12 @@ def test_scenes_are_half_as_large_again_as_the_windows(size: int) -> None:
     assert stage.window == size
     assert stage.size == size * 3 // 2
     assert stage.corrections > 0
+
+
+@pytest.mark.parametrize(("pretrained", "size"), [("nano", 128), ("mine.pt", 128), ("sam2.1-tiny", 256)])
+def test_windows_are_those_that_the_tracker_shows_a_network(
+    pretrained: str, size: int, tmp_path: Path
+) -> None:
+    config = TrainConfig(out=tmp_path, pretrained=pretrained, corrections=True, minutes=1)
+    assert [stage.window for stage in config.course] == [size]
+    assert config.peak_rate == 1e-3

@@ -157,7 +157,9 @@ class TrainConfig:
         if self.stages is not None:
             return self.stages
         if self.corrections:
-            return correcting_stages(_CORRECTING_SIZE)
+            return correcting_stages(
+                _TUNING_SIZE if self.pretrained in RELEASED_CONFIGS else _CORRECTING_SIZE
+            )
         if self.pretrained is not None:
             return tuning_stages(_TUNING_SIZE)
         fresh = self.start in _named()
