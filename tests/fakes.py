@@ -158,6 +158,14 @@ class FakeModel:
         code = torch.zeros(len(embedding)) if points is None else points.coords[:, 0, 0]
         return self._prediction(embedding, logits, code, multimask=multimask, candidate=candidate)
 
+    def choose(
+        self, prediction: Prediction, best: Tensor | None = None, *, present: bool = False
+    ) -> Prediction:
+        """Take another candidate, or an object for present; its pointer stays."""
+        logits = prediction.object_logits.clamp(min=2) if present else prediction.object_logits
+        chosen = prediction.best if best is None else best
+        return replace(prediction, best=chosen, object_logits=logits)
+
     def predict_from_mask(self, features: ImageFeatures, mask: Tensor) -> Prediction:
         side = 4 * features.embedding.shape[-1]
         logits = 20 * adaptive_avg_pool2d(mask, (side, side)) - 10

@@ -172,7 +172,9 @@ class ScoredFake(FakeModel):
         share = 0.2 if frame in self.poor else 0.9
         return replace(found, masks=masks, ious=torch.tensor([[0.1, share, 0.1]]).expand(len(masks), -1))
 
-    def choose(self, prediction: Prediction, best: Tensor) -> Prediction:
+    def choose(
+        self, prediction: Prediction, best: Tensor | None = None, *, present: bool = False
+    ) -> Prediction:
         raise AssertionError("nothing is chosen where motion does not count")
 
 
