@@ -61,12 +61,23 @@ def test_the_same_command_goes_on_and_another_network_is_refused(
     assert "other settings" in capsys.readouterr().err
 
 
+def test_corrections_alone_are_learned_from_a_network(folder: Path) -> None:
+    assert cli.run(["train", "--out", "run", *OPTIONS, "--from", "mine.safetensors", "--corrections"]) == 0
+    before, after = (
+        load_model(path, device="cpu").state_dict() for path in ("mine.safetensors", "run/model.safetensors")
+    )
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all("mask_downscaling" in name or "hypernetworks_mlps.0" in name for name in changed)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--data", "nowhere", "--from", "mine.safetensors"), "nowhere is no folder"),
         (("--data", "stacks", "--from", "nano9"), "nano9"),
         (("--data", "stacks", "--warmup", "x"), "warmup"),
+        (("--from", "mine.safetensors", "--corrections"), "rounds of corrections"),
     ],
 )
 def test_what_cannot_be_done_is_said(

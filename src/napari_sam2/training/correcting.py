@@ -1,7 +1,7 @@
 """Corrections alone: what clicks change of an answer that is there, while all else of the network stays.
 
 A clicked mask and what is tracked from it are answered without a mask prompt. What is learned here acts where
-there is one, so that first prompts and tracking stay as they are, to the bit.
+there is one, and where a box is answered, so that first clicks and tracking stay as they are, to the bit.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class _Seen:
 
 
 def freeze_but_corrections(model: Sam2) -> None:
-    """Let nothing take gradients but what answers without a mask prompt do not use.
+    """Let nothing take gradients but what first clicks and tracking do not use.
 
     That is how a mask prompt is read, and what draws the single mask that answers two points or more.
     """

@@ -90,8 +90,8 @@ class TrainConfig:
     ahead
         For how many steps synthetic sequences are made at once; None: four on a GPU, one elsewhere.
     corrections
-        Learn what clicks change of an answer that is there, and nothing else: first prompts and tracking stay
-        as they are, to the bit. Of weights that are there, see `start`.
+        Learn what clicks change of an answer that is there, and boxes: first clicks and tracking stay as they
+        are, to the bit. Of weights that are there, see `start`.
     """
 
     out: Path
@@ -135,6 +135,8 @@ class TrainConfig:
             raise ValueError(f"the budget must be positive, got minutes={self.minutes}, steps={self.steps}")
         if self.stages is not None and not self.stages:
             raise ValueError("give at least one stage")
+        if self.corrections and not all(stage.corrections for stage in self.stages or ()):
+            raise ValueError("stages in which corrections are learned need rounds of corrections")
         if self.ahead is not None and self.ahead < 1:
             raise ValueError(f"ahead must be at least 1, got {self.ahead}")
         if not 0 <= self.synthetic <= 1:
