@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -151,12 +152,21 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(folder: Path) -> None:
     np.testing.assert_array_equal(labels(folder, "b"), labels(folder, "a"))
 
 
+def is_read(pipe: Path, writers: list[int]) -> bool:
+    """Whether somebody waits for what a pipe holds; its other end is kept then, or the wait would end."""
+    with suppress(OSError):  # nobody reads
+        writers.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    return bool(writers)
+
+
 def test_a_second_ctrl_c_waits_for_no_frame(folder: Path) -> None:
     chunk = folder / "c.zarr" / "c" / "8" / "0" / "0"
     chunk.unlink()
     os.mkfifo(chunk)  # whoever reads it waits for ever
     process = start(folder, "c.zarr")
     wait(process, lambda: kept(folder, "c", 6))
+    writers: list[int] = []
+    wait(process, lambda: is_read(chunk, writers))
     worker = worker_of(process)
     os.killpg(process.pid, signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -171,6 +181,7 @@ def test_a_second_ctrl_c_waits_for_no_frame(folder: Path) -> None:
         assert noise not in err
     assert not worker.is_running()
     assert kept(folder, "c", 6)
+    os.close(writers[0])
     with claimed(folder / "results" / "c.unfinished"):
         pass
 
