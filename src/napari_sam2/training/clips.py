@@ -207,18 +207,19 @@ def _predict(
     points: Points | None,
     previous: Prediction | None,
 ) -> Prediction:
-    hint = None if previous is None else _chosen(previous).detach().clamp(-REFINE_LIMIT, REFINE_LIMIT)
+    hint = None if previous is None else drawn_mask(previous).detach().clamp(-REFINE_LIMIT, REFINE_LIMIT)
     return model.predict(
         embedding, features.high_res, points=points, mask_logits=hint, multimask=model.is_ambiguous(points)
     )
 
 
-def _chosen(prediction: Prediction) -> Tensor:
+def drawn_mask(prediction: Prediction) -> Tensor:
+    """Return the chosen mask as it is drawn, (N, 1, 4g, 4g), also where the object is called absent."""
     return replace(prediction, masks=prediction.raw_masks).low_res
 
 
 def _correction(model: Sam2, prediction: Prediction, truth: Tensor, plan: Plan, draws: Draws) -> Points:
-    predicted = model.enlarge(_chosen(prediction).detach())[:, 0] > 0
+    predicted = model.enlarge(drawn_mask(prediction).detach())[:, 0] > 0
     return corrective_clicks(truth, predicted, draws, innermost=plan.innermost)
 
 

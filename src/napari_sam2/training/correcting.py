@@ -6,13 +6,13 @@ there is one, and where a box is answered, so that first clicks and tracking sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from napari_sam2.training.clicks import Targets, boxes, corrective_clicks, first_clicks, join
-from napari_sam2.training.clips import Answer, Memory, recall_memories
+from napari_sam2.training.clips import REFINE_LIMIT, Answer, Memory, drawn_mask, recall_memories
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from napari_sam2._model.results import ImageFeatures, Points, Prediction
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.training.draws import Draws
-
-_LIMIT = 32.0  # as `napari_sam2.conditioning` clamps what it takes as the mask prompt of the next answer
 
 
 @dataclass(frozen=True)
@@ -184,17 +182,12 @@ def _correct(one: _Round, frame: int, seen: _Seen, logits: Tensor) -> list[Answe
             seen.embedding,
             features.high_res,
             points=points,
-            mask_logits=logits.clamp(-_LIMIT, _LIMIT),
+            mask_logits=logits.clamp(-REFINE_LIMIT, REFINE_LIMIT),
             multimask=False,
         )
         answers.append(Answer(frame, prediction))
-        logits = _chosen(prediction)
+        logits = drawn_mask(prediction).detach()
     return answers
-
-
-def _chosen(prediction: Prediction) -> Tensor:
-    """Return the mask, also where the object is called absent: to correct it is what is learned."""
-    return replace(prediction, masks=prediction.raw_masks).low_res.detach()
 
 
 def _some(one: _Round, prediction: Prediction) -> Tensor:
