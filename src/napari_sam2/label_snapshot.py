@@ -43,15 +43,15 @@ class LabelSnapshot:
             if not self._closed and frame not in self._kept:
                 self._kept[frame] = self._read(frame)
 
-    def __getitem__(self, position: int | tuple[int]) -> npt.NDArray[Any]:
-        """Return a frame."""
-        frame = position[0] if isinstance(position, tuple) else position
+    def __getitem__(self, place: int | tuple[int, *tuple[slice, ...]]) -> npt.NDArray[Any]:
+        """Return a frame, or a part of it."""
+        frame, *part = place if isinstance(place, tuple) else (place,)
         with self._lock:
             kept = self._kept.get(frame)
-            return self._read(frame) if kept is None else kept
+            return self._read(place) if kept is None else kept[tuple(part)]
 
-    def _read(self, frame: int) -> npt.NDArray[Any]:
-        return np.array(self._array[frame], self.dtype)  # labels may have been widened meanwhile
+    def _read(self, place: int | tuple[int, *tuple[slice, ...]]) -> npt.NDArray[Any]:
+        return np.array(self._array[place], self.dtype)  # labels may have been widened meanwhile
 
     def close(self) -> None:
         """Keep nothing any more, whoever holds it still, as an error that was raised meanwhile."""

@@ -126,6 +126,15 @@ def test_large_planes_have_smaller_copies(tmp_path: Path, monkeypatch: pytest.Mo
         open_image(tmp_path / "a.ome.zarr", level=3)
 
 
+def test_large_planes_are_written_in_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "TILE", 8)
+    labels = blocks(2, 25, 20)
+    assert len(list(export_steps(tmp_path / "a.ome.zarr", labels))) == 2 * 4 * 3
+    array = zarr.open_array(tmp_path / "a.ome.zarr", path="0", mode="r")
+    assert array.chunks == (1, 8, 8)
+    np.testing.assert_array_equal(array[...], labels)
+
+
 @pytest.mark.parametrize("name", ["a.tif", "a.zarr", "01_RES"])
 def test_steps_that_are_not_taken_leave_nothing(tmp_path: Path, name: str) -> None:
     steps = export_steps(tmp_path / name, blocks(4, 24, 20))

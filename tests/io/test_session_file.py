@@ -80,12 +80,14 @@ def test_large_arrays_are_written_and_read_in_parts(tmp_path: Path, monkeypatch:
         "table": np.arange(24.0).reshape(8, 3),
         "wide": np.ones((2, 30)),
         "planes": np.arange(60).reshape(5, 4, 3),
+        "large planes": np.arange(84).reshape(2, 6, 7),
+        "stacks": np.arange(48).reshape(2, 3, 4, 2),
         "one": np.array(7),
         "none": np.zeros((0, 3)),
     }
     path = tmp_path / "cells.sam2.json"
-    assert len(list(session_file.session_steps(path, {}, arrays))) == 3 + 3 + 2 + 5 + 1
-    assert len(list(session_file.reading_steps(path))) == 3 + 3 + 2 + 5 + 1
+    assert len(list(session_file.session_steps(path, {}, arrays))) == 3 + 3 + 2 + 5 * 2 + 2 * 6 + 2 * 3 + 1
+    assert len(list(session_file.reading_steps(path))) == 3 + 3 + 2 + 5 * 2 + 2 * 6 + 2 * 3 + 1
     found = read_session(path).arrays
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from napari_sam2.io.planes import LabelPlanes, check_replaceable, describe
 
 SMALL_PLANE = 1024
 """Pixels along an axis beyond which an OME-Zarr image has a smaller copy."""
+
+TILE = 1024
+"""Pixels along either axis of the chunks of an OME-Zarr image."""
 
 CLASSIC_TIFF = 2**32 - 2**25
 """Bytes of pixels that a classic TIFF file is trusted with, its own bookkeeping beside them."""
@@ -76,12 +80,13 @@ def export_steps(
     ctc: bool = False,
     parents: Mapping[int, int] | None = None,
 ) -> Iterator[None]:
-    """Do what `export_labels` does, a plane or a time of a Cell Tracking Challenge result at a time.
+    """Do what `export_labels` does in steps.
 
     Yields
     ------
     None
-        After each of them; where no more steps are taken, nothing is left.
+        After each plane, tile of an OME-Zarr image or time of a Cell Tracking Challenge result; where no more
+        steps are taken, nothing is left.
     """
     path = Path(path)
     if ctc or path.name.endswith("_RES"):
@@ -176,12 +181,20 @@ def _write_zarr(path: Path, labels: LabelPlanes) -> Iterator[None]:
             label_image(labels.axes, labels.scale, len(steps)),
             [(each, labels.dtype) for each in shapes],
             writer="zarr",
-            chunks=(*(1 for _ in shape[:-2]), *(min(each, 2048) for each in shape[-2:])),
+            chunks=(*(1 for _ in shape[:-2]), *(min(each, TILE) for each in shape[-2:])),
         )
         for position, plane in labels.planes():
             for level, step in enumerate(steps):
-                arrays[str(level)][position] = plane[::step, ::step]
-            yield
+                coarse = plane[::step, ::step]
+                for tile in _tiles(coarse.shape):
+                    arrays[str(level)][(*position, *tile)] = coarse[tile]
+                    yield
+
+
+def _tiles(size: Sequence[int]) -> Iterator[tuple[slice, slice]]:
+    """Cut a plane into the chunks that it is stored in."""
+    for y, x in itertools.product(*(range(0, each, TILE) for each in size)):
+        yield slice(y, y + TILE), slice(x, x + TILE)
 
 
 def pyramid_steps(size: Sequence[int]) -> list[int]:

@@ -9,10 +9,11 @@ they are left to the copy, under its name.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import uuid
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,28 +194,33 @@ def _arrays_of(path: Path, document: Mapping[str, Any]) -> Path:
 def _write_arrays(store: Path, arrays: Mapping[str, Any], mark: str) -> Iterator[None]:
     group = zarr.open_group(store, mode="w", attributes={"format": FORMAT, _MARK: mark})
     for name, array in arrays.items():
-        shape = tuple(array.shape)
-        rows = _rows_at_once(shape)
-        chunks = tuple(max(each, 1) for each in (min(rows, shape[0]), *shape[1:])) if shape else ()
-        target = group.create_array(name, shape=shape, dtype=array.dtype, chunks=chunks)
-        if 0 in shape:
-            continue
-        for part in _parts(shape, rows):
+        chunks = _chunks(array.shape)
+        target = group.create_array(name, shape=tuple(array.shape), dtype=array.dtype, chunks=chunks)
+        for part in _parts(array.shape, chunks):
             target[part] = np.asarray(array[part])
             yield
 
 
-def _rows_at_once(shape: tuple[int, ...]) -> int:
-    """Positions along the first axis that are written together: one of planes, else as many as are quick."""
-    return 1 if len(shape) > 2 else max(_AT_ONCE // max(math.prod(shape[1:]), 1), 1)
-
-
-def _parts(shape: tuple[int, ...], rows: int) -> Iterable[Any]:
-    """Cut an array along its first axis: into planes, or into so many rows."""
+def _chunks(shape: Sequence[int]) -> tuple[int, ...]:
+    """Cut an array into rows that are quick to write: of planes, those of one at a time."""
     if not shape:
-        return (...,)
-    length = shape[0]
-    return range(length) if len(shape) > 2 else (slice(i, i + rows) for i in range(0, length, rows))
+        return ()
+    planes = max(len(shape) - 2, 0)
+    rows = max(_AT_ONCE // max(math.prod(shape[planes + 1 :]), 1), 1)
+    chunks = (*(1 for _ in range(planes)), min(rows, shape[planes]), *shape[planes + 1 :])
+    return tuple(max(each, 1) for each in chunks)
+
+
+def _parts(shape: Sequence[int], chunks: Sequence[int]) -> Iterator[Any]:
+    """Index the chunks of an array one after the other; none where it is empty."""
+    if not shape:
+        yield ...
+        return
+    *planes, rows = range(max(len(shape) - 2, 0) + 1)
+    for place in itertools.product(*(range(shape[axis]) for axis in planes)):
+        for first in range(0, shape[rows], chunks[rows]):
+            band = slice(first, first + chunks[rows])
+            yield (*place, band) if place else band
 
 
 def read_session(path: str | Path, *, without: Collection[str] = ()) -> SessionDocument:
@@ -268,7 +274,7 @@ def reading_steps(
 
 def _array_read(node: zarr.Array[Any]) -> Generator[None, None, npt.NDArray[Any]]:
     array = np.empty(node.shape, node.dtype)
-    for part in _parts(node.shape, node.chunks[0] if node.shape else 1):
+    for part in _parts(node.shape, node.chunks):
         array[part] = node[part]
         yield
     return array

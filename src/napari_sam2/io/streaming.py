@@ -11,7 +11,7 @@ import zarr
 from yaozarrs.write.v05 import prepare_image
 
 from napari_sam2.io.atomic import remove
-from napari_sam2.io.exporting import check_label_image, label_image, pyramid_steps
+from napari_sam2.io.exporting import TILE, check_label_image, label_image, pyramid_steps
 from napari_sam2.io.zarr_folder import ZarrFolder, check_zarr
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def create_labels(
         label_image(axes, scale, len(steps)),
         [((shape[0], *(-(-size // step) for size in shape[1:])), np.dtype(dtype)) for step in steps],
         writer="zarr",
-        chunks=(1, *(min(each, 2048) for each in shape[1:])),
+        chunks=(1, *(min(each, TILE) for each in shape[1:])),
     )
     store = ZarrFolder(path)
     finest, *coarser = (zarr.open_array(store, path=str(level), mode="r+") for level in range(len(steps)))
