@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from napari_sam2 import cli
+from napari_sam2.doubt import Stretch
 from napari_sam2.prompts import FramePrompts, PromptKey
 from tests._cli.fake_session import FakeSession, two_squares
 
@@ -145,6 +146,19 @@ class TestSegment:
         assert fake.written == [sequence.with_name("labels.tif")]
         assert out.startswith("2 objects, 4 frames, ")
         assert "frames/s" in out
+
+    def test_what_deserves_a_look_is_told_the_longest_first(
+        self, call: Answer, fake: FakeSession, sequence: Path
+    ) -> None:
+        fake.stretches = tuple(map(Stretch, (1, 1, 2, 2, 3), (0, 4, 1, 3, 2), (0, 5, 1, 5, 2)))
+        said = call(*segment(sequence, "--click", "1:0,10,10"))[1].splitlines()[1]
+        what = "object 2 on frames 3 to 5, object 1 on frames 4 to 5, object 1 on frame 0 and 2 more."
+        assert said == f"Worth a look: {what}"
+        fake.stretches = (Stretch(7, 2, 2),)
+        said = call(*segment(sequence, "--click", "1:0,10,10"))[1].splitlines()[1]
+        assert said == "Worth a look: object 7 on frame 2."
+        fake.stretches = ()
+        assert len(call(*segment(sequence, "--click", "1:0,10,10"))[1].splitlines()) == 1
 
     def test_a_label_image_as_prompt(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
         mask = sequence.with_name("mask.npz")

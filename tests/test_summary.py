@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_sam2.doubt import Stretch
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
-from napari_sam2.summary import Cells, CellStatus, worst_scores
+from napari_sam2.summary import Cells, CellStatus, judge, least_confidence
 from tests.fakes import SHAPE, FakeModel, absent, click, noisy_frames, plain_frames, seeing_model
 
 COUNT = 6
@@ -27,6 +29,9 @@ def check(session: Session) -> None:
     for row, obj in enumerate(summary.objects):
         for frame in range(COUNT):
             check_cell(session, summary.cells, row, obj, frame)
+    again = replace(summary.cells, confidence=np.full_like(summary.cells.confidence, np.nan))
+    judge(again)
+    np.testing.assert_array_equal(summary.cells.confidence, again.confidence)
     for told in summary.rows:
         assert told.frames == (session.labels == told.obj).any(axis=(1, 2)).sum()
         assert (told.parent, told.life) == (session.parents.get(told.obj), session.life(told.obj))
@@ -131,19 +136,40 @@ def test_only_what_changed_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
     assert reads == [2]
 
 
-def test_the_worst_score_is_that_of_a_tracked_frame(fake_model: FakeModel) -> None:
+def test_the_least_confidence_is_that_of_a_tracked_frame(fake_model: FakeModel) -> None:
     session = Session(plain_frames(COUNT), model=fake_model.as_model())
     session.set_prompts(1, 2, click(10, 8))
     assert session.summary().rows[0].worst is None
     list(session.propagate())
-    assert session.summary().rows[0].worst == pytest.approx(0.9)
+    told = session.summary()
+    sure = told.cells.score[0] * told.cells.presence[0]
+    assert told.rows[0].worst == pytest.approx(min(sure[:2].tolist() + sure[3:].tolist()))
     cells = Cells.empty(2, 4)
     cells.status[:] = CellStatus.TRACKED
     cells.area[:, :3] = 5
     cells.score[:] = [[0.5, 0.2, 0.9, 0.1], [0.7, np.nan, 0.8, 0.0]]
     cells.status[0, 1] = CellStatus.PROMPTED
     cells.status[1, 1] = CellStatus.NOTHING
-    assert worst_scores(cells) == pytest.approx([0.5, 0.7])
+    judge(cells)
+    assert least_confidence(cells) == pytest.approx([0.5, 0.7])
+
+
+def test_a_session_lists_what_deserves_a_look(fake_model: FakeModel) -> None:
+    session = Session(plain_frames(COUNT) + 60, model=fake_model.as_model())
+    session.set_prompts(4, 2, click(10, 8))
+    fake_model.lost_from = 64
+    list(session.propagate())
+    assert session.doubtful() == (Stretch(4, 4, 4),)
+    session.ends_here(4, 3)
+    assert session.doubtful() == ()
+
+
+def test_of_a_tracked_object_without_pixels_it_is_that_it_is_not_there() -> None:
+    cells = Cells.empty(1, 4)
+    cells.status[0, :3] = CellStatus.PROMPTED, CellStatus.TRACKED, CellStatus.TRACKED
+    cells.area[0, :2], cells.score[0, :3], cells.presence[0, :3] = 5, (0.8, 0.9, 0.2), (1, 0.5, 0.1)
+    judge(cells)
+    np.testing.assert_allclose(cells.confidence, [[0.8, 0.45, 0.9, np.nan]])
 
 
 def test_labels_of_somebody_else_are_not_counted() -> None:

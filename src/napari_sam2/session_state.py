@@ -17,7 +17,7 @@ from napari_sam2.entries import FrameRecords
 from napari_sam2.history import History
 from napari_sam2.lineage import ObjectFacts
 from napari_sam2.prompts import PromptKey
-from napari_sam2.summary import ObjectSummary, SessionSummary, SummaryTable, worst_scores
+from napari_sam2.summary import ObjectSummary, SessionSummary, SummaryTable, least_confidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
@@ -179,7 +179,7 @@ class SessionState:
                 ObjectSummary(
                     obj, facts.name, prompted[obj], count, worst, facts.life, facts.parent, facts.locked
                 )
-                for obj, count, worst in zip(objects, frames, worst_scores(cells), strict=True)
+                for obj, count, worst in zip(objects, frames, least_confidence(cells), strict=True)
                 for facts in [self.facts_of(obj)]
             ]
             return SessionSummary(tuple(rows), cells)

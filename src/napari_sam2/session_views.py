@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2 import io, object_edits
 from napari_sam2 import session_edits as edits
+from napari_sam2.doubt import Stretch, stretches
 from napari_sam2.passes import check_direction
 from napari_sam2.session_checks import check_frame, check_key, check_objects, check_range
 from napari_sam2.session_pixels import SessionPixels
@@ -157,6 +158,14 @@ class SessionViews(SessionPixels):
     def summary_so_far(self) -> SessionSummary:
         """Return what `summary` does, of frames that are `behind` as it was before."""
         return self._state.summary()
+
+    def doubtful(self) -> tuple[Stretch, ...]:
+        """List the stretches of tracked frames that deserve a look, by object and frame.
+
+        These are masks that jump, or that are not sure (a `Cells.confidence` below 0.6), and the first frame
+        on which an object was lost. To correct or confirm the `Stretch.middle` of one reaches farthest.
+        """
+        return stretches(self.summary())
 
     def tracks(self) -> Tracks:
         """Return the paths of all objects and their lineage, for napari's Tracks layer."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.changes import ChangeLog
+from napari_sam2.confidence import Sources, confidence
 from napari_sam2.lineage import Life
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from napari_sam2.labels import Entry, LabelVolume
     from napari_sam2.placement import Box
 
-_BLANKS = (0, np.nan, np.nan, 0, np.nan)
+_BLANKS = (0, np.nan, np.nan, 0, np.nan, np.nan)
 """What the arrays of `Cells` hold where nothing is known."""
+
+_ALL = slice(None)
 
 
 class CellStatus(IntEnum):
@@ -31,6 +34,19 @@ class CellStatus(IntEnum):
     PAINTED = 3
     LOCKED = 4
     ABSENT = 5
+
+
+_CONFIRMED = (CellStatus.PROMPTED, CellStatus.PAINTED, CellStatus.LOCKED)
+
+
+def judge(cells: Cells, rows: slice | Sequence[int] = _ALL) -> None:
+    """Work out the confidence of some objects anew from all else."""
+    status, presence, there = cells.status[rows], cells.presence[rows], cells.area[rows] > 0
+    tracked = status == CellStatus.TRACKED
+    confirmed = np.isin(status, [int(each) for each in _CONFIRMED])
+    sources = Sources(confirmed, status == CellStatus.ABSENT)
+    found = confidence(cells.score[rows], presence, tracked & there, sources)
+    cells.confidence[rows] = np.where(tracked & ~there, 1 - presence, found)
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ class ObjectSummary:
     prompts, frames : int
         Prompted frames, and frames on which it has pixels.
     worst : float or None
-        Lowest score of its tracked frames on which it has pixels; None if there is none.
+        Lowest `Cells.confidence` of its tracked frames on which it has pixels; None if there is none.
     life : Life
         When it was said to begin and to end.
     parent : int or None
@@ -80,6 +96,9 @@ class Cells:
         Pixels of the object in the labels.
     centroid : array (objects, frames, 2) of float32
         Their mean (y, x), pixel centres at integers; NaN without pixels.
+    confidence : array of float32
+        How sure the masks are, see `napari_sam2.confidence`; where a tracked object has no pixels, how sure
+        it is that it is not there; NaN where nothing is known.
     """
 
     status: npt.NDArray[np.uint8]
@@ -87,18 +106,20 @@ class Cells:
     presence: npt.NDArray[np.float32]
     area: npt.NDArray[np.int32]
     centroid: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
 
     @classmethod
     def empty(cls, objects: int, frames: int) -> Cells:
         """Make arrays that know nothing."""
         shape = (objects, frames)
-        status, score, presence, area, place = _BLANKS
+        status, score, presence, area, place, confidence = _BLANKS
         return cls(
             status=np.full(shape, status, np.uint8),
             score=np.full(shape, score, np.float32),
             presence=np.full(shape, presence, np.float32),
             area=np.full(shape, area, np.int32),
             centroid=np.full((*shape, 2), place, np.float32),
+            confidence=np.full(shape, confidence, np.float32),
         )
 
     def arrays(self) -> tuple[npt.NDArray[Any], ...]:
@@ -159,11 +180,15 @@ class SummaryTable:
         self._ids: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self._cells = Cells.empty(0, labels.shape[0])
         self._shown, self._is_new = self._cells.frozen_copy(), False
+        self._unjudged: set[int] = set()
         labels.watch(self._changed.note)
 
     def cells(self, objects: Sequence[int]) -> Cells:
         """Return the cells of these objects, ids in order."""
         self.catch_up(objects)
+        if self._unjudged:
+            judge(self._cells, sorted(self._unjudged))
+            self._unjudged.clear()
         if self._is_new:
             self._shown, self._is_new = self._cells.frozen_copy(), False
         return self._shown
@@ -187,9 +212,23 @@ class SummaryTable:
         _, new, old = np.intersect1d(ids, self._ids, assume_unique=True, return_indices=True)
         for target, source in zip(cells.arrays(), self._cells.arrays(), strict=True):
             target[new] = source[old]
+        kept = dict(zip(old.tolist(), new.tolist(), strict=True))
+        self._unjudged = {kept[row] for row in self._unjudged if row in kept}
         self._ids, self._cells, self._is_new = ids, cells, True
 
     def _look(self, frame: int, changed: Box | None) -> None:
+        before = self._judged_by(frame)
+        self._read(frame, changed)
+        differs = [was != now for was, now in zip(before, self._judged_by(frame), strict=True)]
+        self._unjudged |= set(np.flatnonzero(np.any(differs, axis=0)).tolist())
+
+    def _judged_by(self, frame: int) -> list[npt.NDArray[Any]]:
+        """Copy all of a frame that confidence depends on."""
+        cells = self._cells
+        told = (np.nan_to_num(array[:, frame], nan=-1.0) for array in (cells.score, cells.presence))
+        return [cells.status[:, frame].copy(), cells.area[:, frame] > 0, *told]
+
+    def _read(self, frame: int, changed: Box | None) -> None:
         records = self._labels.known_of(frame).records
         entries = {obj: record.entry for obj, record in records.items()}
         rows = np.searchsorted(self._ids, list(entries))
@@ -231,9 +270,9 @@ class SummaryTable:
         return CellStatus.PAINTED if entry.provenance == "painted" else CellStatus.PROMPTED
 
 
-def worst_scores(cells: Cells) -> list[float | None]:
-    """Return the lowest score of each object's tracked frames, of those on which it has pixels."""
+def least_confidence(cells: Cells) -> list[float | None]:
+    """Return the lowest confidence of each object's tracked frames, of those on which it has pixels."""
     seen = (cells.status == CellStatus.TRACKED) & (cells.area > 0)
-    scores = np.where(seen, cells.score, np.inf)
-    lowest = scores.min(axis=1, initial=np.inf)
-    return [float(score) if np.isfinite(score) else None for score in lowest]
+    values = np.where(seen & np.isfinite(cells.confidence), cells.confidence, np.inf)
+    lowest = values.min(axis=1, initial=np.inf)
+    return [float(value) if np.isfinite(value) else None for value in lowest]

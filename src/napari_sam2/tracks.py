@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
     from napari_sam2.summary import SessionSummary
 
-TABLE_COLUMNS = ("object", "frame", "area", "y", "x", "score", "presence", "provenance", "parent")
+TABLE_COLUMNS = (
+    "object",
+    "frame",
+    "area",
+    "y",
+    "x",
+    "score",
+    "presence",
+    "confidence",
+    "provenance",
+    "parent",
+)
 """Columns of `table_rows`: pixels, (y, x) of the centre with pixel centres at integers."""
 
 
@@ -64,6 +75,7 @@ def table_rows(summary: SessionSummary) -> Iterator[tuple[object, ...]]:
         for frame in np.flatnonzero(cells.status[index]).tolist():
             area = int(cells.area[index, frame])
             place = [f"{value:.3f}" for value in cells.centroid[index, frame]] if area else ["", ""]
-            values = [f"{array[index, frame]:.4f}" for array in (cells.score, cells.presence)]
+            told = (cells.score, cells.presence, cells.confidence)
+            values = [f"{array[index, frame]:.4f}" for array in told]
             status = CellStatus(cells.status[index, frame]).name.lower()
             yield row.obj, frame, area, *place, *values, status, "" if row.parent is None else row.parent

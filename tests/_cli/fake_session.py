@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.doubt import Stretch
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.volume import Volume
 
@@ -36,6 +37,7 @@ class FakeSession:
         self.interrupt_at: int | None = None
         self.calls: list[dict[str, object]] = []
         self.written: list[Path] = []
+        self.stretches: tuple[Stretch, ...] = ()
 
     @property
     def objects(self) -> tuple[int, ...]:
@@ -61,6 +63,9 @@ class FakeSession:
             if frame == self.interrupt_at:
                 signal.raise_signal(signal.SIGINT)
             yield FakeResult(frame, self.objects)
+
+    def doubtful(self) -> tuple[Stretch, ...]:
+        return self.stretches
 
     def export(self, path: Path) -> None:
         self.written.append(path)

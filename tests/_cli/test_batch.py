@@ -56,13 +56,13 @@ def test_the_report_says_what_happened(
 ) -> None:
     run = FakeRun(
         Outcome("c", "failed", 1.0, error="no such file, it seems"),
-        Outcome("a", "done", 12.345, 20, 3, 20, 0, "tcp://here", "a_labels.ome.zarr", notes="slow"),
+        Outcome("a", "done", 12.345, 20, 3, 5, 20, 0, "tcp://here", "a_labels.ome.zarr", notes="slow"),
         Outcome("b", "skipped", 0.1, 20, 2),
     )
     assert call(monkeypatch, run, folder) == 1
     report = rows(folder / "results" / "report.csv")
     assert [row["name"] for row in report] == ["a", "b", "c"]
-    first = ["a", "done", "12.35", "20", "3", "20", "0", "tcp://here", "a_labels.ome.zarr", "", "slow"]
+    first = ["a", "done", "12.35", "20", "3", "5", "20", "0", "tcp://here", "a_labels.ome.zarr", "", "slow"]
     assert list(report[0].values()) == first
     assert list(report[0])[:5] == ["name", "status", "seconds", "frames", "objects"]
     assert report[2]["error"] == "no such file, it seems"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_sam2._napari.controller_review import review_state
 from napari_sam2._napari.keys import Command
+from napari_sam2.doubt import find
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.summary import CellStatus
 from tests._napari.dock import COUNT, MIDDLE, Dock
@@ -169,3 +171,14 @@ def test_a_correction_that_leaves_nothing_says_what_follows(bench: Dock, notices
     assert "Nothing is left of object 1 on frame 6" in notices.pop()
     bench.propagate()
     assert [int(f) for f in np.flatnonzero((bench.labels == 1).any(axis=(1, 2)))] == ALL[: MIDDLE + 2]
+
+
+def test_the_strip_shows_the_summary(bench: Dock) -> None:
+    bench.prompt(3, MIDDLE, 8, 10)
+    bench.propagate()
+    told = bench.session.summary()
+    state = review_state(told, find(told.cells), 3, 7)
+    assert (state.objects, state.frame, state.active) == ((3,), 3, 7)
+    assert state.status is told.cells.status
+    assert state.confidence is told.cells.confidence
+    assert np.isfinite(state.confidence).all()

@@ -106,7 +106,7 @@ def test_work_comes_back_after_a_crash_with_no_computation(tmp_path: Path, told:
     dock.propagate()
     save(dock)
     labels = dock.labels.copy()
-    scores = dock.state.review.score
+    scores = dock.state.review.confidence
     crash(dock)
     told.clear()
     again = saving_dock(tmp_path)
@@ -115,7 +115,7 @@ def test_work_comes_back_after_a_crash_with_no_computation(tmp_path: Path, told:
     note.actions[0][1]()
     again.wait()
     np.testing.assert_array_equal(again.labels, labels)
-    np.testing.assert_array_equal(again.state.review.score, scores)
+    np.testing.assert_array_equal(again.state.review.confidence, scores)
     assert len(again.layers.points.data) == 1
     assert not again.fake.asked
     again.end()

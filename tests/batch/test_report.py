@@ -76,12 +76,12 @@ def test_sequences_that_are_waited_for(tmp_path: Path, monkeypatch: pytest.Monke
     plan.output.mkdir()
     labels = [plan.result(name) for name in "ab"]
     for each in labels:
-        marker = Marker({}, "", 8, 2, "run", seconds=1.5, encoded=7, resumed=3, worker="me", notes="slow")
+        marker = Marker({}, "", 8, 2, 4, "run", seconds=1.5, encoded=7, resumed=3, worker="me", notes="slow")
         marker.write(plan.output / f"{each.name[0]}.done.json")
     labels[0].mkdir()
     told = waiting(plan)
     assert list(told) == ["a", "b", "c"]
-    assert told["a"] == Outcome("a", "waiting", 1.5, 8, 2, 7, 3, "me", str(labels[0]), notes="slow")
+    assert told["a"] == Outcome("a", "waiting", 1.5, 8, 2, 4, 7, 3, "me", str(labels[0]), notes="slow")
     assert told["b"] == Outcome("b", "waiting")  # its labels are gone
     assert told["c"] == Outcome("c", "waiting")
 

@@ -46,14 +46,18 @@ def read(path: Path) -> Array:
     return np.asarray(open_image(path).array[...])
 
 
-def expected(images: Path, frames: range | None = None) -> Array:
+def tracked(images: Path, frames: range | None = None) -> Session:
     """Track in one go, without files."""
     session = Session(np.load(images), model=model())
     for obj in (1, 2):
         session.paint(obj, 0, drawn() == obj)
     for _ in session.propagate(frames=frames):
         pass
-    return np.asarray(session.labels)
+    return session
+
+
+def expected(images: Path, frames: range | None = None) -> Array:
+    return np.asarray(tracked(images, frames).labels)
 
 
 def test_labels_are_those_of_a_session(tmp_path: Path) -> None:
@@ -62,6 +66,7 @@ def test_labels_are_those_of_a_session(tmp_path: Path) -> None:
     assert (outcome.status, outcome.error, outcome.notes) == ("done", "", "")
     assert (outcome.frames, outcome.objects, outcome.encoded, outcome.resumed) == (8, 2, 8, 0)
     assert (outcome.worker, outcome.labels) == ("me", str(task.labels))
+    assert outcome.doubtful == len(tracked(task.sequence.images).doubtful()) > 0
     labels = read(task.labels)
     assert set(np.unique(labels[-1])) == {0, 1, 2}
     np.testing.assert_array_equal(labels, expected(task.sequence.images))

@@ -27,9 +27,13 @@ from napari_sam2.window import WindowRules
 if TYPE_CHECKING:
     from napari_sam2._cli.scoring import Labels
     from napari_sam2.batch.resumable import ResumableSession
+    from napari_sam2.doubt import Stretch
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.io import SessionDocument
     from napari_sam2.session import Session
+
+# So many of the stretches that deserve a look are named.
+_NAMED = 3
 
 
 def segment(
@@ -111,12 +115,13 @@ def segment(
         going_on = nullcontext if unfinished is None else unfinished.gone_on_with
         with kept_so_far(tracked, output, save_session, inputs) if unfinished is None else going_on():
             run = _run(tracked, steps, expected)
+            doubtful = () if run.stopped else tracked.doubtful()
         # Once all is tracked, only a second Ctrl-C keeps it from being written.
         with nullcontext() if run.stopped else stop_on_interrupt():
             inputs.check()
             with going_on():
                 _write(tracked, output, save_session, unfinished, run)
-    _report(tracked, run, output)
+    _report(tracked, run, output, doubtful)
     return INTERRUPTED if run.stopped else 0
 
 
@@ -229,10 +234,25 @@ def _all_seeds(
     return given
 
 
-def _report(tracked: Session, run: Run, output: Path) -> None:
-    """Say what was done, and what was not."""
+def _report(tracked: Session, run: Run, output: Path, doubtful: Sequence[Stretch]) -> None:
+    """Say what was done, what was not, and what deserves a look."""
     objects = len(tracked.objects)
     what = f"{objects} object{'s' if objects != 1 else ''}, {run.results} frames, {run.rate:.1f} frames/s"
     if run.stopped:
         what = f"Stopped by Ctrl-C. What was done is kept: {what}"
-    Console(soft_wrap=True).print(f"{what}: {output}", markup=False, highlight=False)
+    console = Console(soft_wrap=True)
+    console.print(f"{what}: {output}", markup=False, highlight=False)
+    if doubtful:
+        console.print(f"Worth a look: {_listed(doubtful)}.", markup=False, highlight=False)
+
+
+def _listed(doubtful: Sequence[Stretch]) -> str:
+    """Name the longest stretches, and say how many more there are."""
+    longest = sorted(doubtful, key=lambda each: (each.first - each.last, each.obj, each.first))
+    named = [
+        f"object {each.obj} on "
+        + (f"frame {each.first}" if each.first == each.last else f"frames {each.first} to {each.last}")
+        for each in longest[:_NAMED]
+    ]
+    more = len(longest) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")

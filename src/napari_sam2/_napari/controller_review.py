@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.notices import tell
-from napari_sam2._napari.review import Cell, Findings, find, next_doubtful, review_state, status_of
 from napari_sam2._napari.state import ReviewState
+from napari_sam2.doubt import Findings, Place, find, next_doubtful, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.workspace import Workspace
-    from napari_sam2.summary import Cells
+    from napari_sam2.summary import Cells, SessionSummary
 
 
 class ReviewControl:
@@ -47,9 +47,9 @@ class ReviewControl:
 
     def next_doubtful(self) -> None:
         """Go to the next place that deserves a look."""
-        found = next_doubtful(self._space.picture.summary, Cell(self._space.active, self._space.frame))
+        found = next_doubtful(self._space.picture.summary, Place(self._space.active, self._space.frame))
         if found is None:
-            tell("There is no doubtful frame: nothing jumps, gets lost or scores low.")
+            tell("There is no doubtful frame: nothing jumps, gets lost or is unsure.")
             return
         self.visit(found.obj, found.frame)
 
@@ -64,3 +64,16 @@ class ReviewControl:
         if is_new or (self._shown.frame, self._shown.active) != (frame, active):
             self._shown = review_state(summary, self._findings, frame, active)
         return self._shown
+
+
+def review_state(summary: SessionSummary, findings: Findings, frame: int, active: int) -> ReviewState:
+    """Return what the strip shows."""
+    return ReviewState(
+        objects=summary.objects,
+        status=status_of(summary),
+        confidence=summary.cells.confidence,
+        jumps=findings.jumps,
+        lost=findings.lost,
+        frame=frame,
+        active=active,
+    )

@@ -47,8 +47,8 @@ def frame_of(summary: SessionSummary, obj: int, prompted: Collection[int], shown
         return shown
     if seen is not there:
         return int(seen[0])
-    scores = np.nan_to_num(summary.cells.score[row, there], nan=-1.0)
-    return int(there[int(scores.argmax())])
+    sure = np.nan_to_num(summary.cells.confidence[row, there], nan=-1.0)
+    return int(there[int(sure.argmax())])
 
 
 def middle_of(summary: SessionSummary, obj: int, frame: int) -> tuple[float, float] | None:

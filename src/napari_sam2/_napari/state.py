@@ -185,7 +185,7 @@ class ObjectRow:
     prompts, frames : int
         Prompted frames, and frames with a mask.
     worst : float or None
-        Lowest score of its tracked frames.
+        Lowest confidence of its tracked frames.
     shown, locked : bool
         Whether it is visible, and whether it is locked as a whole.
     parent : int or None
@@ -254,7 +254,7 @@ def _no_cells() -> npt.NDArray[np.uint8]:
     return np.zeros((0, 0), np.uint8)
 
 
-def _no_scores() -> npt.NDArray[np.float32]:
+def _no_values() -> npt.NDArray[np.float32]:
     return np.zeros((0, 0), np.float32)
 
 
@@ -272,7 +272,7 @@ class ReviewState:
         Ids of the rows.
     status : array (objects, frames) of uint8
         `napari_sam2.summary.CellStatus`.
-    score : array (objects, frames) of float32
+    confidence : array (objects, frames) of float32
         0 to 1; NaN where nothing is known.
     jumps, lost : array (objects, frames) of bool
         Sudden changes of area or place; frames on which a tracked object has no mask.
@@ -284,7 +284,7 @@ class ReviewState:
 
     objects: tuple[int, ...] = ()
     status: npt.NDArray[np.uint8] = field(default_factory=_no_cells)
-    score: npt.NDArray[np.float32] = field(default_factory=_no_scores)
+    confidence: npt.NDArray[np.float32] = field(default_factory=_no_values)
     jumps: npt.NDArray[np.bool_] = field(default_factory=_no_marks)
     lost: npt.NDArray[np.bool_] = field(default_factory=_no_marks)
     frame: int = 0

@@ -165,8 +165,8 @@ class Marker:
         Checksums of what it was made from.
     labels : str
         `extent` of the labels.
-    frames, objects : int
-        How many.
+    frames, objects, doubtful : int
+        How many, and how many stretches of frames deserve a look.
     run : str
         The run that made it.
     seconds, encoded, resumed, worker, notes
@@ -177,6 +177,7 @@ class Marker:
     labels: str
     frames: int
     objects: int
+    doubtful: int = 0
     run: str = ""
     seconds: float = 0.0
     encoded: int = 0

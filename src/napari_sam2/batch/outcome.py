@@ -34,6 +34,8 @@ class Outcome:
         Time spent on it, by the worker that finished it.
     frames, objects : int
         How many its labels have; 0 where that did not become known.
+    doubtful : int
+        How many stretches of frames deserve a look, see `Session.doubtful`.
     encoded : int
         Frames that went through the image encoder; the fewer, the more was there already.
     resumed : int
@@ -53,6 +55,7 @@ class Outcome:
     seconds: float = 0.0
     frames: int = 0
     objects: int = 0
+    doubtful: int = 0
     encoded: int = 0
     resumed: int = 0
     worker: str = ""
@@ -69,6 +72,7 @@ class Outcome:
             made.seconds,
             made.frames,
             made.objects,
+            made.doubtful,
             made.encoded,
             made.resumed,
             made.worker,

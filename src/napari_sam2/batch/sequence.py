@@ -177,8 +177,9 @@ def _make(task: Task, model: Sam2, inputs: str, made_from: MadeFrom, sitting: Si
     labels.flush()
     if inputs_digest(task.sequence) != inputs:
         raise ValueError(f"{task.sequence.images} or its prompts changed while they were read: run it again")
+    doubtful = len(session.doubtful())  # before the labels that it reads have their name
     _finish(task, session)
-    marker = _marker(task, session, made_from, sitting, resumed)
+    marker = replace(_marker(task, session, made_from, sitting, resumed), doubtful=doubtful)
     marker.write(task.marker)
     remove(task.unfinished)
     return Outcome.of(marker, task.sequence.name, "done", task.labels)
@@ -192,7 +193,7 @@ def _marker(
         extent(task.labels),
         session.volume.num_frames,
         len(session.objects),
-        task.run,
+        run=task.run,
         seconds=round(time.monotonic() - sitting.begin, 2),
         encoded=session.frames_encoded,
         resumed=resumed,

@@ -42,7 +42,7 @@ def review(objects: tuple[int, ...] = (1, 2, 3), frames: int = 12, **changes: An
     shape = len(objects), frames
     parts: dict[str, Any] = {
         "status": np.full(shape, CellStatus.TRACKED, np.uint8),
-        "score": np.full(shape, 0.9, np.float32),
+        "confidence": np.full(shape, 0.9, np.float32),
         "jumps": np.zeros(shape, bool),
         "lost": np.zeros(shape, bool),
     }

@@ -291,7 +291,7 @@ HEADS = {
     Column.NAME: "Name",
     Column.PROMPTS: "Prompts",
     Column.FRAMES: "Frames",
-    Column.WORST: "Worst score",
+    Column.WORST: "Least confidence",
     Column.SHOWN: "Shown",
     Column.SOLO: "Solo",
     Column.LOCKED: "Locked",

@@ -16,9 +16,9 @@ from napari_sam2._napari.views.review_cells import (
     alarm,
     cell_colours,
     columns_of,
+    confidence_colour,
     describe,
     lost_ends,
-    score_colour,
 )
 from napari_sam2.summary import CellStatus
 from tests._napari.views.snapshots import review
@@ -60,7 +60,7 @@ def test_a_column_shows_the_worst_of_its_frames(state: ReviewState, per_column: 
 def test_one_frame_in_a_column_is_the_strip_itself(state: ReviewState) -> None:
     columns = columns_of(state, 1)
     np.testing.assert_array_equal(columns.status, state.status)
-    np.testing.assert_array_equal(columns.score, state.score)
+    np.testing.assert_array_equal(columns.confidence, state.confidence)
 
 
 def test_a_column_of_no_frames_is_refused() -> None:
@@ -86,44 +86,42 @@ def luminance(rgb: tuple[int, int, int]) -> float:
 
 
 def test_doubtful_is_warm_and_sure_is_blue_for_every_eye() -> None:
-    doubtful, sure = score_colour(0.2), score_colour(0.97)
+    doubtful, sure = confidence_colour(0.2), confidence_colour(0.97)
     assert doubtful[0] > doubtful[2] + 100
     assert sure[2] > sure[0] + 60
     # Without red receptors the two ends differ in blue, which all common forms of colour blindness keep.
     assert sure[2] - doubtful[2] > 100
-    assert luminance(score_colour(0.7)) > luminance(doubtful)
-    assert luminance(score_colour(0.7)) > luminance(sure)
+    assert luminance(confidence_colour(0.7)) > luminance(doubtful)
+    assert luminance(confidence_colour(0.7)) > luminance(sure)
 
 
 @given(st.floats(-3, 3))
-def test_any_score_has_a_colour(score: float) -> None:
-    assert all(0 <= each <= 255 for each in score_colour(score))
+def test_any_confidence_has_a_colour(score: float) -> None:
+    assert all(0 <= each <= 255 for each in confidence_colour(score))
 
 
 def unpacked(colours: Any) -> list[tuple[int, int, int]]:
     return [((each >> 16) & 255, (each >> 8) & 255, each & 255) for each in colours.ravel().tolist()]
 
 
-def test_cells_take_the_colour_of_their_score() -> None:
+def test_cells_take_the_colour_of_their_confidence() -> None:
     status = np.array([[1, 2, 1, 0, 5]], np.uint8)
     score = np.array([[0.0, 1.0, np.nan, 0.7, np.nan]], np.float32)
     colours = cell_colours(status, score, (9, 8, 7))
     assert colours.dtype == np.uint32
     assert (colours >> 24 == 255).all()
-    assert unpacked(colours) == [score_colour(0), score_colour(1), UNSCORED, (9, 8, 7), (9, 8, 7)]
+    assert unpacked(colours) == [confidence_colour(0), confidence_colour(1), UNSCORED, (9, 8, 7), (9, 8, 7)]
 
 
 def test_a_cell_in_words() -> None:
     state = review()
     state.status[1, 4] = CellStatus.PROMPTED
-    state.score[0, 3] = 0.41
+    state.confidence[0, 3] = 0.41
     state.jumps[0, 3] = True
     state.lost[2, 5] = True
     state.status[2, 5] = CellStatus.NOTHING
-    assert describe(state, 1, 4) == "Object 2, frame 4: prompted, score 90 %"
-    assert (
-        describe(state, 0, 3) == "Object 1, frame 3: tracked, score 41 % (doubtful), jumps in area or place"
-    )
+    assert describe(state, 1, 4) == "Object 2, frame 4: prompted, 90 % sure"
+    assert describe(state, 0, 3) == "Object 1, frame 3: tracked, 41 % sure (doubtful), jumps in area or place"
     assert describe(state, 2, 5) == "Object 3, frame 5: lost: tracked, but no mask"
 
 

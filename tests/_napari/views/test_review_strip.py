@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QImage, QKeyEvent, QPainter, QWheelEvent
 
 from napari_sam2._napari.state import ReviewState
-from napari_sam2._napari.views.review_cells import score_colour
+from napari_sam2._napari.views.review_cells import confidence_colour
 from napari_sam2._napari.views.review_marks import Mark, draw_mark, parts_of
 from napari_sam2._napari.views.review_panel import READABLE, ReviewPanel, _Sample
 from napari_sam2._napari.views.review_strip import ReviewStrip
@@ -49,14 +49,15 @@ def many(objects: int, frames: int) -> ReviewState:
     return review(tuple(range(1, objects + 1)), frames, active=objects // 2)
 
 
-def test_cells_are_painted_in_the_colour_of_their_score(strip: ReviewStrip) -> None:
+def test_cells_are_painted_in_the_colour_of_their_confidence(strip: ReviewStrip) -> None:
     state = review(active=None)
-    state.score[:] = np.linspace(0, 1, 36, dtype=np.float32).reshape(3, 12)
+    state.confidence[:] = np.linspace(0, 1, 36, dtype=np.float32).reshape(3, 12)
     strip.show_state(state)
     image = painted(strip)
     for row, frame in ((0, 3), (1, 7), (2, 11)):
         spot = place(strip, row, frame)
-        assert image.pixelColor(spot.x(), spot.y()) == QColor(*score_colour(float(state.score[row, frame])))
+        colour = confidence_colour(float(state.confidence[row, frame]))
+        assert image.pixelColor(spot.x(), spot.y()) == QColor(*colour)
 
 
 def test_every_mark_is_painted(strip: ReviewStrip) -> None:
@@ -217,20 +218,20 @@ def test_other_keys_are_left_to_others(strip: ReviewStrip, qtbot: QtBot) -> None
 
 
 def test_tooltips_say_what_is_there(strip: ReviewStrip) -> None:
-    assert strip.tip_at(place(strip, 1, 4)) == "Object 2, frame 4: tracked, score 90 %"
+    assert strip.tip_at(place(strip, 1, 4)) == "Object 2, frame 4: tracked, 90 % sure"
     assert strip.tip_at(QPoint(1, 60)) == ""
 
 
 def test_the_current_cell_is_described_for_screen_readers(strip: ReviewStrip) -> None:
     strip.show_state(review(frame=3, active=2))
-    assert strip.accessibleDescription() == "Object 2, frame 3: tracked, score 90 %"
+    assert strip.accessibleDescription() == "Object 2, frame 3: tracked, 90 % sure"
     strip.show_state(review(frame=3, active=None))
     assert strip.accessibleDescription() == ""
 
 
 def test_many_frames_share_columns_and_lead_to_the_worst(strip: ReviewStrip, qtbot: QtBot) -> None:
     state = many(20, 2000)
-    state.score[4, 1234] = 0.1
+    state.confidence[4, 1234] = 0.1
     strip.show_state(state)
     bar = strip.horizontalScrollBar()
     assert bar is not None
@@ -285,7 +286,7 @@ def test_the_picture_is_made_anew_only_for_new_arrays(strip: ReviewStrip) -> Non
     first = strip._image
     strip.show_state(replace(state, frame=7, active=3))
     assert strip._image is first
-    strip.show_state(replace(state, score=state.score * 0.5))
+    strip.show_state(replace(state, confidence=state.confidence * 0.5))
     assert strip._image is not first
 
 
@@ -317,7 +318,7 @@ def test_a_status_without_frames_is_painted(strip: ReviewStrip) -> None:
     assert not painted(strip).isNull()
 
 
-def test_the_panel_explains_marks_and_scores(qtbot: QtBot) -> None:
+def test_the_panel_explains_marks_and_colours(qtbot: QtBot) -> None:
     panel = ReviewPanel({"next_doubtful": "J"})
     qtbot.addWidget(panel)
     panel.show()
@@ -335,7 +336,7 @@ def test_the_panel_explains_marks_and_scores(qtbot: QtBot) -> None:
     filled = {status.name.lower() for status in CellStatus} - {"nothing"}
     assert filled | {mark.value for mark in Mark} <= said
     sample = panel._legend.findChildren(_Sample)[0].grab().toImage()
-    assert sample.pixelColor(7, 7) == QColor(*score_colour(0.9)), "a tracked cell has no mark"
+    assert sample.pixelColor(7, 7) == QColor(*confidence_colour(0.9)), "a tracked cell has no mark"
     with qtbot.waitSignal(panel.next_doubtful):
         qtbot.mouseClick(panel._next, LEFT)
     assert panel._next.toolTip().endswith("(J)")

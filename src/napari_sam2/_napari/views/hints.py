@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from napari_sam2._napari.state import Activity, DockState, ImageState, ModelState, Tool, ToolState
-from napari_sam2._napari.views.objects_model import DOUBTFUL
+from napari_sam2.confidence import DOUBTFUL
 
 
 class HintKind(Enum):

@@ -10,7 +10,8 @@ from napari_sam2._napari.state import ObjectRow
 from napari_sam2._napari.views import icons
 from napari_sam2._napari.views.buttons import text_colour
 from napari_sam2._napari.views.forms import WARNING
-from napari_sam2._napari.views.objects_model import DOUBTFUL, GLYPH_ROLE, Column, ObjectsModel
+from napari_sam2._napari.views.objects_model import GLYPH_ROLE, Column, ObjectsModel
+from napari_sam2.confidence import DOUBTFUL
 
 ROW_ROLE = int(Qt.ItemDataRole.UserRole)
 _FAINT = ("unlock", "solo_off", "delete", "eye_off")
@@ -48,7 +49,7 @@ class ObjectsDelegate(QStyledItemDelegate):
         painter.restore()
 
     def initStyleOption(self, option: QStyleOptionViewItem | None, index: AnyIndex) -> None:  # noqa: N802
-        """Keep Qt from writing what is painted here, and write doubtful scores in amber."""
+        """Keep Qt from writing what is painted here, and write what is doubtful in amber."""
         super().initStyleOption(option, index)  # type: ignore[arg-type]
         if option is None:
             return

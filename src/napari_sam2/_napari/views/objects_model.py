@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
 
+from napari_sam2.confidence import DOUBTFUL
+
 if TYPE_CHECKING:
     from napari_sam2._napari.state import ObjectRow, ObjectsState
 
 SORT_ROLE = int(Qt.ItemDataRole.UserRole) + 1
 GLYPH_ROLE = SORT_ROLE + 1
-DOUBTFUL = 0.5
 
 
 class Column(IntEnum):
@@ -42,13 +43,13 @@ _HEADER_GLYPHS = {
     Column.DELETE: "delete",
 }
 # A screen reader says the head of its column before each cell.
-_HEADER_NAMES = ("Id", "Name", "Prompts", "Frames", "Worst score", "Shown", "Solo", "Locked", "Delete")
+_HEADER_NAMES = ("Id", "Name", "Prompts", "Frames", "Least confidence", "Shown", "Solo", "Locked", "Delete")
 _HEADER_TIPS = (
     "Id, the value in the labels, on the object's colour.",
     "Name: double click, or F2, to write one.",
     "Prompts: on how many frames it was clicked, boxed or painted.",
     "Frames: on how many it has a mask.",
-    "Worst score of its tracked frames, in per cent; low is doubtful.",
+    "Least confidence of its tracked frames, in per cent; low is doubtful.",
     "Shown: click to hide or show its labels.",
     "Solo: show this object alone.",
     "Locked: nothing changes a locked object.",
@@ -104,7 +105,7 @@ def _spoken(row: ObjectRow, column: int, *, solo: bool) -> str:
         f"Name: {row.name or 'none; double click, or F2, to write one'}",
         f"Prompts on {row.prompts} frame(s)",
         f"Masks on {row.frames} frame(s)",
-        "No score yet" if row.worst is None else f"Worst score {_worst(row)} %{doubt}",
+        "No confidence yet" if row.worst is None else f"Least confidence {_worst(row)} %{doubt}",
         "Shown; click to hide" if row.shown else "Hidden; click to show",
         "Shown alone; click to show all" if solo else "Click to show it alone",
         "Locked; click to unlock" if row.locked else "Click to lock it against changes",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.confidence import DOUBTFUL
 from napari_sam2.summary import CellStatus
 
 if TYPE_CHECKING:
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
 
 Cells = npt.NDArray[np.uint8]
 Marks = npt.NDArray[np.bool_]
-DOUBTFUL = 0.5
 
-_ANCHORS = (0.0, 0.3, 0.5, 0.7, 0.9, 1.0)
+_ANCHORS = (0.0, 0.4, DOUBTFUL, 0.75, 0.9, 1.0)
 # From vermilion over orange and a pale middle to blue: told apart with every common colour blindness.
 _COLOURS = np.array(
     [(170, 45, 10), (213, 94, 0), (240, 170, 70), (200, 208, 216), (110, 160, 205), (58, 112, 178)],
@@ -28,9 +28,9 @@ _TABLE = np.stack([np.interp(np.linspace(0, 1, 256), _ANCHORS, _COLOURS[:, k]) f
 _FILLED = (CellStatus.TRACKED, CellStatus.PROMPTED, CellStatus.PAINTED, CellStatus.LOCKED)
 
 
-def score_colour(score: float) -> tuple[int, int, int]:
-    """Return the colour of a score between 0 and 1, as red, green, blue of 0 to 255."""
-    red, green, blue = _TABLE[round(255 * min(max(score, 0.0), 1.0))]
+def confidence_colour(confidence: float) -> tuple[int, int, int]:
+    """Return the colour of a confidence between 0 and 1, as red, green, blue of 0 to 255."""
+    red, green, blue = _TABLE[round(255 * min(max(confidence, 0.0), 1.0))]
     return round(red), round(green), round(blue)
 
 
@@ -43,13 +43,13 @@ def _packed(rgb: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
 
 
 def cell_colours(
-    status: Cells, score: npt.NDArray[np.float32], empty: tuple[int, int, int]
+    status: Cells, confidence: npt.NDArray[np.float32], empty: tuple[int, int, int]
 ) -> npt.NDArray[np.uint32]:
     """Return the colour of every cell as 0xffRRGGBB.
 
     Parameters
     ----------
-    status, score : array (objects, frames)
+    status, confidence : array (objects, frames)
         As in `ReviewState`.
     empty : tuple of int
         Colour of cells without a mask.
@@ -59,23 +59,23 @@ def cell_colours(
     array (objects, frames) of uint32
     """
     table = _packed(_TABLE)
-    known = np.isfinite(score)
-    index = np.rint(np.clip(np.where(known, score, 0), 0, 1) * 255).astype(np.uint8)
+    known = np.isfinite(confidence)
+    index = np.rint(np.clip(np.where(known, confidence, 0), 0, 1) * 255).astype(np.uint8)
     colours = np.where(known, table[index], _packed(np.array(UNSCORED, np.float64)))
     filled = np.isin(status, [int(each) for each in _FILLED])
     return np.where(filled, colours, _packed(np.array(empty, np.float64))).astype(np.uint32)
 
 
 def alarm(state: ReviewState) -> npt.NDArray[np.float32]:
-    """Return how much each cell wants to be looked at: lost, jumps, low scores, then marks, then the rest.
+    """Return how much each cell wants to be looked at: lost, jumps, unsure, then marks, then the rest.
 
     Returns
     -------
     array (objects, frames) of float32
         Higher wants it more.
     """
-    score = np.where(np.isfinite(state.score), state.score, 1.0)
-    rank = np.where(state.status == CellStatus.TRACKED, 2 - score, 0).astype(np.float32)
+    sure = np.where(np.isfinite(state.confidence), state.confidence, 1.0)
+    rank = np.where(state.status == CellStatus.TRACKED, 2 - sure, 0).astype(np.float32)
     rank = np.where((state.status != CellStatus.NOTHING) & (state.status != CellStatus.TRACKED), 1.2, rank)
     rank = np.where(state.jumps & (state.status != CellStatus.LOCKED), 3 + rank / 8, rank)
     return np.where(state.lost, 4, rank).astype(np.float32)
@@ -91,14 +91,14 @@ class Columns:
         Frames in a column.
     pick : array (objects, columns) of int
         Which frame each column shows.
-    status, score, jumps, lost : array (objects, columns)
+    status, confidence, jumps, lost : array (objects, columns)
         Of these frames; for their meaning see `ReviewState`.
     """
 
     per_column: int
     pick: npt.NDArray[np.int64]
     status: Cells
-    score: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
     jumps: Marks
     lost: Marks
 
@@ -124,7 +124,7 @@ def columns_of(state: ReviewState, per_column: int) -> Columns:
         per_column,
         pick,
         status=state.status[rows, pick],
-        score=state.score[rows, pick],
+        confidence=state.confidence[rows, pick],
         jumps=state.jumps[rows, pick],
         lost=state.lost[rows, pick],
     )
@@ -152,9 +152,9 @@ def describe(state: ReviewState, row: int, frame: int) -> str:
         CellStatus.ABSENT: "marked as absent",
     }
     parts = ["lost: tracked, but no mask" if state.lost[row, frame] else words[status]]
-    score = float(state.score[row, frame])
-    if np.isfinite(score) and status is not CellStatus.NOTHING:
-        parts.append(f"score {100 * score:.0f} %" + (" (doubtful)" if score < DOUBTFUL else ""))
+    sure = float(state.confidence[row, frame])
+    if np.isfinite(sure) and status is not CellStatus.NOTHING:
+        parts.append(f"{100 * sure:.0f} % sure" + (" (doubtful)" if sure < DOUBTFUL else ""))
     if state.jumps[row, frame]:
         parts.append("jumps in area or place")
     return f"Object {state.objects[row]}, frame {frame}: {', '.join(parts)}"

@@ -11,14 +11,14 @@ from superqt import QFlowLayout
 
 from napari_sam2._napari.state import ReviewState
 from napari_sam2._napari.views.buttons import GlyphButton, text_colour
-from napari_sam2._napari.views.review_cells import score_colour
+from napari_sam2._napari.views.review_cells import confidence_colour
 from napari_sam2._napari.views.review_marks import Mark, draw_mark
 from napari_sam2._napari.views.review_strip import ReviewStrip
 from napari_sam2._napari.views.tips import with_key
 from napari_sam2._napari.views.tool_row import NO_KEYS
 
 READABLE = 12.0
-_TRACKED = "The model has followed it to this frame; the colour is the score."
+_TRACKED = "The model has followed it to this frame; the colour tells how sure the mask is."
 _TIPS = {
     Mark.PROMPTED: "You clicked or boxed the object on this frame.",
     Mark.PAINTED: "You painted or outlined its mask on this frame.",
@@ -43,29 +43,32 @@ class _Sample(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = QRectF(1, 1, 12, 12)
         if self._mark not in (Mark.ABSENT, Mark.LOST):
-            painter.fillRect(area, QColor(*score_colour(0.9)))
+            painter.fillRect(area, QColor(*confidence_colour(0.9)))
         if self._mark is not None:
             draw_mark(painter, self._mark, area, text_colour(self))
         painter.end()
 
 
-class _ScoreBar(QWidget):
-    """The colours of the scores from 0 to 1."""
+class _ConfidenceBar(QWidget):
+    """The colours of confidence from 0 to 1."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(9)
         self.setMinimumWidth(40)
-        self.setToolTip("Scores from doubtful (orange) to sure (blue); grey where there is none.")
-        self.setAccessibleName("Colours of the scores, from doubtful in orange to sure in blue")
+        self.setToolTip(
+            "From doubtful (orange) to sure (blue): no mask is surer than those that led to it. "
+            "Grey where nothing is known."
+        )
+        self.setAccessibleName("Colours of confidence, from doubtful in orange to sure in blue")
 
     def paintEvent(self, a0: QPaintEvent | None) -> None:  # noqa: ARG002, N802
         """Paint the colours from left to right."""
         painter = QPainter(self)
         gradient = QLinearGradient(0, 0, self.width(), 0)
         for step in range(11):
-            gradient.setColorAt(step / 10, QColor(*score_colour(step / 10)))
+            gradient.setColorAt(step / 10, QColor(*confidence_colour(step / 10)))
         painter.fillRect(self.rect(), gradient)
         painter.end()
 
@@ -97,7 +100,7 @@ class ReviewPanel(QWidget):
     def __init__(self, keys: Mapping[str, str] = NO_KEYS, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.strip = ReviewStrip()
-        tip = "Go to the next frame with a low score, a jump or a lost object."
+        tip = "Go to the next stretch of frames that are not sure, to a jump or a lost object."
         self._next = GlyphButton("warning", "Next doubtful", tip=with_key(tip, keys.get("next_doubtful", "")))
         self._wide = GlyphButton(
             "range",
@@ -124,11 +127,11 @@ class ReviewPanel(QWidget):
         legend = QVBoxLayout(self._legend)
         legend.setContentsMargins(0, 0, 0, 0)
         legend.setSpacing(2)
-        scores = QHBoxLayout()
-        scores.addWidget(QLabel("doubtful"))
-        scores.addWidget(_ScoreBar(), 1)
-        scores.addWidget(QLabel("sure"))
-        legend.addLayout(scores)
+        colours = QHBoxLayout()
+        colours.addWidget(QLabel("doubtful"))
+        colours.addWidget(_ConfidenceBar(), 1)
+        colours.addWidget(QLabel("sure"))
+        legend.addLayout(colours)
         marks = QFlowLayout()
         marks.setContentsMargins(0, 0, 0, 0)
         marks.setHorizontalSpacing(2)

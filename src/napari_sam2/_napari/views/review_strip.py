@@ -1,4 +1,4 @@
-"""The review strip: objects x frames, coloured by score, with marks; a click goes there."""
+"""The review strip: objects x frames, coloured by confidence, with marks; a click goes there."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class ReviewStrip(QAbstractScrollArea):
         empty = self._empty_colour()
         key = (
             id(state.status),
-            id(state.score),
+            id(state.confidence),
             id(state.jumps),
             id(state.lost),
             laid.per_column,
@@ -148,7 +148,7 @@ class ReviewStrip(QAbstractScrollArea):
         if key != self._key or self._columns is None:
             self._columns = columns_of(state, laid.per_column)
             self._image = self._picture(self._columns, empty)
-            self._kept, self._key = (state.status, state.score, state.jumps, state.lost), key
+            self._kept, self._key = (state.status, state.confidence, state.jumps, state.lost), key
         self._set_bars(
             round(self._columns.pick.shape[1] * laid.cell) + left,
             len(state.objects) * self.row_height() + top,
@@ -158,7 +158,7 @@ class ReviewStrip(QAbstractScrollArea):
     def _picture(columns: Columns, empty: QColor) -> QImage | None:
         # Where an object has no mask there is nothing to be sure of, and a cross says enough.
         status = np.where(columns.lost, np.uint8(CellStatus.NOTHING), columns.status)
-        colours = cell_colours(status, columns.score, (empty.red(), empty.green(), empty.blue()))
+        colours = cell_colours(status, columns.confidence, (empty.red(), empty.green(), empty.blue()))
         height, width = colours.shape
         if not height or not width:
             return None

@@ -1,4 +1,4 @@
-"""What in a propagation deserves a look: sudden changes, lost objects, low scores."""
+"""What in a propagation deserves a look: sudden changes, lost objects, masks that are not sure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from napari_sam2._napari.state import ReviewState
+from napari_sam2.confidence import DOUBTFUL
 from napari_sam2.summary import CellStatus
 
 if TYPE_CHECKING:
@@ -17,17 +17,29 @@ if TYPE_CHECKING:
 
     Marks = npt.NDArray[np.bool_]
 
-DOUBTFUL_SCORE = 0.5
 # A change is sudden if it is so large, and so many times what the object usually does.
 _AREA_RATIO, _STEP = 1.7, 0.5
 _TIMES = 4.0
 
 
-class Cell(NamedTuple):
+class Place(NamedTuple):
     """An object on a frame."""
 
     obj: int
     frame: int
+
+
+class Stretch(NamedTuple):
+    """Frames of an object one after the other that deserve a look, both ends included."""
+
+    obj: int
+    first: int
+    last: int
+
+    @property
+    def middle(self) -> Place:
+        """Where to look: what is confirmed or corrected there reaches as far as it can to either side."""
+        return Place(self.obj, (self.first + self.last + 1) // 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +53,7 @@ class Findings:
     lost : array
         The object was tracked there and has no mask.
     doubtful : array
-        Either of them, the first frame of a loss only, or a low score; frames that the user has confirmed
-        are not.
+        Tracked frames with a mask that jumps or is not sure, and of a loss its first frame.
     """
 
     jumps: Marks
@@ -71,11 +82,11 @@ def find(cells: Cells, status: npt.NDArray[np.uint8] | None = None) -> Findings:
         From `status_of`; by default that of the cells.
     """
     tracked = (cells.status if status is None else status) == CellStatus.TRACKED
-    jumps = find_jumps(cells)
-    lost = tracked & (cells.area == 0)
+    jumps, there = find_jumps(cells), cells.area > 0
+    lost = tracked & ~there
     with np.errstate(invalid="ignore"):
-        low = tracked & ~lost & (cells.score < DOUBTFUL_SCORE)
-    return Findings(jumps, lost, low | (jumps & tracked) | (lost & beside(cells.area > 0)))
+        unsure = cells.confidence < DOUBTFUL
+    return Findings(jumps, lost, (tracked & there & (unsure | jumps)) | (lost & beside(there)))
 
 
 def find_jumps(cells: Cells) -> Marks:
@@ -108,34 +119,30 @@ def beside(present: Marks) -> Marks:
     return near
 
 
-def next_doubtful(summary: SessionSummary, at: Cell) -> Cell | None:
-    """Return the next place that deserves a look: on the frame, then on later ones, then from the start.
+def stretches(summary: SessionSummary) -> tuple[Stretch, ...]:
+    """List the stretches of doubtful frames, by object and frame."""
+    doubtful = find(summary.cells, status_of(summary)).doubtful
+    steps = np.diff(doubtful.astype(np.int8), axis=1, prepend=0, append=0)
+    rows, begins = np.nonzero(steps == 1)
+    ends = np.nonzero(steps == -1)[1]
+    ids = [summary.objects[row] for row in rows]
+    return tuple(map(Stretch, ids, begins.tolist(), (ends - 1).tolist()))
+
+
+def next_doubtful(summary: SessionSummary, at: Place) -> Place | None:
+    """Return the next middle of a stretch: on the frame, then on later ones, then from the start.
 
     Parameters
     ----------
     summary : SessionSummary
         All objects on all frames.
-    at : Cell
+    at : Place
         Where the user is.
     """
-    rows, frames = np.nonzero(find(summary.cells, status_of(summary)).doubtful)
-    places = sorted((int(frame), summary.objects[row]) for row, frame in zip(rows, frames, strict=True))
-    if not places:
-        return None
-    here = (at.frame, at.obj)
-    frame, obj = next((place for place in places if place > here), places[0])
-    return Cell(obj, frame)
+    places = sorted((each.middle for each in stretches(summary)), key=_by_frame)
+    later = (place for place in places if _by_frame(place) > _by_frame(at))
+    return next(later, places[0] if places else None)
 
 
-def review_state(summary: SessionSummary, findings: Findings, frame: int, active: int) -> ReviewState:
-    """Return what the strip shows."""
-    cells = summary.cells
-    return ReviewState(
-        objects=summary.objects,
-        status=status_of(summary),
-        score=cells.score,
-        jumps=findings.jumps,
-        lost=findings.lost,
-        frame=frame,
-        active=active,
-    )
+def _by_frame(place: Place) -> tuple[int, int]:
+    return place.frame, place.obj

@@ -1,4 +1,4 @@
-"""What deserves a look, from areas, places and scores."""
+"""What deserves a look, from areas, places and confidence."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_sam2._napari.review import Cell, beside, find, find_jumps, next_doubtful, review_state, status_of
-from napari_sam2.summary import Cells, CellStatus, ObjectSummary, SessionSummary
+from napari_sam2.doubt import (
+    Findings,
+    Place,
+    Stretch,
+    beside,
+    find,
+    find_jumps,
+    next_doubtful,
+    status_of,
+    stretches,
+)
+from napari_sam2.summary import Cells, CellStatus, ObjectSummary, SessionSummary, judge
 
 FRAMES = 8
 
@@ -25,12 +35,17 @@ def cells(*objects: tuple[list[int], list[float]]) -> Cells:
     return made
 
 
+def look(made: Cells) -> Findings:
+    judge(made)
+    return find(made)
+
+
 STEADY = [100] * FRAMES
 STILL = [50.0] * FRAMES
 
 
 def test_a_steady_object_is_not_doubtful() -> None:
-    findings = find(cells((STEADY, STILL)))
+    findings = look(cells((STEADY, STILL)))
     assert not findings.doubtful.any()
     assert not findings.lost.any()
 
@@ -51,7 +66,7 @@ def test_an_object_that_always_moves_fast_does_not_jump() -> None:
 
 
 def test_of_a_loss_only_its_ends_are_doubtful() -> None:
-    findings = find(cells(([100, 100, 100, 0, 0, 0, 0, 100], STILL)))
+    findings = look(cells(([100, 100, 100, 0, 0, 0, 0, 100], STILL)))
     assert np.flatnonzero(findings.lost[0]).tolist() == [3, 4, 5, 6]
     assert np.flatnonzero(findings.doubtful[0]).tolist() == [3, 6]
 
@@ -60,7 +75,13 @@ def test_low_scores_are_doubtful_unless_the_user_has_confirmed_the_frame() -> No
     made = cells((STEADY, STILL))
     made.score[0, [2, 5]] = 0.2
     made.status[0, 5] = CellStatus.LOCKED
-    assert np.flatnonzero(find(made).doubtful[0]).tolist() == [2]
+    assert np.flatnonzero(look(made).doubtful[0]).tolist() == [0, 1, 2], "frame 2 has led to those before"
+
+
+def test_so_are_low_presences() -> None:
+    made = cells((STEADY, STILL))
+    made.presence[0], made.presence[0, 6], made.status[0, 0] = 1, 0.5, CellStatus.PROMPTED
+    assert np.flatnonzero(look(made).doubtful[0]).tolist() == [6, 7]
 
 
 def test_nothing_is_found_where_nothing_is_known() -> None:
@@ -78,25 +99,37 @@ def test_beside() -> None:
 def summary() -> SessionSummary:
     made = cells((STEADY, STILL), (STEADY, STILL))
     made.score[0, 5] = made.score[1, 5] = made.score[1, 2] = 0.1
+    judge(made)
     return SessionSummary((ObjectSummary(4), ObjectSummary(7)), made)
 
 
 @pytest.mark.parametrize(
     ("at", "wanted"),
     [
-        (Cell(4, 0), Cell(7, 2)),
-        (Cell(7, 2), Cell(4, 5)),
-        (Cell(4, 5), Cell(7, 5)),
-        (Cell(7, 5), Cell(7, 2)),
-        (Cell(7, 7), Cell(7, 2)),
+        (Place(4, 0), Place(7, 2)),
+        (Place(7, 2), Place(4, 5)),
+        (Place(4, 5), Place(7, 5)),
+        (Place(7, 5), Place(7, 2)),
+        (Place(7, 7), Place(7, 2)),
     ],
 )
-def test_the_next_doubtful_place(at: Cell, wanted: Cell) -> None:
+def test_the_next_doubtful_place(at: Place, wanted: Place) -> None:
     assert next_doubtful(summary(), at) == wanted
 
 
+def test_of_a_stretch_the_middle_is_looked_at() -> None:
+    made = cells((STEADY, STILL), (STEADY, STILL))
+    made.status[:, 0] = CellStatus.PROMPTED
+    made.score[0, 3], made.score[1, 1], made.score[1, 2] = 0.5, 0.3, 0.9
+    made.status[1, 2] = CellStatus.LOCKED
+    judge(made)
+    told = SessionSummary((ObjectSummary(4), ObjectSummary(7)), made)
+    assert stretches(told) == (Stretch(4, 3, 7), Stretch(7, 1, 1))
+    assert [each.middle for each in stretches(told)] == [Place(4, 5), Place(7, 1)]
+
+
 def test_there_may_be_none() -> None:
-    assert next_doubtful(SessionSummary((ObjectSummary(1),), cells((STEADY, STILL))), Cell(1, 0)) is None
+    assert next_doubtful(SessionSummary((ObjectSummary(1),), cells((STEADY, STILL))), Place(1, 0)) is None
 
 
 def test_an_object_that_is_locked_is_confirmed_wherever_it_is() -> None:
@@ -104,15 +137,7 @@ def test_an_object_that_is_locked_is_confirmed_wherever_it_is() -> None:
     made.cells.status[1, :2] = CellStatus.NOTHING, CellStatus.ABSENT
     rows = (made.rows[0], replace(made.rows[1], locked=True))
     told = replace(made, rows=rows)
-    assert next_doubtful(told, Cell(7, 0)) == Cell(4, 5)
-    shown = review_state(told, find(told.cells, status_of(told)), 0, 4).status
+    assert next_doubtful(told, Place(7, 0)) == Place(4, 5)
+    shown = status_of(told)
     assert set(shown[0]) == {CellStatus.TRACKED}
     assert [*shown[1]] == [CellStatus.NOTHING, CellStatus.ABSENT, *[CellStatus.LOCKED] * (FRAMES - 2)]
-
-
-def test_the_strip_shows_the_summary() -> None:
-    told = summary()
-    state = review_state(told, find(told.cells), 3, 7)
-    assert (state.objects, state.frame, state.active) == ((4, 7), 3, 7)
-    assert state.status is told.cells.status
-    assert state.score is told.cells.score

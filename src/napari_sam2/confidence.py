@@ -1,0 +1,98 @@
+"""How sure a tracked mask is, from what the network says of it and of those that led to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Marks = npt.NDArray[np.bool_]
+    Values = npt.NDArray[np.floating[Any]]
+
+DOUBTFUL = 0.6
+"""Of masks that are less sure than this, more than half are wrong (an intersection over union below 0.5)."""
+
+
+# Objects at once: arrays of them fit the caches of a processor.
+_ROWS = 16
+_NEVER = np.int32(2**31 - 1)
+
+
+class Sources(NamedTuple):
+    """What tracks set out from and where they end, (objects, frames).
+
+    Attributes
+    ----------
+    confirmed : array of bool
+        Frames that tracks set out from, to either side.
+    absent : array of bool
+        Frames that no track goes beyond.
+    """
+
+    confirmed: Marks
+    absent: Marks
+
+
+def confidence(score: Values, presence: Values, seen: Marks, sources: Sources) -> npt.NDArray[np.float32]:
+    """Tell how sure masks are: no mask is surer than those that it was tracked through.
+
+    A mask that is wrong is remembered, and leads to the next one, of which the network may be sure again. So
+    it is the worst score, times the worst presence, from the nearest confirmed frame up to the mask.
+
+    Parameters
+    ----------
+    score, presence : array (objects, frames)
+        The network's estimate of the overlap, and the probability that the object is there; NaN where nothing
+        is known.
+    seen : array (objects, frames) of bool
+        Where there is a tracked mask.
+    sources : Sources
+        What tracks set out from.
+
+    Returns
+    -------
+    array (objects, frames) of float32
+        0 to 1; without a mask that was tracked what is known of the frame alone, or NaN.
+    """
+    found = np.empty(seen.shape, np.float32)
+    for first in range(0, len(seen), _ROWS):
+        rows = slice(first, first + _ROWS)
+        part = Sources(sources.confirmed[rows], sources.absent[rows])
+        found[rows] = _of_rows(np.stack((score[rows], presence[rows])), seen[rows], part)
+    return found
+
+
+def _of_rows(own: Values, seen: Marks, sources: Sources) -> Values:
+    """Do what `confidence` does with scores and presences (2, objects, frames) of some objects."""
+    told = np.where(np.isfinite(own), own, 1)
+    before, after = _distances(sources), _distances(_backward(sources))[:, ::-1]
+    barriers, on_the_way = sources.confirmed | sources.absent, np.where(seen, told, 1)
+    forward = _worst_so_far(on_the_way, barriers)
+    backward = _worst_so_far(on_the_way[..., ::-1], barriers[:, ::-1])[..., ::-1]
+    tracked = seen & (np.minimum(before, after) < _NEVER)
+    worst = np.where(tracked, np.where(before <= after, forward, backward), told)
+    return np.where(np.isfinite(own).any(axis=0), worst.prod(axis=0), np.nan)
+
+
+def _backward(sources: Sources) -> Sources:
+    return Sources(sources.confirmed[:, ::-1], sources.absent[:, ::-1])
+
+
+def _distances(sources: Sources) -> npt.NDArray[np.int32]:
+    """Frames since the last confirmed one; `_NEVER` where there is none, or the object was absent since."""
+    at = np.arange(sources.confirmed.shape[1], dtype=np.int32)
+    confirmed = np.maximum.accumulate(np.where(sources.confirmed, at, -1), axis=1)
+    absent = np.maximum.accumulate(np.where(sources.absent, at, -1), axis=1)
+    return np.where(confirmed > absent, at - confirmed, _NEVER)
+
+
+def _worst_so_far(values: Values, barriers: Marks) -> Values:
+    """Lowest of values between 0 and 1 since the last barrier, along the last axis.
+
+    Stretches between barriers are lowered by two more than those before, so that one pass sees only its own.
+    """
+    lowered = 2.0 * np.cumsum(barriers, axis=-1)
+    return np.asarray(np.minimum.accumulate(values - lowered, axis=-1) + lowered)
