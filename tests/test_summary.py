@@ -156,7 +156,7 @@ def test_the_least_confidence_is_that_of_a_tracked_frame(fake_model: FakeModel) 
 
 def test_a_session_lists_what_deserves_a_look(fake_model: FakeModel) -> None:
     session = Session(plain_frames(COUNT) + 60, model=fake_model.as_model())
-    session.set_prompts(4, 2, click(10, 8))
+    session.set_prompts(4, 0, click(10, 8))
     fake_model.lost_from = 64
     list(session.propagate())
     assert session.doubtful() == (Stretch(4, 4, 4),)
