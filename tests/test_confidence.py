@@ -6,21 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from napari_sam2.confidence import Sources, confidence
+from napari_sam2.passes import Anchor, plan_gaps
 
 
-def rows(kinds: str) -> tuple[NDArray[np.bool_], Sources]:
+def of(
+    kinds: str, score: list[float], presence: list[float] | None = None, area: list[int] | None = None
+) -> list[float]:
     """Tracked masks (s), frames without one (.), confirmed ones (c), and those that say absent (a)."""
-    at = np.array([list(kinds)])
-    return at == "s", Sources(at == "c", at == "a")
-
-
-def of(kinds: str, score: list[float], presence: list[float] | None = None) -> list[float]:
-    seen, sources = rows(kinds)
-    there = np.ones(len(kinds)) if presence is None else np.array(presence)
-    found: list[float] = confidence(np.array([score]), there[None], seen, sources)[0].tolist()
+    at, there = np.array([list(kinds)]), np.ones(len(kinds)) if presence is None else np.array(presence)
+    sources = Sources(at == "c", at == "a", np.array([area or [9] * len(kinds)]))
+    found: list[float] = confidence(np.array([score]), there[None], at == "s", sources)[0].tolist()
     return found
 
 
@@ -36,6 +33,14 @@ def test_worst_score_and_worst_presence_need_not_be_of_one_frame() -> None:
 def test_between_two_confirmed_frames_each_half_has_its_own_side() -> None:
     found = of("csssssc", [1, 0.5, 0.9, 0.9, 0.9, 0.8, 1])
     assert found == pytest.approx([1, 0.5, 0.5, 0.5, 0.8, 0.8, 1])
+
+
+def test_the_larger_one_of_two_confirmed_frames_has_more_of_the_way() -> None:
+    score = [1, 0.5, 0.9, 0.9, 0.9, 0.8, 1]
+    found = of("csssssc", score, area=[30, 1, 1, 1, 1, 1, 10])
+    assert found == pytest.approx([1, 0.5, 0.5, 0.5, 0.5, 0.8, 1])
+    found = of("csssssc", score, area=[1, 1, 1, 1, 1, 1, 100])
+    assert found == pytest.approx([1, 0.5, 0.8, 0.8, 0.8, 0.8, 1])
 
 
 def test_tracks_do_not_go_beyond_a_frame_without_the_object() -> None:
@@ -56,34 +61,36 @@ def test_what_is_not_known_counts_as_sure_on_the_way() -> None:
 def test_there_may_be_no_objects_or_frames() -> None:
     for shape in ((0, 5), (3, 0)):
         nothing, values = np.zeros(shape, bool), np.zeros(shape)
-        assert confidence(values, values, nothing, Sources(nothing, nothing)).shape == shape
+        sources = Sources(nothing, nothing, values.astype(int))
+        assert confidence(values, values, nothing, sources).shape == shape
 
 
-CELLS = st.tuples(st.sampled_from("s.ca"), st.floats(0, 1), st.floats(0, 1))
+CELLS = st.tuples(st.sampled_from("s.ca"), st.floats(0, 1), st.floats(0, 1), st.integers(0, 50))
 
 
 @given(st.lists(CELLS, min_size=1, max_size=40))
-def test_it_is_what_a_walk_from_the_nearest_confirmed_frame_finds(
-    cells: list[tuple[str, float, float]],
-) -> None:
-    kinds = "".join(kind for kind, _, _ in cells)
-    score, presence = [each[1] for each in cells], [each[2] for each in cells]
-    found = of(kinds, score, presence)
-    for frame, kind in enumerate(kinds):
-        way = _way(kinds, frame) if kind == "s" else [frame]
+def test_it_is_the_worst_on_the_way_as_passes_are_planned(cells: list[tuple[str, float, float, int]]) -> None:
+    kinds = "".join(each[0] for each in cells)
+    score, presence, area = [c[1] for c in cells], [c[2] for c in cells], [c[3] for c in cells]
+    found, ways = of(kinds, score, presence, area), _ways(kinds, area)
+    for frame in range(len(cells)):
+        way = ways.get(frame, [frame]) if kinds[frame] == "s" else [frame]
         expected = min(score[k] for k in way) * min(presence[k] for k in way)
         assert found[frame] == pytest.approx(expected, abs=1e-6)
 
 
-def _way(kinds: str, frame: int) -> list[int]:
-    """Masks from the nearest confirmed frame, the earlier of two, up to this one; itself where none is."""
-    for distance in range(1, len(kinds)):
-        for source, step in ((frame - distance, 1), (frame + distance, -1)):
-            if 0 <= source < len(kinds) and kinds[source] == "c":
-                between = list(range(source + step, frame + step, step))
-                if "a" not in {kinds[k] for k in between}:
-                    return [k for k in between if kinds[k] == "s"]
-    return [frame]
+def _ways(kinds: str, area: list[int]) -> dict[int, list[int]]:
+    """By frame the masks that a pass comes past on the way there, and that on it."""
+    anchors = [
+        Anchor(frame, 0, present=kind == "c", area=area[frame])
+        for frame, kind in enumerate(kinds)
+        if kind in "ca"
+    ]
+    return {
+        frame: [k for k in planned.frames[: at + 1] if kinds[k] == "s"]
+        for planned in plan_gaps(anchors, num_frames=len(kinds), reach=3)
+        for at, frame in enumerate(planned.frames)
+    }
 
 
 @pytest.mark.parametrize("kind", "s.ca")

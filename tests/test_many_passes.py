@@ -86,7 +86,7 @@ def test_confirmed_frames_are_known_anew_after_every_change(fake_model: FakeMode
     tracker.declare(1, 5, click(9, 9), revision=1)
     tracker.declare(1, 2, absent(), revision=2)
     assert tracker.anchors(1) == (Anchor(2, 2, present=False), Anchor(5, 1))
-    tracker.declare(1, 5, click(9, 9), revision=3, seen=False)
+    tracker.declare(1, 5, click(9, 9), revision=3, area=0)
     assert tracker.anchors(1) == (Anchor(2, 2, present=False), Anchor(5, 3, seen=False))
     tracker.forget(1, 2)
     assert tracker.anchors(1) == (Anchor(5, 3, seen=False),)
@@ -98,10 +98,10 @@ def test_confirmed_frames_are_known_anew_after_every_change(fake_model: FakeMode
 def test_confirmed_frames_alone_know_no_order_of_before(fake_model: FakeModel, change: str) -> None:
     volume = Volume(plain_frames(COUNT))
     confirmed: ConfirmedFrames = Tracker(fake_model.as_model(), volume, volume.shape)._confirmed
-    confirmed.declare(1, 5, click(9, 9), revision=1, base=None, seen=True)
+    confirmed.declare(1, Anchor(5, 1), click(9, 9), None)
     assert confirmed.anchors(1) == (Anchor(5, 1),)
     if change == "declare":
-        confirmed.declare(1, 4, click(9, 9), revision=2, base=None, seen=True)
+        confirmed.declare(1, Anchor(4, 2), click(9, 9), None)
     elif change == "forget":
         confirmed.forget(1, 5)
     else:

@@ -175,6 +175,18 @@ def test_there_is_no_seed_beyond_the_last_frame() -> None:
     assert backward == Pass(23, 0, reverse=True, anchors=(Anchor(23, 0),))
 
 
+def test_more_of_a_gap_is_tracked_from_the_larger_mask() -> None:
+    def borders(*areas: int | None) -> list[int]:
+        passes = gaps(tuple(Anchor(frame, 0, area=area) for frame, area in zip((4, 16), areas, strict=True)))
+        return [planned.last for planned in passes if planned.span[-1] not in {0, LENGTH - 1}]
+
+    assert borders(None, None) == borders(70, 70) == borders(None, 10) == [10, 11]
+    assert borders(90, 30) == [13, 14]
+    assert borders(30, 90) == [7, 8]
+    assert borders(1000, 1) == [15], "nothing is left for the other one"
+    assert borders(1, 1000) == [5]
+
+
 def test_a_gap_has_no_seed_since_both_ends_are_attended() -> None:
     inner = [planned for planned in gaps((Anchor(5, 0), Anchor(15, 0))) if len(planned.anchors) == 2]
     assert [(p.first, p.last, p.seed) for p in inner] == [(5, 10, None), (15, 11, None)]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from napari_sam2.frame_result import FrameResult
+from napari_sam2.passes import PassKey
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
-from tests.fakes import FakeModel, absent, click, noisy_frames, plain_frames, seeing_model
+from tests.fakes import SHAPE, FakeModel, absent, click, noisy_frames, plain_frames, seeing_model
 
 COUNT = 12
 REAL = seeing_model()
@@ -296,3 +297,28 @@ def test_an_object_that_comes_back_is_tracked_from_there() -> None:
     session.set_prompts(1, 9, click(10, 8))
     run(session)
     assert session.labels.any(axis=(1, 2)).tolist() == [True] * 5 + [False] + [True] * 6
+
+
+@pytest.mark.parametrize("again", ["as it is", "loaded", "undone and redone"])
+def test_more_of_a_gap_is_tracked_from_the_frame_that_shows_more(
+    fake_model: FakeModel, tmp_path: Path, again: str
+) -> None:
+    images = plain_frames(COUNT)
+    session = Session(images, model=fake_model.as_model())
+    large, small = np.zeros((2, *SHAPE), bool)
+    large[2:20, 2:20] = small[8:14, 6:12] = True  # 324 and 36 pixels
+    session.paint(1, 0, large)
+    session.paint(1, 10, small)
+    if again == "loaded":
+        session.save(tmp_path / "a.sam2.json")
+        session = Session.load(tmp_path / "a.sam2.json", images, model=fake_model.as_model())
+    elif again == "undone and redone":
+        session.undo()
+        session.redo()
+    run(session)
+    origins = [session.entry(1, frame).origin for frame in range(1, 10)]  # type: ignore[union-attr]
+    assert [isinstance(each, PassKey) and each.reverse for each in origins] == [False] * 9
+    session.set_prompts(1, 10, FramePrompts(mask=large))
+    run(session)
+    origins = [session.entry(1, frame).origin for frame in range(1, 10)]  # type: ignore[union-attr]
+    assert [isinstance(each, PassKey) and each.reverse for each in origins] == [False] * 5 + [True] * 4

@@ -18,7 +18,6 @@ DOUBTFUL = 0.6
 
 # Objects at once: arrays of them fit the caches of a processor.
 _ROWS = 16
-_NEVER = np.int32(2**31 - 1)
 
 
 class Sources(NamedTuple):
@@ -30,17 +29,30 @@ class Sources(NamedTuple):
         Frames that tracks set out from, to either side.
     absent : array of bool
         Frames that no track goes beyond.
+    area : array of int
+        Pixels of the masks: between two confirmed frames the larger one has more of the way.
     """
 
     confirmed: Marks
     absent: Marks
+    area: npt.NDArray[np.integer[Any]]
+
+    def of(self, rows: slice) -> Sources:
+        """Return those of some objects."""
+        return Sources(self.confirmed[rows], self.absent[rows], self.area[rows])
+
+    @property
+    def backward(self) -> Sources:
+        """The same with the last frame first."""
+        return Sources(self.confirmed[:, ::-1], self.absent[:, ::-1], self.area[:, ::-1])
 
 
 def confidence(score: Values, presence: Values, seen: Marks, sources: Sources) -> npt.NDArray[np.float32]:
     """Tell how sure masks are: no mask is surer than those that it was tracked through.
 
     A mask that is wrong is remembered, and leads to the next one, of which the network may be sure again. So
-    it is the worst score, times the worst presence, from the nearest confirmed frame up to the mask.
+    it is the worst score, times the worst presence, from the confirmed frame that a mask was tracked from up
+    to the mask.
 
     Parameters
     ----------
@@ -60,33 +72,57 @@ def confidence(score: Values, presence: Values, seen: Marks, sources: Sources) -
     found = np.empty(seen.shape, np.float32)
     for first in range(0, len(seen), _ROWS):
         rows = slice(first, first + _ROWS)
-        part = Sources(sources.confirmed[rows], sources.absent[rows])
-        found[rows] = _of_rows(np.stack((score[rows], presence[rows])), seen[rows], part)
+        found[rows] = _of_rows(np.stack((score[rows], presence[rows])), seen[rows], sources.of(rows))
     return found
 
 
 def _of_rows(own: Values, seen: Marks, sources: Sources) -> Values:
     """Do what `confidence` does with scores and presences (2, objects, frames) of some objects."""
     told = np.where(np.isfinite(own), own, 1)
-    before, after = _distances(sources), _distances(_backward(sources))[:, ::-1]
+    before, after = _last_confirmed(sources), _last_confirmed(sources.backward).backward
     barriers, on_the_way = sources.confirmed | sources.absent, np.where(seen, told, 1)
     forward = _worst_so_far(on_the_way, barriers)
     backward = _worst_so_far(on_the_way[..., ::-1], barriers[:, ::-1])[..., ::-1]
-    tracked = seen & (np.minimum(before, after) < _NEVER)
-    worst = np.where(tracked, np.where(before <= after, forward, backward), told)
+    tracked = seen & (before.known | after.known)
+    worst = np.where(tracked, np.where(before.leads(after), forward, backward), told)
     return np.where(np.isfinite(own).any(axis=0), worst.prod(axis=0), np.nan)
 
 
-def _backward(sources: Sources) -> Sources:
-    return Sources(sources.confirmed[:, ::-1], sources.absent[:, ::-1])
+class _Confirmed(NamedTuple):
+    """Of each cell the last confirmed frame before: how many frames ago, and the area of its mask.
+
+    `known` is false where there is none, or the object was absent since.
+    """
+
+    known: Marks
+    distance: npt.NDArray[np.int64]
+    area: npt.NDArray[np.int64]
+
+    @property
+    def backward(self) -> _Confirmed:
+        """The same with the last frame first."""
+        return _Confirmed(self.known[:, ::-1], self.distance[:, ::-1], self.area[:, ::-1])
+
+    def leads(self, after: _Confirmed) -> Marks:
+        """Mark cells that are tracked from here, and not from the confirmed frame after them.
+
+        The border is that of `napari_sam2.passes.plan_gaps`.
+        """
+        first, second = self.area, after.area
+        alike = (first == 0) | (second == 0)
+        first, second = np.where(alike, 1, first), np.where(alike, 1, second)
+        length = self.distance + after.distance
+        is_before = self.distance <= np.minimum(length * first // (first + second), length - 1)
+        marks: Marks = self.known & (~after.known | is_before)
+        return marks
 
 
-def _distances(sources: Sources) -> npt.NDArray[np.int32]:
-    """Frames since the last confirmed one; `_NEVER` where there is none, or the object was absent since."""
-    at = np.arange(sources.confirmed.shape[1], dtype=np.int32)
+def _last_confirmed(sources: Sources) -> _Confirmed:
+    at = np.arange(sources.confirmed.shape[1])
     confirmed = np.maximum.accumulate(np.where(sources.confirmed, at, -1), axis=1)
     absent = np.maximum.accumulate(np.where(sources.absent, at, -1), axis=1)
-    return np.where(confirmed > absent, at - confirmed, _NEVER)
+    area = np.take_along_axis(sources.area.astype(np.int64), np.maximum(confirmed, 0), axis=1)
+    return _Confirmed(confirmed > absent, at - confirmed, area)
 
 
 def _worst_so_far(values: Values, barriers: Marks) -> Values:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_sam2.passes import Anchor
 from napari_sam2.stepping import Row, Trace, encode_prompted
 from napari_sam2.tracker_state import Confirmed
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from napari_sam2.aiming import Aim
     from napari_sam2.conditioning import Base
     from napari_sam2.features import FeatureCache
+    from napari_sam2.passes import Anchor
     from napari_sam2.placement import Box
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.sighting import Answer
@@ -44,12 +44,15 @@ class ConfirmedFrames:
         # In order, until one of them changes: passes ask for them at every frame, and there may be hundreds.
         self._anchors: dict[int, tuple[Anchor, ...]] = {}
 
-    def declare(
-        self, obj: int, frame: int, prompts: FramePrompts, *, revision: int, base: Base | None, seen: bool
-    ) -> None:
-        """Confirm a frame; what was confirmed there is replaced."""
-        anchor = Anchor(frame, revision, present=not prompts.says_absent, seen=seen)
-        self._frames.setdefault(obj, {})[frame] = Confirmed(anchor, prompts, base)
+    def declare(self, obj: int, anchor: Anchor, prompts: FramePrompts, base: Base | None) -> None:
+        """Confirm a frame; what was confirmed there is replaced, but an answer to the same prompts."""
+        frames = self._frames.setdefault(obj, {})
+        before = frames.get(anchor.frame)
+        is_same = before is not None and before.anchor == replace(anchor, seen=before.anchor.seen)
+        if before is not None and is_same and before.prompts is prompts and before.base is base:
+            frames[anchor.frame] = replace(before, anchor=anchor)
+        else:
+            frames[anchor.frame] = Confirmed(anchor, prompts, base)
         self._anchors.pop(obj, None)
 
     def forget(self, obj: int, frame: int) -> None:

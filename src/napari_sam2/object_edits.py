@@ -225,7 +225,8 @@ def _put_painted(state: SessionState, key: PromptKey, prompts: FramePrompts) -> 
 
 
 def _painted_record(state: SessionState, prompts: FramePrompts) -> PromptRecord:
-    return PromptRecord(prompts, state.next_revision(), source="painted")
+    area = None if prompts.packed is None else prompts.packed.area
+    return PromptRecord(prompts, state.next_revision(), source="painted", area=area)
 
 
 def set_life(state: SessionState, obj: int, life: Life) -> None:

@@ -255,6 +255,16 @@ class PlacedLogits:
         """Find the box of pixels outside of which no rendered logit is positive; None if none can be."""
         return self._pixel_box
 
+    @property
+    def area(self) -> int:
+        """Pixels that cells > 0 cover, about; 0 only if no pixel can be positive."""
+        if self._pixel_box is None:
+            return 0
+        y0, x0, y1, x1 = self.window
+        rows, columns = self._grid
+        cell = (y1 - y0) * (x1 - x0) / (rows * columns)
+        return max(round(int(np.count_nonzero(self.logits > 0)) * cell), 1)
+
     def _reach(self, axis: int, first_cell: int, last_cell: int, *, only: bool = False) -> _Span | None:
         """Pixels along `axis` that see any (`only`: none but) of cells ``first_cell .. last_cell - 1``."""
         start, stop = self.window[axis], self.window[axis + 2]

@@ -89,8 +89,8 @@ def confirm(state: SessionState, key: PromptKey, record: PromptRecord) -> FrameR
         state.put_entry(key, painted_entry(record.prompts))
     else:
         state.put_entry(key, _entry(result, 0, "prompted"))
+    state.put_record(key, replace(record, area=result.placed[0].area))
     if result.placed[0].pixel_box() is None:
-        state.put_record(key, replace(record, seen=False))
         _erase_beyond(state, key.obj)
     return result
 

@@ -50,15 +50,15 @@ class PromptRecord:
         What was tracked there before the first correction.
     source : {"prompts", "painted", "locked"}
         Who confirmed the frame: prompts, a painted mask, or a lock on a tracked mask.
-    seen : bool
-        Whether the answer shows the object.
+    area : int or None
+        Pixels of the answer; None where it is not known.
     """
 
     prompts: FramePrompts
     revision: int
     base: Base | None = None
     source: Literal["prompts", "painted", "locked"] = "prompts"
-    seen: bool = True
+    area: int | None = None
 
 
 class Sought(NamedTuple):
@@ -353,7 +353,7 @@ class SessionState:
             record.prompts,
             revision=record.revision,
             base=record.base,
-            seen=record.seen,
+            area=record.area,
         )
 
     def _set_facts(self, obj: int, facts: ObjectFacts | None) -> None:

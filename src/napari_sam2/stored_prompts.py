@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import MaskLike
 
 _NO_BOX = Box(0, 0, 0, 0)
-RECORD_FIELDS = ("obj", "frame", "revision", "source", "base", "seen")
-"""What a row of the document tells of a confirmed frame; all else in it are the prompts themselves."""
+RECORD_FIELDS = ("obj", "frame", "revision", "source", "base", "area", "seen")
+"""What a row of the document tells of a confirmed frame, the last one in older files; all else in it are the
+prompts themselves."""
 
 
 def array_name(key: PromptKey, what: str) -> str:

@@ -44,7 +44,7 @@ def judge(cells: Cells, rows: slice | Sequence[int] = _ALL) -> None:
     status, presence, there = cells.status[rows], cells.presence[rows], cells.area[rows] > 0
     tracked = status == CellStatus.TRACKED
     confirmed = np.isin(status, [int(each) for each in _CONFIRMED])
-    sources = Sources(confirmed, status == CellStatus.ABSENT)
+    sources = Sources(confirmed, status == CellStatus.ABSENT, cells.area[rows])
     found = confidence(cells.score[rows], presence, tracked & there, sources)
     cells.confidence[rows] = np.where(tracked & ~there, 1 - presence, found)
 

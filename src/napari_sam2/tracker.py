@@ -124,14 +124,17 @@ class Tracker:
         *,
         revision: int = 0,
         base: Base | None = None,
-        seen: bool = True,
+        area: int | None = None,
     ) -> None:
         """Confirm a frame as `prompt` does, but answer its prompts only when the answer is needed.
 
-        With ``seen=False`` that answer is known to be empty, see `Anchor`.
+        If it is known, `area` tells how many pixels the answer has, see `Anchor`. What was answered to the
+        very same prompts stays.
         """
-        self.forget(obj, frame)
-        self._confirmed.declare(obj, frame, prompts, revision=revision, base=base, seen=seen)
+        present = not prompts.says_absent
+        anchor = Anchor(frame, revision, present=present, seen=area != 0, area=area)
+        self._confirmed.declare(obj, anchor, prompts, base)
+        self._sweeps.prune(obj)
 
     def forget(self, obj: int, frame: int) -> None:
         """Drop what was confirmed for an object on a frame, and the memories that depend on it."""
