@@ -188,7 +188,8 @@ def _write_zarr(path: Path, labels: LabelPlanes) -> Iterator[None]:
             for level, step in enumerate(steps):
                 coarse = plane[::step, ::step]
                 for tile in _tiles(coarse.shape):
-                    arrays[str(level)][(*position, *tile)] = coarse[tile]
+                    place: tuple[int | slice, ...] = (*position, *tile)
+                    arrays[str(level)][place] = coarse[tile]
                     yield
 
 
