@@ -225,8 +225,8 @@ class SavedSession:
             )
         if found.checksum != images["checksum"]:
             raise ValueError(
-                f"these are other images than the session's ({volume.shape} frames of {data.dtype}): "
-                "shape, type or sampled values differ; take those that it was made with"
+                f"these are other images than the session's: {volume.shape} frames of {data.dtype} came, "
+                "whose shape, type or sampled values differ; take those that it was made with"
             )
         return volume
 
@@ -353,7 +353,7 @@ def _opened(data: Any, options: Mapping[str, Any]) -> Volume:  # noqa: ANN401 - 
     except (TypeError, ValueError) as error:
         shape = tuple(getattr(data, "shape", ()))
         raise ValueError(
-            f"these are other images than the session's (shape {shape}): {error}; "
+            f"these are other images than the session's: data of shape {shape} came; "
             "take those that it was made with"
         ) from error
 

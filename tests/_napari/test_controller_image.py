@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_sam2 import io
 from napari_sam2._napari.state import Tool
+from napari_sam2._napari.views.hints import hint
 from napari_sam2._napari.views.image_panel import summary
 from tests._napari.dock import MIDDLE, Dock, add_frames, frames, pause
 from tests.fakes import FakeModel
@@ -247,6 +248,15 @@ def test_an_axis_with_a_name_leaves_no_choice(
 
 def test_a_single_image_leaves_no_choice(open_dock: Callable[..., Dock]) -> None:
     assert open_dock(frames(1)[0]).state.image.letters == ()
+
+
+def test_in_a_single_image_nothing_is_propagated(open_dock: Callable[..., Dock], notices: list[str]) -> None:
+    dock = open_dock(frames(1)[0])
+    dock.prompt(1, 0, 8, 10)
+    assert "Propagate" not in hint(dock.state).text
+    dock.propagate()
+    assert notices == ["There is only this frame: nothing has to be propagated."]
+    assert dock.state.progress.undo_label.startswith("Prompt")
 
 
 def test_a_session_that_is_loaded_tells(bench: Dock, fake_model: FakeModel, tmp_path: Path) -> None:

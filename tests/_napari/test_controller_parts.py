@@ -57,6 +57,23 @@ def divide(bench: Dock) -> None:
     bench.wait()
 
 
+@pytest.mark.parametrize(
+    ("crowd", "said"),
+    [
+        (False, "Click on the first daughter, 2. Then select 3 in the table and click on the second."),
+        (True, "Click on the daughters: 2 now, then 3."),
+    ],
+)
+def test_what_is_said_of_the_daughters_is_what_clicks_do(
+    bench: Dock, notices: list[str], crowd: bool, said: str
+) -> None:
+    bench.view.tools.each_click_new_toggled.emit(crowd)
+    divide(bench)
+    assert notices == [said]
+    bench.prompt(2, MIDDLE, 8, 4)
+    assert bench.state.objects.active == (3 if crowd else 2)
+
+
 def test_in_a_crowd_the_second_click_is_that_of_the_other_daughter(bench: Dock) -> None:
     bench.view.tools.each_click_new_toggled.emit(True)
     divide(bench)

@@ -95,6 +95,38 @@ def test_a_network_that_cannot_be_loaded_is_told_of_once(
     assert bench.session.objects == (1, 2)
 
 
+@pytest.mark.parametrize("said", [False, True])
+def test_choosing_the_network_in_use_ends_the_talk_of_one_that_cannot_be_loaded(
+    bench: Dock, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch, said: bool
+) -> None:
+    monkeypatch.setattr("napari_sam2._napari.controller_model.show_failure", lambda _: None)
+    networks["cpu"] = None
+    if said:
+        bench.prompt(1, MIDDLE, 8, 10)
+    choose(bench, "cpu")
+    bench.wait()
+    assert "cannot be used" in hint(bench.state).text
+    choose(bench, "auto")
+    bench.wait()
+    assert (bench.state.model.problem, "cannot be used" in hint(bench.state).text) == ("", False)
+    assert in_use(bench) == ("auto", networks["auto"], networks["auto"])
+
+
+def test_a_network_that_could_not_be_loaded_at_first_can_be_chosen_again(
+    bench: Dock, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_sam2._napari.controller_model.show_failure", lambda _: None)
+    models, at_hand = bench.controller.models, networks["auto"]
+    bench.controller.space.model.model, networks["auto"] = None, None
+    models.start()
+    bench.wait()
+    assert "o such weights" in bench.state.model.problem
+    networks["auto"] = at_hand
+    choose(bench, "auto")
+    bench.wait()
+    assert (bench.state.model.problem, bench.controller.space.model.model) == ("", at_hand)
+
+
 def test_clicks_are_answered_while_another_network_is_loaded(
     bench: Dock, networks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

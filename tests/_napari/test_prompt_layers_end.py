@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,18 @@ def test_closed_layers_stay_as_layers_like_any_other(desk: Desk) -> None:
     assert points in desk.model.layers
     assert len(points.data) == 2
     assert len(desk.told) == 1
+
+
+def test_a_button_that_was_down_at_the_end_tells_nothing(model: ViewerModel) -> None:
+    layers, heard = Desk(model).layers, list[int]()
+    layers._gestures.released.connect(lambda: heard.append(1))
+    press: Any = layers._gestures._on_press(
+        layers.shapes, SimpleNamespace(type="mouse_press", pos=(3, 4), modifiers=())
+    )
+    next(press)
+    layers.close(remove_layers=True)
+    press.close()  # as it is when napari lets it go with the canvas; who listened may have gone before
+    assert heard == []
 
 
 def test_two_viewers_do_not_meet(qapp: object) -> None:

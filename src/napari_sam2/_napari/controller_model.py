@@ -168,7 +168,10 @@ class ModelControl:
         self._choose(self.choice.with_device(DEVICES[index]))
 
     def _choose(self, choice: ModelChoice) -> None:
-        if choice == self.choice:
+        is_there = self._space.model.model is not None or self._loading is not None
+        if choice == self.choice and is_there:
+            self._problem = ""  # of another one, which the user gives up with this
+            self._space.changed.emit()
             return
         self.choice = choice
         self.start(another=True)

@@ -192,7 +192,7 @@ class ObjectControl:
             daughters: Daughters = answer.value  # type: ignore[assignment]
             self._origins |= {daughters.first: obj, daughters.second: obj}
             self._prompts.expect(daughters)
-            tell(f"Click on the daughters: {daughters.first} now, then {daughters.second}.")
+            tell(_what_to_click(daughters, one_by_one=self._prompts.each_click_new))
 
         self.edit(share, after)
 
@@ -274,6 +274,16 @@ class ObjectControl:
             locked=row.locked,
             parent=row.parent,
         )
+
+
+def _what_to_click(daughters: Daughters, *, one_by_one: bool) -> str:
+    """Say how both daughters get a click; a second one refines the first, unless each begins an object."""
+    if one_by_one:
+        return f"Click on the daughters: {daughters.first} now, then {daughters.second}."
+    return (
+        f"Click on the first daughter, {daughters.first}. "
+        f"Then select {daughters.second} in the table and click on the second."
+    )
 
 
 def _remove(session: Session, objects: tuple[int, ...]) -> None:

@@ -333,6 +333,11 @@ class PromptControl:
         """Whether the next point is positive."""
         return self._positive
 
+    @property
+    def each_click_new(self) -> bool:
+        """Whether each click is a new object."""
+        return self._each_click_new
+
     def object_of_click(self, frame: int, y: float, x: float) -> int:
         """Return whose a click would be: the active object's, or a new one's in a crowd."""
         active, sequence, layers = self._space.active, self._space.sequence, self._space.layers

@@ -163,6 +163,9 @@ class TrackingControl:
 
     def advice_for_all(self) -> str:
         """Say what to do before anything can be propagated; empty if it can be."""
+        sequence = self._space.sequence
+        if sequence is not None and sequence.geometry.num_frames == 1:
+            return "There is only this frame: nothing has to be propagated."
         if self.can_begin:
             return ""
         if self._locked:

@@ -136,7 +136,7 @@ class Gestures:
         self.pending: Given | None = None
         self._before: _Before | None = None  # the press that was last; None if it gave no point
         self._hover: Place | None = None
-        self._shown = False
+        self._shown = self._closed = False
         self._rest = Later(self._on_rest, _REST_MS, restart=True)
         self._wires = Connections()
         self._wires.insert(viewer.mouse_drag_callbacks, self._note_look)
@@ -168,7 +168,8 @@ class Gestures:
             yield from self._follow(layer, event)
         finally:  # also when the release never comes: the next press drops this generator
             self.pressed = False
-            self.released.emit()
+            if not self._closed:  # it may be dropped with the viewer, after those who listened
+                self.released.emit()
 
     def _follow(self, layer: Layer, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
         """Follow the mouse until the button is released; a shape that was not dragged is a click."""
@@ -255,5 +256,6 @@ class Gestures:
 
     def close(self) -> None:
         """Let the layers go."""
+        self._closed = True
         self._rest.close()
         self._wires.close()

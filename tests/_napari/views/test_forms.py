@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QMenu, QWidget
 from napari_sam2._napari.views.forms import ChoiceBox, Note, add_entry, menu_of, silent
 from napari_sam2._napari.views.section import Section
 from napari_sam2._napari.views.tips import with_key
+from tests._napari.views.key_reader import KEYS_OF_THE_VIEWER, KeyReader
 
 
 def test_showing_choices_is_silent_and_choosing_is_not(qtbot: QtBot) -> None:
@@ -20,6 +21,17 @@ def test_showing_choices_is_silent_and_choosing_is_not(qtbot: QtBot) -> None:
     assert (box.currentText(), heard, box.isEnabled()) == ("b", [], True)
     qtbot.keyClick(box, Qt.Key.Key_Up)
     assert heard == [0]
+
+
+def test_a_letter_chooses_nothing_and_goes_on_to_the_viewer(qtbot: QtBot) -> None:
+    viewer = KeyReader()
+    qtbot.addWidget(viewer)
+    box = ChoiceBox("Image", "An image.", parent=viewer)
+    box.show_choices(["cells", "nuclei", "genes", ",", "zebra"], 0)
+    viewer.show()
+    for key, modifier in KEYS_OF_THE_VIEWER:
+        qtbot.keyClick(box, key, modifier)
+    assert (box.currentText(), viewer.heard) == ("cells", [key for key, _ in KEYS_OF_THE_VIEWER])
 
 
 def test_nothing_to_choose_is_disabled_and_says_so(qtbot: QtBot) -> None:

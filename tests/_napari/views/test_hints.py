@@ -41,6 +41,11 @@ TRACKED = replace(rows(1)[0], worst=0.9)
         (dock(objects=EMPTY), "Click on an object.", HintKind.NEXT),
         (dock(objects=ObjectsState(rows(1, worst=0.2))), "doubtful", HintKind.NEXT),
         (dock(objects=ObjectsState((replace(TRACKED, frames=1),))), "Press Propagate", HintKind.NEXT),
+        (
+            dock(objects=ObjectsState((replace(TRACKED, frames=1),)), image=replace(IMAGE, frames=1)),
+            "Click on the next object, correct",
+            HintKind.NEXT,
+        ),
         (dock(objects=ObjectsState((TRACKED,))), "next object", HintKind.NEXT),
         (dock(tools=ToolState(candidates=3)), "Not the mask you meant", HintKind.NEXT),
         (dock(progress=ProgressState(Activity.PROPAGATING)), "Following", HintKind.BUSY),

@@ -18,6 +18,7 @@ from napari_sam2._napari.state import ObjectsState
 from napari_sam2._napari.views.objects_delegate import ink_on
 from napari_sam2._napari.views.objects_model import SORT_ROLE, Column, ObjectsModel, common_start, runs
 from napari_sam2._napari.views.objects_table import ObjectsTable
+from tests._napari.views.key_reader import KEYS_OF_THE_VIEWER, KeyReader
 from tests._napari.views.snapshots import rows
 
 
@@ -217,6 +218,18 @@ def test_keys_visit_and_delete(table: ObjectsTable, qtbot: QtBot) -> None:
     select(table, 1, 3)
     qtbot.keyClick(table, Qt.Key.Key_Delete)
     assert deleted == [(1, 3)], "in one go, so that one undo brings them back"
+
+
+def test_keys_of_the_viewer_go_on_to_it(qtbot: QtBot) -> None:
+    viewer = KeyReader()
+    qtbot.addWidget(viewer)
+    table = ObjectsTable(viewer)
+    table.show_state(ObjectsState(rows(1, 2, 3), active=2))
+    viewer.show()
+    for key, modifier in KEYS_OF_THE_VIEWER:
+        qtbot.keyClick(table, key, modifier)
+    assert viewer.heard == [key for key, _ in KEYS_OF_THE_VIEWER], "Qt would look for a row by its name"
+    assert table.selected_objects() == (2,)
 
 
 def test_the_menu_of_one_object(table: ObjectsTable, qtbot: QtBot) -> None:

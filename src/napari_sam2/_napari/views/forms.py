@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtGui import QAction, QColor
@@ -11,6 +12,9 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QMenu, Q
 
 from napari_sam2._napari.views import icons
 from napari_sam2._napari.views.buttons import text_colour
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QKeyEvent
 
 WARNING = "#d98a00"
 """Amber that is readable on dark and on light ground."""
@@ -25,6 +29,14 @@ def silent(*objects: QObject) -> Iterator[None]:
     finally:
         for each, was in zip(objects, before, strict=True):
             each.blockSignals(was)
+
+
+def is_sign(event: QKeyEvent) -> bool:
+    """Tell whether a key writes a letter or another sign, with Ctrl or without.
+
+    Qt looks for an entry that begins with it: pressed for *New object*, N would choose the image "nuclei".
+    """
+    return bool(event.text().strip())
 
 
 class ChoiceBox(QComboBox):
@@ -53,6 +65,13 @@ class ChoiceBox(QComboBox):
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         """Return room for a few letters and the arrow; what is longer is cut and shown in the tooltip."""
         return QSize(self.fontMetrics().horizontalAdvance("0" * 4) + 40, super().minimumSizeHint().height())
+
+    def keyPressEvent(self, e: QKeyEvent | None) -> None:  # noqa: N802
+        """Leave letters to the viewer, whose keys they are; arrows choose."""
+        if e is not None and is_sign(e):
+            e.ignore()
+        else:
+            super().keyPressEvent(e)
 
     def show_choices(self, texts: Sequence[str], chosen: int | None) -> None:
         """Show these texts with one of them chosen, silently."""

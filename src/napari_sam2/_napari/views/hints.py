@@ -104,7 +104,8 @@ def _next_step(state: DockState) -> str:
     worst = min((row.worst for row in rows if row.worst is not None and not row.locked), default=1.0)
     if worst < DOUBTFUL:
         return "Go to the next doubtful frame and correct it with a click."
-    if any(row.frames <= row.prompts for row in rows) and state.progress.can_propagate:
+    follows = state.progress.can_propagate and state.image.frames != 1  # a single image has nowhere to go
+    if follows and any(row.frames <= row.prompts for row in rows):
         return "Press Propagate to follow the objects, or click on the next one."
     return "Click on the next object, correct where it is wrong, or export."
 

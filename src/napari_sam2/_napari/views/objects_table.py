@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QW
 
 from napari_sam2._napari.state import ObjectRow, ObjectsState
 from napari_sam2._napari.views.buttons import text_colour
-from napari_sam2._napari.views.forms import add_entry, menu_of
+from napari_sam2._napari.views.forms import add_entry, is_sign, menu_of
 from napari_sam2._napari.views.objects_delegate import ROW_ROLE, GlyphHeader, ObjectsDelegate
 from napari_sam2._napari.views.objects_model import SORT_ROLE, TOGGLES, Column, ObjectsModel
 
@@ -206,8 +206,10 @@ class ObjectsTable(QTableView):
                 self.objects_deleted.emit((row.obj,))
 
     def keyPressEvent(self, e: QKeyEvent | None) -> None:  # noqa: N802
-        """Toggle with Space, go there with Return, delete with Delete."""
-        if e is None or not self.currentIndex().isValid():
+        """Toggle with Space, go there with Return, delete with Delete; letters are the viewer's."""
+        if e is not None and is_sign(e) and e.text().isprintable():
+            e.ignore()
+        elif e is None or not self.currentIndex().isValid():
             super().keyPressEvent(e)
         elif e.key() == Qt.Key.Key_Space and Column(self.currentIndex().column()) in TOGGLES:
             self._press(self.currentIndex())
