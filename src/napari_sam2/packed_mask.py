@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,10 +86,10 @@ class PackedMask:
         bits = np.unpackbits(self.bits[begin // 8 : (end + 7) // 8])[begin % 8 :]
         return bits[: end - begin].view(np.bool_).reshape(stop - first, width)
 
-    @property
+    @cached_property
     def area(self) -> int:
         """How many pixels are True."""
-        return int(np.count_nonzero(np.unpackbits(self.bits)))
+        return int(np.bitwise_count(self.bits).sum(dtype=np.int64))
 
     def is_within(self, other: PackedMask) -> bool:
         """Tell whether all True pixels are True in `other` too."""
