@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_sam2.doubt import Stretch
+from napari_sam2.packed_mask import PackedMask
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
@@ -152,6 +153,23 @@ def test_the_least_confidence_is_that_of_a_tracked_frame(fake_model: FakeModel) 
     cells.status[1, 1] = CellStatus.NOTHING
     judge(cells)
     assert least_confidence(cells) == pytest.approx([0.5, 0.7])
+
+
+def test_a_confirmed_mask_of_another_size_has_another_share_of_the_way(fake_model: FakeModel) -> None:
+    session = Session(plain_frames(COUNT) + 60, model=fake_model.as_model())
+    session.set_prompts(1, 0, click(10, 8))
+    session.set_prompts(1, 5, click(10, 8))
+    list(session.propagate())
+    before = session.summary().cells.confidence
+    state, on_the_way, confirmed = session._state, session.entry(1, 1), session.entry(1, 5)
+    assert on_the_way is not None
+    assert confirmed is not None
+    state.put_entry(PromptKey(1, 1), replace(on_the_way, score=0.1))
+    assert session.summary().cells.confidence[0, 2] < before[0, 2] / 2
+    large = PackedMask.pack(np.ones(SHAPE, bool))
+    state.put_entry(PromptKey(1, 5), replace(confirmed, logits=None, painted=large))
+    assert session.summary().cells.confidence[0, 2] > before[0, 2] / 2, "it counts as tracked from there"
+    check(session)
 
 
 def test_a_session_lists_what_deserves_a_look(fake_model: FakeModel) -> None:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     Values = npt.NDArray[np.floating[Any]]
 
 DOUBTFUL = 0.6
-"""Of masks that are less sure than this, more than half are wrong (an intersection over union below 0.5)."""
-
+"""Masks that are less sure deserve a look: docs/how-it-works.md tells how many of them are wrong."""
 
 # Objects at once: arrays of them fit the caches of a processor.
 _ROWS = 16

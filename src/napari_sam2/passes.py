@@ -45,7 +45,7 @@ class Anchor:
     seen : bool
         False where the answer to the prompts is empty, as after a negative click on a mask that should not be
         there. Gaps take such a frame as one without the object: from an empty mask an empty track would set
-        out, and what is right up to the middle of the gap would be lost. Where the object is seen on no
+        out, and what is right in that part of the gap would be lost. Where the object is seen on no
         confirmed frame, and in sweeps, it is tracked from such frames, too, as the reference does.
     area : int or None
         Pixels of the mask, which tell how much of a gap is tracked from here; None where it is not known. The

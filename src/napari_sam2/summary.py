@@ -226,7 +226,7 @@ class SummaryTable:
         """Copy all of a frame that confidence depends on."""
         cells = self._cells
         told = (np.nan_to_num(array[:, frame], nan=-1.0) for array in (cells.score, cells.presence))
-        return [cells.status[:, frame].copy(), cells.area[:, frame] > 0, *told]
+        return [cells.status[:, frame].copy(), cells.area[:, frame].copy(), *told]
 
     def _read(self, frame: int, changed: Box | None) -> None:
         records = self._labels.known_of(frame).records

@@ -104,7 +104,8 @@ def _writer(path: Path) -> Callable[[Path, LabelPlanes], Iterator[None]]:
     }
     write = known.get(path.suffix.lower())
     if write is None:
-        raise ValueError(f"{path.name}: labels are written to .tif, .tiff, .zarr, or a folder called ..._RES")
+        known_names = ".tif, .tiff, .zarr, or a folder called ..._RES"
+        raise ValueError(f"labels are written to {known_names}, not to {path.name}")
     return write
 
 
