@@ -182,3 +182,18 @@ def test_the_strip_shows_the_summary(bench: Dock) -> None:
     assert state.status is told.cells.status
     assert state.confidence is told.cells.confidence
     assert np.isfinite(state.confidence).all()
+
+
+@pytest.mark.parametrize("what", ["visible", "opacity"])
+def test_a_hidden_layer_of_masks_is_told_once(bench: Dock, notices: list[str], what: str) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    assert not notices
+    for _ in range(2):  # again after it was shown
+        setattr(bench.layers.labels, what, False)
+        bench.prompt(1, MIDDLE, 9, 11)
+        bench.prompt(1, MIDDLE, 10, 10)
+        assert notices.pop().endswith(" is hidden: show it in the list of layers to see masks.")
+        assert not notices
+        setattr(bench.layers.labels, what, True)
+        bench.prompt(1, MIDDLE, 8, 11)
+        assert not notices

@@ -44,7 +44,7 @@ class PromptControl:
         self._before, self._answered = before, answered
         self._tool = Tool.POINT
         self._positive = True
-        self._each_click_new = False
+        self._each_click_new = self._told_hidden = False
         self.candidates = CandidateControl(workspace, self.set_prompts)
         self._sisters: dict[int, int] = {}
         self._first_ones: dict[int, int] = {}
@@ -165,6 +165,7 @@ class PromptControl:
             self._space.layers.set_next_object(self.next_object())
         self.candidates.note(sequence, key, answer)
         self._tell_of_nothing(sequence, key, answer)
+        self._tell_if_hidden()
         if sequence.known_before(key) is not None:
             self._show_painted(sequence)
         elif not sequence.shows(key):
@@ -193,6 +194,14 @@ class PromptControl:
                 f"Nothing is left of object {key.obj} on frame {key.frame}, so it is not tracked through it. "
                 "Undo brings it back; a click on the object shows where it is."
             )
+
+    def _tell_if_hidden(self) -> None:
+        """Say once why no mask is to be seen, where the layer of masks was hidden."""
+        labels = None if self._space.layers is None else self._space.layers.labels
+        hidden = labels is not None and not (labels.visible and labels.opacity)
+        if hidden and not self._told_hidden and labels is not None:
+            tell(f"The layer “{labels.name}” is hidden: show it in the list of layers to see masks.")
+        self._told_hidden = hidden
 
     def paint(self, strokes: tuple[Stroke, ...], geometry: SequenceGeometry) -> None:
         """Take what was painted into the Labels layer as masks, in one step of undo.

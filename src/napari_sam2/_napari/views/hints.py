@@ -103,7 +103,7 @@ def _next_step(state: DockState) -> str:
         return f"Not the mask you meant? Press “{shown}” for the next one."
     worst = min((row.worst for row in rows if row.worst is not None and not row.locked), default=1.0)
     if worst < DOUBTFUL:
-        return "Go to the next doubtful frame and correct it with a click."
+        return "Go to the next doubtful frame: correct it, lock it, or end the object there."
     follows = state.progress.can_propagate and state.image.frames != 1  # a single image has nowhere to go
     if follows and any(row.frames <= row.prompts for row in rows):
         return "Press Propagate to follow the objects, or click on the next one."
