@@ -18,7 +18,7 @@ from napari_sam2.doubt import (
     status_of,
     stretches,
 )
-from napari_sam2.summary import Cells, CellStatus, ObjectSummary, SessionSummary, judge
+from napari_sam2.summary import Cells, CellStatus, ObjectSummary, SessionSummary, update_confidence
 
 FRAMES = 8
 
@@ -36,7 +36,7 @@ def cells(*objects: tuple[list[int], list[float]]) -> Cells:
 
 
 def look(made: Cells) -> Findings:
-    judge(made)
+    update_confidence(made)
     return find(made)
 
 
@@ -99,7 +99,7 @@ def test_beside() -> None:
 def summary() -> SessionSummary:
     made = cells((STEADY, STILL), (STEADY, STILL))
     made.score[0, 5] = made.score[1, 5] = made.score[1, 2] = 0.1
-    judge(made)
+    update_confidence(made)
     return SessionSummary((ObjectSummary(4), ObjectSummary(7)), made)
 
 
@@ -122,7 +122,7 @@ def test_of_a_stretch_the_middle_is_looked_at() -> None:
     made.status[:, 0] = CellStatus.PROMPTED
     made.score[0, 3], made.score[1, 1], made.score[1, 2] = 0.5, 0.3, 0.9
     made.status[1, 2] = CellStatus.LOCKED
-    judge(made)
+    update_confidence(made)
     told = SessionSummary((ObjectSummary(4), ObjectSummary(7)), made)
     assert stretches(told) == (Stretch(4, 3, 7), Stretch(7, 1, 1))
     assert [each.middle for each in stretches(told)] == [Place(4, 5), Place(7, 1)]

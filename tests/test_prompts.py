@@ -296,3 +296,11 @@ def test_object_ids(obj: object) -> None:
 def test_object_ids_that_are_none(obj: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="whole number"):
         check_object_id(obj)
+
+
+def test_the_area_is_that_of_the_mask() -> None:
+    mask = np.zeros((5, 7), bool)
+    mask[1:3, 2:6] = True
+    assert FramePrompts(mask=mask).mask_area == 8
+    assert FramePrompts(mask=np.zeros((5, 7), bool)).mask_area == 0
+    assert FramePrompts(points=((1, 2),), positive=(True,)).mask_area is None

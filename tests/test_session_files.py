@@ -389,3 +389,17 @@ def test_stored_labels_are_not_read_to_load_a_session(tmp_path: Path) -> None:
     stored["labels"][...] = 7  # type: ignore[index]
     loaded = Session.load(tmp_path / "a.sam2.json", IMAGES, REAL)
     np.testing.assert_array_equal(loaded.labels, session.labels)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_older_files_say_only_whether_an_answer_shows_the_object(tmp_path: Path, seen: bool) -> None:
+    session = Session(IMAGES, model=REAL)
+    session.set_prompts(1, 2, click(10, 8))
+    path = saved(session, tmp_path)
+    document = json.loads(path.read_text())
+    (row,) = document["prompts"]
+    assert row.pop("area") > 0
+    row["seen"] = seen
+    path.write_text(json.dumps(document))
+    (record,) = Session.load(path, IMAGES, REAL)._state.records.values()
+    assert record.area == (None if seen else 0)

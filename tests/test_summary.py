@@ -15,7 +15,7 @@ from napari_sam2.packed_mask import PackedMask
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
-from napari_sam2.summary import Cells, CellStatus, judge, least_confidence
+from napari_sam2.summary import Cells, CellStatus, least_confidence, update_confidence
 from tests.fakes import SHAPE, FakeModel, absent, click, noisy_frames, plain_frames, seeing_model
 
 COUNT = 6
@@ -31,7 +31,7 @@ def check(session: Session) -> None:
         for frame in range(COUNT):
             check_cell(session, summary.cells, row, obj, frame)
     again = replace(summary.cells, confidence=np.full_like(summary.cells.confidence, np.nan))
-    judge(again)
+    update_confidence(again)
     np.testing.assert_array_equal(summary.cells.confidence, again.confidence)
     for told in summary.rows:
         assert told.frames == (session.labels == told.obj).any(axis=(1, 2)).sum()
@@ -151,7 +151,7 @@ def test_the_least_confidence_is_that_of_a_tracked_frame(fake_model: FakeModel) 
     cells.score[:] = [[0.5, 0.2, 0.9, 0.1], [0.7, np.nan, 0.8, 0.0]]
     cells.status[0, 1] = CellStatus.PROMPTED
     cells.status[1, 1] = CellStatus.NOTHING
-    judge(cells)
+    update_confidence(cells)
     assert least_confidence(cells) == pytest.approx([0.5, 0.7])
 
 
@@ -182,11 +182,20 @@ def test_a_session_lists_what_deserves_a_look(fake_model: FakeModel) -> None:
     assert session.doubtful() == ()
 
 
+def test_prompts_that_leave_nothing_lead_nowhere() -> None:
+    cells = Cells.empty(1, 6)
+    cells.status[0] = CellStatus.TRACKED
+    cells.status[0, [0, 5]] = CellStatus.PROMPTED
+    cells.area[0, :5], cells.presence[0], cells.score[0] = 4, 1, (1, 0.9, 0.5, 0.9, 0.9, 0.2)
+    update_confidence(cells)
+    np.testing.assert_allclose(cells.confidence[0, 1:5], [0.9, 0.5, 0.5, 0.5])
+
+
 def test_of_a_tracked_object_without_pixels_it_is_that_it_is_not_there() -> None:
     cells = Cells.empty(1, 4)
     cells.status[0, :3] = CellStatus.PROMPTED, CellStatus.TRACKED, CellStatus.TRACKED
     cells.area[0, :2], cells.score[0, :3], cells.presence[0, :3] = 5, (0.8, 0.9, 0.2), (1, 0.5, 0.1)
-    judge(cells)
+    update_confidence(cells)
     np.testing.assert_allclose(cells.confidence, [[0.8, 0.45, 0.9, np.nan]])
 
 

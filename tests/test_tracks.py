@@ -11,7 +11,7 @@ import tifffile
 from napari_sam2.io import LabelGeometry
 from napari_sam2.lineage import Life
 from napari_sam2.session import Session
-from napari_sam2.summary import Cells, CellStatus, ObjectSummary, SessionSummary, judge
+from napari_sam2.summary import Cells, CellStatus, ObjectSummary, SessionSummary, update_confidence
 from napari_sam2.tracks import TABLE_COLUMNS, make_tracks, table_rows
 from tests.fakes import SHAPE, FakeModel, plain_frames
 
@@ -68,7 +68,7 @@ def test_a_row_for_all_that_is_known() -> None:
     cells.score[0, 1:3] = 0.5, 1
     cells.presence[0, 1:3] = 0.25, 1
     cells.area[0, 2], cells.centroid[0, 2] = 9, (3.5, 1 / 3)
-    judge(cells)
+    update_confidence(cells)
     rows = list(table_rows(SessionSummary((ObjectSummary(7, parent=3),), cells)))
     assert rows == [
         (7, 1, 0, "", "", "0.5000", "0.2500", "0.7500", "tracked", 3),

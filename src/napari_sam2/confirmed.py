@@ -48,8 +48,8 @@ class ConfirmedFrames:
         """Confirm a frame; what was confirmed there is replaced, but an answer to the same prompts."""
         frames = self._frames.setdefault(obj, {})
         before = frames.get(anchor.frame)
-        is_same = before is not None and before.anchor == replace(anchor, seen=before.anchor.seen)
-        if before is not None and is_same and before.prompts is prompts and before.base is base:
+        said = (anchor.revision, prompts, base)
+        if before is not None and said == (before.anchor.revision, before.prompts, before.base):
             frames[anchor.frame] = replace(before, anchor=anchor)
         else:
             frames[anchor.frame] = Confirmed(anchor, prompts, base)

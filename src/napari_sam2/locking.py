@@ -40,9 +40,9 @@ def lock(state: SessionState, key: PromptKey) -> None:
     left = _left(state, key).mask
     state.put_entry(key, replace(entry, locked=True, painted=entry.painted if left is None else left))
     if key not in state.records:
-        mask = state.mask(key)
-        record = PromptRecord(FramePrompts(mask=mask), state.next_revision(), source="locked")
-        state.put_record(key, replace(record, area=int(mask.sum())))
+        prompts = FramePrompts(mask=state.mask(key))
+        record = PromptRecord(prompts, state.next_revision(), source="locked", area=prompts.mask_area)
+        state.put_record(key, record)
 
 
 def unlock(state: SessionState, key: PromptKey) -> None:

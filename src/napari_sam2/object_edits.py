@@ -118,7 +118,7 @@ def _joined(
             union |= state.labels.union(masked[first : first + _AT_ONCE], frame)
         yield
     prompts = FramePrompts(mask=union)
-    _area_of(prompts)  # known from here on: all frames are merged in one step
+    prompts.mask_area  # noqa: B018 - counted here, and not for all frames in the step that merges them
     yield
     return prompts
 
@@ -226,11 +226,7 @@ def _put_painted(state: SessionState, key: PromptKey, prompts: FramePrompts) -> 
 
 
 def _painted_record(state: SessionState, prompts: FramePrompts) -> PromptRecord:
-    return PromptRecord(prompts, state.next_revision(), source="painted", area=_area_of(prompts))
-
-
-def _area_of(prompts: FramePrompts) -> int | None:
-    return None if prompts.packed is None else prompts.packed.area
+    return PromptRecord(prompts, state.next_revision(), source="painted", area=prompts.mask_area)
 
 
 def set_life(state: SessionState, obj: int, life: Life) -> None:

@@ -113,6 +113,11 @@ class FramePrompts:
         return self.packed is not None and self.packed.box is None and not self.points and self.box is None
 
     @property
+    def mask_area(self) -> int | None:
+        """Pixels of the mask; None if none is given."""
+        return None if self.packed is None else self.packed.area
+
+    @property
     def place(self) -> Point | None:
         """Where the first click is, or else the middle of the box (y, x); None where there is neither."""
         if self.points or self.box is None:

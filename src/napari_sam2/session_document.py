@@ -129,7 +129,7 @@ def _plain(rules: Cleanup | WindowRules | SelectionRules) -> dict[str, Any]:
 
 def _record_json(key: PromptKey, record: PromptRecord) -> dict[str, Any]:
     values = (key.obj, key.frame, record.revision, record.source, record.base is not None, record.area)
-    return {**dict(zip(RECORD_FIELDS, values, strict=False)), **record.prompts.to_json()}
+    return {**dict(zip(RECORD_FIELDS, values, strict=True)), **record.prompts.to_json()}
 
 
 def record_arrays(key: PromptKey, record: PromptRecord) -> dict[str, npt.NDArray[Any]]:
@@ -316,8 +316,8 @@ class SavedSession:
             scores = self.arrays.get(array_name(key, "scores"), _NO_SCORES)
             base = Base(self.arrays[array_name(key, "low_res")], features, window, *scores.tolist())
         prompts = read_prompts(row, self.arrays)
-        unseen = 0 if row.get("seen") is False else None
-        return PromptRecord(prompts, row["revision"], base, row["source"], row.get("area", unseen))
+        older = None if row.get("seen", True) else 0
+        return PromptRecord(prompts, row["revision"], base, row["source"], row.get("area", older))
 
 
 def read_session(path: str | Path) -> SavedSession:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import MaskLike
 
 _NO_BOX = Box(0, 0, 0, 0)
-RECORD_FIELDS = ("obj", "frame", "revision", "source", "base", "area", "seen")
-"""What a row of the document tells of a confirmed frame, the last one in older files; all else in it are the
-prompts themselves."""
+RECORD_FIELDS = ("obj", "frame", "revision", "source", "base", "area")
+"""What a row of the document tells of a confirmed frame; all else in it are the prompts themselves."""
+
+_OLDER_FIELDS = ("seen",)
 
 
 def array_name(key: PromptKey, what: str) -> str:
@@ -43,7 +44,7 @@ def read_prompts(row: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]])
     ValueError
         If the row says something unknown, or the arrays do not belong to it.
     """
-    said = {name: value for name, value in row.items() if name not in RECORD_FIELDS}
+    said = {name: value for name, value in row.items() if name not in (*RECORD_FIELDS, *_OLDER_FIELDS)}
     name = array_name(PromptKey(int(row["obj"]), int(row["frame"])), "mask")
     return FramePrompts.from_json(said, read_mask(name, arrays))
 

@@ -39,12 +39,14 @@ class CellStatus(IntEnum):
 _CONFIRMED = (CellStatus.PROMPTED, CellStatus.PAINTED, CellStatus.LOCKED)
 
 
-def judge(cells: Cells, rows: slice | Sequence[int] = _ALL) -> None:
+def update_confidence(cells: Cells, rows: slice | Sequence[int] = _ALL) -> None:
     """Work out the confidence of some objects anew from all else."""
     status, presence, there = cells.status[rows], cells.presence[rows], cells.area[rows] > 0
     tracked = status == CellStatus.TRACKED
     confirmed = np.isin(status, [int(each) for each in _CONFIRMED])
-    sources = Sources(confirmed, status == CellStatus.ABSENT, cells.area[rows])
+    # From prompts that leave nothing of an object no track sets out, as from a frame that it is not on.
+    absent = (status == CellStatus.ABSENT) | (confirmed & ~there)
+    sources = Sources(confirmed & there, absent, cells.area[rows])
     found = confidence(cells.score[rows], presence, tracked & there, sources)
     cells.confidence[rows] = np.where(tracked & ~there, 1 - presence, found)
 
@@ -180,15 +182,15 @@ class SummaryTable:
         self._ids: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self._cells = Cells.empty(0, labels.shape[0])
         self._shown, self._is_new = self._cells.frozen_copy(), False
-        self._unjudged: set[int] = set()
+        self._outdated: set[int] = set()
         labels.watch(self._changed.note)
 
     def cells(self, objects: Sequence[int]) -> Cells:
         """Return the cells of these objects, ids in order."""
         self.catch_up(objects)
-        if self._unjudged:
-            judge(self._cells, sorted(self._unjudged))
-            self._unjudged.clear()
+        if self._outdated:
+            update_confidence(self._cells, sorted(self._outdated))
+            self._outdated.clear()
         if self._is_new:
             self._shown, self._is_new = self._cells.frozen_copy(), False
         return self._shown
@@ -213,16 +215,16 @@ class SummaryTable:
         for target, source in zip(cells.arrays(), self._cells.arrays(), strict=True):
             target[new] = source[old]
         kept = dict(zip(old.tolist(), new.tolist(), strict=True))
-        self._unjudged = {kept[row] for row in self._unjudged if row in kept}
+        self._outdated = {kept[row] for row in self._outdated if row in kept}
         self._ids, self._cells, self._is_new = ids, cells, True
 
     def _look(self, frame: int, changed: Box | None) -> None:
-        before = self._judged_by(frame)
+        before = self._told_of(frame)
         self._read(frame, changed)
-        differs = [was != now for was, now in zip(before, self._judged_by(frame), strict=True)]
-        self._unjudged |= set(np.flatnonzero(np.any(differs, axis=0)).tolist())
+        differs = [was != now for was, now in zip(before, self._told_of(frame), strict=True)]
+        self._outdated |= set(np.flatnonzero(np.any(differs, axis=0)).tolist())
 
-    def _judged_by(self, frame: int) -> list[npt.NDArray[Any]]:
+    def _told_of(self, frame: int) -> list[npt.NDArray[Any]]:
         """Copy all of a frame that confidence depends on."""
         cells = self._cells
         told = (np.nan_to_num(array[:, frame], nan=-1.0) for array in (cells.score, cells.presence))

@@ -32,11 +32,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from napari_sam2 import Session, load_model
-from napari_sam2._cli.scoring import click_objects, score_session
+from napari_sam2._cli.scoring import click_objects, most_wrong_frame, score_session, with_click
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2.doubt import beside, find, find_jumps, status_of, stretches
 from napari_sam2.metrics import ProtocolObject, choose_objects, correction_click, jaccard
-from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.summary import CellStatus
 from tests.benchmarks.bench_memory_choice import CHOSEN_ON, CLOSING
 
@@ -133,9 +132,7 @@ def tell_bins(masks: list[Masks]) -> None:
 def place(case: Case, obj: int, way: str) -> int | None:
     """Choose the frame on which an object is looked at; None where nothing is to be seen."""
     if way == "truth":
-        frames = range(len(case.truth))
-        wrong = [np.count_nonzero(case.session.mask(obj, k) != (case.truth[k] == obj)) for k in frames]
-        return int(np.argmax(wrong)) if any(wrong) else None
+        return most_wrong_frame(case.session, case.truth, obj)
     summary = case.session.summary()
     cells, row = summary.cells, summary.objects.index(obj)
     tracked = cells.status == CellStatus.TRACKED
@@ -156,10 +153,7 @@ def look(case: Case, obj: int, frame: int) -> bool:
         if mask.any():
             case.session.lock(obj, frame)
         return False
-    before = case.session.prompts.get(PromptKey(obj, frame), FramePrompts())
-    points = (*before.points, (float(click.y), float(click.x)))
-    prompts = FramePrompts(points=points, positive=(*before.positive, click.positive))
-    case.session.set_prompts(obj, frame, prompts)
+    case.session.set_prompts(obj, frame, with_click(case.session, obj, frame, click))
     return True
 
 
@@ -171,10 +165,8 @@ def tell_rounds(folder: Path, name: str, model: Sam2, rounds: int) -> None:
         for _ in range(rounds):
             frames = {each.id: place(case, each.id, way) for each in case.objects}
             there = {obj: frame for obj, frame in frames.items() if frame is not None}
-            looks, corrected = (
-                looks + len(there),
-                corrected + sum(look(case, *each) for each in there.items()),
-            )
+            looks += len(there)
+            corrected += sum([look(case, *each) for each in there.items()])
             j.append(case.propagate())
         say(f"| {name} | {way} | {' | '.join(f'{each:.3f}' for each in j)} | {corrected} of {looks} |")
 

@@ -153,20 +153,23 @@ def correct(session: Session, truth: Labels, scores: Iterable[ObjectScore]) -> b
     """
     found = False
     for score in scores:
-        wrong = [
-            np.count_nonzero((truth[frame] == score.id) != session.mask(score.id, frame))
-            for frame in range(len(truth))
-        ]
-        frame = int(np.argmax(wrong))
+        frame = most_wrong_frame(session, truth, score.id)
         click = correction_click(truth[frame] == score.id, session.mask(score.id, frame))
         if click is None:
             continue
         found = True
-        session.set_prompts(score.id, frame, _with_click(session, score.id, frame, click))
+        session.set_prompts(score.id, frame, with_click(session, score.id, frame, click))
     return found
 
 
-def _with_click(session: Session, obj: int, frame: int, click: Click) -> FramePrompts:
+def most_wrong_frame(session: Session, truth: Labels, obj: int) -> int:
+    """Return the frame on which most pixels of an object are wrong."""
+    frames = range(len(truth))
+    return int(np.argmax([np.count_nonzero((truth[k] == obj) != session.mask(obj, k)) for k in frames]))
+
+
+def with_click(session: Session, obj: int, frame: int, click: Click) -> FramePrompts:
+    """Return what is said of an object on a frame with one more click."""
     old = {(key.obj, key.frame): value for key, value in session.prompts.items()}.get((obj, frame))
     old = old or FramePrompts()
     return FramePrompts(
