@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from napari_sam2.device import Runtime, choose_device, choose_runtime
+from napari_sam2.device import Runtime, choose_device, choose_runtime, present_devices
 
 CPU = torch.device("cpu")
 
@@ -113,3 +113,20 @@ def test_float32_on_a_card_is_not_rounded_to_tf32(kind: str, dtype: torch.dtype,
     with context:
         assert cudnn.conv.fp32_precision == ("tf32" if rounded else "ieee")
     assert cudnn.conv.fp32_precision == before == "tf32"
+
+
+@pytest.mark.parametrize("cards", [0, 1, 2])
+def test_what_is_here_is_listed_and_can_be_chosen(cards: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_accelerator(monkeypatch)
+    if cards:
+        with_cuda(monkeypatch)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+    assert present_devices() == ("auto", "cpu", "cuda", "cuda:1")[: 2 + cards]
+    for name in present_devices():
+        choose_device(name)
+
+
+def test_apples_card_is_listed_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_accelerator(monkeypatch)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert present_devices() == ("auto", "cpu", "mps")

@@ -42,6 +42,14 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def present_devices() -> tuple[str, ...]:
+    """List the names of what this machine has: "auto", "cpu", and its cards."""
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    # The first one is what "cuda" means.
+    named = tuple("cuda" if index == 0 else f"cuda:{index}" for index in range(cards))
+    return ("auto", "cpu", *named, *(("mps",) if torch.backends.mps.is_available() else ()))
+
+
 def _best_device_type() -> str:
     if torch.cuda.is_available():
         return "cuda"

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2._napari.model_choices import ModelChoice
+from napari_sam2._napari.model_choices import ModelChoice, listed_devices
 from napari_sam2._napari.views.hints import hint
-from napari_sam2.device import Runtime
+from napari_sam2.device import Runtime, present_devices
 from tests._napari.dock import MIDDLE, Dock, until
 from tests._napari.renewing import Held, seen, undo
 from tests.fakes import FakeModel, click
@@ -262,3 +262,21 @@ def test_going_back_while_another_network_answers_gives_that_one_up(
     assert in_use(bench) == ("auto", networks["auto"], networks["auto"])
     assert not bench.state.progress.can_redo
     until(lambda: bench.activity == "idle")
+
+
+def test_only_devices_that_are_here_can_be_chosen(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "napari_sam2._napari.controller_model.devices_here", lambda: ("auto", "cpu", "cuda:1")
+    )
+    assert bench.state.model.devices == present_devices(), "of this machine"
+    choose(bench, "cpu")
+    bench.wait()
+    assert bench.state.model.devices == ("auto", "cpu", "cuda:1")
+    choose(bench, "cuda:1")
+    bench.wait()
+    assert bench.loaded[-1].device == "cuda:1"
+
+
+def test_a_preferred_device_that_is_not_here_is_shown_with_what_is_wrong() -> None:
+    assert listed_devices(ModelChoice(device="mps"), ("auto", "cpu")) == ("auto", "cpu", "mps")
+    assert listed_devices(ModelChoice(device="cpu"), ("auto", "cpu")) == ("auto", "cpu")

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from napari_sam2._napari.download import Download, Fetched
-from napari_sam2._napari.model_choices import DEVICES, EMBEDDED, OTHER_FILE, ModelChoice, listed, shown_name
+from napari_sam2._napari.model_choices import (
+    DEVICES,
+    EMBEDDED,
+    OTHER_FILE,
+    ModelChoice,
+    devices_here,
+    listed,
+    listed_devices,
+    shown_name,
+)
 from napari_sam2._napari.notices import sentence, show_failure
 from napari_sam2._napari.state import ModelState
 from napari_sam2._napari.worker import Origin, Priority
@@ -59,6 +68,7 @@ class ModelControl:
         self.loaded: Callable[[], None] = lambda: None
         self._loading: ModelChoice | None = None
         self._problem = ""
+        self._present: tuple[str, ...] = DEVICES  # which of them are here is known once torch is loaded
         self._fetched: Fetched | None = None
         self._download: Download | None = None
         workspace.answered.connect(self._follow)
@@ -91,6 +101,7 @@ class ModelControl:
 
     def _load(self, choice: ModelChoice, known: Sam2 | None) -> Sam2:
         """Load a network, or take the one in use."""
+        self._present = devices_here()
         return self._loader(choice) if known is None else known
 
     def _take(self, choice: ModelChoice, loaded: Callable[[], Sam2]) -> Sam2:
@@ -165,7 +176,11 @@ class ModelControl:
 
     def choose_device(self, index: int) -> None:
         """Take another device."""
-        self._choose(self.choice.with_device(DEVICES[index]))
+        self._choose(self.choice.with_device(self._devices[index]))
+
+    @property
+    def _devices(self) -> tuple[str, ...]:
+        return listed_devices(self.choice, self._present)
 
     def _choose(self, choice: ModelChoice) -> None:
         is_there = self._space.model.model is not None or self._loading is not None
@@ -225,8 +240,8 @@ class ModelControl:
             answered_by=self._answering,
             download=None if self._fetched is None else self._fetched.share,
             fetched="" if self._fetched is None else self._fetched.text,
-            devices=DEVICES,
-            device=DEVICES.index(self.choice.device),
+            devices=self._devices,
+            device=self._devices.index(self.choice.device),
             loading=self._loading is not None,
             problem=self._problem,
         )

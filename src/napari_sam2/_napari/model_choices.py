@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 EMBEDDED = "nano"
 OTHER_FILE = "A file ..."
 DEVICES = ("auto", "cpu", "cuda", "mps")
+"""What can be preferred, whatever machine the preference is used on."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class ModelChoice:
     name : str
         "nano", a released name, or the path of a file.
     device : str
-        One of `DEVICES`.
+        One of `DEVICES`, or another card, as "cuda:1".
     precision : str
         "auto", "float32" or "bfloat16".
     """
@@ -73,6 +74,18 @@ def load(choice: ModelChoice) -> Sam2:
     model = load_model(choice.name, device=choice.device, precision=choice.precision)
     checksum(model)  # whoever saves needs it, and has to be quick
     return model
+
+
+def devices_here() -> tuple[str, ...]:
+    """Name the devices of this machine; never on the GUI thread, since torch alone takes seconds."""
+    from napari_sam2.device import present_devices
+
+    return present_devices()
+
+
+def listed_devices(choice: ModelChoice, present: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the devices that can be chosen, and the chosen one also where it is not there."""
+    return present if choice.device in present else (*present, choice.device)
 
 
 def listed(choice: ModelChoice) -> tuple[str, ...]:
