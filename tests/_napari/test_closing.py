@@ -145,7 +145,7 @@ def test_work_that_ends_in_the_middle_leaves_nothing(
         removed(dock)
         gate.gate.set()
         dock.wait()
-        assert dock.controller.space.is_at_rest
+        until(lambda: dock.controller.space.is_at_rest)
     dock.end()
     assert dock.controller.worker.is_closed
     assert (our_threads(), dock.failures) == ([], [])

@@ -354,8 +354,9 @@ def test_work_at_all_positions_comes_back(
         four.viewer.dims.set_current_step(0, t)
         dock.wait()
         dock.prompt(obj, 2, 8, 10)
-    labels = dock.labels.copy()
+    labels, points = dock.labels.copy(), dock.layers.points
     dock.end()
+    four.viewer.layers.remove(points)  # or it would come back by itself
     four.viewer.dims.set_current_step(0, 0)
     again = Dock(four.viewer, fake_model, Autosave(tmp_path))
     again.wait()

@@ -113,9 +113,15 @@ class WorkGroup:
     ----------
     name : str
         `Recovery.group` of what is saved now. The thread that saves changes it when other work comes.
+    image : str
+        `Recovery.image` of it, once it is known.
+    file : str
+        Where the user has it, or had it before it was changed; empty if nowhere.
     """
 
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    image: str = ""
+    file: str = ""
 
 
 @dataclass

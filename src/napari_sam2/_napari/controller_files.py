@@ -22,6 +22,7 @@ from napari_sam2.tracks import Tracks
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
+    from napari_sam2._napari.autosave import WorkGroup
     from napari_sam2._napari.controller_saving import SavingControl
     from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.desk import Desk
@@ -38,6 +39,8 @@ class _Saving:
     ----------
     saved : callable
         Told of each session on the inference thread.
+    work : WorkGroup
+        What they are; told where they are, after the last.
     places : tuple of str
         The files.
     older : iterable of str
@@ -45,9 +48,13 @@ class _Saving:
     """
 
     def __init__(
-        self, saved: Callable[[Session], None], places: tuple[str, ...], older: Iterable[str]
+        self,
+        saved: Callable[[Session], None],
+        work: WorkGroup,
+        places: tuple[str, ...],
+        older: Iterable[str],
     ) -> None:
-        self._saved, self._places, self._older = saved, places, older
+        self._saved, self._work, self._places, self._older = saved, work, places, older
         self._left = len(places)
         self._remarks = {TOGETHER: uuid.uuid4().hex}
         self._failed = False
@@ -77,6 +84,7 @@ class _Saving:
         """Tell that they are saved, after the last; one that has failed is never counted."""
         self._left -= 1
         if not self._left:
+            self._work.file = self._places[0]
             tell(f"Saved as {_listed(self._places)}.")
 
 
@@ -105,6 +113,7 @@ class FileControl:
         self._space = workspace
         self._may_replace = may_replace
         self._saving, self._sequences = saving, sequences
+        saving.load_file = self.load
 
     def save(self, path: str) -> None:
         """Save the sessions of all positions, each into a file of its own; the suffix may be left out.
@@ -145,7 +154,8 @@ class FileControl:
 
     def _save(self, jobs: list[tuple[Sequence | None, str]], older: list[str]) -> None:
         """Save one after the other; the first that fails ends it."""
-        run = _Saving(self._saving.note_saved, tuple(place for _, place in jobs), older)
+        places = tuple(place for _, place in jobs)
+        run = _Saving(self._saving.note_saved, self._sequences.group, places, older)
         for sequence, place in jobs:
             self._space.ask(
                 partial(run.save, place), run.tell, label="Saving", sequence=sequence, fate=Fate.TOLD
@@ -195,7 +205,7 @@ class FileControl:
         self._sequences.ensure_open()
         name = Path(path).name if len(places) == 1 else _listed(tuple(sorted(places)))
         sources = {self._sequences.at_index(at): self._source(place) for place, at in places.items()}
-        self._saving.exchange(sources, partial(self._loaded, name))
+        self._saving.exchange(sources, partial(self._loaded, path, name))
 
     def _with_others(self, path: str, mark: str) -> dict[str, Mapping[int, int]]:
         """Return a session and those saved with it, with their positions; say which lie beyond the image."""
@@ -215,7 +225,8 @@ class FileControl:
             lambda desk: self._saving.note_saved(desk.opened),
         )
 
-    def _loaded(self, name: str) -> None:
+    def _loaded(self, path: str, name: str) -> None:
+        self._sequences.group.file = path
         count = len(self._space.picture.objects)
         elsewhere = "" if count or not self._space.objects_elsewhere() else " They are at other positions."
         tell(f"Loaded {name}: {count} object{'' if count == 1 else 's'} here.{elsewhere}")

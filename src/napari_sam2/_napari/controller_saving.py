@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import Notification, NotificationSeverity, notification_manager
@@ -12,6 +13,7 @@ from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.autosave import About, Autosave, WorkGroup, read_recovery
 from napari_sam2._napari.autosave_jobs import keep, leave, save, save_all, save_open_one
 from napari_sam2._napari.exchange import Exchange, Source
+from napari_sam2._napari.left_layers import LeftLayers, left_whole
 from napari_sam2._napari.many_files import proposed_stem
 from napari_sam2._napari.notices import reason, tell
 from napari_sam2._napari.state import FilesState
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.controller_prompts import PromptControl
     from napari_sam2._napari.controller_sequence import SequenceControl
     from napari_sam2._napari.desk import Desk
+    from napari_sam2._napari.left_layers import Left
     from napari_sam2._napari.model_box import ModelBox
     from napari_sam2._napari.settings import Settings
     from napari_sam2._napari.versions import Version
@@ -56,6 +59,8 @@ class SavingControl:
     ----------
     recent : tuple of Work
         Earlier work on the image that is open, the newest first.
+    load_file : callable
+        Loads what the user has in a file.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class SavingControl:
             autosave = Autosave(every=settings.autosave_seconds)
         self._autosave = autosave
         self.recent: tuple[Work, ...] = ()
+        self.load_file: Callable[[str], None] = lambda _: None
         self._told = self._has_looked = False
         self._run: Exchange | None = None
         self._awaiting: set[Sequence] = set()
@@ -170,6 +176,7 @@ class SavingControl:
         """Look once for each image: earlier work may have many files, and is of the whole image."""
         if not self._has_looked:
             self._has_looked = True
+            self._sequences.group.image = sequence.desk.image
             self._look(sequence, self._offer)
 
     def _look(self, sequence: Sequence, done: Callable[[], None], key: str | None = None) -> None:
@@ -206,11 +213,29 @@ class SavingControl:
         self._awaiting.clear()
 
     def _offer(self) -> None:
-        """Offer what a crash has left; what was closed as it should be is listed, and no more."""
-        crashed = [each for each in self.recent if not each.closed]
-        if not crashed or self._sequences.is_touched:
+        """Take up what the viewer still shows, and offer what a crash has left; the rest is listed."""
+        if self._sequences.is_touched:
             return
-        newest = crashed[0]
+        works, files = {each.parts[0].group: each for each in self.recent}, []
+        for left in self._still_shown:
+            if left.group in works:
+                self.recover(works[left.group])
+                return
+            files += [left.file] * Path(left.file).is_file()
+        crashed = [each for each in self.recent if not each.closed]
+        if files:
+            self.load_file(files[-1])
+        elif crashed:
+            self._offer_crashed(crashed[0])
+
+    @property
+    def _still_shown(self) -> tuple[Left, ...]:
+        """Works whose layers were left in the viewer, as by turning to another image and back."""
+        sequence = self._space.sequence
+        axis = None if sequence is None else sequence.geometry.frame_axis
+        return left_whole(self._space.viewer.layers, self._sequences.group.image, axis)
+
+    def _offer_crashed(self, newest: Work) -> None:
         notification_manager.dispatch(
             Notification(
                 f"Work on this image was not saved: {newest.text}. It can be brought back.",
@@ -263,6 +288,7 @@ class SavingControl:
         space = self._space
         space.catch_up()  # what was said until now belongs to the work that is left
         space.interrupted.emit(None)
+        done = partial(self._is_back, tuple(sources), done, group)
         run = self._run = Exchange(self._sequences.group, group or WorkGroup().name, self._leaving())
         left = [each for each in self._sequences.touched() if each not in sources]
         self._awaiting.update(sources)
@@ -276,6 +302,11 @@ class SavingControl:
             lambda answers: self._exchanged(run, answers, [*sources, *left], done),
             Origin(space.sequence, "Loading", partial(self._not_exchanged, run)),
         )
+
+    def _is_back(self, sequences: tuple[Sequence, ...], done: Callable[[], None], group: str) -> None:
+        self._sequences.group.file = ""
+        done()
+        LeftLayers(self._space).give_way(sequences, group)
 
     @property
     def is_exchanging(self) -> bool:

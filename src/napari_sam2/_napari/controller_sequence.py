@@ -15,6 +15,7 @@ from napari_sam2._napari.controller_renewal import (
 )
 from napari_sam2._napari.desk import Desk
 from napari_sam2._napari.image_source import Axes, geometry_of
+from napari_sam2._napari.left_layers import mark_left
 from napari_sam2._napari.many_files import mark_of
 from napari_sam2._napari.notices import tell, warn
 from napari_sam2._napari.opening import Opening
@@ -218,6 +219,7 @@ class SequenceControl:
         self._coming.clear()
         if space.layers is not None:
             self._closing()
+            mark_left(space.layers, self.group)
             space.layers.close(remove_layers=not has_objects)
         space.layers, space.sequence = None, None
 
