@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,16 @@ class TestProgram:
         done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
         assert done.stdout.strip() == "[]"
 
+    def test_it_runs_as_a_module(self) -> None:
+        command = [sys.executable, "-m", "napari_sam2", "segment", "nothing.tif", "labels.tif"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (2, "napari-sam2: There is no file nothing.tif.\n")
+
+    def test_to_import_the_module_runs_nothing(self) -> None:
+        command = [sys.executable, "-c", "import napari_sam2.__main__"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
     def test_help_names_every_command(self, call: Answer) -> None:
         status, out, _ = call("--help")
         assert status == 0
@@ -75,6 +86,17 @@ class TestProgram:
         status, out, _ = call(command, "--help")
         assert status == 0
         assert f"napari-sam2 {command}" in out
+
+    @pytest.mark.parametrize("command", ["demo", "segment", "batch", "evaluate", "train"])
+    def test_every_option_says_what_it_is(self, command: str) -> None:
+        app = cli.build()[command]
+        said = {
+            each.names[0]: (each.parameter.help or "").strip()
+            for each in app.assemble_argument_collection(parse_docstring=True)
+            if not each.children
+        }
+        shared = {text for text, count in Counter(said.values()).items() if count > 1}
+        assert {name for name, text in said.items() if not text or text in shared} == set()
 
     def test_version(self, call: Answer) -> None:
         status, out, _ = call("--version")

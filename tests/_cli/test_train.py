@@ -85,3 +85,26 @@ def test_what_cannot_be_done_is_said(
 ) -> None:
     assert run(*arguments) == 2
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--device", "gpu"), "'gpu' is no device"),
+        (("--device", "cuda:99"), "not present"),
+        (("--validate", "nothing.npz"), "nothing.npz"),
+        (("--validate", "plain.npz"), "labels"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_trained(
+    folder: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str], said: str
+) -> None:
+    np.savez(folder / "plain.npz", images=np.zeros((3, 40, 40), np.uint8))
+    assert run("--from", "mine.safetensors", "--data", "stacks", *option) == 2
+    assert said in capsys.readouterr().err
+    assert not (folder / "run").exists()
+
+
+def test_a_device_is_chosen_as_for_other_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_sam2.device._best_device_type", lambda: "cpu")
+    assert run("--data", "stacks", "--from", "mine.safetensors", "--device", "auto") == 0

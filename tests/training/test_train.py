@@ -11,12 +11,13 @@ import torch
 from napari_sam2._model.config import Sam2Config
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.training.config import TrainConfig
 from napari_sam2.training.optimizer import make_optimizer
 from napari_sam2.training.schedule import Stage
 from napari_sam2.training.state import TrainState, averaged_copy, initialise
 from napari_sam2.training.steps import synthetic_j
 from napari_sam2.training.synthetic import SyntheticBatch
-from napari_sam2.training.train import TrainConfig, new_heads, new_model, new_state, train
+from napari_sam2.training.train import new_heads, new_model, new_state, train
 
 STAGES = (
     Stage(share=1, size=64, frames=1, batch=2, objects=2, diameter=(0.3, 0.5), scenery=6, dense=0.5),
@@ -118,6 +119,27 @@ def test_another_seed_is_another_run(config: TrainConfig) -> None:
 def test_the_budget_must_be_one_positive_number(tmp_path: Path, budget: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="minutes"):
         TrainConfig(out=tmp_path, **budget)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rate": -1.0},
+        {"warmup": 1.5},
+        {"decay": -0.1},
+        {"clip": 0.0},
+        {"average": 1.0},
+        {"checkpoint_minutes": -1.0},
+        {"validate_minutes": float("nan")},
+        {"log_steps": 0},
+        {"threads": 0},
+        {"synthetic": 2.0},
+    ],
+)
+def test_numbers_that_lead_nowhere_are_refused_by_name(tmp_path: Path, wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=name.replace("_", "[_-]")):
+        TrainConfig(out=tmp_path, steps=1, **wrong)  # type: ignore[arg-type]
 
 
 def test_no_stages_is_an_error(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from napari_sam2._cli.arguments import ImageOptions
 from napari_sam2._cli.opening import labels_for, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run
 from napari_sam2._cli.scoring import evaluate_session
-from napari_sam2.training.train import TrainConfig
+from napari_sam2.io import open_image
+from napari_sam2.training.config import TrainConfig
 from napari_sam2.training.train import train as run_training
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def train(
         An .npz file with the arrays `images` and `labels`, scored by one click per object. May be repeated.
     """
     console = Console(soft_wrap=True)
+    for each in validate:
+        check_validation(each)
     score = partial(validation, validate) if validate else None
     if pretrained is not None:
         config = replace(config, pretrained=pretrained)
@@ -58,6 +61,16 @@ def train(
         console.print(f"{name}: {value:.3f}", markup=False, highlight=False)
     console.print(str(result.weights), markup=False, highlight=False)
     return 0
+
+
+def check_validation(path: Path) -> None:
+    """Fail before the training, not after it, where a sequence cannot be scored."""
+    if path.suffix.lower() != ".npz":
+        raise ValueError(f"--validate {path}: give an .npz file with the arrays images and labels.")
+    labels = read_labels(path)
+    images = open_image(path).array
+    if images.shape[: labels.ndim] != labels.shape:
+        raise ValueError(f"{path}: its images have the shape {images.shape}, its labels {labels.shape}.")
 
 
 def validation(paths: tuple[Path, ...], model: Sam2) -> Mapping[str, float]:
