@@ -34,6 +34,7 @@ def build() -> App:
         help="Segment and track objects in microscopy volumes and movies with SAM 2. "
         "Add --traceback to see where an error comes from.",
         version=version("napari-sam2"),
+        suppress_keyboard_interrupt=False,  # else it would end without a word
         default_parameter=Parameter(negative_iterable=(), consume_multiple=False, show_default=_shown),
     )
     for name, summary in _COMMANDS.items():
@@ -71,7 +72,7 @@ def run(arguments: list[str]) -> int:
             result_action="return_value",
         )
     except KeyboardInterrupt:
-        sys.stderr.write("napari-sam2: stopped by Ctrl-C before anything was written.\n")
+        sys.stderr.write("napari-sam2: stopped by Ctrl-C before it was done.\n")
         return INTERRUPTED
     except (
         CheckpointError,
