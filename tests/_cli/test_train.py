@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from napari_sam2 import cli
 from napari_sam2._model.config import NANO_CONFIG
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.training.losses import FrameLoss
+from napari_sam2.training.steps import train_step
 
 OPTIONS = ("--steps", "2", "--threads", "1", "--no-bfloat16", "--log-steps", "1", "--synthetic", "0")
 STAGES = ("--stages", "1", "32", "1", "1", "1", "--stages", "1", "32", "2", "1", "1")
@@ -108,3 +112,16 @@ def test_what_cannot_be_is_told_before_anything_is_trained(
 def test_a_device_is_chosen_as_for_other_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_sam2.device._best_device_type", lambda: "cpu")
     assert run("--data", "stacks", "--from", "mine.safetensors", "--device", "auto") == 0
+
+
+def test_ctrl_c_keeps_the_step_at_hand_and_the_same_command_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pressed(*arguments: Any) -> FrameLoss:
+        signal.raise_signal(signal.SIGINT)
+        return train_step(*arguments)
+
+    monkeypatch.setattr("napari_sam2.training.train.train_step", pressed)
+    assert run("--data", "stacks", "--from", "mine.safetensors") == 130
+    assert "the same command goes on" in capsys.readouterr().out
+    assert torch.load(folder / "run" / "last.pt", weights_only=True)["step"] == 1

@@ -77,6 +77,14 @@ def test_an_interrupted_run_ends_with_the_same_weights(config: TrainConfig, firs
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
 
 
+def test_a_run_that_is_told_to_end_keeps_what_it_has(config: TrainConfig) -> None:
+    answers = iter([False, False, True])
+    stopped = train(config, is_over=lambda: next(answers))
+    assert (stopped.stopped, stopped.steps, stopped.validation) == (True, 2, {})
+    ended = train(config, is_over=lambda: False)
+    assert (ended.stopped, ended.steps) == (False, 4)
+
+
 def test_two_processes_train_one_network_and_go_on_where_they_stopped(config: TrainConfig) -> None:
     pair = replace(config, workers=2, threads=1, steps=3)
     whole = replace(pair, out=config.out.with_name("whole"))

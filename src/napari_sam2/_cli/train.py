@@ -13,7 +13,7 @@ from rich.console import Console
 
 from napari_sam2._cli.arguments import ImageOptions
 from napari_sam2._cli.opening import labels_for, open_session, read_labels
-from napari_sam2._cli.progress import INTERRUPTED, Run
+from napari_sam2._cli.progress import INTERRUPTED, Run, stop_on_interrupt
 from napari_sam2._cli.scoring import evaluate_session
 from napari_sam2.io import open_image
 from napari_sam2.training.config import TrainConfig
@@ -34,8 +34,8 @@ def train(
 ) -> int:
     """Train a network on synthetic sequences, or tune one to labelled stacks.
 
-    The same command goes on where it was stopped. To tune a network: --data DIR --from NAME, with any model
-    of `napari-sam2 models list`, or the path of a checkpoint.
+    The same command goes on where it was stopped; Ctrl-C stops it after the step at hand. To tune a network:
+    --data DIR --from NAME, with any model of `napari-sam2 models list`, or the path of a checkpoint.
 
     Parameters
     ----------
@@ -52,10 +52,14 @@ def train(
     score = partial(validation, validate) if validate else None
     if pretrained is not None:
         config = replace(config, pretrained=pretrained)
-    try:
-        result = run_training(config, validate=score)
-    except KeyboardInterrupt:
-        console.print(f"Stopped by Ctrl-C; the same command goes on from the last state in {config.out}.")
+    with stop_on_interrupt() as pressed:
+        result = run_training(config, validate=score, is_over=pressed)
+    if result.stopped:
+        console.print(
+            f"Stopped by Ctrl-C: {result.steps} steps are kept in {config.out}; the same command goes on.",
+            markup=False,
+            highlight=False,
+        )
         return INTERRUPTED
     for name, value in result.validation.items():
         console.print(f"{name}: {value:.3f}", markup=False, highlight=False)

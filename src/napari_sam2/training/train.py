@@ -46,17 +46,24 @@ class TrainResult:
     steps, seconds
         Steps and time, former runs included.
     validation
-        Last validation.
+        Last validation; empty if the run was told to end.
+    stopped
+        Whether it was told to end before its budget was used up.
     """
 
     weights: Path
     steps: int
     seconds: float
     validation: Mapping[str, float]
+    stopped: bool = False
 
 
 def train(
-    config: TrainConfig, *, validate: Validate | None = None, stop_after: int | None = None
+    config: TrainConfig,
+    *,
+    validate: Validate | None = None,
+    stop_after: int | None = None,
+    is_over: Callable[[], bool] = bool,
 ) -> TrainResult:
     """Train a network, or go on where a run in the same folder stopped.
 
@@ -69,6 +76,8 @@ def train(
     stop_after
         Interrupt this call after so many steps, as if the machine had been switched off right after a
         checkpoint.
+    is_over
+        Tells before each step whether the run is to end; what is done is kept then.
 
     Returns
     -------
@@ -84,7 +93,7 @@ def train(
     config.out.mkdir(parents=True, exist_ok=True)
     return run_team(
         config.workers,
-        lambda team: _Run(config, _resume(config, team), validate, team).go(stop_after),
+        lambda team: _Run(config, _resume(config, team), validate, team).go(stop_after, is_over),
         _help,
         (config,),
     )
@@ -168,9 +177,13 @@ class _Run:
             return self.state.step / self.config.steps
         return self.state.seconds / (60 * (self.config.minutes or 1))
 
-    def go(self, stop_after: int | None) -> TrainResult:
+    def go(self, stop_after: int | None, is_over: Callable[[], bool]) -> TrainResult:
         last = math.inf if stop_after is None else self.state.step + stop_after
+        stopped = False
         while self.progress() < 1 and self.state.step < last:
+            stopped = is_over()
+            if stopped:
+                break
             self._step()
             if self.state.seconds - self.saved > 60 * self.config.checkpoint_minutes:
                 self._save()
@@ -178,6 +191,8 @@ class _Run:
                 self._score()
         self._save()
         self.team.follow(_STOP)
+        if stopped:
+            return TrainResult(self._weights, self.state.step, self.state.seconds, {}, stopped=True)
         self._score()
         return TrainResult(self._weights, self.state.step, self.state.seconds, self.validation)
 
