@@ -77,7 +77,7 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
     assert read.output == tmp_path / "out"
     assert read.model == ModelChoice("sam2.1-tiny", "cuda", 512, "float32")
     volume = {"axis": 1, "index": {0: 2}, "channel": "rgb", "contrast": (100, 4000)}
-    options = Options(volume, 0, 1, (2, 9), "forward", "tif", True, Cleanup(fill_holes=20), 5.0)
+    options = Options(volume, None, 1, (2, 9), "forward", "tif", True, Cleanup(fill_holes=20), 5.0)
     kept: dict[str, Any] = {"feature_folder": tmp_path / "features", "feature_gigabytes": 3.0}
     assert read.options == replace(options, **kept)
     assert read.options.keeping == {"feature_folder": tmp_path / "features", "feature_bytes": 3 * 2**30}

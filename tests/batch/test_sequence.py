@@ -24,6 +24,7 @@ from napari_sam2._model.sam2 import Sam2
 from napari_sam2.batch import sequence as sequences
 from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.outcome import Outcome
+from napari_sam2.batch.plan import SequencePlan
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.device import Runtime
@@ -208,6 +209,20 @@ class TestPrompts:
         for _ in session.propagate():
             pass
         np.testing.assert_array_equal(read(task.labels), session.labels)
+
+    @pytest.mark.parametrize("chosen", [{}, {"series": 1}])
+    def test_a_session_says_which_image_of_a_file_it_is(self, tmp_path: Path, chosen: dict[str, Any]) -> None:
+        images = tmp_path / "a.tif"
+        with tifffile.TiffWriter(images) as tiff:
+            for part in (slice(0, 12), slice(None)):
+                tiff.write(noisy_frames(4, 0)[:, part], photometric="minisblack", metadata={"axes": "TYX"})
+        session = Session.open(images, model=model(), series=1)
+        session.set_prompts(3, 2, click(8, 8))
+        session.save(tmp_path / "a.sam2.json")
+        plan = SequencePlan("a", images, session=tmp_path / "a.sam2.json")
+        task = task_of(plan, **chosen)
+        assert run_sequence(task, model).status == "done"
+        assert read(task.labels).shape == session.labels.shape
 
     def test_large_ids(self, tmp_path: Path) -> None:
         plan = write_sequence(tmp_path, frames=2)
@@ -460,6 +475,7 @@ _SLOW_RUN = """
 import sys, time
 from pathlib import Path
 from napari_sam2.batch.outcome import Outcome
+from napari_sam2.batch.plan import SequencePlan
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.volume import Volume

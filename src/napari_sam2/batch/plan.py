@@ -84,8 +84,8 @@ class Options:
     volume : mapping
         `axis`, `index`, `channel` and `contrast` as `Session` takes them, where they are chosen; else they
         are those of the saved session, or the axis that the file tells.
-    series, level : int
-        Which image of a file, and which resolution.
+    series, level : int or None
+        Which image of a file, and which resolution; None: that of the saved session, else the first, finest.
     frames : (int or None, int or None), optional
         First frame to track and the one to stop before.
     direction : {"both", "forward", "backward"}
@@ -110,8 +110,8 @@ class Options:
     """
 
     volume: Mapping[str, Any] = field(default_factory=dict)
-    series: int = 0
-    level: int = 0
+    series: int | None = None
+    level: int | None = None
     frames: tuple[int | None, int | None] | None = None
     direction: Direction = "both"
     format: Format = "zarr"

@@ -236,7 +236,7 @@ def _options(said: Mapping[str, Any], folder: Path) -> Options:
     if "feature_folder" in said:
         chosen["feature_folder"] = folder / str(said["feature_folder"])
     cleanup = Cleanup(**_table(said, "cleanup", tuple(each.name for each in fields(Cleanup))))
-    series, level = _whole(image, "series"), _whole(image, "level")
+    series, level = (_whole(image, name) if name in image else None for name in ("series", "level"))
     frames = None if "frames" not in said else parse_frames(str(said["frames"]))
     return Options(volume, series, level, frames, cleanup=cleanup, **chosen)
 

@@ -226,8 +226,8 @@ def _track(task: Task, session: ResumableSession, checkpoint: Checkpoint, sittin
 def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
     """Open images, labels on disk and prompts."""
     sequence, options = task.sequence, task.options
-    opened = io.open_image(sequence.images, series=options.series, level=options.level)
     saved = None if sequence.session is None else read_session(sequence.session)
+    opened = io.open_image(sequence.images, **_which_image(options, saved))
     volume = _volume(opened, saved, options.volume)
     geometry = io.label_geometry(opened, volume.options()["axis"])
     own = saved is not None and not options.volume and _is_own(saved, volume, model)
@@ -252,9 +252,17 @@ def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
     return session, labels
 
 
+def _which_image(options: Options, saved: SavedSession | None) -> dict[str, int]:
+    """Choose series and level of a file as the options say, else as the session does, else the first."""
+    stored = {} if saved is None else saved.document["images"]
+    chosen = {"series": options.series, "level": options.level}
+    return {name: stored.get(name, 0) if value is None else value for name, value in chosen.items()}
+
+
 def _volume(opened: io.OpenedImage, saved: SavedSession | None, chosen: Any) -> Volume:  # noqa: ANN401
     """Take the images as the options say, else as the session does, else along the axis of their file."""
-    options: dict[str, Any] = {"axis": io.frame_axis(opened, chosen.get("index") or ())}
+    index = chosen.get("index") or ()
+    options: dict[str, Any] = {"axis": io.frame_axis(opened, index), "channel": io.colours(opened, index)}
     if saved is not None:
         stored = saved.document["images"]["options"]
         options = {**stored, "index": {int(axis): at for axis, at in stored["index"].items()}}
