@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -145,6 +146,12 @@ class TestProgram:
 
 
 class TestModels:
+    @pytest.mark.parametrize("command", ["path", "download"])
+    def test_the_model_of_the_package_is_there(self, call: Answer, command: str) -> None:
+        status, out, _ = call("models", command, "nano")
+        assert status == 0
+        assert Path(out.strip()).is_file()
+
     def test_list(self, call: Answer) -> None:
         status, out, _ = call("models", "list")
         assert status == 0
@@ -177,6 +184,21 @@ class TestSegment:
         assert fake.written == [sequence.with_name("labels.tif")]
         assert out.startswith("2 objects, 4 frames, ")
         assert "frames/s" in out
+
+    def test_where_no_frame_is_left_no_speed_is_told(
+        self, call: Answer, fake: FakeSession, sequence: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(FakeSession, "propagate", lambda *_, **__: (each for each in ()))
+        status, out, _ = call(*segment(sequence, "--click", "1:0,10,10"))
+        assert (status, out.startswith("1 object, no frame was left to track: ")) == (0, True)
+
+    @pytest.mark.parametrize("obj", [65_536, 4_000_000_000])
+    def test_ids_that_the_format_has_not_are_told_before_the_work(
+        self, call: Answer, fake: FakeSession, sequence: Path, obj: int
+    ) -> None:
+        status, _, err = call("segment", sequence, sequence.with_name("a_RES"), "--click", f"{obj}:0,10,10")
+        assert (status, fake.calls) == (2, [])
+        assert "labels up to 65535" in err
 
     def test_what_deserves_a_look_is_told_the_longest_first(
         self, call: Answer, fake: FakeSession, sequence: Path
@@ -298,6 +320,16 @@ class TestEvaluate:
         assert written["j"] == pytest.approx(5 / 6)
         _, out, _ = call("evaluate", sequence, "--json", "-", "--clicks", 2)
         assert json.loads(out)["j"] == 1.0
+
+    def test_scores_are_said_even_if_a_file_cannot_be_written(
+        self, call: Answer, fake: FakeSession, sequence: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_text", full)
+        status, out, err = call("evaluate", sequence, "--json", sequence.with_name("scores.json"))
+        assert (status, "1.000" in out, "The disk is full" in err) == (2, True, True)
 
     def test_labels_of_their_own(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
         truth = sequence.with_name("truth.npz")

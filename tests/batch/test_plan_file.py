@@ -221,3 +221,27 @@ def test_names(tmp_path: Path) -> None:
     assert sequence_name(Path("a.b.tif")) == "a.b"
     tifffile.imwrite(tmp_path / "t0.tif", np.zeros((3, 3), np.uint8))
     assert is_image(tmp_path)
+
+
+def test_what_patterns_have_in_common_is_done_once(tmp_path: Path) -> None:
+    for name in ("a.npy", "b.npy", "c.npy"):
+        (tmp_path / name).touch()
+    (tmp_path / "plan.toml").write_text(
+        """
+        images = ["[ab].npy", "*.npy"]
+        seeds = "{name}_seeds.npy"
+        [[sequence]]
+        images = "b.npy"
+        seeds_frame = 3
+        [[sequence]]
+        images = "c.npy"
+        name = "other"
+        """
+    )
+    found = read_plan(tmp_path / "plan.toml").sequences
+    assert [(each.name, each.seeds_frame) for each in found] == [("b", 3), ("other", 0), ("a", 0), ("c", 0)]
+
+
+def test_the_time_between_states_is_not_negative() -> None:
+    with pytest.raises(ValueError, match="checkpoint_seconds must be 0 or more"):
+        Options(checkpoint_seconds=-1.0)

@@ -232,6 +232,15 @@ class TestPrompts:
         assert run_sequence(task, model).status == "done"
         assert set(np.unique(read(task.labels)[0])) == {0, 70_000, 140_000}
 
+    def test_large_ids_are_told_before_the_work_where_the_format_has_none(self, tmp_path: Path) -> None:
+        plan = write_sequence(tmp_path, frames=2)
+        assert plan.seeds is not None
+        np.save(plan.seeds, drawn().astype(np.uint32) * 70_000)
+        task = task_of(plan, format="ctc")
+        outcome = run_sequence(task, model)
+        assert "labels up to 65535, 140000" in outcome.error
+        assert not task.unfinished.exists()
+
     def test_nothing_to_track(self, tmp_path: Path) -> None:
         plan = write_sequence(tmp_path)
         outcome = run_sequence(task_of(replace(plan, seeds=None)), model)

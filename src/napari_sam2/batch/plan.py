@@ -125,8 +125,9 @@ class Options:
         check_direction(self.direction)
         if self.format not in FORMATS:
             raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {self.format!r}")
-        if not self.feature_gigabytes >= 0:
-            raise ValueError(f"feature_gigabytes must be 0 or more; got {self.feature_gigabytes}")
+        for name in ("feature_gigabytes", "checkpoint_seconds"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more; got {getattr(self, name)}")
 
     @property
     def keeping(self) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from napari_sam2.batch.outcome import Outcome, one_line
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.io.atomic import remove, sweep
 from napari_sam2.io.claim import claimed
+from napari_sam2.io.ctc import check_ids
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
 from napari_sam2.session_document import SavedSession, read_session
 from napari_sam2.volume import Volume
@@ -234,6 +235,8 @@ def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
     seeds = {} if own else _seeds(sequence, saved, volume)
     remove(task.streamed)  # of a run that was stopped; all that is known of it is written again
     largest = max([obj for obj, _ in seeds] + _ids(saved), default=1)
+    if options.format == "ctc":
+        check_ids(largest)
     dtype = np.min_scalar_type(max(largest, 256))
     labels = create_labels(task.streamed, volume.shape, axes=geometry.axes, scale=geometry.scale, dtype=dtype)
     if own and saved is not None:
