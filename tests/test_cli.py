@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,10 @@ class TestSegment:
     def test_where_no_frame_is_left_no_speed_is_told(
         self, call: Answer, fake: FakeSession, sequence: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(FakeSession, "propagate", lambda *_, **__: (each for each in ()))
+        def no_frames(*_: object, **__: object) -> Iterator[object]:
+            yield from ()
+
+        monkeypatch.setattr(FakeSession, "propagate", no_frames)
         status, out, _ = call(*segment(sequence, "--click", "1:0,10,10"))
         assert (status, out.startswith("1 object, no frame was left to track: ")) == (0, True)
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from napari_sam2._cli.progress import INTERRUPTED
 from napari_sam2._model.errors import CheckpointError
@@ -100,11 +100,20 @@ def _line(error: BaseException) -> str:
     """Say an error in one line."""
     if isinstance(error, PartNeededError):
         return _which_part(error)
+    if isinstance(error, UnusedCliTokensError):
+        return _belongs_nowhere(error.unused_tokens or [])
     said = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         said = f"The disk is full: make room on it. {said}"
     notes = getattr(error, "__notes__", ())
     return " ".join([said if not notes or said.endswith(".") else f"{said}.", *notes])
+
+
+def _belongs_nowhere(tokens: Sequence[str]) -> str:
+    """Say which words are too many, and how an option is given several values."""
+    words = ", ".join(repr(each) for each in tokens)
+    belong = "belongs" if len(tokens) == 1 else "belong"
+    return f"{words} {belong} to no option: name an option anew for each of its values; --help shows all."
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

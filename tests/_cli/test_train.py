@@ -98,11 +98,14 @@ def test_what_cannot_be_done_is_said(
         (("--device", "cuda:99"), "not present"),
         (("--validate", "nothing.npz"), "nothing.npz"),
         (("--validate", "plain.npz"), "labels"),
+        (("--validate", "many.npz"), "(frames, height, width)"),
+        (("--validate", "plain.npz", "plain.npz"), "'plain.npz' belongs to no option"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_trained(
-    folder: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str], said: str
+    folder: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, ...], said: str
 ) -> None:
+    np.savez(folder / "many.npz", images=np.zeros((2, 3, 9, 9)), labels=np.zeros((2, 3, 9, 9), np.uint8))
     np.savez(folder / "plain.npz", images=np.zeros((3, 40, 40), np.uint8))
     assert run("--from", "mine.safetensors", "--data", "stacks", *option) == 2
     assert said in capsys.readouterr().err
@@ -125,3 +128,23 @@ def test_ctrl_c_keeps_the_step_at_hand_and_the_same_command_goes_on(
     assert run("--data", "stacks", "--from", "mine.safetensors") == 130
     assert "the same command goes on" in capsys.readouterr().out
     assert torch.load(folder / "run" / "last.pt", weights_only=True)["step"] == 1
+
+
+def test_a_file_for_the_folder_of_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "run").touch()
+    assert run("--data", "stacks", "--from", "mine.safetensors") == 2
+    assert "run is a file, not a folder" in capsys.readouterr().err
+
+
+def test_a_network_is_named_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--data", "stacks", "--from", "mine.safetensors", "--pretrained", "nano") == 2
+    assert "--from" in capsys.readouterr().err
+
+
+def test_a_state_that_is_damaged_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "run").mkdir()
+    (folder / "run" / "last.pt").write_bytes(b"PK\x03\x04" * 99)
+    assert run("--data", "stacks", "--from", "mine.safetensors") == 2
+    said = capsys.readouterr().err
+    assert "last.pt is damaged" in said
+    assert "delete it" in said

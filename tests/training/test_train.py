@@ -123,6 +123,12 @@ def test_another_seed_is_another_run(config: TrainConfig) -> None:
         train(replace(config, seed=5))
 
 
+def test_what_is_frozen_stays_so(config: TrainConfig) -> None:
+    train(replace(config, steps=1))
+    with pytest.raises(ValueError, match=r"other settings \(freeze_encoder\)"):
+        train(replace(config, freeze_encoder=True))
+
+
 @pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 5}, {"steps": 0}, {"minutes": -1.0}])
 def test_the_budget_must_be_one_positive_number(tmp_path: Path, budget: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="minutes"):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from napari_sam2._cli import arguments
 from napari_sam2._cli.arguments import ImageOptions
 from napari_sam2._cli.opening import labels_for, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, stop_on_interrupt
@@ -50,6 +51,9 @@ def train(
     for each in validate:
         check_validation(each)
     score = partial(validation, validate) if validate else None
+    arguments.check_results(config.out)
+    if pretrained is not None and config.pretrained is not None:
+        raise ValueError("--from and --pretrained are the same: give one of them.")
     if pretrained is not None:
         config = replace(config, pretrained=pretrained)
     with stop_on_interrupt() as pressed:
@@ -73,8 +77,11 @@ def check_validation(path: Path) -> None:
         raise ValueError(f"--validate {path}: give an .npz file with the arrays images and labels.")
     labels = read_labels(path)
     images = open_image(path).array
-    if images.shape[: labels.ndim] != labels.shape:
-        raise ValueError(f"{path}: its images have the shape {images.shape}, its labels {labels.shape}.")
+    if labels.ndim != 3 or images.shape[:3] != labels.shape:
+        raise ValueError(
+            f"{path} has images of shape {images.shape} and labels of shape {labels.shape}: both must be "
+            "(frames, height, width), images may have 3 or 4 colours last."
+        )
 
 
 def validation(paths: tuple[Path, ...], model: Sam2) -> Mapping[str, float]:

@@ -190,6 +190,7 @@ class TrainConfig:
             "seed": self.seed,
             "pretrained": self.pretrained,
             "corrections": self.corrections,
+            "freeze_encoder": self.freeze_encoder or None,  # states of earlier versions do not tell
         }
 
 
