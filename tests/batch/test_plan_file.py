@@ -223,6 +223,12 @@ def test_names(tmp_path: Path) -> None:
     assert is_image(tmp_path)
 
 
+def test_results_of_an_earlier_run_are_no_images(tmp_path: Path) -> None:
+    files(tmp_path, "a.tif", "results/a_labels.tif", "results/report.csv", "old/b_RES/mask000.tif")
+    read = read_plan(tmp_path, output=tmp_path / "others")
+    assert [each.name for each in read.sequences] == ["a"]
+
+
 def test_what_patterns_have_in_common_is_done_once(tmp_path: Path) -> None:
     for name in ("a.npy", "b.npy", "c.npy"):
         (tmp_path / name).touch()

@@ -178,11 +178,15 @@ def parse_frames(text: str | None, count: int) -> range | None:
 def parse_index(texts: tuple[str, ...]) -> dict[int, int] | None:
     """Read any number of ``AXIS:I``."""
     form = "AXIS:I, such as 1:3 for position 3 on axis 1"
-    index = {}
+    index: dict[int, int] = {}
     for text in texts:
         axis, rest = _object(text, form)
-        (position,) = _numbers(text, rest, 1, form)
-        index[axis] = _whole(text, position, form)
+        (number,) = _numbers(text, rest, 1, form)
+        position = _whole(text, number, form)
+        if index.setdefault(axis, position) != position:
+            raise ValueError(
+                f"--index: axis {axis} has two positions, {index[axis]} and {position}: give one."
+            )
     return index or None
 
 

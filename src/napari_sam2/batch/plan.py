@@ -237,7 +237,7 @@ def is_image(path: Path) -> bool:
         return False
     if path.is_dir():
         return lower.endswith(".zarr") or any(
-            each.suffix.lower() in {".tif", ".tiff"} for each in path.iterdir()
+            each.suffix.lower() in {".tif", ".tiff"} and is_image(each) for each in path.iterdir()
         )
     return lower.endswith(_SUFFIXES)
 
