@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -70,6 +71,14 @@ class TestProgram:
         command = [sys.executable, "-m", "napari_sam2", "segment", "nothing.tif", "labels.tif"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (2, "napari-sam2: There is no file nothing.tif.\n")
+
+    def test_names_that_the_output_cannot_show_are_no_failure(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "napari_sam2", "models", "path"]
+        places = dict.fromkeys(("HOME", "LOCALAPPDATA", "XDG_CACHE_HOME"), str(tmp_path / "ü"))
+        there = os.environ | places | {"PYTHONIOENCODING": "ascii"}
+        done = subprocess.run(command, check=False, capture_output=True, env=there)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"\\xfc" in done.stdout
 
     def test_to_import_the_module_runs_nothing(self) -> None:
         command = [sys.executable, "-c", "import napari_sam2.__main__"]

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     keep_memory()
     warnings.showwarning = _warn
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that it cannot show is no failure
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
