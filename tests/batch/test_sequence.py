@@ -224,6 +224,17 @@ class TestPrompts:
         assert run_sequence(task, model).status == "done"
         assert read(task.labels).shape == session.labels.shape
 
+    def test_the_prompts_of_another_level_are_refused(self, tmp_path: Path) -> None:
+        images = tmp_path / "a.tif"
+        with tifffile.TiffWriter(images) as tiff:
+            tiff.write(noisy_frames(4, 0), subifds=1, photometric="minisblack")
+            tiff.write(noisy_frames(4, 0)[:, ::2, ::2], subfiletype=1, photometric="minisblack")
+        session = Session.open(images, model=model())
+        session.set_prompts(3, 2, click(8, 8))
+        session.save(tmp_path / "a.sam2.json")
+        plan = SequencePlan("a", images, session=tmp_path / "a.sam2.json")
+        assert "in pixels of level 0" in run_sequence(task_of(plan, level=1), model).error
+
     def test_large_ids(self, tmp_path: Path) -> None:
         plan = write_sequence(tmp_path, frames=2)
         assert plan.seeds is not None

@@ -219,6 +219,7 @@ def _open(
     if saved is None:
         return open_session(images, open_model(model), image, view=model, **keeping)
     stored, options = saved.document["model"], dict(saved.document["images"]["options"])
+    seeding.check_level(saved.document["images"], images, image.level)
     if model.model is None:
         size = model.image_size or stored["image_size"]
         model = replace(model, model=stored["name"], image_size=size)

@@ -228,7 +228,7 @@ def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
     """Open images, labels on disk and prompts."""
     sequence, options = task.sequence, task.options
     saved = None if sequence.session is None else read_session(sequence.session)
-    opened = io.open_image(sequence.images, **_which_image(options, saved))
+    opened = io.open_image(sequence.images, **_which_image(options, saved, sequence.images))
     volume = _volume(opened, saved, options.volume)
     geometry = io.label_geometry(opened, volume.options()["axis"])
     own = saved is not None and not options.volume and _is_own(saved, volume, model)
@@ -255,9 +255,10 @@ def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
     return session, labels
 
 
-def _which_image(options: Options, saved: SavedSession | None) -> dict[str, int]:
+def _which_image(options: Options, saved: SavedSession | None, images: Path) -> dict[str, int]:
     """Choose series and level of a file as the options say, else as the session does, else the first."""
     stored = {} if saved is None else saved.document["images"]
+    seeding.check_level(stored, images, options.level)
     chosen = {"series": options.series, "level": options.level}
     return {name: stored.get(name, 0) if value is None else value for name, value in chosen.items()}
 
