@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +67,34 @@ class TestProgram:
         done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
         assert done.stdout.strip() == "[]"
 
+    def test_it_runs_as_a_module(self) -> None:
+        command = [sys.executable, "-m", "napari_sam2", "segment", "nothing.tif", "labels.tif"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (2, "napari-sam2: There is no file nothing.tif.\n")
+
+    def test_names_that_the_output_cannot_show_are_no_failure(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "napari_sam2", "models", "path"]
+        places = dict.fromkeys(("HOME", "LOCALAPPDATA", "XDG_CACHE_HOME"), str(tmp_path / "ü"))
+        there = os.environ | places | {"PYTHONIOENCODING": "ascii"}
+        done = subprocess.run(command, check=False, capture_output=True, env=there)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"\\xfc" in done.stdout
+
+    def test_to_import_the_module_runs_nothing(self) -> None:
+        command = [sys.executable, "-c", "import napari_sam2.__main__"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    def test_ctrl_c_before_the_tracking_says_so(
+        self, call: Answer, sequence: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def pressed(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("napari_sam2._cli.segment.open_model", pressed)
+        status, _, err = call(*segment(sequence, "--click", "1:0,8,8"))
+        assert (status, err) == (130, "napari-sam2: stopped by Ctrl-C before it was done.\n")
+
     def test_help_names_every_command(self, call: Answer) -> None:
         status, out, _ = call("--help")
         assert status == 0
@@ -75,6 +106,17 @@ class TestProgram:
         status, out, _ = call(command, "--help")
         assert status == 0
         assert f"napari-sam2 {command}" in out
+
+    @pytest.mark.parametrize("command", ["demo", "segment", "batch", "evaluate", "train"])
+    def test_every_option_says_what_it_is(self, command: str) -> None:
+        app = cli.build()[command]
+        said = {
+            each.names[0]: (each.parameter.help or "").strip()
+            for each in app.assemble_argument_collection(parse_docstring=True)
+            if not each.children
+        }
+        shared = {text for text, count in Counter(said.values()).items() if count > 1}
+        assert {name for name, text in said.items() if not text or text in shared} == set()
 
     def test_version(self, call: Answer) -> None:
         status, out, _ = call("--version")
@@ -109,11 +151,16 @@ class TestProgram:
 
         monkeypatch.setattr(cli, "build", interrupted)
         status, _, err = call("demo")
-        assert status == 130
-        assert "before anything was written" in err
+        assert (status, err) == (130, "napari-sam2: stopped by Ctrl-C before it was done.\n")
 
 
 class TestModels:
+    @pytest.mark.parametrize("command", ["path", "download"])
+    def test_the_model_of_the_package_is_there(self, call: Answer, command: str) -> None:
+        status, out, _ = call("models", command, "nano")
+        assert status == 0
+        assert Path(out.strip()).is_file()
+
     def test_list(self, call: Answer) -> None:
         status, out, _ = call("models", "list")
         assert status == 0
@@ -146,6 +193,24 @@ class TestSegment:
         assert fake.written == [sequence.with_name("labels.tif")]
         assert out.startswith("2 objects, 4 frames, ")
         assert "frames/s" in out
+
+    def test_where_no_frame_is_left_no_speed_is_told(
+        self, call: Answer, fake: FakeSession, sequence: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_frames(*_: object, **__: object) -> Iterator[object]:
+            yield from ()
+
+        monkeypatch.setattr(FakeSession, "propagate", no_frames)
+        status, out, _ = call(*segment(sequence, "--click", "1:0,10,10"))
+        assert (status, out.startswith("1 object, no frame was left to track: ")) == (0, True)
+
+    @pytest.mark.parametrize("obj", [65_536, 4_000_000_000])
+    def test_ids_that_the_format_has_not_are_told_before_the_work(
+        self, call: Answer, fake: FakeSession, sequence: Path, obj: int
+    ) -> None:
+        status, _, err = call("segment", sequence, sequence.with_name("a_RES"), "--click", f"{obj}:0,10,10")
+        assert (status, fake.calls) == (2, [])
+        assert "labels up to 65535" in err
 
     def test_what_deserves_a_look_is_told_the_longest_first(
         self, call: Answer, fake: FakeSession, sequence: Path
@@ -267,6 +332,16 @@ class TestEvaluate:
         assert written["j"] == pytest.approx(5 / 6)
         _, out, _ = call("evaluate", sequence, "--json", "-", "--clicks", 2)
         assert json.loads(out)["j"] == 1.0
+
+    def test_scores_are_said_even_if_a_file_cannot_be_written(
+        self, call: Answer, fake: FakeSession, sequence: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_text", full)
+        status, out, err = call("evaluate", sequence, "--json", sequence.with_name("scores.json"))
+        assert (status, "1.000" in out, "The disk is full" in err) == (2, True, True)
 
     def test_labels_of_their_own(self, call: Answer, fake: FakeSession, sequence: Path) -> None:
         truth = sequence.with_name("truth.npz")

@@ -16,6 +16,16 @@ from tests._cli.fake_session import FakeSession, two_squares
 from tests.fakes import SHAPE, FakeModel, click, plain_frames
 
 
+def test_prompts_are_in_pixels_of_their_level(tmp_path: Path) -> None:
+    images = tmp_path / "a.tif"
+    said = {"location": str(images.resolve()), "level": 1}
+    for level in (None, 1):
+        seeding.check_level(said, images, level)
+    seeding.check_level(said, tmp_path / "b.tif", 0)  # other images may have other levels
+    with pytest.raises(ValueError, match="in pixels of level 1"):
+        seeding.check_level(said, images, 0)
+
+
 def test_labels_of_the_sequence_seed_the_frames_where_they_are() -> None:
     labels = two_squares()
     labels[1:] = 0

@@ -122,6 +122,18 @@ def test_grey_as_colour_is_grey() -> None:
     np.testing.assert_array_equal(tracked(colour).labels, tracked(IMAGES).labels)
 
 
+@pytest.mark.parametrize("frames", [slice(None), 4])
+def test_colours_are_what_the_file_calls_so(tmp_path: Path, frames: slice | int) -> None:
+    colour = np.repeat(IMAGES[frames, ..., None].astype(np.uint16), 3, axis=-1)
+    tifffile.imwrite(tmp_path / "cells.tif", colour, photometric="rgb")
+    volume = Session.open(tmp_path / "cells.tif", model=REAL).volume
+    assert (volume.shape[1:], volume.channels) == (IMAGES.shape[1:], 3)
+    red = Session.open(tmp_path / "cells.tif", model=REAL, channel=0).volume
+    assert (red.shape, red.channels) == (volume.shape, 1)
+    fixed = Session.open(tmp_path / "cells.tif", model=REAL, index={-1: 0}).volume
+    assert (fixed.shape, fixed.channels) == (volume.shape, 1)
+
+
 def test_frames_lie_where_the_file_says(tmp_path: Path) -> None:
     both = np.stack([np.zeros_like(IMAGES), IMAGES])
     tifffile.imwrite(tmp_path / "cells.ome.tif", both, metadata={"axes": "CZYX"}, photometric="minisblack")

@@ -6,8 +6,9 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from napari_sam2._cli.progress import INTERRUPTED
 from napari_sam2._model.errors import CheckpointError
@@ -34,6 +35,7 @@ def build() -> App:
         help="Segment and track objects in microscopy volumes and movies with SAM 2. "
         "Add --traceback to see where an error comes from.",
         version=version("napari-sam2"),
+        suppress_keyboard_interrupt=False,  # else it would end without a word
         default_parameter=Parameter(negative_iterable=(), consume_multiple=False, show_default=_shown),
     )
     for name, summary in _COMMANDS.items():
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     keep_memory()
     warnings.showwarning = _warn
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that it cannot show is no failure
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -71,7 +75,7 @@ def run(arguments: list[str]) -> int:
             result_action="return_value",
         )
     except KeyboardInterrupt:
-        sys.stderr.write("napari-sam2: stopped by Ctrl-C before anything was written.\n")
+        sys.stderr.write("napari-sam2: stopped by Ctrl-C before it was done.\n")
         return INTERRUPTED
     except (
         CheckpointError,
@@ -99,11 +103,20 @@ def _line(error: BaseException) -> str:
     """Say an error in one line."""
     if isinstance(error, PartNeededError):
         return _which_part(error)
+    if isinstance(error, UnusedCliTokensError):
+        return _belongs_nowhere(error.unused_tokens or [])
     said = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         said = f"The disk is full: make room on it. {said}"
     notes = getattr(error, "__notes__", ())
     return " ".join([said if not notes or said.endswith(".") else f"{said}.", *notes])
+
+
+def _belongs_nowhere(tokens: Sequence[str]) -> str:
+    """Say which words are too many, and how an option is given several values."""
+    words = ", ".join(repr(each) for each in tokens)
+    belong = "belongs" if len(tokens) == 1 else "belong"
+    return f"{words} {belong} to no option: name an option anew for each of its values; --help shows all."
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

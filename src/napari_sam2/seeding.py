@@ -177,6 +177,30 @@ def session_seeds(saved: SessionDocument) -> Seeds:
     return {(int(row["obj"]), int(row["frame"])): read_prompts(row, saved.arrays) for row in rows}
 
 
+def check_level(said: Mapping[str, Any], images: Path, level: int | None) -> None:
+    """Check that images are opened at the resolution that the prompts of a session were given at.
+
+    Parameters
+    ----------
+    said : mapping
+        What a saved session says of its images.
+    images : Path
+        To be opened.
+    level : int or None
+        That was chosen; None: that of the session.
+
+    Raises
+    ------
+    ValueError
+        If they are the images of the session at another level.
+    """
+    own = said.get("level", 0)
+    if level not in {None, own} and said.get("location") == str(images.resolve()):
+        raise ValueError(
+            f"The prompts of the session are in pixels of level {own} of {images}: choose no other."
+        )
+
+
 def merged(*sources: Mapping[tuple[int, int], FramePrompts]) -> Seeds:
     """Join prompts; where two sources speak of the same object and frame, clicks and box refine the mask."""
     seeds: Seeds = {}

@@ -154,7 +154,8 @@ class Session(SessionSaving):
             Of a label image that is made; uint32 holds ids above 65,535.
         **options
             Those of the class. Without `axis`, frames lie along the axis that the file calls t, else z, where
-            it has more than one position there; along the first one if the file says nothing.
+            it has more than one position there; along the first one if the file says nothing. Without
+            `channel`, a last axis of 3 or 4 that the file calls colour is one.
 
         Raises
         ------
@@ -163,6 +164,7 @@ class Session(SessionSaving):
         """
         opened = io.open_image(path, series=series, level=level)
         options.setdefault("axis", io.frame_axis(opened, options.get("index") or ()))
+        options.setdefault("channel", io.colours(opened, options.get("index") or ()))
         geometry = io.label_geometry(opened, options["axis"])
         view = options.pop("view", "auto")
         if geometry.scale is not None and not isinstance(view, WindowRules):

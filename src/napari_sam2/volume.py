@@ -263,7 +263,7 @@ class Volume:
         if low == high:
             raise ValueError(
                 f"the image is constant ({low:g}) in the frames that were looked at; if others differ, "
-                "give contrast=(low, high)"
+                "give contrast=(low, high), on the command line --contrast LOW,HIGH"
             )
         return Contrast(low, high)
 

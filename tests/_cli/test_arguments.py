@@ -66,6 +66,8 @@ def test_index() -> None:
     assert arguments.parse_index(("1:3", "-1:0")) == {1: 3, -1: 0}
     with pytest.raises(ValueError, match="AXIS:I"):
         arguments.parse_index(("1=3",))
+    with pytest.raises(ValueError, match="axis 1 has two positions, 3 and 0"):
+        arguments.parse_index(("1:3", "2:0", "1:0"))
 
 
 def test_channel_and_contrast() -> None:

@@ -162,3 +162,11 @@ def test_mistakes_are_one_line(
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["there", "tcp://there:port"])
+def test_an_address_that_is_none_is_told_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    assert cli.run(["batch", str(folder), "--scheduler", address]) == 2
+    assert f"{address!r} is no address of a scheduler: give tcp://HOST:8786" in capsys.readouterr().err

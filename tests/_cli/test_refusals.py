@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
@@ -120,3 +121,40 @@ def test_nothing_and_numbers_without_a_plane() -> None:
     assert not shows_intensities(np.zeros((0, 4, 4), np.uint8))
     assert not shows_intensities(np.zeros((2, 4, 4), np.uint8))
     assert not shows_intensities(np.arange(9))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--checkpoint-seconds", "5"], "--checkpoint-seconds goes with --labels-on-disk"),
+        (["--feature-gigabytes", "3"], "--feature-gigabytes goes with --feature-folder"),
+        (["--click", "1:0,9,9", "--mask-frame", "2"], "--mask-frame goes with --mask"),
+    ],
+)
+def test_options_that_would_change_nothing(
+    images: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    seeds = [] if "--click" in options else ["--mask", "a_seeds.npy"]
+    assert cli.run(["segment", "a.npy", "o.tif", *seeds, *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_size_for_no_folder_of_features_of_a_batch(
+    images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["batch", ".", "--feature-gigabytes", "3"]) == 2
+    assert "--feature-gigabytes goes with --feature-folder" in capsys.readouterr().err
+
+
+def test_labels_among_the_images_of_a_folder(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("stack").mkdir()
+    for number in range(3):
+        tifffile.imwrite(f"stack/{number}.tif", np.load("a.npy")[number])
+    for name in ("stack/o.tif", "./stack/../stack/o.TIFF"):
+        assert cli.run(["segment", "stack", name, "--mask", "a_seeds.npy"]) == 2
+        assert "would be one of the images" in capsys.readouterr().err
+
+
+def test_a_file_for_the_folder_of_the_demo(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["demo", "--out", "a.npy"]) == 2
+    assert "a.npy is a file, not a folder" in capsys.readouterr().err

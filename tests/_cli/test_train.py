@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from napari_sam2 import cli
 from napari_sam2._model.config import NANO_CONFIG
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.training.losses import FrameLoss
+from napari_sam2.training.steps import train_step
 
 OPTIONS = ("--steps", "2", "--threads", "1", "--no-bfloat16", "--log-steps", "1", "--synthetic", "0")
 STAGES = ("--stages", "1", "32", "1", "1", "1", "--stages", "1", "32", "2", "1", "1")
@@ -85,3 +89,62 @@ def test_what_cannot_be_done_is_said(
 ) -> None:
     assert run(*arguments) == 2
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--device", "gpu"), "'gpu' is no device"),
+        (("--device", "cuda:99"), "not present"),
+        (("--validate", "nothing.npz"), "nothing.npz"),
+        (("--validate", "plain.npz"), "labels"),
+        (("--validate", "many.npz"), "(frames, height, width)"),
+        (("--validate", "plain.npz", "plain.npz"), "'plain.npz' belongs to no option"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_trained(
+    folder: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, ...], said: str
+) -> None:
+    np.savez(folder / "many.npz", images=np.zeros((2, 3, 9, 9)), labels=np.zeros((2, 3, 9, 9), np.uint8))
+    np.savez(folder / "plain.npz", images=np.zeros((3, 40, 40), np.uint8))
+    assert run("--from", "mine.safetensors", "--data", "stacks", *option) == 2
+    assert said in capsys.readouterr().err
+    assert not (folder / "run").exists()
+
+
+def test_a_device_is_chosen_as_for_other_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_sam2.device._best_device_type", lambda: "cpu")
+    assert run("--data", "stacks", "--from", "mine.safetensors", "--device", "auto") == 0
+
+
+def test_ctrl_c_keeps_the_step_at_hand_and_the_same_command_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pressed(*arguments: Any) -> FrameLoss:
+        signal.raise_signal(signal.SIGINT)
+        return train_step(*arguments)
+
+    monkeypatch.setattr("napari_sam2.training.train.train_step", pressed)
+    assert run("--data", "stacks", "--from", "mine.safetensors") == 130
+    assert "the same command goes on" in capsys.readouterr().out
+    assert torch.load(folder / "run" / "last.pt", weights_only=True)["step"] == 1
+
+
+def test_a_file_for_the_folder_of_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "run").touch()
+    assert run("--data", "stacks", "--from", "mine.safetensors") == 2
+    assert "run is a file, not a folder" in capsys.readouterr().err
+
+
+def test_a_network_is_named_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--data", "stacks", "--from", "mine.safetensors", "--pretrained", "nano") == 2
+    assert "--from" in capsys.readouterr().err
+
+
+def test_a_state_that_is_damaged_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "run").mkdir()
+    (folder / "run" / "last.pt").write_bytes(b"PK\x03\x04" * 99)
+    assert run("--data", "stacks", "--from", "mine.safetensors") == 2
+    said = capsys.readouterr().err
+    assert "last.pt is damaged" in said
+    assert "delete it" in said

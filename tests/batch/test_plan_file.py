@@ -77,7 +77,7 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
     assert read.output == tmp_path / "out"
     assert read.model == ModelChoice("sam2.1-tiny", "cuda", 512, "float32")
     volume = {"axis": 1, "index": {0: 2}, "channel": "rgb", "contrast": (100, 4000)}
-    options = Options(volume, 0, 1, (2, 9), "forward", "tif", True, Cleanup(fill_holes=20), 5.0)
+    options = Options(volume, None, 1, (2, 9), "forward", "tif", True, Cleanup(fill_holes=20), 5.0)
     kept: dict[str, Any] = {"feature_folder": tmp_path / "features", "feature_gigabytes": 3.0}
     assert read.options == replace(options, **kept)
     assert read.options.keeping == {"feature_folder": tmp_path / "features", "feature_bytes": 3 * 2**30}
@@ -221,3 +221,33 @@ def test_names(tmp_path: Path) -> None:
     assert sequence_name(Path("a.b.tif")) == "a.b"
     tifffile.imwrite(tmp_path / "t0.tif", np.zeros((3, 3), np.uint8))
     assert is_image(tmp_path)
+
+
+def test_results_of_an_earlier_run_are_no_images(tmp_path: Path) -> None:
+    files(tmp_path, "a.tif", "results/a_labels.tif", "results/report.csv", "old/b_RES/mask000.tif")
+    read = read_plan(tmp_path, output=tmp_path / "others")
+    assert [each.name for each in read.sequences] == ["a"]
+
+
+def test_what_patterns_have_in_common_is_done_once(tmp_path: Path) -> None:
+    for name in ("a.npy", "b.npy", "c.npy"):
+        (tmp_path / name).touch()
+    (tmp_path / "plan.toml").write_text(
+        """
+        images = ["[ab].npy", "*.npy"]
+        seeds = "{name}_seeds.npy"
+        [[sequence]]
+        images = "b.npy"
+        seeds_frame = 3
+        [[sequence]]
+        images = "c.npy"
+        name = "other"
+        """
+    )
+    found = read_plan(tmp_path / "plan.toml").sequences
+    assert [(each.name, each.seeds_frame) for each in found] == [("b", 3), ("other", 0), ("a", 0), ("c", 0)]
+
+
+def test_the_time_between_states_is_not_negative() -> None:
+    with pytest.raises(ValueError, match="checkpoint_seconds must be 0 or more"):
+        Options(checkpoint_seconds=-1.0)

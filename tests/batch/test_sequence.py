@@ -24,6 +24,7 @@ from napari_sam2._model.sam2 import Sam2
 from napari_sam2.batch import sequence as sequences
 from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.outcome import Outcome
+from napari_sam2.batch.plan import SequencePlan
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.device import Runtime
@@ -209,6 +210,31 @@ class TestPrompts:
             pass
         np.testing.assert_array_equal(read(task.labels), session.labels)
 
+    @pytest.mark.parametrize("chosen", [{}, {"series": 1}])
+    def test_a_session_says_which_image_of_a_file_it_is(self, tmp_path: Path, chosen: dict[str, Any]) -> None:
+        images = tmp_path / "a.tif"
+        with tifffile.TiffWriter(images) as tiff:
+            for part in (slice(0, 12), slice(None)):
+                tiff.write(noisy_frames(4, 0)[:, part], photometric="minisblack", metadata={"axes": "TYX"})
+        session = Session.open(images, model=model(), series=1)
+        session.set_prompts(3, 2, click(8, 8))
+        session.save(tmp_path / "a.sam2.json")
+        plan = SequencePlan("a", images, session=tmp_path / "a.sam2.json")
+        task = task_of(plan, **chosen)
+        assert run_sequence(task, model).status == "done"
+        assert read(task.labels).shape == session.labels.shape
+
+    def test_the_prompts_of_another_level_are_refused(self, tmp_path: Path) -> None:
+        images = tmp_path / "a.tif"
+        with tifffile.TiffWriter(images) as tiff:
+            tiff.write(noisy_frames(4, 0), subifds=1, photometric="minisblack")
+            tiff.write(noisy_frames(4, 0)[:, ::2, ::2], subfiletype=1, photometric="minisblack")
+        session = Session.open(images, model=model())
+        session.set_prompts(3, 2, click(8, 8))
+        session.save(tmp_path / "a.sam2.json")
+        plan = SequencePlan("a", images, session=tmp_path / "a.sam2.json")
+        assert "in pixels of level 0" in run_sequence(task_of(plan, level=1), model).error
+
     def test_large_ids(self, tmp_path: Path) -> None:
         plan = write_sequence(tmp_path, frames=2)
         assert plan.seeds is not None
@@ -216,6 +242,15 @@ class TestPrompts:
         task = task_of(plan)
         assert run_sequence(task, model).status == "done"
         assert set(np.unique(read(task.labels)[0])) == {0, 70_000, 140_000}
+
+    def test_large_ids_are_told_before_the_work_where_the_format_has_none(self, tmp_path: Path) -> None:
+        plan = write_sequence(tmp_path, frames=2)
+        assert plan.seeds is not None
+        np.save(plan.seeds, drawn().astype(np.uint32) * 70_000)
+        task = task_of(plan, format="ctc")
+        outcome = run_sequence(task, model)
+        assert "labels up to 65535, 140000" in outcome.error
+        assert not task.unfinished.exists()
 
     def test_nothing_to_track(self, tmp_path: Path) -> None:
         plan = write_sequence(tmp_path)
@@ -460,6 +495,7 @@ _SLOW_RUN = """
 import sys, time
 from pathlib import Path
 from napari_sam2.batch.outcome import Outcome
+from napari_sam2.batch.plan import SequencePlan
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.batch.sequence import run_sequence
 from napari_sam2.volume import Volume

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from napari_sam2.training.config import TrainConfig
 from napari_sam2.training.schedule import Stage
 from napari_sam2.training.steps import synthetic_j, train_step
-from napari_sam2.training.train import TrainConfig, new_state, train
+from napari_sam2.training.train import new_state, train
 from tests.training import conftest, test_train, test_tuning
 
 pytestmark = pytest.mark.gpu

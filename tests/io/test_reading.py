@@ -12,7 +12,7 @@ import zarr
 from yaozarrs import v05
 from yaozarrs.write.v05 import write_image
 
-from napari_sam2.io import open_image
+from napari_sam2.io import label_geometry, open_image
 
 Array = np.ndarray[Any, Any]
 
@@ -93,6 +93,39 @@ def test_series_and_levels(tmp_path: Path) -> None:
         open_image(path, series=2)
     with pytest.raises(ValueError, match="level 1 is not there"):
         open_image(path, series=1, level=1)
+
+
+def test_pixels_of_a_coarser_level_are_larger(tmp_path: Path) -> None:
+    metadata = {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25, "PhysicalSizeZ": 2}
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as tiff:
+        tiff.write(ramp(4, 32, 64), subifds=1, photometric="minisblack", metadata=metadata)
+        tiff.write(ramp(4, 16, 16), subfiletype=1, photometric="minisblack")
+    assert open_image(tmp_path / "a.ome.tif").scale == (2, 0.25, 0.5)
+    assert open_image(tmp_path / "a.ome.tif", level=1).scale == (2, 0.5, 2)
+
+
+@pytest.mark.parametrize(
+    ("unit", "size"), [("Å", 1e-4), ("pm", 1e-6), ("\u03bcm", 1.0), ("dm", 1e5), ("in", 25400.0)]
+)
+def test_units_of_length(tmp_path: Path, unit: str, size: float) -> None:
+    metadata = {"axes": "ZYX", "PhysicalSizeX": 2, "PhysicalSizeXUnit": unit}
+    tifffile.imwrite(tmp_path / "a.ome.tif", ramp(4, 32, 64), metadata=metadata)
+    assert open_image(tmp_path / "a.ome.tif").scale == pytest.approx((1, 1, 2 * size))
+
+
+@pytest.mark.parametrize(("unit", "size"), [("µs", 1e-6), ("ns", 1e-9), ("d", 86400.0)])
+def test_units_of_time(tmp_path: Path, unit: str, size: float) -> None:
+    metadata = {"axes": "TYX", "TimeIncrement": 2, "TimeIncrementUnit": unit}
+    tifffile.imwrite(tmp_path / "a.ome.tif", ramp(4, 32, 64), metadata=metadata)
+    assert open_image(tmp_path / "a.ome.tif").scale == pytest.approx((2 * size, 1, 1))
+
+
+def test_a_single_image_has_no_step_between_frames(tmp_path: Path) -> None:
+    metadata = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25}
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", ramp(32, 64, 3, dtype="u1"), photometric="rgb", metadata=metadata
+    )
+    assert label_geometry(open_image(tmp_path / "a.ome.tif"), 0).scale == (1, 0.25, 0.5)
 
 
 def test_tiff_is_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 
 from napari_sam2._model.weights import save_model
 from napari_sam2.training.ahead import ScenesAhead
+from napari_sam2.training.config import TrainConfig
 from napari_sam2.training.schedule import Stage, wide_stages
 from napari_sam2.training.synthetic import SyntheticBatch
-from napari_sam2.training.train import TrainConfig, new_model, train
+from napari_sam2.training.train import new_model, train
 
 if TYPE_CHECKING:
     from pathlib import Path

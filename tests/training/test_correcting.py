@@ -15,6 +15,7 @@ from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
 from napari_sam2.training.clicks import Targets
 from napari_sam2.training.clips import Answer, encode_clips
+from napari_sam2.training.config import TrainConfig
 from napari_sam2.training.correcting import (
     CorrectionRules,
     freeze_but_corrections,
@@ -25,7 +26,7 @@ from napari_sam2.training.draws import Draws
 from napari_sam2.training.losses import LossWeights, frame_loss
 from napari_sam2.training.schedule import correcting_stages
 from napari_sam2.training.state import averaged_copy, initialise
-from napari_sam2.training.train import TrainConfig, new_model, new_state, train
+from napari_sam2.training.train import new_model, new_state, train
 
 ALONE = CorrectionRules(boxed=0.0, looked_again=0.0, more=0.0, other=0.0, innermost=1.0)
 

@@ -11,12 +11,13 @@ import torch
 from napari_sam2._model.config import Sam2Config
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.training.config import TrainConfig
 from napari_sam2.training.optimizer import make_optimizer
 from napari_sam2.training.schedule import Stage
 from napari_sam2.training.state import TrainState, averaged_copy, initialise
 from napari_sam2.training.steps import synthetic_j
 from napari_sam2.training.synthetic import SyntheticBatch
-from napari_sam2.training.train import TrainConfig, new_heads, new_model, new_state, train
+from napari_sam2.training.train import new_heads, new_model, new_state, train
 
 STAGES = (
     Stage(share=1, size=64, frames=1, batch=2, objects=2, diameter=(0.3, 0.5), scenery=6, dense=0.5),
@@ -76,6 +77,14 @@ def test_an_interrupted_run_ends_with_the_same_weights(config: TrainConfig, firs
     assert all(torch.equal(resumed[name], expected[name]) for name in expected)
 
 
+def test_a_run_that_is_told_to_end_keeps_what_it_has(config: TrainConfig) -> None:
+    answers = iter([False, False, True])
+    stopped = train(config, is_over=lambda: next(answers))
+    assert (stopped.stopped, stopped.steps, stopped.validation) == (True, 2, {})
+    ended = train(config, is_over=lambda: False)
+    assert (ended.stopped, ended.steps) == (False, 4)
+
+
 def test_two_processes_train_one_network_and_go_on_where_they_stopped(config: TrainConfig) -> None:
     pair = replace(config, workers=2, threads=1, steps=3)
     whole = replace(pair, out=config.out.with_name("whole"))
@@ -114,10 +123,37 @@ def test_another_seed_is_another_run(config: TrainConfig) -> None:
         train(replace(config, seed=5))
 
 
+def test_what_is_frozen_stays_so(config: TrainConfig) -> None:
+    train(replace(config, steps=1))
+    with pytest.raises(ValueError, match=r"other settings \(freeze_encoder\)"):
+        train(replace(config, freeze_encoder=True))
+
+
 @pytest.mark.parametrize("budget", [{}, {"minutes": 1.0, "steps": 5}, {"steps": 0}, {"minutes": -1.0}])
 def test_the_budget_must_be_one_positive_number(tmp_path: Path, budget: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="minutes"):
         TrainConfig(out=tmp_path, **budget)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rate": -1.0},
+        {"warmup": 1.5},
+        {"decay": -0.1},
+        {"clip": 0.0},
+        {"average": 1.0},
+        {"checkpoint_minutes": -1.0},
+        {"validate_minutes": float("nan")},
+        {"log_steps": 0},
+        {"threads": 0},
+        {"synthetic": 2.0},
+    ],
+)
+def test_numbers_that_lead_nowhere_are_refused_by_name(tmp_path: Path, wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=name.replace("_", "[_-]")):
+        TrainConfig(out=tmp_path, steps=1, **wrong)  # type: ignore[arg-type]
 
 
 def test_no_stages_is_an_error(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import torch
 
 from napari_sam2._model.config import Sam2Config
 from napari_sam2._model.weights import load_model, save_model
+from napari_sam2.training.config import TrainConfig
 from napari_sam2.training.schedule import Stage, default_stages, tuning_stages
 from napari_sam2.training.stacks import read_stacks
 from napari_sam2.training.steps import stacks_j
-from napari_sam2.training.train import TrainConfig, new_model, new_state, train
+from napari_sam2.training.train import new_model, new_state, train
 
 STAGES = (
     Stage(share=1, size=32, frames=1, batch=2, objects=2),

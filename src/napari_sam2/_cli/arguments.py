@@ -87,6 +87,13 @@ class KeepingOptions:
     feature_folder: Path | None = None
     feature_gigabytes: float = 20.0
 
+    def __post_init__(self) -> None:
+        """Refuse what would change nothing: who says it means something else."""
+        if self.checkpoint_seconds != KeepingOptions.checkpoint_seconds and not self.labels_on_disk:
+            raise ValueError("--checkpoint-seconds goes with --labels-on-disk: without it nothing is kept.")
+        if self.feature_gigabytes != KeepingOptions.feature_gigabytes and self.feature_folder is None:
+            raise no_feature_folder()
+
     @property
     def of_session(self) -> dict[str, Any]:
         """The options of `Session` that say so."""
@@ -171,11 +178,15 @@ def parse_frames(text: str | None, count: int) -> range | None:
 def parse_index(texts: tuple[str, ...]) -> dict[int, int] | None:
     """Read any number of ``AXIS:I``."""
     form = "AXIS:I, such as 1:3 for position 3 on axis 1"
-    index = {}
+    index: dict[int, int] = {}
     for text in texts:
         axis, rest = _object(text, form)
-        (position,) = _numbers(text, rest, 1, form)
-        index[axis] = _whole(text, position, form)
+        (number,) = _numbers(text, rest, 1, form)
+        position = _whole(text, number, form)
+        if index.setdefault(axis, position) != position:
+            raise ValueError(
+                f"--index: axis {axis} has two positions, {index[axis]} and {position}: give one."
+            )
     return index or None
 
 
@@ -195,6 +206,17 @@ def parse_contrast(text: str | None) -> tuple[float, float] | None:
         return None
     low, high = _numbers(text, text, 2, "LOW,HIGH")
     return low, high
+
+
+def no_feature_folder() -> ValueError:
+    """Return the error of a size that is given for no folder."""
+    return ValueError("--feature-gigabytes goes with --feature-folder: without it no features are kept.")
+
+
+def check_results(folder: Path) -> None:
+    """Fail before the work, not after it, where results cannot be in a folder of that name."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file, not a folder for results: choose another one.")
 
 
 def check_output(path: Path) -> None:

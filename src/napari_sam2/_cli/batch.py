@@ -91,6 +91,8 @@ def batch(
         model=_with(read.model, network),
         options=_with(read.options, {"format": output_format, **kept}),
     )
+    if feature_gigabytes is not None and chosen.options.feature_folder is None:
+        raise arguments.no_feature_folder()
     where = report or chosen.output / "report.csv"
     if where.absolute().parent != chosen.output.absolute():  # that is made when it is needed
         arguments.check_folder(where)

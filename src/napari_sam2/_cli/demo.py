@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from napari_sam2 import samples
+from napari_sam2._cli import arguments
 from napari_sam2._cli.arguments import ModelOptions
 from napari_sam2._cli.contact_sheet import Mark, contact_sheet
 from napari_sam2._cli.opening import new_session, open_model
@@ -41,11 +42,13 @@ def demo(
     """
     console = Console()
     sequence = samples.sample(sample)
+    arguments.check_results(out)
     session = new_session(sequence.images, open_model(model))
+    out.mkdir(parents=True, exist_ok=True)
+    arguments.check_output(out / "labels.tif")
     evaluation = evaluate_session(
         session, sequence.labels, lambda results, total: watch(results, total=total)
     )
-    out.mkdir(parents=True, exist_ok=True)
     session.export(out / "labels.tif")
     picture(sequence, session.labels, evaluation).save(out / "overlay.png", optimize=True)
     frames = len(sequence.images)

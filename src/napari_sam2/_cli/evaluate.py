@@ -63,17 +63,18 @@ def evaluate(
     evaluation = evaluate_session(
         session, truth, lambda results, total: watch(results, total=total), every=every, clicks=clicks
     )
-    if worst is not None:
-        worst_frames(session, truth, evaluation.scores).save(worst)
     written = document(evaluation, images=images.name, model=model.name)
-    if json is not None and str(json) != "-":
-        json.write_text(written + "\n", encoding="utf-8")
     if str(json) == "-":
         sys.stdout.write(written + "\n")
     else:
         Console().print(
             table(evaluation, f"{images.name}, {evaluation.clicks} click(s) per object ({model.name})")
         )
+    # Last: where a file cannot be written, the scores have been said all the same.
+    if json is not None and str(json) != "-":
+        json.write_text(written + "\n", encoding="utf-8")
+    if worst is not None:
+        worst_frames(session, truth, evaluation.scores).save(worst)
     return INTERRUPTED if evaluation.stopped else 0
 
 

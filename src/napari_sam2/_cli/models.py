@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
+from napari_sam2._cli.arguments import DEFAULT_MODEL
 from napari_sam2._model.registry import RELEASED, ReleasedCheckpoint, cache_dir, checkpoint_path
 from napari_sam2._model.registry import download as fetch
 
@@ -35,7 +38,7 @@ def download(name: str, /) -> None:
     name
         As `models list` shows it.
     """
-    _say(Console(), str(fetch(name)))
+    _say(Console(), str(_packaged(name) or fetch(name)))
 
 
 @models.command
@@ -47,7 +50,16 @@ def path(name: str | None = None, /) -> None:
     name
         As `models list` shows it.
     """
-    _say(Console(), str(cache_dir() if name is None else checkpoint_path(name)))
+    _say(Console(), str(cache_dir() if name is None else _packaged(name) or checkpoint_path(name)))
+
+
+def _packaged(name: str) -> Path | None:
+    """Return where the model of the package is; None for others."""
+    if name != DEFAULT_MODEL:
+        return None
+    from napari_sam2._model.weights import embedded_path
+
+    return embedded_path()
 
 
 def _size(checkpoint: ReleasedCheckpoint) -> str:

@@ -21,6 +21,8 @@ from napari_sam2._cli.rescue import kept_elsewhere, kept_so_far
 from napari_sam2._cli.unfinished import Unfinished
 from napari_sam2.feature_store import check_feature_folder
 from napari_sam2.io import StreamedLabels
+from napari_sam2.io.ctc import check_ids
+from napari_sam2.io.zarr_folder import is_zarr
 from napari_sam2.selection import SelectionRules
 from napari_sam2.window import WindowRules
 
@@ -89,6 +91,9 @@ def segment(
         What is kept on disk.
     """
     _check_paths([each for each in (images, mask, session) if each is not None], output, save_session)
+    _check_place(images, output)
+    if mask_frame and mask is None:
+        raise ValueError("--mask-frame goes with --mask: it says where a label image of one frame belongs.")
     if keeping.feature_folder is not None:
         check_feature_folder(keeping.feature_folder)
     unfinished = Unfinished(output, keeping.checkpoint_seconds) if keeping.labels_on_disk else None
@@ -102,7 +107,7 @@ def segment(
         dtype = _label_type(drawn, stored, saved)
         tracked = _open(images, image, model, saved, _kept(keeping, unfinished, dtype))
         labels = None if stored is None else labels_for(stored, tracked, image)
-        given = _all_seeds(drawn, tracked, labels, mask_frame, saved)
+        given = _all_seeds(drawn, tracked, labels, mask_frame, saved, output)
         chosen = arguments.parse_frames(frames, len(tracked.labels))
         seeding.plant(tracked, given)
         if unfinished is None:
@@ -170,11 +175,19 @@ def _check_paths(read: Sequence[Path], output: Path, save_session: Path | None) 
         arguments.check_session(save_session)
 
 
+def _check_place(images: Path, output: Path) -> None:
+    """Refuse labels in a folder of TIFF files, whose images they would be among the next time."""
+    if not images.is_dir() or is_zarr(images) or output.suffix.lower() not in {".tif", ".tiff"}:
+        return
+    if output.resolve().parent == images.resolve():
+        raise ValueError(f"{output} would be one of the images in {images}: choose another folder for it.")
+
+
 def _read_saved(session: Path) -> SessionDocument:
     from napari_sam2.io import read_session
 
     saved = read_session(session)
-    missing = {"model", "images", "prompts"} - saved.document.keys()
+    missing = {"model", "images", "prompts", "view"} - saved.document.keys()
     if missing:
         raise ValueError(f"{session} is not a whole session file: {', '.join(sorted(missing))} missing.")
     return saved
@@ -206,6 +219,7 @@ def _open(
     if saved is None:
         return open_session(images, open_model(model), image, view=model, **keeping)
     stored, options = saved.document["model"], dict(saved.document["images"]["options"])
+    seeding.check_level(saved.document["images"], images, image.level)
     if model.model is None:
         size = model.image_size or stored["image_size"]
         model = replace(model, model=stored["name"], image_size=size)
@@ -222,6 +236,7 @@ def _all_seeds(
     labels: Labels | None,
     mask_frame: int,
     saved: SessionDocument | None,
+    output: Path,
 ) -> seeding.Seeds:
     """Join the prompts of all sources; clicks and boxes refine what the others say of their object."""
     shape = tracked.labels.shape
@@ -231,13 +246,16 @@ def _all_seeds(
     if not given:
         raise ValueError("Nothing to track: the mask or session has no object.")
     seeding.check_frames(given, shape[0])
+    if output.name.endswith("_RES"):
+        check_ids(max(obj for obj, _ in given))
     return given
 
 
 def _report(tracked: Session, run: Run, output: Path, doubtful: Sequence[Stretch]) -> None:
     """Say what was done, what was not, and what deserves a look."""
     objects = len(tracked.objects)
-    what = f"{objects} object{'s' if objects != 1 else ''}, {run.results} frames, {run.rate:.1f} frames/s"
+    done = f"{run.results} frames, {run.rate:.1f} frames/s" if run.results else "no frame was left to track"
+    what = f"{objects} object{'s' if objects != 1 else ''}, {done}"
     if run.stopped:
         what = f"Stopped by Ctrl-C. What was done is kept: {what}"
     console = Console(soft_wrap=True)

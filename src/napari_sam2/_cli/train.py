@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from napari_sam2._cli import arguments
 from napari_sam2._cli.arguments import ImageOptions
 from napari_sam2._cli.opening import labels_for, open_session, read_labels
-from napari_sam2._cli.progress import INTERRUPTED, Run
+from napari_sam2._cli.progress import INTERRUPTED, Run, stop_on_interrupt
 from napari_sam2._cli.scoring import evaluate_session
-from napari_sam2.training.train import TrainConfig
+from napari_sam2.io import open_image
+from napari_sam2.training.config import TrainConfig
 from napari_sam2.training.train import train as run_training
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ def train(
 ) -> int:
     """Train a network on synthetic sequences, or tune one to labelled stacks.
 
-    The same command goes on where it was stopped. To tune a network: --data DIR --from NAME, with any model
-    of `napari-sam2 models list`, or the path of a checkpoint.
+    The same command goes on where it was stopped; Ctrl-C stops it after the step at hand. To tune a network:
+    --data DIR --from NAME, with any model of `napari-sam2 models list`, or the path of a checkpoint.
 
     Parameters
     ----------
@@ -46,18 +48,40 @@ def train(
         An .npz file with the arrays `images` and `labels`, scored by one click per object. May be repeated.
     """
     console = Console(soft_wrap=True)
+    for each in validate:
+        check_validation(each)
     score = partial(validation, validate) if validate else None
+    arguments.check_results(config.out)
+    if pretrained is not None and config.pretrained is not None:
+        raise ValueError("--from and --pretrained are the same: give one of them.")
     if pretrained is not None:
         config = replace(config, pretrained=pretrained)
-    try:
-        result = run_training(config, validate=score)
-    except KeyboardInterrupt:
-        console.print(f"Stopped by Ctrl-C; the same command goes on from the last state in {config.out}.")
+    with stop_on_interrupt() as pressed:
+        result = run_training(config, validate=score, is_over=pressed)
+    if result.stopped:
+        console.print(
+            f"Stopped by Ctrl-C: {result.steps} steps are kept in {config.out}; the same command goes on.",
+            markup=False,
+            highlight=False,
+        )
         return INTERRUPTED
     for name, value in result.validation.items():
         console.print(f"{name}: {value:.3f}", markup=False, highlight=False)
     console.print(str(result.weights), markup=False, highlight=False)
     return 0
+
+
+def check_validation(path: Path) -> None:
+    """Fail before the training, not after it, where a sequence cannot be scored."""
+    if path.suffix.lower() != ".npz":
+        raise ValueError(f"--validate {path}: give an .npz file with the arrays images and labels.")
+    labels = read_labels(path)
+    images = open_image(path).array
+    if labels.ndim != 3 or images.shape[:3] != labels.shape:
+        raise ValueError(
+            f"{path} has images of shape {images.shape} and labels of shape {labels.shape}: both must be "
+            "(frames, height, width), images may have 3 or 4 colours last."
+        )
 
 
 def validation(paths: tuple[Path, ...], model: Sam2) -> Mapping[str, float]:

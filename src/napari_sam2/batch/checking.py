@@ -6,6 +6,8 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from distributed.comm.addressing import parse_address, parse_host_port
+
 from napari_sam2._model import registry
 from napari_sam2._model.config import RELEASED_CONFIGS
 from napari_sam2._model.weights import EMBEDDED, checkpoint_file, embedded_path, read_checkpoint
@@ -51,6 +53,24 @@ def check_device(name: str) -> None:
     lacking = lacks(name)
     if lacking:
         raise ValueError(f"{lacking} {_HOW_TO_CHOOSE}")
+
+
+def check_scheduler(address: str) -> None:
+    """Refuse what is no address, for which distributed would wait a minute.
+
+    Raises
+    ------
+    ValueError
+        If that is so.
+    """
+    try:
+        protocol, place = parse_address(address)
+        if protocol in {"tcp", "tls"}:
+            parse_host_port(place)
+    except ValueError as error:
+        raise ValueError(
+            f"{address!r} is no address of a scheduler: give tcp://HOST:8786, as it says when it starts"
+        ) from error
 
 
 def check_workers(found: Mapping[str, Whereabouts]) -> None:

@@ -84,8 +84,8 @@ class Options:
     volume : mapping
         `axis`, `index`, `channel` and `contrast` as `Session` takes them, where they are chosen; else they
         are those of the saved session, or the axis that the file tells.
-    series, level : int
-        Which image of a file, and which resolution.
+    series, level : int or None
+        Which image of a file, and which resolution; None: that of the saved session, else the first, finest.
     frames : (int or None, int or None), optional
         First frame to track and the one to stop before.
     direction : {"both", "forward", "backward"}
@@ -110,8 +110,8 @@ class Options:
     """
 
     volume: Mapping[str, Any] = field(default_factory=dict)
-    series: int = 0
-    level: int = 0
+    series: int | None = None
+    level: int | None = None
     frames: tuple[int | None, int | None] | None = None
     direction: Direction = "both"
     format: Format = "zarr"
@@ -125,8 +125,9 @@ class Options:
         check_direction(self.direction)
         if self.format not in FORMATS:
             raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {self.format!r}")
-        if not self.feature_gigabytes >= 0:
-            raise ValueError(f"feature_gigabytes must be 0 or more; got {self.feature_gigabytes}")
+        for name in ("feature_gigabytes", "checkpoint_seconds"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more; got {getattr(self, name)}")
 
     @property
     def keeping(self) -> dict[str, Any]:
@@ -236,7 +237,7 @@ def is_image(path: Path) -> bool:
         return False
     if path.is_dir():
         return lower.endswith(".zarr") or any(
-            each.suffix.lower() in {".tif", ".tiff"} for each in path.iterdir()
+            each.suffix.lower() in {".tif", ".tiff"} and is_image(each) for each in path.iterdir()
         )
     return lower.endswith(_SUFFIXES)
 

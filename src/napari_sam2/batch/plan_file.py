@@ -155,13 +155,19 @@ def _sequences(said: Mapping[str, Any], folder: Path) -> Iterator[SequencePlan]:
         isinstance(each, dict) and "images" in each for each in listed
     ):
         raise ValueError("each [[sequence]] needs images, the name of a file or folder")
+    told: set[tuple[Path, str]] = set()
     for each in listed:
         _check_keys(each, _SEQUENCE, "sequence")
         images = folder / str(each["images"])
-        yield _sequence(_own(said, each), folder, images, str(each.get("name", sequence_name(images))))
+        name = str(each.get("name", sequence_name(images)))
+        told.add((images.resolve(), name))
+        yield _sequence(_own(said, each), folder, images, name)
     for pattern in _patterns(said):
         for each in _matching(folder, pattern):
-            yield _sequence(said, folder, each, sequence_name(each))
+            name = sequence_name(each)
+            if (each.resolve(), name) not in told:  # patterns may overlap
+                told.add((each.resolve(), name))
+                yield _sequence(said, folder, each, name)
 
 
 def _own(said: Mapping[str, Any], sequence: Mapping[str, Any]) -> dict[str, Any]:
@@ -236,7 +242,7 @@ def _options(said: Mapping[str, Any], folder: Path) -> Options:
     if "feature_folder" in said:
         chosen["feature_folder"] = folder / str(said["feature_folder"])
     cleanup = Cleanup(**_table(said, "cleanup", tuple(each.name for each in fields(Cleanup))))
-    series, level = _whole(image, "series"), _whole(image, "level")
+    series, level = (_whole(image, name) if name in image else None for name in ("series", "level"))
     frames = None if "frames" not in said else parse_frames(str(said["frames"]))
     return Options(volume, series, level, frames, cleanup=cleanup, **chosen)
 

@@ -18,7 +18,7 @@ import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from napari_sam2._model.weights import model_names
-from napari_sam2.batch.checking import check_device, check_network, check_workers
+from napari_sam2.batch.checking import check_device, check_network, check_scheduler, check_workers
 from napari_sam2.batch.ending import Ending
 from napari_sam2.batch.identity import model_digest
 from napari_sam2.batch.outcome import Outcome, one_line
@@ -79,6 +79,8 @@ def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = 
     check_network(plan.model)
     if scheduler is None:
         check_device(plan.model.device)
+    else:
+        check_scheduler(scheduler)
     plan.output.mkdir(parents=True, exist_ok=True)
     weights, name = model_digest(plan.model), uuid4().hex
     tasks = [

@@ -28,6 +28,7 @@ from napari_sam2.batch.outcome import Outcome, one_line
 from napari_sam2.batch.resumable import ResumableSession
 from napari_sam2.io.atomic import remove, sweep
 from napari_sam2.io.claim import claimed
+from napari_sam2.io.ctc import check_ids
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
 from napari_sam2.session_document import SavedSession, read_session
 from napari_sam2.volume import Volume
@@ -226,14 +227,16 @@ def _track(task: Task, session: ResumableSession, checkpoint: Checkpoint, sittin
 def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
     """Open images, labels on disk and prompts."""
     sequence, options = task.sequence, task.options
-    opened = io.open_image(sequence.images, series=options.series, level=options.level)
     saved = None if sequence.session is None else read_session(sequence.session)
+    opened = io.open_image(sequence.images, **_which_image(options, saved, sequence.images))
     volume = _volume(opened, saved, options.volume)
     geometry = io.label_geometry(opened, volume.options()["axis"])
     own = saved is not None and not options.volume and _is_own(saved, volume, model)
     seeds = {} if own else _seeds(sequence, saved, volume)
     remove(task.streamed)  # of a run that was stopped; all that is known of it is written again
     largest = max([obj for obj, _ in seeds] + _ids(saved), default=1)
+    if options.format == "ctc":
+        check_ids(largest)
     dtype = np.min_scalar_type(max(largest, 256))
     labels = create_labels(task.streamed, volume.shape, axes=geometry.axes, scale=geometry.scale, dtype=dtype)
     if own and saved is not None:
@@ -252,9 +255,18 @@ def _open(task: Task, model: Sam2) -> tuple[ResumableSession, StreamedLabels]:
     return session, labels
 
 
+def _which_image(options: Options, saved: SavedSession | None, images: Path) -> dict[str, int]:
+    """Choose series and level of a file as the options say, else as the session does, else the first."""
+    stored = {} if saved is None else saved.document["images"]
+    seeding.check_level(stored, images, options.level)
+    chosen = {"series": options.series, "level": options.level}
+    return {name: stored.get(name, 0) if value is None else value for name, value in chosen.items()}
+
+
 def _volume(opened: io.OpenedImage, saved: SavedSession | None, chosen: Any) -> Volume:  # noqa: ANN401
     """Take the images as the options say, else as the session does, else along the axis of their file."""
-    options: dict[str, Any] = {"axis": io.frame_axis(opened, chosen.get("index") or ())}
+    index = chosen.get("index") or ()
+    options: dict[str, Any] = {"axis": io.frame_axis(opened, index), "channel": io.colours(opened, index)}
     if saved is not None:
         stored = saved.document["images"]["options"]
         options = {**stored, "index": {int(axis): at for axis, at in stored["index"].items()}}

@@ -9,6 +9,7 @@ from napari_sam2.io.ome_files import image_files
 from napari_sam2.io.reading import (
     LabelGeometry,
     OpenedImage,
+    colours,
     frame_axis,
     label_geometry,
     open_image,
@@ -35,6 +36,7 @@ __all__ = [
     "SessionDescription",
     "SessionDocument",
     "StreamedLabels",
+    "colours",
     "create_labels",
     "export_labels",
     "export_steps",

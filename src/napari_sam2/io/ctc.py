@@ -67,6 +67,15 @@ def check_ctc(path: Path) -> None:
     check_replaceable(path, _is_ctc(path), "a Cell Tracking Challenge result")
 
 
+def check_ids(largest: int) -> None:
+    """Raise ValueError where labels are too large for such a result."""
+    if largest > np.iinfo(np.uint16).max:
+        raise ValueError(
+            f"a Cell Tracking Challenge result has labels up to 65535, {largest} are needed: "
+            "export as OME-Zarr or TIFF, or give the objects lower numbers"
+        )
+
+
 def _is_ctc(path: Path) -> bool:
     if not path.is_dir():
         return False
@@ -126,11 +135,7 @@ def _spans(pieces: Mapping[int, list[_Piece]], parents: Mapping[int, int]) -> di
         cut = _cut(whole, births.get(label, ()))
         numbered[label] = list(zip([label, *range(free, free + len(cut) - 1)], cut, strict=True))
         free += len(cut) - 1
-    if free - 1 > np.iinfo(np.uint16).max:
-        raise ValueError(
-            f"a Cell Tracking Challenge result has labels up to 65535, {free - 1} are needed: "
-            "export as OME-Zarr or TIFF, or give the objects lower numbers"
-        )
+    check_ids(free - 1)
     spans = {}
     for label, named in numbered.items():
         mothers = numbered.get(parents.get(label, 0), [])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
@@ -19,7 +19,7 @@ import tifffile
 import zarr
 
 from napari_sam2.io import ome_files
-from napari_sam2.io.scales import ome_tiff_scale, ome_zarr_scale, tiff_scale
+from napari_sam2.io.scales import coarser, ome_tiff_scale, ome_zarr_scale, tiff_scale
 from napari_sam2.io.stacks import FileStack
 from napari_sam2.io.stored_array import StoredArray
 from napari_sam2.io.zarr_folder import ZarrFolder, is_zarr
@@ -80,6 +80,7 @@ def label_geometry(opened: OpenedImage, axis: int) -> LabelGeometry:
     """Tell the geometry of labels of an image whose frames lie along `axis`."""
     axes = opened.axes or ""
     frames = axes[axis] if len(axes) > 2 and -len(axes) <= axis < len(axes) else ""
+    frames = "" if frames in {"y", "x"} else frames  # of a single image
     known = dict(zip(axes, opened.scale or (), strict=False))
     scale = tuple(known.get(letter, 1.0) for letter in (frames, "y", "x")) if known else None
     letters = (frames if frames in {"t", "z"} else "z") + "yx"
@@ -99,6 +100,13 @@ def frame_axis(opened: OpenedImage, fixed: Collection[int] = ()) -> int:
             if axis >= 0 and axis not in stays and shape[axis] > 1:
                 return axis
     return 0
+
+
+def colours(opened: OpenedImage, fixed: Collection[int] = ()) -> Literal["rgb"] | None:
+    """Tell whether the last axis is colour, as the file says; not where a position on it is `fixed`."""
+    axes, shape = opened.axes or "", opened.array.shape
+    is_colour = len(axes) == len(shape) and axes.endswith("s") and shape[-1] in {3, 4}
+    return "rgb" if is_colour and not {-1, len(shape) - 1} & set(fixed) else None
 
 
 def open_image(path: str | Path, *, series: int = 0, level: int = 0) -> OpenedImage:
@@ -182,6 +190,7 @@ def _open_series(tiff: tifffile.TiffFile, path: Path, series: int, level: int) -
     weakref.finalize(store, tiff.close)
     axes = image.axes.lower()
     scale = ome_tiff_scale(tiff.ome_metadata, series, axes) if tiff.is_ome else tiff_scale(tiff, axes)
+    scale = coarser(scale, stack.levels[0].shape, image.shape)
     return OpenedImage(StoredArray.of(zarr.open_array(store, mode="r"), path), axes, scale)
 
 

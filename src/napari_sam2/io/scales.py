@@ -8,29 +8,24 @@ from typing import Any
 import tifffile
 
 _UNITS = {
-    "nm": 1e-3,
-    "nanometer": 1e-3,
-    "µm": 1.0,
-    "um": 1.0,
-    "micron": 1.0,
-    "micrometer": 1.0,
-    "\\u00B5m": 1.0,
-    "mm": 1e3,
-    "millimeter": 1e3,
-    "cm": 1e4,
-    "centimeter": 1e4,
-    "m": 1e6,
-    "meter": 1e6,
-    "ms": 1e-3,
-    "millisecond": 1e-3,
-    "s": 1.0,
-    "sec": 1.0,
-    "second": 1.0,
-    "min": 60.0,
-    "minute": 60.0,
-    "h": 3600.0,
-    "hour": 3600.0,
+    **dict.fromkeys(("pm", "picometer"), 1e-6),
+    **dict.fromkeys(("Å", "\u212b", "angstrom"), 1e-4),
+    **dict.fromkeys(("nm", "nanometer"), 1e-3),
+    **dict.fromkeys(("µm", "um", "micron", "micrometer", "\\u00B5m"), 1.0),
+    **dict.fromkeys(("mm", "millimeter"), 1e3),
+    **dict.fromkeys(("cm", "centimeter"), 1e4),
+    **dict.fromkeys(("dm", "decimeter"), 1e5),
+    **dict.fromkeys(("m", "meter"), 1e6),
+    **dict.fromkeys(("in", "inch"), 25_400.0),
+    **dict.fromkeys(("ns", "nanosecond"), 1e-9),
+    **dict.fromkeys(("µs", "us", "microsecond"), 1e-6),
+    **dict.fromkeys(("ms", "millisecond"), 1e-3),
+    **dict.fromkeys(("s", "sec", "second"), 1.0),
+    **dict.fromkeys(("min", "minute"), 60.0),
+    **dict.fromkeys(("h", "hour"), 3600.0),
+    **dict.fromkeys(("d", "day"), 86_400.0),
 }
+"""Micrometres or seconds."""
 
 
 def _scale(axes: str, known: Mapping[str, float]) -> tuple[float, ...] | None:
@@ -95,3 +90,18 @@ def ome_zarr_scale(
 def _zarr_scales(holder: Mapping[str, Any]) -> list[Sequence[float]]:
     steps = holder.get("coordinateTransformations", ())
     return [each["scale"] for each in steps if each.get("type") == "scale" and "scale" in each]
+
+
+def coarser(
+    scale: tuple[float, ...] | None, finest: Sequence[int], shape: Sequence[int]
+) -> tuple[float, ...] | None:
+    """Return the sizes at a level of `shape` from those at the finest one; a file tells these alone."""
+    if scale is None:
+        return None
+    return tuple(size * _step(fine, coarse) for size, fine, coarse in zip(scale, finest, shape, strict=True))
+
+
+def _step(fine: int, coarse: int) -> float:
+    """Positions of the finest level to one: a whole number where that gives the length, which is rounded."""
+    whole = round(fine / coarse)
+    return whole if coarse in {fine // whole, -(-fine // whole)} else fine / coarse

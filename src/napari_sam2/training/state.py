@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, field
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -92,9 +93,9 @@ class TrainState:
         Raises
         ------
         ValueError
-            If the file comes from a run with other settings.
+            If the file comes from a run with other settings, or is damaged.
         """
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content = _read(path)
         other = {key for key, value in settings.items() if content["settings"].get(key) != value}
         if other:
             raise ValueError(
@@ -113,6 +114,16 @@ class TrainState:
         """Move the average towards the weights; faster while there have been few steps."""
         share = 1 - min(decay, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), share)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, UnpicklingError, EOFError) as error:
+        raise ValueError(
+            f"{path} is damaged: delete it, and the training begins anew, or choose another folder"
+        ) from error
+    return content
 
 
 def initialise(model: Sam2, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,8 @@ def run_team(size: int, work: Callable[[Team], T], helper: Callable[..., None], 
 
 
 def _join(helper: Callable[..., None], team: Team, meeting: str, args: tuple[object, ...]) -> None:
+    # A terminal tells Ctrl-C to all processes: the leader hears it, and ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _meet(team, meeting, lambda member: helper(member, *args))
 
 
