@@ -150,7 +150,7 @@ def test_ome_tiff_in_several_files(tmp_path: Path) -> None:
     write_ome_files(data, *(tmp_path / name for name in names))
     for path in (tmp_path / names[0], tmp_path):
         image = open_image(path)
-        assert (image.axes, image.scale) == ("tyx", (1, 1, 0.5))
+        assert (image.axes, image.scale) == ("tyx", (1, 0.5, 0.5))
         np.testing.assert_array_equal(image.array[3], data[3])
         np.testing.assert_array_equal(image.array[...], data)
     assert image_files(tmp_path / names[1]) == (tmp_path / names[1], tmp_path / names[0])

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", [*NAMES, ""])
 def test_each_file_opens_the_whole(folder: Path, name: str) -> None:
     image = open_image(folder / name)
-    assert (image.array.shape, image.axes, image.scale) == (DATA.shape, "tyx", (1, 1, 0.5))
+    assert (image.array.shape, image.axes, image.scale) == (DATA.shape, "tyx", (1, 0.5, 0.5))
     np.testing.assert_array_equal(image.array[...], DATA)
     np.testing.assert_array_equal(image.array[4], DATA[4])
 

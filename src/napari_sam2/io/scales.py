@@ -29,8 +29,14 @@ _UNITS = {
 
 
 def _scale(axes: str, known: Mapping[str, float]) -> tuple[float, ...] | None:
-    """Put sizes in the order of the axes; None if there is none."""
+    """Put sizes in the order of the axes; None if there is none.
+
+    Of a pixel of which one side alone is known the other is as long: a square is meant.
+    """
     sizes = {axis: size for axis, size in known.items() if axis in axes and size > 0}
+    for axis, other in ("yx", "xy"):
+        if axis in axes and other in sizes:
+            sizes.setdefault(axis, sizes[other])
     return tuple(sizes.get(axis, 1.0) for axis in axes) if sizes else None
 
 
