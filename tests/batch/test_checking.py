@@ -35,7 +35,7 @@ def test_on_this_machine(
 ) -> None:
     monkeypatch.setattr(running, "LocalCluster", None)
     with pytest.raises(ValueError, match=message):
-        next(run_plan(plan_of(tmp_path, choice)))
+        run_plan(plan_of(tmp_path, choice))  # before the first outcome is asked for
     assert not list(tmp_path.iterdir())
 
 
@@ -43,7 +43,7 @@ def test_a_file_that_is_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(running, "LocalCluster", None)
     (tmp_path / "m.safetensors").write_text("none")
     with pytest.raises(CheckpointError, match="is not a whole safetensors file"):
-        next(run_plan(plan_of(tmp_path, ModelChoice(str(tmp_path / "m.safetensors")))))
+        run_plan(plan_of(tmp_path, ModelChoice(str(tmp_path / "m.safetensors"))))
 
 
 def test_a_device_that_workers_elsewhere_have_not(tmp_path: Path) -> None:

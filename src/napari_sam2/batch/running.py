@@ -45,7 +45,7 @@ DEATHS = 3
 
 
 def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = None) -> Generator[Outcome]:
-    """Do all sequences of a plan.
+    """Do all sequences of a plan; what cannot be done as asked is refused before the first is begun.
 
     Parameters
     ----------
@@ -57,11 +57,11 @@ def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = 
     workers : int, optional
         Of the cluster on this machine: by default one for each GPU, or as many as cores and memory suggest.
 
-    Yields
-    ------
-    Outcome
+    Returns
+    -------
+    generator of Outcome
         As they come, one for each sequence. A sequence that fails, or kills its worker time and again, keeps
-        no other from being done.
+        no other from being done. OSError where the output folder cannot be made, or the scheduler be reached.
 
     Raises
     ------
@@ -69,9 +69,14 @@ def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = 
         If the sessions of the plan were made by different models and none is named, or the device is
         not there.
     OSError
-        If the output folder cannot be made, or the scheduler not be reached.
+        If the output is a file.
     """
     plan = located(replace(plan, model=chosen_model(plan)))
+    _check(plan, scheduler)
+    return _run(plan, scheduler, workers)
+
+
+def _check(plan: Plan, scheduler: str | None) -> None:
     if plan.output.exists() and not plan.output.is_dir():
         raise NotADirectoryError(f"{plan.output} is a file, not a folder for results: choose another output")
     if plan.options.feature_folder is not None:
@@ -81,6 +86,9 @@ def run_plan(plan: Plan, *, scheduler: str | None = None, workers: int | None = 
         check_device(plan.model.device)
     else:
         check_scheduler(scheduler)
+
+
+def _run(plan: Plan, scheduler: str | None, workers: int | None) -> Generator[Outcome]:
     plan.output.mkdir(parents=True, exist_ok=True)
     weights, name = model_digest(plan.model), uuid4().hex
     tasks = [
