@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,18 @@ def test_what_was_changed_meanwhile_stays(dock: Dock, changes: Any, kept: list[s
     stay = [layer for layer in before if layer in dock.viewer.layers]
     assert [layer.name for layer in stay] == [f"cells {each}" for each in kept]
     assert not set(stay) & set(of_cells(dock))
+
+
+def test_a_copy_of_a_layer_that_was_left_stays(dock: Dock) -> None:
+    labels = dock.layers.labels
+    turn_to(dock, "other")
+    copy = Layer.create(*labels.as_layer_data_tuple())
+    dock.viewer.add_layer(copy)
+    assert json.loads(json.dumps(copy.metadata)) == copy.metadata, "as those who save layers may write it"
+    turn_to(dock, "cells")
+    assert objects(dock) == [1]
+    assert copy in dock.viewer.layers
+    assert labels not in dock.viewer.layers
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -34,6 +34,8 @@ class Left:
 
     Attributes
     ----------
+    layer : str
+        The layer's own id: a copy that somebody made of it is not meant.
     group : str
         `WorkGroup.name` of the work that it shows.
     image, file : str
@@ -44,6 +46,7 @@ class Left:
         Tells whether points or shapes were changed since.
     """
 
+    layer: str
     group: str
     image: str
     file: str
@@ -53,9 +56,10 @@ class Left:
 
 def mark_left(layers: PromptLayers, work: WorkGroup) -> None:
     """Note in layers that stay in the viewer whose work they show."""
+    axis = layers.geometry.frame_axis
     for layer in _each(layers):
-        axis = layers.geometry.frame_axis
-        layer.metadata[_MARK] = Left(work.name, work.image, work.file, axis, _digest(layer))
+        left = Left(str(layer.unique_id), work.name, work.image, work.file, axis, _digest(layer))
+        layer.metadata[_MARK] = asdict(left)  # whoever saves layers may write this as JSON
 
 
 def left_whole(layers: Iterable[Layer], image: str, frame_axis: int | None) -> tuple[Left, ...]:
@@ -165,8 +169,8 @@ def _each(layers: PromptLayers | None) -> tuple[Layer, ...]:
 
 
 def _noted(layer: Layer) -> Left | None:
-    left = layer.metadata.get(_MARK)
-    return left if isinstance(left, Left) else None
+    said = layer.metadata.get(_MARK)
+    return Left(**said) if said and said["layer"] == str(layer.unique_id) else None
 
 
 def _digest(layer: Layer) -> int:
