@@ -12,7 +12,9 @@ import zarr
 from yaozarrs import v05
 from yaozarrs.write.v05 import write_image
 
-from napari_sam2.io import label_geometry, open_image
+from napari_sam2.io import colours, label_geometry, open_image
+from napari_sam2.session import Session
+from tests.fakes import FakeModel
 
 Array = np.ndarray[Any, Any]
 
@@ -319,3 +321,18 @@ def test_one_series_is_all_there_is(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", ramp(5, 24, 20))
     with pytest.raises(ValueError, match="one series and one level"):
         open_image(tmp_path / "a.npy", series=1)
+
+
+@pytest.mark.parametrize("frames", [(), (4,)])
+def test_colours_in_planes_are_the_last_axis(tmp_path: Path, frames: tuple[int, ...]) -> None:
+    planes = np.random.default_rng(0).integers(0, 255, (*frames, 3, 16, 20), np.uint8)
+    path = tmp_path / "a.tif"
+    axes = "TSYX" if frames else "SYX"
+    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate", metadata={"axes": axes})
+    opened, expected = open_image(path), np.moveaxis(planes, -3, -1)
+    assert (opened.array.shape, (opened.axes or "")[-3:]) == (expected.shape, "yxs")
+    assert colours(opened) == "rgb"
+    np.testing.assert_array_equal(np.asarray(opened.array), expected)
+    volume = Session.open(path, model=FakeModel().as_model()).volume
+    assert (volume.num_frames, volume.frame(0).shape) == (frames[0] if frames else 1, (16, 20, 3))
+    np.testing.assert_array_equal(volume.frame(0), expected[0] if frames else expected)

@@ -19,6 +19,7 @@ import tifffile
 import zarr
 
 from napari_sam2.io import ome_files
+from napari_sam2.io.colours_last import ColoursLast
 from napari_sam2.io.scales import coarser, ome_tiff_scale, ome_zarr_scale, tiff_scale
 from napari_sam2.io.stacks import FileStack
 from napari_sam2.io.stored_array import StoredArray
@@ -191,7 +192,19 @@ def _open_series(tiff: tifffile.TiffFile, path: Path, series: int, level: int) -
     axes = image.axes.lower()
     scale = ome_tiff_scale(tiff.ome_metadata, series, axes) if tiff.is_ome else tiff_scale(tiff, axes)
     scale = coarser(scale, stack.levels[0].shape, image.shape)
-    return OpenedImage(StoredArray.of(zarr.open_array(store, mode="r"), path), axes, scale)
+    opened = OpenedImage(StoredArray.of(zarr.open_array(store, mode="r"), path), axes, scale)
+    return _with_colours_last(opened)
+
+
+def _with_colours_last(opened: OpenedImage) -> OpenedImage:
+    """Put colours that are stored as planes behind the pixels, where all others have them."""
+    axes, scale = opened.axes or "", opened.scale
+    at = axes.find("s")
+    if at in {-1, len(axes) - 1}:
+        return opened
+    moved = None if scale is None else (*scale[:at], *scale[at + 1 :], scale[at])
+    array = ColoursLast(opened.array, at)
+    return replace(opened, array=array, axes=f"{axes[:at]}{axes[at + 1 :]}s", scale=moved)
 
 
 def _end(image: tifffile.TiffPageSeries) -> int:
