@@ -155,7 +155,8 @@ class Session(SessionSaving):
         **options
             Those of the class. Without `axis`, frames lie along the axis that the file calls t, else z, where
             it has more than one position there; along the first one if the file says nothing. Without
-            `channel`, a last axis of 3 or 4 that the file calls colour is one.
+            `channel`, a last axis of 3 or 4 that the file calls colour is one; channels of a single picture
+            are no frames.
 
         Raises
         ------
@@ -163,15 +164,12 @@ class Session(SessionSaving):
             If there is no such file, it holds no images, or the label image is there already.
         """
         opened = io.open_image(path, series=series, level=level)
-        options.setdefault("axis", io.frame_axis(opened, options.get("index") or ()))
-        options.setdefault("channel", io.colours(opened, options.get("index") or ()))
-        geometry = io.label_geometry(opened, options["axis"])
+        of_images = ("axis", "index", "channel", "contrast") & options.keys()
+        chosen = io.told_options(opened, {name: options.pop(name) for name in of_images})
+        geometry = io.label_geometry(opened, chosen["axis"])
         view = options.pop("view", "auto")
         if geometry.scale is not None and not isinstance(view, WindowRules):
             view = WindowRules(view, aspect=geometry.scale[-2] / geometry.scale[-1])
-        chosen = {
-            name: options.pop(name) for name in ("axis", "index", "channel", "contrast") & options.keys()
-        }
         volume = Volume(opened.array, **chosen)
         if isinstance(labels, (str, Path)):
             labels = io.create_labels(

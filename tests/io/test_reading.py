@@ -12,7 +12,8 @@ import zarr
 from yaozarrs import v05
 from yaozarrs.write.v05 import write_image
 
-from napari_sam2.io import colours, label_geometry, open_image
+from napari_sam2.io import label_geometry, open_image
+from napari_sam2.io.told_axes import colours
 from napari_sam2.session import Session
 from tests.fakes import FakeModel
 

@@ -265,12 +265,10 @@ def _which_image(options: Options, saved: SavedSession | None, images: Path) -> 
 
 def _volume(opened: io.OpenedImage, saved: SavedSession | None, chosen: Any) -> Volume:  # noqa: ANN401
     """Take the images as the options say, else as the session does, else along the axis of their file."""
-    index = chosen.get("index") or ()
-    options: dict[str, Any] = {"axis": io.frame_axis(opened, index), "channel": io.colours(opened, index)}
     if saved is not None:
         stored = saved.document["images"]["options"]
-        options = {**stored, "index": {int(axis): at for axis, at in stored["index"].items()}}
-    return Volume(opened.array, **{**options, **chosen})
+        chosen = {**stored, "index": {int(axis): at for axis, at in stored["index"].items()}, **chosen}
+    return Volume(opened.array, **io.told_options(opened, chosen))
 
 
 def _is_own(saved: SavedSession, volume: Volume, model: Sam2) -> bool:

@@ -9,8 +9,6 @@ from napari_sam2.io.ome_files import image_files
 from napari_sam2.io.reading import (
     LabelGeometry,
     OpenedImage,
-    colours,
-    frame_axis,
     label_geometry,
     open_image,
 )
@@ -26,6 +24,7 @@ from napari_sam2.io.session_file import (
 )
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
 from napari_sam2.io.table import write_table
+from napari_sam2.io.told_axes import frame_axis, told_options
 
 __all__ = [
     "JOURNAL",
@@ -36,7 +35,6 @@ __all__ = [
     "SessionDescription",
     "SessionDocument",
     "StreamedLabels",
-    "colours",
     "create_labels",
     "export_labels",
     "export_steps",
@@ -52,6 +50,7 @@ __all__ = [
     "reading_steps",
     "remove_session",
     "session_steps",
+    "told_options",
     "write_session",
     "write_table",
 ]

@@ -6,11 +6,11 @@ import logging
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
@@ -86,28 +86,6 @@ def label_geometry(opened: OpenedImage, axis: int) -> LabelGeometry:
     scale = tuple(known.get(letter, 1.0) for letter in (frames, "y", "x")) if known else None
     letters = (frames if frames in {"t", "z"} else "z") + "yx"
     return LabelGeometry(letters, scale, opened.series, opened.level)
-
-
-def frame_axis(opened: OpenedImage, fixed: Collection[int] = ()) -> int:
-    """Tell which axis objects are most likely tracked along: time, else depth, whichever has a length.
-
-    Axes at whose position one stays (`fixed`) are none.
-    """
-    axes, shape = opened.axes or "", opened.array.shape
-    if len(axes) == len(shape):
-        stays = {axis % len(shape) for axis in fixed if -len(shape) <= axis < len(shape)}
-        for letter in "tz":
-            axis = axes.find(letter)
-            if axis >= 0 and axis not in stays and shape[axis] > 1:
-                return axis
-    return 0
-
-
-def colours(opened: OpenedImage, fixed: Collection[int] = ()) -> Literal["rgb"] | None:
-    """Tell whether the last axis is colour, as the file says; not where a position on it is `fixed`."""
-    axes, shape = opened.axes or "", opened.array.shape
-    is_colour = len(axes) == len(shape) and axes.endswith("s") and shape[-1] in {3, 4}
-    return "rgb" if is_colour and not {-1, len(shape) - 1} & set(fixed) else None
 
 
 def open_image(path: str | Path, *, series: int = 0, level: int = 0) -> OpenedImage:
