@@ -12,7 +12,7 @@ import tifffile
 import torch
 import zarr
 
-from napari_sam2 import session_document
+from napari_sam2 import session_document, session_saved
 from napari_sam2._model.weights import save_model
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.conditioning import Base
@@ -367,7 +367,7 @@ def test_a_session_is_loaded_in_steps(
     session = busy_session()
     session.lock_object(2)
     session.save(tmp_path / "a.sam2.json")
-    monkeypatch.setattr(session_document, "_AT_A_TIME", 5)
+    monkeypatch.setattr(session_saved, "_AT_A_TIME", 5)
     steps = Session.load_steps(tmp_path / "a.sam2.json", IMAGES, REAL, recompute=recompute)
     count, loaded = 0, None
     while loaded is None:

@@ -13,7 +13,7 @@ from napari_sam2.labels import LabelVolume
 from napari_sam2.prompts import FramePrompts, MaskLike
 from napari_sam2.selection import SelectionRules
 from napari_sam2.session_checks import check_key
-from napari_sam2.session_document import reading_steps
+from napari_sam2.session_saved import reading_steps
 from napari_sam2.session_saving import SessionSaving
 from napari_sam2.session_state import PromptRecord, SessionState
 from napari_sam2.steps import result_of

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
-    from napari_sam2.session_document import SavedSession
+    from napari_sam2.session_saved import SavedSession
     from napari_sam2.tracker_state import Track
 
 

@@ -30,7 +30,7 @@ from napari_sam2.io.atomic import remove, sweep
 from napari_sam2.io.claim import claimed
 from napari_sam2.io.ctc import check_ids
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
-from napari_sam2.session_document import SavedSession, read_session
+from napari_sam2.session_saved import SavedSession, read_session
 from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
 
