@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from napari_sam2._model.results import ImageFeatures, Prediction
 from napari_sam2._model.sam2 import Sam2
+from napari_sam2._tracking.stepping import Bank, Outcome, predict_groups, remember_groups
 from napari_sam2.grouping import Groups
-from napari_sam2.stepping import Bank, Outcome, predict_groups, remember_groups
 
 
 def step_objects(

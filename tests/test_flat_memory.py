@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_sam2._labels.spill import SpillStore
 from napari_sam2.io import StreamedLabels, create_labels
 from napari_sam2.keeping import Keeping
 from napari_sam2.session import Session
-from napari_sam2.spill import SpillStore
 from napari_sam2.window import View
 from tests.fakes import SHAPE, FakeModel, click, plain_frames
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from napari_sam2.confirmed import ConfirmedFrames
-from napari_sam2.entries import RecordTable
+from napari_sam2._labels.entries import RecordTable
+from napari_sam2._tracking.confirmed import ConfirmedFrames
+from napari_sam2._tracking.sweeping import Sweeps
 from napari_sam2.passes import Anchor, Step
 from napari_sam2.session import Session
-from napari_sam2.sweeping import Sweeps
 from napari_sam2.tracker import Tracker
 from napari_sam2.volume import Volume
 from tests.fakes import FakeModel, absent, click, plain_frames

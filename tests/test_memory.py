@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_sam2._tracking.memory_bank import MemoryBank
 from napari_sam2.memory import MemoryRules, MemorySelection, PointerMemory, SpatialMemory, select_memories
-from napari_sam2.memory_bank import MemoryBank
 
 frames = st.integers(0, 40)
 frame_sets = st.frozensets(frames, max_size=25)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from napari_sam2.packed_mask import PackedMask
+from napari_sam2._labels.packed_mask import PackedMask
 from napari_sam2.prompts import (
     FramePrompts,
     PromptDifference,

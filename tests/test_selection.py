@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_sam2._tracking.memory_bank import MemoryBank
 from napari_sam2.memory import MemoryRules, MemorySelection, SpatialMemory, select_memories
-from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.selection import Merit, SelectionRules, Worth, last_anchors, last_worthy
 
 COUNT = 41

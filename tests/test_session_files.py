@@ -12,10 +12,11 @@ import tifffile
 import torch
 import zarr
 
-from napari_sam2 import session_document, session_saved
 from napari_sam2._model.weights import save_model
+from napari_sam2._session import document as session_document
+from napari_sam2._session import saved as session_saved
+from napari_sam2._tracking.conditioning import Base
 from napari_sam2.cleanup import Cleanup
-from napari_sam2.conditioning import Base
 from napari_sam2.device import Runtime
 from napari_sam2.io import journal, open_image, read_description, session_file
 from napari_sam2.lineage import Life

@@ -205,7 +205,7 @@ def test_what_is_left_to_be_written_is_written_in_steps_before_a_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("napari_sam2.session_state.WRITING_SECONDS", 0.0)
+    monkeypatch.setattr("napari_sam2._session.state.WRITING_SECONDS", 0.0)
     session = tracked(1, 2)
     with session.postponed():
         session.undo()

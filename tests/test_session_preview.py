@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sam2.conditioning import Base
+from napari_sam2._tracking.conditioning import Base
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
 from napari_sam2.window import WindowRules

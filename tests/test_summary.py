@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_sam2._labels.packed_mask import PackedMask
 from napari_sam2.doubt import Stretch
-from napari_sam2.packed_mask import PackedMask
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session

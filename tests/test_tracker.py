@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sam2.conditioning import Base
+from napari_sam2._tracking.conditioning import Base
+from napari_sam2._tracking.state import Job
 from napari_sam2.frame_result import FrameResult
 from napari_sam2.passes import Direction, PassKey
 from napari_sam2.steps import result_of
 from napari_sam2.tracker import Tracker
-from napari_sam2.tracker_state import Job
 from napari_sam2.volume import Volume
 from tests.fakes import SHAPE, FakeModel, absent, click, noisy_frames, plain_frames, seeing_model
 

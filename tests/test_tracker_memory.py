@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sam2._tracking.state import Job
 from napari_sam2.frame_result import FrameResult
 from napari_sam2.keeping import Keeping
 from napari_sam2.passes import Direction
 from napari_sam2.tracker import Tracker
-from napari_sam2.tracker_state import Job
 from napari_sam2.volume import Volume
 from tests.fakes import Attended, FakeModel, absent, click, plain_frames, seeing_model
 

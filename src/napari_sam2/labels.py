@@ -19,14 +19,14 @@ from weakref import WeakSet
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.composition import Claim, Claimant, apart, around, compose, listed, strips
-from napari_sam2.entries import Boxes, Entry, FrameRecords, Objects, Provenance, Record, RecordTable
-from napari_sam2.label_array import LabelArray, OwnLabels, blank_labels, check_target
-from napari_sam2.label_snapshot import LabelSnapshot
-from napari_sam2.logit_bytes import pack_logits, unpack_logits
-from napari_sam2.packed_mask import PackedMask
+from napari_sam2._labels.array import LabelArray, OwnLabels, blank_labels, check_target
+from napari_sam2._labels.composition import Claim, Claimant, apart, around, compose, listed, strips
+from napari_sam2._labels.entries import Boxes, Entry, FrameRecords, Objects, Provenance, Record, RecordTable
+from napari_sam2._labels.logit_bytes import pack_logits, unpack_logits
+from napari_sam2._labels.packed_mask import PackedMask
+from napari_sam2._labels.snapshot import LabelSnapshot
+from napari_sam2._labels.spill import SpillStore
 from napari_sam2.placement import BoolArray, Box, PlacedLogits
-from napari_sam2.spill import SpillStore
 
 __all__ = ["Box", "Entry", "LabelVolume", "PackedMask", "PlacedLogits", "Provenance", "blank_labels"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_sam2.packed_mask import PackedMask
+from napari_sam2._labels.packed_mask import PackedMask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from napari_sam2._session.stored_prompts import read_prompts
 from napari_sam2.prompts import MAX_OBJECT_ID, FramePrompts
-from napari_sam2.stored_prompts import read_prompts
 
 if TYPE_CHECKING:
     from pathlib import Path

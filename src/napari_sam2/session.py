@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from napari_sam2 import io
-from napari_sam2 import session_edits as edits
+from napari_sam2._session import edits
+from napari_sam2._session.checks import check_key
+from napari_sam2._session.saved import reading_steps
+from napari_sam2._session.saving import SessionSaving
+from napari_sam2._session.state import PromptRecord, SessionState
 from napari_sam2.cleanup import Cleanup
 from napari_sam2.keeping import Keeping
 from napari_sam2.labels import LabelVolume
 from napari_sam2.prompts import FramePrompts, MaskLike
 from napari_sam2.selection import SelectionRules
-from napari_sam2.session_checks import check_key
-from napari_sam2.session_saved import reading_steps
-from napari_sam2.session_saving import SessionSaving
-from napari_sam2.session_state import PromptRecord, SessionState
 from napari_sam2.steps import result_of
 from napari_sam2.tracker import Tracker
 from napari_sam2.volume import Volume

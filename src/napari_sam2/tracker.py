@@ -5,34 +5,34 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_sam2.advancing import Advance
-from napari_sam2.aiming import Aim
-from napari_sam2.conditioning import Base, whole_grid
-from napari_sam2.confirmed import ConfirmedFrames
+from napari_sam2._tracking.advancing import Advance
+from napari_sam2._tracking.aiming import Aim
+from napari_sam2._tracking.conditioning import Base, whole_grid
+from napari_sam2._tracking.confirmed import ConfirmedFrames
+from napari_sam2._tracking.judging import Judge
+from napari_sam2._tracking.odd_frames import OddFrames
+from napari_sam2._tracking.state import Job
+from napari_sam2._tracking.stepping import gather_rows, memory_rules
+from napari_sam2._tracking.sweeping import Sweeps
+from napari_sam2._tracking.tracked_memories import TrackedMemories
 from napari_sam2.feature_store import FeatureStore
 from napari_sam2.features import FeatureCache
 from napari_sam2.grouping import Groups
-from napari_sam2.judging import Judge
 from napari_sam2.keeping import Keeping
-from napari_sam2.odd_frames import OddFrames
 from napari_sam2.passes import Anchor, Seed, plan_gaps, plan_sweep
 from napari_sam2.placement import Box, PlacedLogits
-from napari_sam2.stepping import gather_rows, memory_rules
-from napari_sam2.sweeping import Sweeps
-from napari_sam2.tracked_memories import TrackedMemories
-from napari_sam2.tracker_state import Job
 from napari_sam2.window import WindowRules, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._tracking.state import Track
     from napari_sam2.features import FrameSource
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction, PassKey
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.selection import SelectionRules
-    from napari_sam2.tracker_state import Track
 
 
 class Tracker:

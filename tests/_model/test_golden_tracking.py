@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2 import stepping
 from napari_sam2._model.pixels import normalise
+from napari_sam2._tracking import stepping
+from napari_sam2._tracking.state import Track
 from napari_sam2.features import resize_frame
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.tracker import Tracker
-from napari_sam2.tracker_state import Track
 from tests._model.golden import CASES, SIZE, Case, Golden, needs_shared
 
 if TYPE_CHECKING:
+    from napari_sam2._tracking.stepping import Outcome
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
-    from napari_sam2.stepping import Outcome
 
 pytestmark = needs_shared
 CLICKS = 1e-3

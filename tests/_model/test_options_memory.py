@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from napari_sam2._model.results import ImageFeatures
-from napari_sam2.memory_bank import MemoryBank
+from napari_sam2._tracking.memory_bank import MemoryBank
+from napari_sam2._tracking.stepping import Bank, Outcome, encode_prompted, memory_rules
 from napari_sam2.prompts import FramePrompts
-from napari_sam2.stepping import Bank, Outcome, encode_prompted, memory_rules
 from napari_sam2.steps import result_of
 from napari_sam2.tracker import Tracker
 from tests._model.small import DIM, GRID, MEMORY_DIM, SIZE, click, features, memories, normal, small_model

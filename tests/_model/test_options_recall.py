@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from napari_sam2.memory_bank import MemoryBank
-from napari_sam2.stepping import Bank, memory_rules, recall_one
+from napari_sam2._tracking.memory_bank import MemoryBank
+from napari_sam2._tracking.stepping import Bank, memory_rules, recall_one
 from tests._model.small import DIM, GRID, MEMORY_DIM, features, memories, normal, small_model
 from tests.one_step import step_objects
 

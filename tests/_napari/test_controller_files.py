@@ -162,7 +162,7 @@ def test_undo_waits_for_no_export_and_what_is_written_is_what_was_there(
 def test_of_many_positions_all_are_as_they_are_written_before_edits_go_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_sam2.session_state.WRITING_SECONDS", 0.0)
+    monkeypatch.setattr("napari_sam2._session.state.WRITING_SECONDS", 0.0)
     sessions = [Session(frames(4), model=FakeModel().as_model()) for _ in range(2)]
 
     def paint(session: Session, obj: int) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_sam2._labels.packed_mask import PackedMask
 from napari_sam2._napari.declared import Clicks, Declaration, Drawn, same_prompts
-from napari_sam2.packed_mask import PackedMask
 from napari_sam2.prompts import FramePrompts, PromptKey
 
 KEY = PromptKey(1, 2)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_sam2 import label_array
+from napari_sam2._labels import array as label_array
 from napari_sam2._napari.label_records import LabelRecord
 from napari_sam2._napari.strokes import Stroke, Sweep, strokes_between
 from napari_sam2.placement import Box

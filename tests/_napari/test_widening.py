@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam2 import label_array
+from napari_sam2._labels import array as label_array
 from napari_sam2._napari import label_writer, widening
 from napari_sam2._napari.geometry import SequenceGeometry
 from tests._napari.hand import settle

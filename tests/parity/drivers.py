@@ -11,19 +11,19 @@ import torch
 from napari_sam2._model.config import RELEASED_CONFIGS
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import build_model
+from napari_sam2._tracking.state import Track
 from napari_sam2.steps import result_of
 from napari_sam2.tracker import Tracker
-from napari_sam2.tracker_state import Track
 from tests._model.small import seeded_weights
 
 if TYPE_CHECKING:
     import pytest
     from torch import Tensor
 
+    from napari_sam2._tracking.stepping import Outcome
     from napari_sam2.passes import PassKey
     from napari_sam2.placement import PlacedLogits
     from napari_sam2.prompts import FramePrompts
-    from napari_sam2.stepping import Outcome
     from tests.parity.video import Video
 
 SIZE = 256

@@ -10,7 +10,7 @@ from napari_sam2.prompts import FramePrompts, PromptKey, difference
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from napari_sam2.packed_mask import PackedMask
+    from napari_sam2._labels.packed_mask import PackedMask
     from napari_sam2.prompts import Point, PromptBox
 
 

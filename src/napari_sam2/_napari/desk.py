@@ -16,10 +16,10 @@ from napari_sam2._napari.opening import NotOpenError, check_frames, open_session
 from napari_sam2._napari.painting import Refusal, take_strokes
 from napari_sam2._napari.propagation import propagate, spread
 from napari_sam2._napari.versions import Renewal, Version, Versions
+from napari_sam2._session.state import WRITING_SECONDS
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
 from napari_sam2.prompts import PromptKey
-from napari_sam2.session_state import WRITING_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence

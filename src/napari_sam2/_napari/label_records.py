@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2._labels.array import copy_in_bands
 from napari_sam2._napari.strokes import strokes_between
-from napari_sam2.label_array import copy_in_bands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2._labels.packed_mask import PackedMask
 from napari_sam2._napari.answers import Answer
 from napari_sam2._napari.declared import refine
 from napari_sam2._napari.ids import check_allowed, is_allowed
 from napari_sam2._napari.opening import NotOpenError
 from napari_sam2._napari.strokes import label_of
 from napari_sam2.changes import LabelChange
-from napari_sam2.packed_mask import PackedMask
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2._napari.answers import Answer
-from napari_sam2.tracker_state import steps_of
+from napari_sam2._tracking.state import steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from napari_sam2._napari.desk import Desk
+    from napari_sam2._tracking.state import Job
     from napari_sam2.passes import Direction
     from napari_sam2.prompts import PromptKey
     from napari_sam2.session import Session
-    from napari_sam2.tracker_state import Job
 
 # Frames to each side of a click that are tracked first.
 _FIRST_REACH = 4

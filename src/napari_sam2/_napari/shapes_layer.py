@@ -11,13 +11,13 @@ from napari.layers import Shapes
 from psygnal import Signal
 from skimage.draw import polygon2mask
 
+from napari_sam2._labels.packed_mask import PackedMask
 from napari_sam2._napari.columns import OBJECT, fill_objects, object_column
 from napari_sam2._napari.drawing import Drawing
 from napari_sam2._napari.lines import EvenLines
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.shape_rows import rebuild, trim_features
 from napari_sam2._napari.wiring import Connections
-from napari_sam2.packed_mask import PackedMask
 from napari_sam2.prompts import PromptKey
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.packed_mask import PackedMask
+from napari_sam2._labels.packed_mask import PackedMask
 from napari_sam2.placement import mask_box
 
 if TYPE_CHECKING:

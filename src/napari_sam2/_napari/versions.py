@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_sam2._napari.opening import Opening
+    from napari_sam2._session.retelling import Retelling
     from napari_sam2.session import Session
-    from napari_sam2.session_retelling import Retelling
 
 # Older ones are forgotten: each has labels of the whole sequence.
 _MOST = 3

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from napari_sam2._session.entry_table import StoredEntry, pack_entries, unpack_entries
+from napari_sam2._tracking.memory_bank import MemoryBank
+from napari_sam2._tracking.state import Track
 from napari_sam2.batch.identity import difference
-from napari_sam2.entry_table import StoredEntry, pack_entries, unpack_entries
 from napari_sam2.io.atomic import remove, replacing
-from napari_sam2.memory_bank import MemoryBank
 from napari_sam2.passes import Anchor, PassKey, Seed
 from napari_sam2.process import return_memory
 from napari_sam2.tensor_file import save_tensors
-from napari_sam2.tracker_state import Track
 
 if TYPE_CHECKING:
     from napari_sam2.batch.identity import MadeFrom

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.entry_table import StoredEntry
+from napari_sam2._session.entry_table import StoredEntry
 from napari_sam2.prompts import PromptKey
 from napari_sam2.session import Session
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from napari_sam2._model.sam2 import Sam2
+    from napari_sam2._session.saved import SavedSession
+    from napari_sam2._tracking.state import Track
     from napari_sam2.frame_result import FrameResult
     from napari_sam2.passes import Direction
-    from napari_sam2.session_saved import SavedSession
-    from napari_sam2.tracker_state import Track
 
 
 class ResumableSession(Session):

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_sam2 import io, seeding
 from napari_sam2._model.weights import checksum
+from napari_sam2._session.saved import SavedSession, read_session
 from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.identity import (
     MadeFrom,
@@ -30,7 +31,6 @@ from napari_sam2.io.atomic import remove, sweep
 from napari_sam2.io.claim import claimed
 from napari_sam2.io.ctc import check_ids
 from napari_sam2.io.streaming import StreamedLabels, create_labels, finish_labels
-from napari_sam2.session_saved import SavedSession, read_session
 from napari_sam2.volume import Volume
 from napari_sam2.window import WindowRules
 

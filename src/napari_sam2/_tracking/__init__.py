@@ -1,0 +1,1 @@
+"""How objects are taken from frame to frame: answers to prompts, passes, windows, memories."""
