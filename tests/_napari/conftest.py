@@ -15,7 +15,7 @@ from napari.utils.notifications import Notification, notification_manager
 from qtpy.QtWidgets import QApplication
 from vispy.app import use_app
 
-from napari_sam2._napari import label_writer
+from napari_sam2._napari.layers import label_writer
 from tests._napari.dock import MIDDLE, Dock, add_frames, four_axes
 from tests._napari.hand import Hand, settle
 from tests._napari.stage import Desk
@@ -42,7 +42,7 @@ def quick_collector(qapp: QApplication) -> None:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what is saved by itself out of the user's cache folder."""
-    monkeypatch.setattr("napari_sam2._napari.autosave.autosave_folder", lambda: tmp_path / "autosave")
+    monkeypatch.setattr("napari_sam2._napari.work.autosave.autosave_folder", lambda: tmp_path / "autosave")
 
 
 @pytest.fixture

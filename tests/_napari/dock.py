@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_sam2._napari.autosave import Autosave
-from napari_sam2._napari.desk import Desk
+from napari_sam2._napari.layers.prompt_layers import PromptLayers
 from napari_sam2._napari.model_choices import ModelChoice
-from napari_sam2._napari.prompt_layers import PromptLayers
 from napari_sam2._napari.settings import Settings
 from napari_sam2._napari.state import DockState
 from napari_sam2._napari.widget import Sam2Widget
+from napari_sam2._napari.work.autosave import Autosave
+from napari_sam2._napari.work.desk import Desk
 from napari_sam2.prompts import FramePrompts, PromptKey
 from tests.fakes import FakeModel, click, plain_frames
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 
-from napari_sam2._napari.colours import ObjectColours
-from napari_sam2._napari.geometry import SequenceGeometry
-from napari_sam2._napari.labels_layer import LabelsView
-from napari_sam2._napari.strokes import Stroke
+from napari_sam2._napari.image.geometry import SequenceGeometry
+from napari_sam2._napari.layers.colours import ObjectColours
+from napari_sam2._napari.layers.labels import LabelsView
+from napari_sam2._napari.layers.strokes import Stroke
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
 from tests._napari.hand import settle

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2._napari.declared import same_prompts
+from napari_sam2._napari.layers.declared import same_prompts
 from napari_sam2._napari.workspace import Sequence
 from napari_sam2.session import Session
 from tests._napari.dock import Dock, pause, until

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 
-from napari_sam2._napari.autosave import Autosave
+from napari_sam2._napari.work.autosave import Autosave
 from tests._napari.dock import Dock, frames, pause
 from tests._napari.monkey_actions import ACTIONS, NO_STEP
 from tests._napari.monkey_checks import (

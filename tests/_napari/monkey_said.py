@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from napari.utils.notifications import notification_manager
 
-from napari_sam2._napari.painting import is_locked
+from napari_sam2._napari.work.painting import is_locked
 from napari_sam2.prompts import PromptKey
 from tests._napari.monkey_checks import MonkeyError, sequences
 from tests._napari.monkey_hands import Act, Monkey

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from napari.components import ViewerModel
 
-from napari_sam2._napari.geometry import SequenceGeometry
-from napari_sam2._napari.prompt_layers import PromptLayers
+from napari_sam2._napari.image.geometry import SequenceGeometry
+from napari_sam2._napari.layers.prompt_layers import PromptLayers
+from napari_sam2._napari.layers.strokes import Stroke
 from napari_sam2._napari.state import Tool
-from napari_sam2._napari.strokes import Stroke
 from napari_sam2.prompts import FramePrompts, PromptKey
 from tests._napari.hand import settle
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from napari_sam2._napari.desk import Desk
+from napari_sam2._napari.work.desk import Desk
 from tests._napari.dock import MIDDLE, Dock, until
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import napari
 import numpy as np
 
-from napari_sam2._napari.geometry import SequenceGeometry
-from napari_sam2._napari.prompt_layers import PromptLayers
+from napari_sam2._napari.image.geometry import SequenceGeometry
+from napari_sam2._napari.layers.prompt_layers import PromptLayers
+from napari_sam2._napari.layers.strokes import Stroke
 from napari_sam2._napari.state import Tool
-from napari_sam2._napari.strokes import Stroke
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey

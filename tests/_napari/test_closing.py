@@ -13,12 +13,12 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_sam2._napari.desk import Desk
-from napari_sam2._napari.finding import camera_of
+from napari_sam2._napari.layers.finding import camera_of
 from napari_sam2._napari.model_choices import ModelChoice
+from napari_sam2._napari.work.desk import Desk
 from napari_sam2.session import Session
 from tests._napari.dock import MIDDLE, Dock, add_frames, pause, until
-from tests._napari.test_prompt_layers_end import callbacks, connections
+from tests._napari.layers.test_prompt_layers_end import callbacks, connections
 from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.gui

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam2._napari.desk import Desk
-from napari_sam2._napari.worker import Priority
+from napari_sam2._napari.work.desk import Desk
+from napari_sam2._napari.work.worker import Priority
 from napari_sam2.prompts import FramePrompts, PromptKey
 from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames, pause, until
 from tests.fakes import SHAPE, FakeModel, click
@@ -116,7 +116,7 @@ def undone(dock: Dock) -> None:
 def test_what_was_taken_back_outlives_another_contrast_and_another_layer(
     bench: Dock, monkeypatch: pytest.MonkeyPatch, lose: Callable[[Dock], None], again: str
 ) -> None:
-    monkeypatch.setattr("napari_sam2._napari.controller_sequence.tell", pytest.fail)
+    monkeypatch.setattr("napari_sam2._napari.controls.sequence.tell", pytest.fail)
     lose(bench)
     assert not bench.state.objects.rows[0].frames
     other = bench.viewer.add_image(frames(3), name="other")
@@ -137,7 +137,7 @@ def test_what_was_taken_back_outlives_another_contrast_and_another_layer(
 def test_another_view_with_nothing_left_says_nothing_and_keeps_the_way_back(
     bench: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_sam2._napari.controller_sequence.tell", pytest.fail)
+    monkeypatch.setattr("napari_sam2._napari.controls.sequence.tell", pytest.fail)
     deleted(bench)
     bench.viewer.layers["cells"].contrast_limits = (0, 200)
     bench.view.image.use_current_view.emit()

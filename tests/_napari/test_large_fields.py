@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam2._napari.finding import Look, camera_of, look_at, place_in_view
-from napari_sam2._napari.geometry import Place
+from napari_sam2._napari.image.geometry import Place
+from napari_sam2._napari.layers.finding import Look, camera_of, look_at, place_in_view
 from tests._napari.dock import Dock, until
 from tests.fakes import FakeModel
 

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import QApplication
 from napari_sam2._napari.controller import Controller
 from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames, pause
 from tests._napari.hand import Hand
-from tests._napari.test_prompt_layers_end import connections
+from tests._napari.layers.test_prompt_layers_end import connections
 from tests._napari.test_whole import Docked, docked
 from tests.fakes import FakeModel, click
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.gui
 def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what the user is told of seeds."""
     told: list[str] = []
-    monkeypatch.setattr("napari_sam2._napari.controller_seeds.tell", told.append)
+    monkeypatch.setattr("napari_sam2._napari.controls.seeds.tell", told.append)
     return told
 
 

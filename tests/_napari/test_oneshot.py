@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
-from napari_sam2._napari import network_view, oneshot
-from napari_sam2._napari.geometry import SequenceGeometry
+from napari_sam2._napari import oneshot
+from napari_sam2._napari.image import network_view
+from napari_sam2._napari.image.geometry import SequenceGeometry
+from napari_sam2._napari.layers.outline import Outline
+from napari_sam2._napari.layers.seeds import LabelSeeds
+from napari_sam2._napari.layers.shapes import mask_of
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.oneshot import (
     Request,
@@ -21,10 +25,7 @@ from napari_sam2._napari.oneshot import (
     read_layers,
     run,
 )
-from napari_sam2._napari.outline import Outline
-from napari_sam2._napari.seeds import LabelSeeds
 from napari_sam2._napari.settings import Settings
-from napari_sam2._napari.shapes_layer import mask_of
 from napari_sam2.frame_result import PlacedMask
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
@@ -291,7 +292,7 @@ def test_outlines_are_drawn_by_whoever_tracks(fake_model: FakeModel, monkeypatch
         drawn.append(kind)
         return mask_of(yx, kind, shape)
 
-    monkeypatch.setattr("napari_sam2._napari.seeds.mask_of", drawing)
+    monkeypatch.setattr("napari_sam2._napari.layers.seeds.mask_of", drawing)
     corners = rectangle(2, 2, 3, 12, 15)
     outlines = Shapes([corners, corners, [corners[0], corners[2]]], shape_type=["polygon", "ellipse", "line"])
     request = read_layers(image(), (outlines,))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sam2._napari.controller_sequence import SequenceControl
+from napari_sam2._napari.controls.sequence import SequenceControl
 from tests._napari.dock import Dock, Held, pause, until
 from tests.fakes import click
 
@@ -98,7 +98,7 @@ def test_what_cannot_be_opened_is_told_once_and_not_tried_at_every_rest(
 
     go(four, 2)
     rest(four)
-    monkeypatch.setattr("napari_sam2._napari.desk.open_session", fail)
+    monkeypatch.setattr("napari_sam2._napari.work.desk.open_session", fail)
     four.viewer.dims.set_current_step(0, 0)  # and no more: a slow machine has rested before `go` is done
     until(lambda: bool(four.failures))
     assert [str(each) for each in four.failures] == ["the disk is gone"]

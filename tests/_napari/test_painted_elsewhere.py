@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from napari_sam2._napari import stroke_search
-from napari_sam2._napari.geometry import SequenceGeometry
-from napari_sam2._napari.stroke_search import StrokeSearch
+from napari_sam2._napari.image.geometry import SequenceGeometry
+from napari_sam2._napari.layers import stroke_search
+from napari_sam2._napari.layers.stroke_search import StrokeSearch
 from napari_sam2.prompts import PromptKey
 from tests._napari.dock import Dock, Held, pause
 

@@ -43,4 +43,4 @@ def test_no_private_attributes_of_others_are_used(path: Path) -> None:
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert {"prompt_layers.py", "labels_layer.py"} <= {path.name for path in FILES}
+    assert {"prompt_layers.py", "label_writer.py"} <= {path.name for path in FILES}

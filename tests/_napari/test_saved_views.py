@@ -10,8 +10,8 @@ import pytest
 from napari.components import ViewerModel
 from napari.utils.colormaps import ensure_colormap
 
-from napari_sam2._napari.autosave import Autosave
-from napari_sam2._napari.composite import CompositeFrames, coloured
+from napari_sam2._napari.image.composite import CompositeFrames, coloured
+from napari_sam2._napari.work.autosave import Autosave
 from napari_sam2.session import Session
 from tests._napari.dock import MIDDLE, Dock, frames
 from tests.fakes import FakeModel

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from napari_sam2._napari import desk
-from napari_sam2._napari.answers import Answer
-from napari_sam2._napari.desk import Desk
-from napari_sam2._napari.differences import Untold
-from napari_sam2._napari.network_view import View
-from napari_sam2._napari.opening import Opening
+from napari_sam2._napari.image.network_view import View
+from napari_sam2._napari.work import desk
+from napari_sam2._napari.work.answers import Answer
+from napari_sam2._napari.work.desk import Desk
+from napari_sam2._napari.work.differences import Untold
+from napari_sam2._napari.work.opening import Opening
 from napari_sam2.prompts import FramePrompts
 from napari_sam2.session import Session
 from napari_sam2.steps import result_of

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_sam2._napari.finding import Look
+from napari_sam2._napari.layers.finding import Look
 from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames
 from tests._napari.hand import Hand, settle
 from tests.fakes import SHAPE, FakeModel

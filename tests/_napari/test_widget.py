@@ -14,13 +14,13 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
-from napari_sam2._napari.finding import camera_of
+from napari_sam2._napari.layers.finding import camera_of
 from napari_sam2._napari.state import Tool
 from napari_sam2._napari.widget import Sam2Widget
 from napari_sam2.prompts import FramePrompts
 from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames, pause, until
 from tests._napari.hand import CONTROL, SHIFT, Hand, settle
-from tests._napari.test_prompt_layers_end import callbacks, connections
+from tests._napari.layers.test_prompt_layers_end import callbacks, connections
 from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.gui

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
-from napari_sam2._napari.answers import Answer
+from napari_sam2._napari.work.answers import Answer
 from napari_sam2.changes import LabelChange
 from tests._napari.dock import COUNT, MIDDLE, Dock
 

@@ -27,13 +27,13 @@ import torch
 from napari_sam2 import Session, load_model
 from napari_sam2._model.sam2 import Sam2
 from napari_sam2._model.weights import checksum
-from napari_sam2._napari.answers import Answer
-from napari_sam2._napari.desk import Desk
-from napari_sam2._napari.network_view import View
-from napari_sam2._napari.opening import Opening
-from napari_sam2._napari.painting import Painting, take_frame
-from napari_sam2._napari.strokes import Stroke, strokes_between
-from napari_sam2._napari.versions import OTHER_VIEW, ViewStep
+from napari_sam2._napari.image.network_view import View
+from napari_sam2._napari.layers.strokes import Stroke, strokes_between
+from napari_sam2._napari.work.answers import Answer
+from napari_sam2._napari.work.desk import Desk
+from napari_sam2._napari.work.opening import Opening
+from napari_sam2._napari.work.painting import Painting, take_frame
+from napari_sam2._napari.work.versions import OTHER_VIEW, ViewStep
 from napari_sam2.labels import Entry, PlacedLogits
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.steps import result_of

@@ -6,25 +6,25 @@ import atexit
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2._napari.answers import back_of, forth_of
-from napari_sam2._napari.controller_ahead import AheadControl
-from napari_sam2._napari.controller_files import FileControl
-from napari_sam2._napari.controller_image import ImageControl
-from napari_sam2._napari.controller_model import ModelControl
-from napari_sam2._napari.controller_objects import ObjectControl
-from napari_sam2._napari.controller_prompts import PromptControl
-from napari_sam2._napari.controller_review import ReviewControl
-from napari_sam2._napari.controller_saving import SavingControl
-from napari_sam2._napari.controller_seeds import SeedControl
-from napari_sam2._napari.controller_sequence import SequenceControl
-from napari_sam2._napari.controller_tracking import TrackingControl
-from napari_sam2._napari.desk import Desk
+from napari_sam2._napari.controls.ahead import AheadControl
+from napari_sam2._napari.controls.files import FileControl
+from napari_sam2._napari.controls.image import ImageControl
+from napari_sam2._napari.controls.model import ModelControl
+from napari_sam2._napari.controls.objects import ObjectControl
+from napari_sam2._napari.controls.prompts import PromptControl
+from napari_sam2._napari.controls.review import ReviewControl
+from napari_sam2._napari.controls.saving import SavingControl
+from napari_sam2._napari.controls.seeds import SeedControl
+from napari_sam2._napari.controls.sequence import SequenceControl
+from napari_sam2._napari.controls.tracking import TrackingControl
 from napari_sam2._napari.keys import Command
 from napari_sam2._napari.model_choices import ModelChoice, load
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import DockState, ProgressState
 from napari_sam2._napari.wiring import Connections, Later
-from napari_sam2._napari.worker import Fate, InferenceWorker
+from napari_sam2._napari.work.answers import back_of, forth_of
+from napari_sam2._napari.work.desk import Desk
+from napari_sam2._napari.work.worker import Fate, InferenceWorker
 from napari_sam2._napari.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2._napari.answers import Answer
-    from napari_sam2._napari.autosave import Autosave
-    from napari_sam2._napari.prompt_layers import PromptLayers
+    from napari_sam2._napari.layers.prompt_layers import PromptLayers
     from napari_sam2._napari.settings import Settings
-    from napari_sam2._napari.versions import ViewStep
     from napari_sam2._napari.views.dock_view import DockView
+    from napari_sam2._napari.work.answers import Answer
+    from napari_sam2._napari.work.autosave import Autosave
+    from napari_sam2._napari.work.versions import ViewStep
     from napari_sam2._napari.workspace import Sequence
     from napari_sam2.prompts import PromptKey
 

@@ -19,14 +19,14 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2._model.registry import RELEASED
 from napari_sam2._napari.download import PARTS, Download
-from napari_sam2._napari.geometry import spatial_shape
-from napari_sam2._napari.image_source import Axes, geometry_of, read_axes, why_not
-from napari_sam2._napari.layer_prompts import LayerPrompts
+from napari_sam2._napari.image.geometry import spatial_shape
+from napari_sam2._napari.image.network_view import View, freeze
+from napari_sam2._napari.image.pixel_sizes import pixel_sizes
+from napari_sam2._napari.image.source import Axes, geometry_of, read_axes, why_not
+from napari_sam2._napari.layers.layer_prompts import LayerPrompts
+from napari_sam2._napari.layers.outline import is_preview
 from napari_sam2._napari.model_choices import EMBEDDED, ModelChoice, load
-from napari_sam2._napari.network_view import View, freeze
 from napari_sam2._napari.notices import show_failure, tell
-from napari_sam2._napari.outline import is_preview
-from napari_sam2._napari.pixel_sizes import pixel_sizes
 from napari_sam2._napari.settings import read_settings
 from napari_sam2.labels import blank_labels
 from napari_sam2.passes import DIRECTIONS, Direction
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from magicgui.widgets import PushButton
 
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2._napari.geometry import SequenceGeometry
+    from napari_sam2._napari.image.geometry import SequenceGeometry
     from napari_sam2.session import Session
 
 _BUTTON = "Propagate"

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam2._model.sam2 import Sam2
-    from napari_sam2._napari.autosave import Autosave
     from napari_sam2._napari.model_choices import ModelChoice
     from napari_sam2._napari.settings import Settings
+    from napari_sam2._napari.work.autosave import Autosave
     from napari_sam2.prompts import FramePrompts
     from napari_sam2.session import Session
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from psygnal import Signal
 
-from napari_sam2._napari.answers import Answer, Picture
-from napari_sam2._napari.desk import Desk
-from napari_sam2._napari.image_source import base_level
-from napari_sam2._napari.model_box import ModelBox
+from napari_sam2._napari.image.source import base_level
 from napari_sam2._napari.notices import show_failure
-from napari_sam2._napari.versions import OTHER_MODEL, OTHER_VIEW
-from napari_sam2._napari.worker import Fate, InferenceWorker, Origin, Priority
+from napari_sam2._napari.work.answers import Answer, Picture
+from napari_sam2._napari.work.desk import Desk
+from napari_sam2._napari.work.model_box import ModelBox
+from napari_sam2._napari.work.versions import OTHER_MODEL, OTHER_VIEW
+from napari_sam2._napari.work.worker import Fate, InferenceWorker, Origin, Priority
 from napari_sam2.changes import LabelChange
 from napari_sam2.placement import Box
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
-    from napari_sam2._napari.geometry import SequenceGeometry
-    from napari_sam2._napari.network_view import View
-    from napari_sam2._napari.painting import Painting
-    from napari_sam2._napari.prompt_layers import PromptLayers
+    from napari_sam2._napari.image.geometry import SequenceGeometry
+    from napari_sam2._napari.image.network_view import View
+    from napari_sam2._napari.layers.prompt_layers import PromptLayers
+    from napari_sam2._napari.work.painting import Painting
     from napari_sam2.prompts import FramePrompts, PromptKey
 
 

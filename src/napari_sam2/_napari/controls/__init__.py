@@ -1,0 +1,1 @@
+"""What the dock's panels and the layers ask for, and what is done about it."""

@@ -1,0 +1,1 @@
+"""Layers that hold prompts and labels, and what is done in them with mouse and keys."""

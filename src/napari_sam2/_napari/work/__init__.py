@@ -1,0 +1,1 @@
+"""What runs on the inference thread: what waits for it, sessions and how they are kept, and answers."""
