@@ -46,3 +46,12 @@ def test_every_value_module_is_kept_from_torch() -> None:
         for each in contract("Values and files know no torch")["source_modules"]
     }
     assert set(re.findall(r"\w+", values)) & MODULES < sources
+
+
+def test_the_map_of_the_code_names_every_module_and_room() -> None:
+    page = (PYPROJECT.parent / "docs" / "code.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)(?:\.py|/)`", page))
+    rooms = {path.parent.name for path in (PACKAGE / "_napari").glob("*/__init__.py")}
+    assert named >= (MODULES - {"__main__"}) | rooms
+    others = {path.stem for path in (PACKAGE / "_napari").glob("*.py")} | {"tests", "scripts"}
+    assert named <= MODULES | rooms | others
