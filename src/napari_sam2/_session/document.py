@@ -1,4 +1,4 @@
-"""A session as a JSON document and arrays; `session_saved` makes one of them again."""
+"""A session as a JSON document and arrays; `saved` makes one of them again."""
 
 from __future__ import annotations
 

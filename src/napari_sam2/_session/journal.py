@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SessionJournal:
-    """Keeps a folder up to date with a session; `session_saved.read_session` reads it.
+    """Keeps a folder up to date with a session; `saved.read_session` reads it.
 
     It watches the session until `close` is called.
 

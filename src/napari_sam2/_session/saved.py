@@ -1,4 +1,4 @@
-"""A session of the document and arrays that `session_document` has made of one."""
+"""A session of the document and arrays that `document` has made of one."""
 
 from __future__ import annotations
 
