@@ -188,7 +188,7 @@ def four(model: ViewerModel, fake_model: FakeModel) -> Iterator[Dock]:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what the user is told of views and networks."""
     notes: list[str] = []
-    for module in ("controller_sequence", "controller_renewal", "controller_seeds"):
+    for module in ("controls.sequence", "controls.renewal", "controls.seeds"):
         monkeypatch.setattr(f"napari_sam2._napari.{module}.tell", notes.append)
     return notes
 
