@@ -330,7 +330,7 @@ def test_steps_that_are_not_taken_to_the_end_leave_nothing(tmp_path: Path) -> No
     session = busy_session()
     steps = session.save_steps(tmp_path / "steps.sam2.json")
     next(steps)
-    steps.close()  # type: ignore[attr-defined]
+    steps.close()
     assert not list(tmp_path.iterdir())
     assert all(each._closed for each in session._state.labels._snapshots)
 

@@ -13,7 +13,7 @@ from napari_sam2._session.objects import SessionObjects
 from napari_sam2.steps import result_of, within
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2.cleanup import Cleanup
@@ -42,7 +42,7 @@ class SessionSaving(SessionObjects):
         for _ in self.save_steps(path, **remarks):
             pass
 
-    def save_steps(self, path: str | Path, **remarks: str | float | None) -> Iterator[None]:
+    def save_steps(self, path: str | Path, **remarks: str | float | None) -> Generator[None, None, None]:
         """Do what `save` does a frame at a time; what is written is the session as it was at first."""
         yield from self.settle_steps()
         said = yield from session_steps(self._state, self._opening(), remarks)

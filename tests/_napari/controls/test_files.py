@@ -212,6 +212,82 @@ def test_an_export_that_undo_went_before_is_written_before_the_dock_closes(
     np.testing.assert_array_equal(written(tmp_path / "labels.tif"), before)
 
 
+def test_undo_waits_for_no_save_and_what_is_written_is_what_was_there(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.propagate()
+    noted = list[object]()
+    monkeypatch.setattr(bench.controller.saving, "note_saved", noted.append)
+    path, held = tmp_path / "cells.sam2.json", HeldSteps(bench, monkeypatch, "save_steps")
+    before = bench.labels.copy()
+    bench.view.files.save_requested.emit(str(path))
+    assert held.entered.wait(20)
+    bench.view.progress.undo_requested.emit()
+    bench.widget.set_prompts(2, MIDDLE, click(15, 4))  # behind the undo
+    bench.controller.objects.delete((1,))
+    bench.controller.worker.submit(lambda: told.append("done" if path.exists() else "done before"))
+    held.gate.set()
+    bench.wait()
+    assert [text.split(" ")[:2] for text in told] == [["done", "before"], ["Saved", "as"]]
+    assert (bench.session.objects, noted) == ((2,), [])
+    stored = read_session(path)
+    np.testing.assert_array_equal(stored.arrays["labels"], before)
+
+
+def test_of_two_saves_into_one_file_the_later_one_stays(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    monkeypatch.setattr(bench.view.files, "ask_whether_to_replace", lambda _: True)
+    bench.prompt(1, MIDDLE, 8, 10)
+    path, held = tmp_path / "cells.sam2.json", HeldSteps(bench, monkeypatch, "save_steps")
+    bench.view.files.save_requested.emit(str(path))
+    assert held.entered.wait(20)
+    bench.widget.set_prompts(2, MIDDLE, click(15, 4))
+    bench.view.files.save_requested.emit(str(path))
+    held.gate.set()
+    bench.wait()
+    assert len(told) == 2
+    assert [row["obj"] for row in read_session(path).document["prompts"]] == [1, 2]
+
+
+def test_what_is_being_saved_is_loaded_when_it_is_there(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    path = tmp_path / "cells.sam2.json"
+    bench.view.files.save_requested.emit(str(path))
+    bench.wait()
+    bench.prompt(2, MIDDLE, 15, 4)
+    monkeypatch.setattr(bench.view.files, "ask_whether_to_replace", lambda _: True)
+    held = HeldSteps(bench, monkeypatch, "save_steps")
+    bench.view.files.save_requested.emit(str(path))
+    assert held.entered.wait(20)
+    bench.view.files.load_requested.emit(str(path))
+    bench.controller.objects.delete((1,))
+    held.gate.set()
+    bench.wait()
+    assert [text.split(" ")[0] for text in told] == ["Saved", "Saved", "Loaded"]
+    assert bench.session.objects == (1, 2)
+
+
+def test_a_load_that_waits_is_not_for_another_image(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.viewer.add_image(frames(3), name="other")
+    bench.wait()
+    path, held = tmp_path / "cells.sam2.json", HeldSteps(bench, monkeypatch, "save_steps")
+    bench.view.files.save_requested.emit(str(path))
+    assert held.entered.wait(20)
+    bench.view.files.load_requested.emit(str(path))
+    names = [image.name for image in bench.controller.image.images()]
+    bench.view.image.image_chosen.emit(names.index("other"))
+    held.gate.set()
+    bench.wait()
+    assert [text.split(" ")[0] for text in told] == ["Saved"]
+
+
 @pytest.mark.parametrize("clicked", [True, False])
 def test_what_is_said_while_a_session_is_saved_is_not_in_the_file_and_not_taken_for_saved(
     bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str], clicked: bool

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Layer
 
-from napari_sam2 import io
-from napari_sam2._napari.controls.many_files import TOGETHER, is_marked, marked, saved_together, siblings
+from napari_sam2._napari.controls.many_files import is_marked, listed, marked, saved_together, siblings
+from napari_sam2._napari.controls.saves import PendingSaves, Saving
 from napari_sam2._napari.layers.tracks import tracks_layer
 from napari_sam2._napari.notices import tell, writing
 from napari_sam2._napari.work.answers import Answer
@@ -20,72 +19,15 @@ from napari_sam2.positions import Positions
 from napari_sam2.tracks import Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from napari_sam2._napari.controls.saving import SavingControl
     from napari_sam2._napari.controls.sequence import SequenceControl
-    from napari_sam2._napari.work.autosave import WorkGroup
     from napari_sam2._napari.work.desk import Desk
     from napari_sam2._napari.workspace import Sequence, Workspace
     from napari_sam2.session import Session
 
 SUFFIX = ".sam2.json"
-
-
-class _Saving:
-    """Sessions that are saved one after the other, of which the first that fails ends all.
-
-    Parameters
-    ----------
-    saved : callable
-        Told of each session on the inference thread.
-    work : WorkGroup
-        What they are; told where they are, after the last.
-    places : tuple of str
-        The files.
-    older : iterable of str
-        Files that they take the place of under other names.
-    """
-
-    def __init__(
-        self,
-        saved: Callable[[Session], None],
-        work: WorkGroup,
-        places: tuple[str, ...],
-        older: Iterable[str],
-    ) -> None:
-        self._saved, self._work, self._places, self._older = saved, work, places, older
-        self._left = len(places)
-        self._remarks = {TOGETHER: uuid.uuid4().hex}
-        self._failed = False
-
-    def save(self, place: str, desk: Desk) -> Generator[None, None, Answer]:
-        """Save one of them, on the inference thread; clicks go between its frames."""
-        if not self._failed:
-            try:
-                yield from self._write(place, desk)
-            except Exception:
-                self._failed = True
-                raise
-            if place == self._places[-1]:
-                for each in self._older:
-                    io.remove_session(each)
-        return Answer()
-
-    def _write(self, place: str, desk: Desk) -> Iterator[None]:
-        session = desk.opened
-        edition = session.edition
-        with writing(place):
-            yield from session.save_steps(place, **self._remarks)
-        if session.edition == edition:  # what was said meanwhile is in no file
-            self._saved(session)
-
-    def tell(self, _answer: Answer) -> None:
-        """Tell that they are saved, after the last; one that has failed is never counted."""
-        self._left -= 1
-        if not self._left:
-            self._work.file = self._places[0]
-            tell(f"Saved as {_listed(self._places)}.")
 
 
 class FileControl:
@@ -113,6 +55,7 @@ class FileControl:
         self._space = workspace
         self._may_replace = may_replace
         self._saving, self._sequences = saving, sequences
+        self._pending = PendingSaves()
         saving.load_file = self.load
 
     def save(self, path: str) -> None:
@@ -155,11 +98,22 @@ class FileControl:
     def _save(self, jobs: list[tuple[Sequence | None, str]], older: list[str]) -> None:
         """Save one after the other; the first that fails ends it."""
         places = tuple(place for _, place in jobs)
-        run = _Saving(self._saving.note_saved, self._sequences.group, places, older)
+        run = Saving(self._saving.note_saved, self._sequences.group, places, older)
         for sequence, place in jobs:
+            self._pending.begin()
             self._space.ask(
-                partial(run.save, place), run.tell, label="Saving", sequence=sequence, fate=Fate.TOLD
+                partial(run.save, place),
+                partial(self._saved, run),
+                label="Saving",
+                failed=lambda _: self._pending.end(),
+                sequence=sequence,
+                fate=Fate.TOLD,
             )
+
+    def _saved(self, run: Saving, _answer: Answer) -> None:
+        if run.is_last():
+            tell(f"Saved as {listed(run.places)}.")
+        self._pending.end()
 
     def _may_write(self, places: list[str], chosen: str) -> bool:
         there = tuple(place for place in places if _is_there(Path(place), Path(chosen)))
@@ -191,7 +145,14 @@ class FileControl:
         return shown if shown in touched or not touched else touched[0]
 
     def load(self, path: str) -> None:
-        """Load a session, with those of other positions beside it; nothing is computed again."""
+        """Load a session, with those of other positions beside it; nothing is computed again.
+
+        What is being saved, perhaps into this very file, is saved first.
+        """
+        group = self._sequences.group
+        self._pending.then(lambda: self._load(path) if self._sequences.group is group else None)
+
+    def _load(self, path: str) -> None:
         try:
             self._load_all(path)
         except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
@@ -203,7 +164,7 @@ class FileControl:
             raise RuntimeError("Choose the image layer that the session belongs to first.")
         places = self._with_others(path, self._sequences.mark(shown))
         self._sequences.ensure_open()
-        name = Path(path).name if len(places) == 1 else _listed(tuple(sorted(places)))
+        name = Path(path).name if len(places) == 1 else listed(tuple(sorted(places)))
         sources = {self._sequences.at_index(at): self._source(place) for place, at in places.items()}
         self._saving.exchange(sources, partial(self._loaded, path, name))
 
@@ -213,9 +174,9 @@ class FileControl:
         within = {place: at for place, at in found.items() if self._sequences.has(at)}
         beyond = tuple(sorted(place for place in found if place not in within))
         if beyond and not within:
-            raise ValueError(f"the image ends before {_listed(beyond)}: choose the one that it belongs to")
+            raise ValueError(f"the image ends before {listed(beyond)}: choose the one that it belongs to")
         if beyond:
-            tell(f"The image ends before {_listed(beyond)}: left out.")
+            tell(f"The image ends before {listed(beyond)}: left out.")
         return within
 
     def _source(self, path: str) -> Source:
@@ -270,8 +231,3 @@ def _export(source: Session | Positions, path: str) -> Iterator[Priority | None]
 
 def _is_there(place: Path, chosen: Path) -> bool:
     return place.is_dir() or (place != chosen and place.exists())
-
-
-def _listed(paths: tuple[str, ...]) -> str:
-    """Name one file, or the first and the last of many."""
-    return paths[0] if len(paths) == 1 else f"{paths[0]} ... {Path(paths[-1]).name}"

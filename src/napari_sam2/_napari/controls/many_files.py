@@ -124,3 +124,8 @@ def siblings(path: str, mark: str) -> tuple[str, ...]:
         return ()
     pattern = re.compile(re.escape(bare.name + mark[:-4]) + r"\d{4}" + re.escape(suffix))
     return tuple(str(each) for each in sorted(bare.parent.iterdir()) if pattern.fullmatch(each.name))
+
+
+def listed(paths: tuple[str, ...]) -> str:
+    """Name one file, or the first and the last of many."""
+    return paths[0] if len(paths) == 1 else f"{paths[0]} ... {Path(paths[-1]).name}"
