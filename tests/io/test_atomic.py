@@ -48,6 +48,22 @@ def test_a_file_and_a_folder_are_replaced(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a", "b"]
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_a_link_leads_to_is_replaced_and_the_link_stays(tmp_path: Path, is_there: bool) -> None:
+    large, small = tmp_path / "large disk", tmp_path / "small disk"
+    large.mkdir()
+    small.mkdir()
+    (small / "a").symlink_to(large / "a")
+    (small / "b").symlink_to(large / "b")
+    if is_there:
+        (large / "a").write_text("old")
+        make_folder(large / "b", "old")
+    replace_both(small)
+    assert (large / "a").read_text() == (large / "b" / "inside").read_text() == "new"
+    assert (names(small), names(large)) == (["a", "b"], ["a", "b"])
+    assert all(each.is_symlink() for each in small.iterdir())
+
+
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 def test_a_failure_leaves_what_was_there(tmp_path: Path, error: BaseException) -> None:
     (tmp_path / "a").write_text("old")

@@ -33,7 +33,8 @@ def replacing_all(*paths: Path) -> Iterator[tuple[Path, ...]]:
     Parameters
     ----------
     *paths : Path
-        Files or folders to be written. Those that are there are replaced.
+        Files or folders to be written. Those that are there are replaced; links stay, and what they lead to
+        is replaced.
 
     Raises
     ------
@@ -42,6 +43,7 @@ def replacing_all(*paths: Path) -> Iterator[tuple[Path, ...]]:
     OSError
         If the file system refuses.
     """
+    paths = tuple(path.resolve() if path.is_symlink() else path for path in paths)
     for path in paths:
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(
