@@ -83,6 +83,15 @@ def test_defaults_that_a_script_sets_are_told(view: PointsView) -> None:
     assert told == [(5, False)]
 
 
+def test_defaults_that_a_script_sets_are_told_beside_a_selected_point(view: PointsView) -> None:
+    told: list[tuple[int, bool]] = []
+    view.defaults_changed.connect(lambda obj, positive: told.append((obj, positive)))
+    view.layer.add([1, 1, 1])
+    assert view.layer.selected_data == {0}
+    view.layer.feature_defaults = {"object": 5, "positive": True}
+    assert told == [(5, True)]
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -56,7 +56,7 @@ class PointsView:
     touched : Signal
         Something happened that may have changed the points.
     defaults_changed : Signal(int, bool)
-        Somebody else set what the next point is, object and sign, while no point was selected.
+        Somebody else set what the next point is, object and sign.
     """
 
     touched = Signal()
@@ -142,10 +142,16 @@ class PointsView:
     def _on_defaults(self, _event: object = None) -> None:
         if self._setting or self._defaults() == (self._obj, self._positive):
             return
-        if len(self.layer.selected_data) > 0:
+        if self._are_of_selection():
             self.restore_next()
         else:
             self.defaults_changed.emit(*self._defaults())
+
+    def _are_of_selection(self) -> bool:
+        """Whether the next point is as the selected ones are: napari says so of itself when it selects."""
+        rows = [row for row in self.layer.selected_data if row < len(self.layer.data)]
+        selected = zip(self.objects()[rows].tolist(), self.positive()[rows].tolist(), strict=True)
+        return set(selected) == {self._defaults()}
 
     # --- reading and showing
 

@@ -155,7 +155,8 @@ class ShapesView:
         obj = int(object_column(self.layer.feature_defaults, 1, self._obj)[0])
         if obj == self._obj:
             return
-        if len(self.layer.selected_data) > 0:
+        rows = [row for row in self.layer.selected_data if row < len(self.layer.data)]
+        if set(self.objects()[rows].tolist()) == {obj}:  # napari takes the values of those it selects
             self.restore_next()
         else:
             self.defaults_changed.emit(obj)
