@@ -54,6 +54,7 @@ class ImageControl:
         self._problem = ""
         self._wires = Connections()
         self._image_wires = Connections()
+        self._list_wires = Connections()
         self._follow = Later(self._follow_layers)
         self._review_view = Later(self._follow_view, _REST, restart=True)
         self._review_axes = Later(self._follow_axes)
@@ -66,6 +67,7 @@ class ImageControl:
 
     def start(self) -> None:
         """Choose the active image layer, or the topmost one."""
+        self._watch_list()
         active = self._space.viewer.layers.selection.active
         images = self.images()
         if isinstance(active, Image) and active in images:
@@ -76,6 +78,13 @@ class ImageControl:
     def images(self) -> list[Image]:
         """Return the image layers of the viewer, in its order."""
         return [layer for layer in self._space.viewer.layers if type(layer) is Image]
+
+    def _watch_list(self) -> None:
+        """Offer images by the names that they have now, and a composite of those that are visible."""
+        self._list_wires.close()
+        for image in self.images():
+            for emitter in (image.events.name, image.events.visible):
+                self._list_wires.connect(emitter, self._say)
 
     def choose_index(self, index: int) -> None:
         """Work on the image layer that the dock lists at this place."""
@@ -105,7 +114,6 @@ class ImageControl:
 
     def _watch(self, image: Image) -> None:
         events = image.events
-        self._image_wires.connect(events.name, self._say)
         for emitter in (events.contrast_limits, events.gamma, events.colormap, events.data):
             self._image_wires.connect(emitter, self._ask_view)
         for emitter in (events.axis_labels, events.metadata, events.units):
@@ -270,6 +278,7 @@ class ImageControl:
         """While nothing was said of the image that is worked on, it is the active one."""
         layers = self._space.viewer.layers
         active = layers.selection.active
+        self._watch_list()
         if self._space.image is not None and self._space.image not in layers:
             self.leave()
         if self._space.image is None:
@@ -316,6 +325,7 @@ class ImageControl:
         self._review_view.close()
         self._review_axes.close()
         self._follow.close()
+        self._list_wires.close()
         self._wires.close()
         self.leave()
 
