@@ -218,8 +218,17 @@ class PointsView:
         self.restore_next()
         self.show_colours()
 
+    def _show_signs(self) -> None:
+        """Draw points in the colour of their sign, whatever colour napari was told to draw them in."""
+        faces = np.where(self.positive()[:, None], POSITIVE, NEGATIVE)
+        named = (POSITIVE_FEATURE,) if POSITIVE_FEATURE in self.layer.features else ()
+        for colour in (*named, faces):  # by the feature, so that the next point has its colour at once
+            if len(faces) and not np.allclose(self.layer.face_color, faces, atol=1e-6):
+                self.layer.face_color = colour
+
     def show_colours(self) -> None:
         """Draw the rings in the colours of the objects, and hide the points of hidden objects."""
+        self._show_signs()
         objects = self.objects().tolist()
         known = {obj: self._colours.colour(obj) for obj in set(objects)}
         rings = np.array([known[obj] for obj in objects], float).reshape(-1, 4)
