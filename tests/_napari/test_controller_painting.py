@@ -76,6 +76,17 @@ def test_a_new_object_is_another_one_than_that_of_a_stroke_that_waits(
     assert bench.session.objects == (1,)
 
 
+def test_a_stroke_takes_the_place_of_a_box_until_it_is_undone(bench: Dock) -> None:
+    key, boxed = PromptKey(1, MIDDLE), FramePrompts(box=(4, 5, 12, 15))
+    bench.set(1, MIDDLE, boxed)
+    paint(bench, 1, MIDDLE)
+    assert len(bench.layers.shapes.data) == 0
+    assert (bench.session.prompts[key].box, bench.session.prompts[key].packed is None) == (None, False)
+    undo(bench)
+    assert bench.session.prompts == {key: boxed}
+    assert len(bench.layers.shapes.data) == 1
+
+
 def test_a_mask_that_was_painted_has_no_candidates(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     assert bench.state.tools.candidates == 3
