@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_sam2._napari.geometry import spatial_shape
-from napari_sam2._napari.image_source import Axes, base_level, displayed_axes, read_axes, why_not
+from napari_sam2._napari.image_source import (
+    Axes,
+    base_level,
+    displayed_axes,
+    read_axes,
+    shown_channel,
+    why_not,
+)
 from napari_sam2._napari.network_view import channel_choices, freeze
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import ImageState, Tool
@@ -51,6 +58,7 @@ class ImageControl:
         self._shape: tuple[int, ...] = ()
         self._pixels: Any = None
         self._frame_axis: int | None = None
+        self._slid = 0
         self._problem = ""
         self._wires = Connections()
         self._image_wires = Connections()
@@ -61,6 +69,7 @@ class ImageControl:
         layers = workspace.viewer.layers
         events = layers.events
         self._wires.connect(events.removed, self._on_removed)
+        self._wires.connect(workspace.viewer.dims.events.point, self._follow_channel)
         for emitter in (events.inserted, events.removed, events.reordered, layers.selection.events.active):
             self._wires.connect(emitter, self._follow_soon)
         self._wires.connect(workspace.loaded, self._adopt)
@@ -106,7 +115,8 @@ class ImageControl:
         self._watch(image)
         if not self._problem:
             self._axes, self._frame_axis = axes, axes.frames
-            self._open()
+            self._slid = shown_channel(self._space.viewer, image, axes)
+            self._open(self._slid)
         self._say()
 
     def _read_axes(self, image: Image) -> Axes:
@@ -166,6 +176,16 @@ class ImageControl:
         elif self._axes is not None:
             self._sequences.call_axes(self._axes)
 
+    def _follow_channel(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
+        """Until something was said of the image, the network sees the channel that the slider shows."""
+        image, axes = self._space.image, self._axes
+        if image is None or axes is None or axes.channels is None:
+            return
+        before, self._slid = self._slid, shown_channel(self._space.viewer, image, axes)
+        is_one = self._channel < spatial_shape(image)[axes.channels]
+        if self._slid != before and is_one and not self._sequences.is_touched:
+            self.choose_channel(self._slid)
+
     def choose_channel(self, index: int) -> None:
         """Show the network another channel, or the composite."""
         if index != self._channel:
@@ -191,7 +211,7 @@ class ImageControl:
         self._sequences.end()
         self._space.image, self._axes, self._frame_axis, self._pixels = None, None, None, None
 
-    def _open(self, channel: int = 0) -> None:
+    def _open(self, channel: int) -> None:
         image, axes = self._space.image, self._axes
         if image is not None and axes is not None:
             view = freeze(image, axes, channel, self.images())
