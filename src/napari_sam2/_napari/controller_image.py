@@ -178,16 +178,24 @@ class ImageControl:
 
     def _follow_channel(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
         """Until something was said of the image, the network sees the channel that the slider shows."""
+        if not self._sequences.is_touched:
+            self.choose_channel(self._take_slider())
+
+    def _take_slider(self) -> int:
+        """Return the channel that the slider shows, if it shows another one than when this was asked last.
+
+        If it does not, or if more than one channel is seen, return what is seen.
+        """
         image, axes = self._space.image, self._axes
         if image is None or axes is None or axes.channels is None:
-            return
+            return self._channel
         before, self._slid = self._slid, shown_channel(self._space.viewer, image, axes)
         is_one = self._channel < spatial_shape(image)[axes.channels]
-        if self._slid != before and is_one and not self._sequences.is_touched:
-            self.choose_channel(self._slid)
+        return self._slid if is_one and self._slid != before else self._channel
 
     def choose_channel(self, index: int) -> None:
         """Show the network another channel, or the composite."""
+        self._take_slider()  # it counts again when it is moved
         if index != self._channel:
             self._show_channel(index)
             self._say()
@@ -219,7 +227,7 @@ class ImageControl:
 
     def use_current_view(self) -> None:
         """Let the network see what the viewer shows now."""
-        self._show_channel(self._channel)
+        self._show_channel(self._take_slider())
 
     def _show_channel(self, channel: int) -> None:
         image, axes = self._space.image, self._axes
