@@ -103,6 +103,69 @@ def test_a_new_object_ends_the_stroke(four: Dock, mouse: Hand) -> None:
     agree(four, {1: {PromptKey(1, 2)}})
 
 
+def test_a_new_object_is_another_one_than_that_of_a_stroke_under_way(four: Dock, mouse: Hand) -> None:
+    begin(four, mouse)
+    four.view.tools.new_object.emit()
+    assert four.controller.space.active == 2
+    mouse.release(at(four, 5, 12))
+    mouse.click(at(four, 18, 4))
+    four.wait()
+    agree(four, {1: {PromptKey(1, 2), PromptKey(2, 2)}})
+
+
+def move_over(dock: Dock, mouse: Hand) -> None:
+    """Move the mouse over the image with no button down."""
+    mouse.settle()
+    mouse.move(at(dock, 16, 6))
+    mouse.move(at(dock, 18, 20))
+    dock.wait()
+
+
+def test_a_stroke_ends_where_another_tool_is_taken(four: Dock, mouse: Hand) -> None:
+    begin(four, mouse)
+    four.controller.prompts.choose_tool(Tool.POINT)
+    mouse.release(at(four, 5, 12))
+    four.controller.prompts.choose_tool(Tool.BRUSH)
+    move_over(four, mouse)
+    agree(four, {1: {PromptKey(1, 2)}})
+    assert not four.labels[1, 2, 10:].any()
+
+
+def test_a_box_ends_where_a_new_object_is_begun(four: Dock, mouse: Hand) -> None:
+    four.controller.prompts.choose_tool(Tool.BOX)
+    mouse.settle()
+    mouse.press(at(four, 4, 4))
+    mouse.drag(at(four, 8, 8))
+    mouse.drag(at(four, 14, 16))
+    four.view.tools.new_object.emit()
+    assert four.controller.space.active == 2
+    mouse.release(at(four, 14, 16))
+    four.wait()
+    agree(four, {1: {PromptKey(1, 2)}})
+    box = four.session.prompts[PromptKey(1, 2)].box
+    four.controller.prompts.choose_tool(Tool.BOX)
+    move_over(four, mouse)
+    assert four.session.prompts[PromptKey(1, 2)].box == box
+
+
+def test_a_point_is_moved_to_where_another_tool_is_taken(four: Dock, mouse: Hand) -> None:
+    mouse.click(at(four, 6, 6))
+    four.wait()
+    four.layers.points.mode = "select"
+    mouse.settle()
+    mouse.press(at(four, 6, 6))
+    mouse.drag(at(four, 8, 10))
+    mouse.drag(at(four, 10, 14))
+    four.controller.prompts.choose_tool(Tool.BRUSH)
+    mouse.release(at(four, 10, 14))
+    four.wait()
+    (moved,) = four.session.prompts[PromptKey(1, 2)].points
+    assert moved == pytest.approx((10, 14), abs=0.7)
+    four.viewer.layers.selection.active = four.layers.points
+    move_over(four, mouse)
+    assert four.session.prompts[PromptKey(1, 2)].points == (moved,)
+
+
 def test_a_new_object_is_another_one_than_that_of_an_outline_that_is_not_closed(
     four: Dock, mouse: Hand
 ) -> None:

@@ -79,6 +79,21 @@ def test_every_call_of_the_session_is_on_the_inference_thread(
     assert names == {"napari-sam2-inference"}
 
 
+def test_a_box_of_a_script_is_said_once_and_can_be_undone(bench: Dock) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    box = FramePrompts(box=(4.1, 5.2, 12.3, 15.7))
+    bench.set(2, MIDDLE, box)
+    bench.layers.shapes.refresh()
+    bench.wait()
+    assert bench.session.prompts[PromptKey(2, MIDDLE)] == box
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    assert bench.session.objects == (1,)
+    bench.view.progress.redo_requested.emit()
+    bench.wait()
+    assert bench.session.prompts[PromptKey(2, MIDDLE)] == box
+
+
 def test_undo_and_redo(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     one = bench.labels.copy()

@@ -22,7 +22,7 @@ from napari_sam2._napari.download import PARTS, Download
 from napari_sam2._napari.image.geometry import spatial_shape
 from napari_sam2._napari.image.network_view import View, freeze
 from napari_sam2._napari.image.pixel_sizes import pixel_sizes
-from napari_sam2._napari.image.source import Axes, geometry_of, read_axes, why_not
+from napari_sam2._napari.image.source import Axes, geometry_of, read_axes, shown_channel, why_not
 from napari_sam2._napari.layers.layer_prompts import LayerPrompts
 from napari_sam2._napari.layers.outline import is_preview
 from napari_sam2._napari.model_choices import EMBEDDED, ModelChoice, load
@@ -189,10 +189,7 @@ def _checked_channel(image: Image, axis: int, places: dict[int, int]) -> int:
 
 def _shown_channel(viewer: napari.viewer.Viewer, image: Image, axes: Axes) -> dict[int, int]:
     """Return the position along the axis of channels, if there is one."""
-    if axes.channels is None:
-        return {}
-    position = image.world_to_data(np.asarray(viewer.dims.point, float))[axes.channels]
-    return {axes.channels: int(np.clip(np.rint(position), 0, spatial_shape(image)[axes.channels] - 1))}
+    return {} if axes.channels is None else {axes.channels: shown_channel(viewer, image, axes)}
 
 
 def _nothing_in(image: str) -> str:

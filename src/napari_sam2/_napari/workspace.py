@@ -100,7 +100,7 @@ class Sequence:
     @property
     def objects(self) -> set[int]:
         """Ids of its objects, those among them of which the session has not heard yet."""
-        return {*self.picture.objects, *(key.obj for key in self.declared)}
+        return {*self.picture.objects, *(key.obj for key in self.declared), *self._painted}
 
     @property
     def names(self) -> dict[int, str]:
@@ -110,8 +110,12 @@ class Sequence:
     @property
     def answered_objects(self) -> set[int]:
         """Ids of its objects, less those that its layers still show after they have gone."""
-        painted = (key.obj for painting in self.paintings for key in painting.known)
-        return {*self.picture.objects, *(key.obj for key in self.waiting), *painted}
+        return {*self.picture.objects, *(key.obj for key in self.waiting), *self._painted}
+
+    @property
+    def _painted(self) -> set[int]:
+        """Ids of objects whose strokes were not answered yet."""
+        return {key.obj for painting in self.paintings for key in painting.known}
 
     def take(self, answer: Answer) -> None:
         """Note what is told of the session, and what another one in its place sees."""

@@ -335,3 +335,19 @@ def test_other_pixels_before_the_first_prompt_are_simply_seen(
     bench.wait()
     assert bench.session.volume.data is others
     assert not notes
+
+
+def test_what_is_offered_follows_names_and_visibility_of_other_images(bench: Dock) -> None:
+    other = bench.viewer.add_image(255 - frames(), name="other", contrast_limits=(0, 255))
+    bench.viewer.layers.selection.active = layer_of(bench)
+    bench.wait()
+    pause(100)
+    shown = bench.view.shown
+    other.visible = False
+    pause(100)
+    assert shown().image.channels == ()
+    other.visible = True
+    other.name = "membrane"
+    pause(100)
+    assert len(shown().image.channels) == 2
+    assert shown().image.layers == ("cells", "membrane")

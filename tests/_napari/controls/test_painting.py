@@ -62,6 +62,31 @@ def test_what_a_script_paints_on_many_frames_is_one_step_of_undo(bench: Dock) ->
     assert bench.on == list(range(COUNT))
 
 
+def test_a_new_object_is_another_one_than_that_of_a_stroke_that_waits(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(monkeypatch, "paint")
+    bench.labels[MIDDLE, 20:23, 2:6] = 1
+    bench.layers.labels.refresh()
+    held.until_entered()
+    bench.view.tools.new_object.emit()
+    assert bench.controller.space.active == 2
+    held.gate.set()
+    bench.wait()
+    assert bench.session.objects == (1,)
+
+
+def test_a_stroke_takes_the_place_of_a_box_until_it_is_undone(bench: Dock) -> None:
+    key, boxed = PromptKey(1, MIDDLE), FramePrompts(box=(4, 5, 12, 15))
+    bench.set(1, MIDDLE, boxed)
+    paint(bench, 1, MIDDLE)
+    assert len(bench.layers.shapes.data) == 0
+    assert (bench.session.prompts[key].box, bench.session.prompts[key].packed is None) == (None, False)
+    undo(bench)
+    assert bench.session.prompts == {key: boxed}
+    assert len(bench.layers.shapes.data) == 1
+
+
 def test_a_mask_that_was_painted_has_no_candidates(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     assert bench.state.tools.candidates == 3

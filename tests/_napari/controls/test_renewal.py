@@ -64,6 +64,43 @@ def test_the_view_is_frozen_at_the_first_prompt(bench: Dock, told: list[str]) ->
     np.testing.assert_array_equal(bench.labels, before.labels)
 
 
+def test_the_channel_is_that_of_the_slider_until_the_first_prompt(two: Dock) -> None:
+    two.viewer.dims.set_current_step(1, 1)
+    two.wait()
+    assert two.state.image.channel == 1
+    two.prompt(1, MIDDLE, 8, 10)
+    two.viewer.dims.set_current_step(1, 0)
+    two.wait()
+    assert two.state.image.seen == "model sees 0-255, channel 2"
+
+
+def test_the_current_view_is_that_of_a_slider_that_was_moved(two: Dock) -> None:
+    two.prompt(1, MIDDLE, 8, 10)
+    two.viewer.dims.set_current_step(1, 1)
+    two.view.image.use_current_view.emit()
+    two.wait()
+    assert two.state.image.seen == "model sees 0-255, channel 2"
+    undo(two)
+    assert two.state.image.seen == "model sees 0-255, channel 1"
+    two.view.image.channel_chosen.emit(1)
+    two.viewer.dims.set_current_step(1, 1)
+    two.view.image.channel_chosen.emit(0)
+    two.view.image.use_current_view.emit()
+    two.wait()
+    assert two.state.image.seen == "model sees 0-255, channel 1", "it was chosen after the slider was moved"
+
+
+def test_a_channel_that_was_chosen_stays_until_the_slider_shows_another(two: Dock) -> None:
+    two.view.image.channel_chosen.emit(1)
+    two.show(MIDDLE + 1)
+    two.wait()
+    assert two.state.image.channel == 1
+    two.view.image.channel_chosen.emit(2)
+    two.viewer.dims.set_current_step(1, 1)
+    two.wait()
+    assert two.state.image.channel == 2, "all channels in colour"
+
+
 def test_all_that_was_said_is_said_again(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.prompt(2, MIDDLE, 16, 10)

@@ -49,6 +49,25 @@ def test_colours_tell_sign_and_object(view: PointsView) -> None:
     assert np.allclose(view.layer.border_color, [colours.colour(1), colours.colour(7)], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: setattr(layer, "current_face_color", "blue"),
+        lambda layer: setattr(layer, "face_color", "white"),
+        lambda layer: setattr(layer, "features", {"object": [1, 1], "positive": ["yes", "no"]}),
+    ],
+)
+def test_signs_have_their_colours_whatever_is_chosen_in_napari(view: PointsView, change: object) -> None:
+    view.layer.add([1, 1, 1])
+    view.set_next(1, positive=False)
+    view.layer.add([1, 2, 2])
+    change(view.layer)  # type: ignore[operator]
+    view.show_colours()
+    view.layer.add([1, 3, 3])
+    view.show_colours()
+    assert np.allclose(view.layer.face_color, [POSITIVE, NEGATIVE, NEGATIVE], atol=1e-6)
+
+
 def test_many_objects_do_not_turn_colours_into_a_scale(view: PointsView) -> None:
     for obj in range(1, 41):
         view.set_next(obj, positive=obj % 2 == 0)
@@ -81,6 +100,15 @@ def test_defaults_that_a_script_sets_are_told(view: PointsView) -> None:
     view.defaults_changed.connect(lambda obj, positive: told.append((obj, positive)))
     view.layer.feature_defaults = {"object": 5, "positive": False}
     assert told == [(5, False)]
+
+
+def test_defaults_that_a_script_sets_are_told_beside_a_selected_point(view: PointsView) -> None:
+    told: list[tuple[int, bool]] = []
+    view.defaults_changed.connect(lambda obj, positive: told.append((obj, positive)))
+    view.layer.add([1, 1, 1])
+    assert view.layer.selected_data == {0}
+    view.layer.feature_defaults = {"object": 5, "positive": True}
+    assert told == [(5, True)]
 
 
 @pytest.mark.parametrize(

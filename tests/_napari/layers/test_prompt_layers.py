@@ -259,6 +259,17 @@ def test_a_script_may_set_what_the_next_point_is(desk: Desk) -> None:
     assert desk.last() == {PromptKey(4, 2): point(1, 1, positive=False)}
 
 
+def test_a_script_may_set_what_follows_on_a_point_or_a_shape(desk: Desk) -> None:
+    desk.layers.points.add([2, 1, 1])
+    desk.layers.points.feature_defaults = {"object": 4, "positive": True}
+    assert desk.active == [4]
+    desk.layers.shapes.add(square(3, 1, 1, 5, 5))
+    desk.layers.shapes.selected_data = {0}
+    desk.layers.shapes.feature_defaults = {"object": 6}
+    assert desk.active == [4, 6]
+    assert desk.layers.labels.selected_label == 6
+
+
 def test_a_script_may_set_whose_the_next_shape_is(desk: Desk) -> None:
     desk.layers.shapes.feature_defaults = {"object": 4}
     assert desk.active == [4]

@@ -91,6 +91,14 @@ def test_a_narrow_box_that_was_shown_stays(view: ShapesView) -> None:
     assert view.tidy().boxes == {}
 
 
+def test_a_box_of_more_digits_than_the_layer_has_is_read_as_it_was_given(view: ShapesView) -> None:
+    prompts = {KEY: FramePrompts(box=(4.1, 5.2, 10.3, 20.7))}
+    view.show(prompts)
+    assert view.tidy().boxes == {KEY: (4.1, 5.2, 10.3, 20.7)}
+    view.layer.data = [square(2, 4.1, 5.2, 10.4, 20.7)]
+    assert view.tidy().boxes[KEY] == pytest.approx((4.1, 5.2, 10.4, 20.7), abs=1e-5)
+
+
 def test_of_two_boxes_the_last_one_counts(view: ShapesView) -> None:
     view.layer.add([square(2, 4, 5, 10, 20), square(3, 0, 0, 9, 9), square(2, 6, 6, 9, 9)])
     drawn = view.read()

@@ -129,6 +129,15 @@ def test_no_line_cuts_through_a_mark(strip: ReviewStrip, frame: int, marked: int
     assert {place: image.pixel(*place) for place in expected} == expected
 
 
+def test_beyond_the_last_of_few_frames_nothing_is_painted(strip: ReviewStrip) -> None:
+    strip.show_state(replace(review(frames=4, active=2), frame=1))
+    image, at = painted(strip), strip.geometry_now()
+    beyond = range(round(at.x_of(4)) + 3, image.width())
+    assert len(beyond) > 50
+    rows = range(at.top + 1, at.y_of(3))
+    assert len({image.pixel(x, y) for x in beyond for y in rows}) == 1
+
+
 @pytest.mark.parametrize("frames", [12, 70])
 @pytest.mark.parametrize(
     ("status", "mark"),

@@ -8,7 +8,14 @@ from napari.layers import Image
 
 from napari_sam2._napari.image.geometry import spatial_shape
 from napari_sam2._napari.image.network_view import channel_choices, freeze
-from napari_sam2._napari.image.source import Axes, base_level, displayed_axes, read_axes, why_not
+from napari_sam2._napari.image.source import (
+    Axes,
+    base_level,
+    displayed_axes,
+    read_axes,
+    shown_channel,
+    why_not,
+)
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import ImageState, Tool
 from napari_sam2._napari.wiring import Connections, Later
@@ -51,21 +58,25 @@ class ImageControl:
         self._shape: tuple[int, ...] = ()
         self._pixels: Any = None
         self._frame_axis: int | None = None
+        self._slid = 0
         self._problem = ""
         self._wires = Connections()
         self._image_wires = Connections()
+        self._list_wires = Connections()
         self._follow = Later(self._follow_layers)
         self._review_view = Later(self._follow_view, _REST, restart=True)
         self._review_axes = Later(self._follow_axes)
         layers = workspace.viewer.layers
         events = layers.events
         self._wires.connect(events.removed, self._on_removed)
+        self._wires.connect(workspace.viewer.dims.events.point, self._follow_channel)
         for emitter in (events.inserted, events.removed, events.reordered, layers.selection.events.active):
             self._wires.connect(emitter, self._follow_soon)
         self._wires.connect(workspace.loaded, self._adopt)
 
     def start(self) -> None:
         """Choose the active image layer, or the topmost one."""
+        self._watch_list()
         active = self._space.viewer.layers.selection.active
         images = self.images()
         if isinstance(active, Image) and active in images:
@@ -76,6 +87,13 @@ class ImageControl:
     def images(self) -> list[Image]:
         """Return the image layers of the viewer, in its order."""
         return [layer for layer in self._space.viewer.layers if type(layer) is Image]
+
+    def _watch_list(self) -> None:
+        """Offer images by the names that they have now, and a composite of those that are visible."""
+        self._list_wires.close()
+        for image in self.images():
+            for emitter in (image.events.name, image.events.visible):
+                self._list_wires.connect(emitter, self._say)
 
     def choose_index(self, index: int) -> None:
         """Work on the image layer that the dock lists at this place."""
@@ -97,7 +115,8 @@ class ImageControl:
         self._watch(image)
         if not self._problem:
             self._axes, self._frame_axis = axes, axes.frames
-            self._open()
+            self._slid = shown_channel(self._space.viewer, image, axes)
+            self._open(self._slid)
         self._say()
 
     def _read_axes(self, image: Image) -> Axes:
@@ -105,7 +124,6 @@ class ImageControl:
 
     def _watch(self, image: Image) -> None:
         events = image.events
-        self._image_wires.connect(events.name, self._say)
         for emitter in (events.contrast_limits, events.gamma, events.colormap, events.data):
             self._image_wires.connect(emitter, self._ask_view)
         for emitter in (events.axis_labels, events.metadata, events.units):
@@ -158,8 +176,26 @@ class ImageControl:
         elif self._axes is not None:
             self._sequences.call_axes(self._axes)
 
+    def _follow_channel(self, _event: Any = None) -> None:  # noqa: ANN401 - napari's events
+        """Until something was said of the image, the network sees the channel that the slider shows."""
+        if not self._sequences.is_touched:
+            self.choose_channel(self._take_slider())
+
+    def _take_slider(self) -> int:
+        """Return the channel that the slider shows, if it shows another one than when this was asked last.
+
+        If it does not, or if more than one channel is seen, return what is seen.
+        """
+        image, axes = self._space.image, self._axes
+        if image is None or axes is None or axes.channels is None:
+            return self._channel
+        before, self._slid = self._slid, shown_channel(self._space.viewer, image, axes)
+        is_one = self._channel < spatial_shape(image)[axes.channels]
+        return self._slid if is_one and self._slid != before else self._channel
+
     def choose_channel(self, index: int) -> None:
         """Show the network another channel, or the composite."""
+        self._take_slider()  # it counts again when it is moved
         if index != self._channel:
             self._show_channel(index)
             self._say()
@@ -183,7 +219,7 @@ class ImageControl:
         self._sequences.end()
         self._space.image, self._axes, self._frame_axis, self._pixels = None, None, None, None
 
-    def _open(self, channel: int = 0) -> None:
+    def _open(self, channel: int) -> None:
         image, axes = self._space.image, self._axes
         if image is not None and axes is not None:
             view = freeze(image, axes, channel, self.images())
@@ -191,7 +227,7 @@ class ImageControl:
 
     def use_current_view(self) -> None:
         """Let the network see what the viewer shows now."""
-        self._show_channel(self._channel)
+        self._show_channel(self._take_slider())
 
     def _show_channel(self, channel: int) -> None:
         image, axes = self._space.image, self._axes
@@ -270,6 +306,7 @@ class ImageControl:
         """While nothing was said of the image that is worked on, it is the active one."""
         layers = self._space.viewer.layers
         active = layers.selection.active
+        self._watch_list()
         if self._space.image is not None and self._space.image not in layers:
             self.leave()
         if self._space.image is None:
@@ -316,6 +353,7 @@ class ImageControl:
         self._review_view.close()
         self._review_axes.close()
         self._follow.close()
+        self._list_wires.close()
         self._wires.close()
         self.leave()
 

@@ -197,3 +197,11 @@ def displayed_axes(viewer: ViewerModel, layer: Image) -> tuple[int, ...]:
     offset = viewer.dims.ndim - layer.ndim
     axes = tuple(axis - offset for axis in viewer.dims.displayed)
     return axes if min(axes) >= 0 else ()
+
+
+def shown_channel(viewer: ViewerModel, layer: Image, axes: Axes) -> int:
+    """Return the channel of a layer that the viewer's slider shows; 0 without an axis of channels."""
+    if axes.channels is None:
+        return 0
+    position = layer.world_to_data(np.asarray(viewer.dims.point, float))[axes.channels]
+    return int(np.clip(np.rint(position), 0, spatial_shape(layer)[axes.channels] - 1))

@@ -9,6 +9,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sam2._napari.layers.finding import Look
+from napari_sam2._napari.layers.held_button import HeldButton
 from napari_sam2._napari.wiring import Connections, Later
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Gestures:
         self._rest = Later(self._on_rest, _REST_MS, restart=True)
         self._wires = Connections()
         self._wires.insert(viewer.mouse_drag_callbacks, self._note_look)
+        self._held = HeldButton((points.layer, shapes.layer, labels.layer))
         for layer in (points.layer, shapes.layer):
             self._wires.insert(layer.mouse_drag_callbacks, self._on_press)
         self._wires.insert(points.layer.mouse_move_callbacks, self._on_move)
@@ -254,8 +256,13 @@ class Gestures:
             self._shown = False
             self.unhovered.emit()
 
+    def release(self, selected: Layer | None = None) -> None:
+        """End what is dragged, unless on the layer that is selected."""
+        self._held.release(selected)
+
     def close(self) -> None:
         """Let the layers go."""
         self._closed = True
         self._rest.close()
+        self._held.close()
         self._wires.close()

@@ -56,7 +56,7 @@ class PointsView:
     touched : Signal
         Something happened that may have changed the points.
     defaults_changed : Signal(int, bool)
-        Somebody else set what the next point is, object and sign, while no point was selected.
+        Somebody else set what the next point is, object and sign.
     """
 
     touched = Signal()
@@ -142,10 +142,16 @@ class PointsView:
     def _on_defaults(self, _event: object = None) -> None:
         if self._setting or self._defaults() == (self._obj, self._positive):
             return
-        if len(self.layer.selected_data) > 0:
+        if self._are_of_selection():
             self.restore_next()
         else:
             self.defaults_changed.emit(*self._defaults())
+
+    def _are_of_selection(self) -> bool:
+        """Whether the next point is as the selected ones are: napari says so of itself when it selects."""
+        rows = [row for row in self.layer.selected_data if row < len(self.layer.data)]
+        selected = zip(self.objects()[rows].tolist(), self.positive()[rows].tolist(), strict=True)
+        return set(selected) == {self._defaults()}
 
     # --- reading and showing
 
@@ -212,8 +218,17 @@ class PointsView:
         self.restore_next()
         self.show_colours()
 
+    def _show_signs(self) -> None:
+        """Draw points in the colour of their sign, whatever colour napari was told to draw them in."""
+        faces = np.where(self.positive()[:, None], POSITIVE, NEGATIVE)
+        named = (POSITIVE_FEATURE,) if POSITIVE_FEATURE in self.layer.features else ()
+        for colour in (*named, faces):  # by the feature, so that the next point has its colour at once
+            if len(faces) and not np.allclose(self.layer.face_color, faces, atol=1e-6):
+                self.layer.face_color = colour
+
     def show_colours(self) -> None:
         """Draw the rings in the colours of the objects, and hide the points of hidden objects."""
+        self._show_signs()
         objects = self.objects().tolist()
         known = {obj: self._colours.colour(obj) for obj in set(objects)}
         rings = np.array([known[obj] for obj in objects], float).reshape(-1, 4)

@@ -117,15 +117,8 @@ class PromptLayers:
         self._alongside = Alongside(image, geometry, self._layers)
         self._turn = Later(self.flush)
         self.tools = Toolbox(viewer, geometry, self.points, self.shapes, self.labels)
-        self._gestures = Gestures(
-            viewer,
-            self._points,
-            self._shapes,
-            self._labels,
-            self._intent,
-            self.next_object,
-            self._active_is_new,
-        )
+        views = self._points, self._shapes, self._labels
+        self._gestures = Gestures(viewer, *views, self._intent, self.next_object, self._active_is_new)
         self._wires = Connections()
         self._connect()
         self.set_active(1)
@@ -215,7 +208,7 @@ class PromptLayers:
     def _settle(self, objects: set[int]) -> None:
         """After a click: a new object is the active one, and the next click is as the dock says."""
         pending, self._gestures.pending = self._gestures.pending, None
-        if pending is not None and pending.obj != self._intent.active and pending.obj in objects:
+        if pending is not None and pending.obj in objects:
             self._activate(pending.obj)
         self._restore_next()
         self._points.show_colours()
@@ -265,12 +258,12 @@ class PromptLayers:
         self.colours_changed.emit()
 
     def _on_selected(self, _event: object = None) -> None:
-        if self._viewer.layers.selection.active is not self.labels:
-            self._labels.let_go()
-        if self._viewer.layers.selection.active is not self.points:
-            self._gestures.leave()
-        if self._viewer.layers.selection.active is not self.shapes:
-            self._shapes.drawn.end()
+        active = self._viewer.layers.selection.active
+        self._gestures.release(active)
+        leave = self._labels.let_go, self._shapes.drawn.end, self._gestures.leave
+        for layer, ended in zip(self._layers, leave, strict=True):
+            if layer is not active:
+                ended()
 
     def _on_layer_removed(self, event: Any) -> None:  # noqa: ANN401 - napari's event
         if not self._gone and any(event.value is layer for layer in self._layers):
@@ -320,8 +313,10 @@ class PromptLayers:
             self._labels.write(changes, geometry)
 
     def end_drawing(self) -> None:
-        """Close the outline that is being drawn, and tell of changes now, as before a new object."""
+        """End what is drawn or painted, and tell of changes now, as before a new object."""
+        self._gestures.release()
         self._shapes.drawn.end()
+        self._labels.compare()
         self.flush()
 
     def tell(self) -> None:
@@ -331,7 +326,8 @@ class PromptLayers:
 
     def finish(self, *, everywhere: bool = False) -> None:
         """Tell of all changes now, as before another position is turned to; at all of them only if asked."""
-        self.end_drawing()
+        self._shapes.drawn.end()
+        self.flush()
         self._labels.finish(everywhere=everywhere)
 
     def set_geometry(self, geometry: SequenceGeometry, prompts: Mapping[PromptKey, FramePrompts]) -> None:

@@ -155,7 +155,8 @@ class ShapesView:
         obj = int(object_column(self.layer.feature_defaults, 1, self._obj)[0])
         if obj == self._obj:
             return
-        if len(self.layer.selected_data) > 0:
+        rows = [row for row in self.layer.selected_data if row < len(self.layer.data)]
+        if set(self.objects()[rows].tolist()) == {obj}:  # napari takes the values of those it selects
             self.restore_next()
         else:
             self.defaults_changed.emit(obj)
@@ -213,9 +214,10 @@ class ShapesView:
         """Bounding box, kept within the frame; None if it is too narrow there and was not shown as it is."""
         low = np.maximum(shape.yx.min(axis=0), -0.5)
         high = np.minimum(shape.yx.max(axis=0), self.geometry.frame_shape)
-        box = float(low[0]), float(low[1]), float(high[0]), float(high[1])
-        wide = (high - low >= _LEAST_WIDTH).all() or self._given.get(shape.key) == box
-        return box if wide else None
+        box, given = (*low.tolist(), *high.tolist()), self._given.get(shape.key)
+        if given is not None and np.array_equal(np.array(box, np.float32), np.array(given, np.float32)):
+            return given  # napari keeps fewer digits than were given
+        return box if (high - low >= _LEAST_WIDTH).all() else None
 
     def _rasterise(self, shape: _Shape, known: dict[bytes, PackedMask]) -> bytes:
         name = shape.kind.encode() + np.ascontiguousarray(shape.yx).tobytes()

@@ -253,7 +253,7 @@ class ReviewStrip(QAbstractScrollArea):
         painter.drawImage(target, self._image, source)
         painter.setPen(QPen(self.palette().color(QPalette.ColorRole.Window), 2))
         for row in down:
-            painter.drawLine(0, place.y_of(row), size.width(), place.y_of(row))
+            painter.drawLine(0, place.y_of(row), round(place.x_of(across.stop)), place.y_of(row))
 
     def _paint_marks(self, painter: QPainter, place: StripGeometry, columns: Columns) -> None:
         size, ink = self._size(), text_colour(self)
@@ -275,9 +275,8 @@ class ReviewStrip(QAbstractScrollArea):
         painter.setPen(QPen(text_colour(self), 1))
         row, size = self._active_row(), self._size()
         if row is not None:
-            painter.drawRect(
-                QRectF(place.left, place.y_of(row) + 0.5, size.width() - place.left - 1, place.row)
-            )
+            right = min(size.width() - 1.0, place.x_of(place.columns))
+            painter.drawRect(QRectF(place.left, place.y_of(row) + 0.5, right - place.left, place.row))
         x = place.x_of(self._state.frame // columns.per_column)
         wide = max(place.cell, _FRAMED)
         frame = QRectF(x - (wide - place.cell) / 2, place.top - 1, wide, place.rows * place.row + 2)
