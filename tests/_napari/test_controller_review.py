@@ -100,9 +100,9 @@ def test_a_stroke_over_locked_masks_is_put_back_with_a_notification(bench: Dock,
     bench.view.objects.object_locked.emit(2, True)
     bench.wait()
     before = bench.labels.copy()
-    for painted, locked in (({1}, {1}), ({2}, {2}), ({3}, {1, 2}), ({0}, {1, 2})):
+    for painted, locked in ((1, {1}), (2, {2}), (3, {1, 2}), (0, {1, 2})):
         where = [(8, 10), (18, 4)] if len(locked) == 2 else [(22, 18)]
-        paint(bench, *painted, MIDDLE, *where)
+        paint(bench, painted, MIDDLE, *where)
         np.testing.assert_array_equal(bench.labels, before)
         np.testing.assert_array_equal(bench.labels, bench.session.labels)
         (told,) = warned
