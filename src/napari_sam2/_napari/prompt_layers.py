@@ -117,15 +117,8 @@ class PromptLayers:
         self._alongside = Alongside(image, geometry, self._layers)
         self._turn = Later(self.flush)
         self.tools = Toolbox(viewer, geometry, self.points, self.shapes, self.labels)
-        self._gestures = Gestures(
-            viewer,
-            self._points,
-            self._shapes,
-            self._labels,
-            self._intent,
-            self.next_object,
-            self._active_is_new,
-        )
+        views = self._points, self._shapes, self._labels
+        self._gestures = Gestures(viewer, *views, self._intent, self.next_object, self._active_is_new)
         self._wires = Connections()
         self._connect()
         self.set_active(1)
@@ -254,8 +247,12 @@ class PromptLayers:
     def _paste(self) -> None:
         self._points.paste(self._geometry.frame_of(self._viewer.dims, self.labels))
 
+    def give_up(self) -> bool:
+        """Take back what is being painted or drawn; whether there was anything."""
+        return self._labels.give_up() or self._shapes.drawn.give_up()
+
     def _on_command(self, command: Command) -> None:
-        takes_back = command is Command.UNDO and (self._labels.give_up() or self._shapes.drawn.give_up())
+        takes_back = command is Command.UNDO and self.give_up()
         if not (self._gone or takes_back):  # what is being painted or drawn goes first
             self.commanded.emit(command)
 
