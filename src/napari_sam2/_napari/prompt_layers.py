@@ -254,6 +254,8 @@ class PromptLayers:
     def _on_command(self, command: Command) -> None:
         takes_back = command is Command.UNDO and self.give_up()
         if not (self._gone or takes_back):  # what is being painted or drawn goes first
+            self.flush()  # also what was clicked on and painted in this very turn
+            self._labels.compare()
             self.commanded.emit(command)
 
     def _on_shuffled(self) -> None:
