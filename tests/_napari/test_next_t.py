@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.prompts import FramePrompts, PromptKey
 from tests._napari.dock import Dock
+from tests.fakes import click
 
 pytestmark = pytest.mark.gui
 
@@ -132,3 +133,24 @@ def _square(dock: Dock, t: int) -> NDArray[np.bool_]:
     mask = np.zeros(dock.labels.shape, bool)
     mask[t, 2, 15:20, 10:15] = True
     return mask
+
+
+def test_clicks_and_strokes_that_were_not_answered_yet_are_waited_for(four: Dock, notes: list[str]) -> None:
+    for obj, (y, x) in enumerate(((5, 5), (12, 5), (19, 5)), start=1):
+        four.widget.set_prompts(obj, 2, click(y, x))
+    four.layers.labels.paint((1, 2, 19, 16), 4)
+    for _ in range(2):  # impatient
+        four.view.tools.seed_next_t_requested.emit()
+    four.wait()
+    assert four.viewer.dims.current_step[0] == 2
+    assert four.session.objects == (1, 2, 3, 4)
+    assert notes == ["4 objects from the index before."]
+
+
+def test_who_turns_away_while_clicks_are_answered_seeds_nothing(four: Dock, notes: list[str]) -> None:
+    four.widget.set_prompts(1, 2, click(5, 5))
+    four.view.tools.seed_next_t_requested.emit()
+    go(four, 0)
+    assert (four.viewer.dims.current_step[0], notes) == (0, [])
+    assert four.labels[1].any()
+    assert not four.labels[2].any()

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer, Points, Shapes
+from qtpy.QtCore import QPoint
+from qtpy.QtWidgets import QLabel
 
 from napari_sam2._napari import oneshot
 from napari_sam2._napari.image import network_view
@@ -19,18 +21,18 @@ from napari_sam2._napari.layers.shapes import mask_of
 from napari_sam2._napari.model_choices import ModelChoice
 from napari_sam2._napari.oneshot import (
     Request,
-    axis_choices,
     propagate_prompts,
     propagate_widget,
     read_layers,
     run,
 )
+from napari_sam2._napari.oneshot_fields import axis_choices
 from napari_sam2._napari.settings import Settings
 from napari_sam2.frame_result import PlacedMask
 from napari_sam2.placement import Box
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
-from tests._napari.dock import until
+from tests._napari.dock import pause, until
 from tests.fakes import SHAPE, FakeModel, plain_frames
 
 COUNT = 6
@@ -234,6 +236,11 @@ def test_the_button_adds_a_layer(
     viewer.dims.set_point(0, 3)
     assert widget.image.value is viewer.layers["cells"]
     assert [name for name, _ in axis_choices(widget.axis)] == ["as the image says", "t (axis 0)"]
+    fields = [each for each in widget if each.name not in {"viewer", "call_button"}]
+    pause(50)
+    assert len({each.native.mapTo(widget.native, QPoint(0, 0)).x() for each in fields}) == 1, "in a column"
+    assert all(each.tooltip for each in fields)
+    assert all(each.width() >= each.sizeHint().width() for each in widget.native.findChildren(QLabel))
     widget.points.value = points
     widget.boxes.value = widget.mask.value = None
     worker: Any = widget()  # type: ignore[call-arg]  # the widget fills them in

@@ -1,4 +1,4 @@
-"""Whatever a network is called for, the GUI thread never does it."""
+"""Whatever a network is called for, the GUI thread never does it; it alone writes what is shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from types import MethodType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from napari.components import ViewerModel
 from torch import nn
 
 from napari_sam2._model.sam2 import Sam2
+from napari_sam2._napari.layers import prompt_layers
 from napari_sam2._napari.model_choices import DEVICES, ModelChoice, load
 from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames
 from tests._napari.renewing import redo, see, undo
@@ -160,6 +161,33 @@ def test_the_network_is_never_called_on_the_gui_thread(model: ViewerModel, tmp_p
     dock.end()
     assert set(watched.threads) >= CALLED
     assert GUI not in set().union(*watched.threads.values())
+
+
+class Shown(np.ndarray):
+    """Pixels of a Labels layer that note which threads write into them."""
+
+    writers: ClassVar[set[str]] = set()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.writers.add(threading.current_thread().name)
+        super().__setitem__(key, value)
+
+
+def test_the_gui_thread_alone_writes_what_is_shown(
+    model: ViewerModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_layers, "blank_labels", lambda shape: np.zeros(shape, np.uint16).view(Shown))
+    monkeypatch.setattr(Shown, "writers", set())
+    add_frames(model)
+    dock = Dock(model, FakeModel())
+    dock.show(MIDDLE)
+    dock.wait()
+    for part in DAY:
+        part(dock, tmp_path)
+    assert isinstance(dock.labels, Shown)
+    assert dock.labels.any()
+    dock.end()
+    assert Shown.writers == {GUI}
 
 
 def test_no_module_of_a_real_network_is_called_on_the_gui_thread(

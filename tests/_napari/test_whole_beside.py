@@ -120,3 +120,19 @@ def test_a_composite_of_the_visible_images_is_chosen(viewer: napari.Viewer, dock
         work = Work(dock, first)
         work.click(Y, X)
         assert "composite of “cells”" in dock.state.image.seen
+
+
+def test_the_undo_button_takes_back_first_what_is_being_drawn(viewer: napari.Viewer, docked: Docked) -> None:
+    image = add_frames(viewer)
+    with docked(viewer) as dock:
+        work = Work(dock, image)
+        work.click(Y, X)
+        dock.controller.prompts.choose_tool(Tool.OUTLINE)
+        work.hand.click(work.world(MIDDLE, Y + 4, X))
+        for step in range(6):
+            work.hand.move(work.world(MIDDLE, Y + 4 + step / 2, X - step / 2))
+        for left in ({PromptKey(1, MIDDLE)}, set()):
+            dock.view.progress.undo_requested.emit()
+            dock.wait()
+            assert set(dock.session.prompts) == left
+            assert len(dock.layers.shapes.data) == 0

@@ -101,8 +101,7 @@ class Controller:
         self.files = FileControl(space, self.saving, self.sequences, view.files.ask_whether_to_replace)
         self._draw = Later(self._show, _DRAW_EVERY)
         self._deleted = Later(self._begin_anew)
-        self._wires = Connections()
-        self._closed = False
+        self._wires, self._closed = Connections(), False
         self._connect()
         # A script may end without closing its viewer, as after an error.
         atexit.register(self.close)
@@ -282,6 +281,8 @@ class Controller:
 
     def undo(self) -> None:
         """Take back the last step; a click that has spread by itself goes with what it spread."""
+        if self.space.layers is not None and self.space.layers.give_up():
+            return
         if self.sequences.renewals.running:
             self.sequences.renewals.cancel()
             return

@@ -14,7 +14,6 @@ import napari.types
 import napari.viewer
 import numpy as np
 from magicgui import magic_factory
-from napari.layers import Image, Labels, Layer, Points, Shapes
 from qtpy.QtCore import QTimer
 
 from napari_sam2._model.registry import RELEASED
@@ -24,24 +23,23 @@ from napari_sam2._napari.image.network_view import View, freeze
 from napari_sam2._napari.image.pixel_sizes import pixel_sizes
 from napari_sam2._napari.image.source import Axes, geometry_of, read_axes, shown_channel, why_not
 from napari_sam2._napari.layers.layer_prompts import LayerPrompts
-from napari_sam2._napari.layers.outline import is_preview
 from napari_sam2._napari.model_choices import EMBEDDED, ModelChoice, load
 from napari_sam2._napari.notices import show_failure, tell
+from napari_sam2._napari.oneshot_fields import AUTOMATIC, LineUp, axis_choices, shape_choices
 from napari_sam2._napari.settings import read_settings
 from napari_sam2.labels import blank_labels
 from napari_sam2.passes import DIRECTIONS, Direction
 
 if TYPE_CHECKING:
     from magicgui.widgets import PushButton
+    from napari.layers import Image, Labels, Layer, Points, Shapes
 
     from napari_sam2._model.sam2 import Sam2
     from napari_sam2._napari.image.geometry import SequenceGeometry
     from napari_sam2.session import Session
 
 _BUTTON = "Propagate"
-_AUTOMATIC = -1
-"""Stands for the axis that the image tells: a choice of None would be one more, which says nothing."""
-
+_EACH = "Each is an object; equal numbers in a column “object” of its features are one."
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
 """Data, keyword arguments and type of a layer."""
 
@@ -243,27 +241,12 @@ def _open(request: Request, model: ModelChoice | Sam2, labels: Any) -> Session: 
     )
 
 
-def axis_choices(gui: Any) -> list[tuple[str, int]]:  # noqa: ANN401 - a widget of magicgui
-    """List the axes that the frames of the chosen image may lie along."""
-    image = getattr(getattr(gui, "parent", None), "image", None)
-    layer = None if image is None else image.value
-    axes = read_axes(layer) if isinstance(layer, Image) else Axes((), (), None, "")
-    named = [(f"{axes.names[each]} (axis {each})", each) for each in axes.candidates]
-    return [("as the image says", _AUTOMATIC), *named]
-
-
-def shape_choices(gui: Any) -> list[Shapes]:  # noqa: ANN401 - a widget of magicgui
-    """List the layers of shapes that the user can have drawn."""
-    viewer = getattr(getattr(gui, "parent", None), "viewer", None)
-    layers = () if viewer is None or viewer.value is None else viewer.value.layers
-    return [each for each in layers if isinstance(each, Shapes) and not is_preview(each)]
-
-
 def _prepare(gui: Any) -> None:  # noqa: ANN401 - its fields are made from the function below
     """List the axes of the image that is chosen, and the layers that may hold boxes; press once at a time."""
     gui.boxes.choices = shape_choices  # those of the annotation would go before an option
     gui.image.changed.connect(lambda _: gui.axis.reset_choices())
     gui.axis.reset_choices()
+    LineUp(gui.native)
     button = gui.call_button
     if button is None:
         return
@@ -300,12 +283,12 @@ def _rest_while(
 @magic_factory(
     call_button=_BUTTON,
     widget_init=_prepare,
-    image={"label": "Image"},
-    points={"label": "Points", "nullable": True},
-    boxes={"label": "Boxes or outlines", "nullable": True},
-    mask={"label": "Masks", "nullable": True},
-    axis={"label": "Frames along", "choices": axis_choices},
-    model={"label": "Model", "choices": [EMBEDDED, *RELEASED]},
+    image={"label": "Image", "tooltip": "Its contrast limits say what the model sees."},
+    points={"label": "Points", "nullable": True, "tooltip": f"Clicks on objects. {_EACH}"},
+    boxes={"label": "Shapes", "nullable": True, "tooltip": f"Boxes around objects, or outlines. {_EACH}"},
+    mask={"label": "Masks", "nullable": True, "tooltip": "Labels: each is an object on the frames it is on."},
+    axis={"label": "Frames along", "choices": axis_choices, "tooltip": "What objects are followed along."},
+    model={"label": "Model", "choices": [EMBEDDED, *RELEASED], "tooltip": "Is downloaded first if need be."},
     model_file={
         "label": "or a file",
         "widget_type": "FileEdit",
@@ -313,7 +296,7 @@ def _rest_while(
         "filter": "Models (*.pt *.pth *.safetensors);;All files (*)",
         "tooltip": "Weights of your own, in the place of the model above; empty for that one.",
     },
-    direction={"label": "Direction", "choices": list(DIRECTIONS)},
+    direction={"label": "Direction", "choices": list(DIRECTIONS), "tooltip": "Which way from the prompts."},
 )
 def propagate_widget(
     viewer: napari.viewer.Viewer,
@@ -321,7 +304,7 @@ def propagate_widget(
     points: napari.layers.Points | None = None,
     boxes: napari.layers.Shapes | None = None,
     mask: napari.layers.Labels | None = None,
-    axis: int = _AUTOMATIC,
+    axis: int = AUTOMATIC,
     model: str = EMBEDDED,
     model_file: pathlib.Path | None = None,
     direction: str = "both",
@@ -333,11 +316,10 @@ def propagate_widget(
     and precision are those of the Preferences.
     """
     axes = _usable_axes(image)
-    frames = axes.frames if axis == _AUTOMATIC else axis
+    frames = axes.frames if axis == AUTOMATIC else axis
     geometry = geometry_of(image, axes, frames)
-    shown = geometry.frame_of(viewer.dims, image)
     index = {**geometry.index_of(viewer.dims, image), **_shown_channel(viewer, image, axes)}
-    request = read_layers(image, (mask, points, boxes), frames, shown, index)
+    request = read_layers(image, (mask, points, boxes), frames, geometry.frame_of(viewer.dims, image), index)
     chosen = next(each for each in DIRECTIONS if each == direction)
     settings = read_settings()
     choice = ModelChoice(str(model_file or model), settings.device, settings.precision)

@@ -30,6 +30,8 @@ def test_the_mark_stands_before_the_suffix(path: str, wanted: str) -> None:
 def test_a_mark_is_what_a_file_can_be_called() -> None:
     assert mark_of("t", 3) == "_t0003"
     assert mark_of("well / site", 12) == "_wellsite0012"
+    assert mark_of("axis 0", 3) == "_axis0-0003", "not position 3 of an axis 00"
+    assert marked("cells_axis0-0001.sam2.json", mark_of("axis 0", 3)) == "cells_axis0-0003.sam2.json"
     assert marked("a/cells.sam2.json", mark_of("/", 3)) == "a/cells_0003.sam2.json"
 
 

@@ -84,6 +84,33 @@ def test_erasing_all_says_that_the_object_is_absent(bench: Dock) -> None:
     assert status(bench, 1)[0] is CellStatus.ABSENT
 
 
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what strokes are told."""
+    notes: list[str] = []
+    monkeypatch.setattr("napari_sam2._napari.controls.prompts.warn", notes.append)
+    return notes
+
+
+def test_a_stroke_over_locked_masks_is_put_back_with_a_notification(bench: Dock, warned: list[str]) -> None:
+    """Their own, those of another object over both, and those that erase them."""
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.progress.lock_here.emit()
+    bench.prompt(2, MIDDLE, 18, 4)
+    bench.view.objects.object_locked.emit(2, True)
+    bench.wait()
+    before = bench.labels.copy()
+    for painted, locked in ((1, {1}), (2, {2}), (3, {1, 2}), (0, {1, 2})):
+        where = [(8, 10), (18, 4)] if len(locked) == 2 else [(22, 18)]
+        paint(bench, painted, MIDDLE, *where)
+        np.testing.assert_array_equal(bench.labels, before)
+        np.testing.assert_array_equal(bench.labels, bench.session.labels)
+        (told,) = warned
+        warned.clear()
+        named = "Objects 1, 2 are" if len(locked) == 2 else f"Object {min(locked)} is"
+        assert told.startswith(f"{named} locked here, the stroke was put back")
+
+
 def test_a_stroke_over_a_locked_mask_is_put_back(bench: Dock) -> None:
     bench.prompt(1, MIDDLE, 8, 10)
     bench.view.progress.lock_here.emit()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 
+from napari_sam2._napari.views.hints import hint
 from tests._napari.dock import COUNT, Dock, pause, until
 
 pytestmark = pytest.mark.gui
@@ -48,11 +49,22 @@ def test_the_next_position_comes_after_it(four: Dock, monkeypatch: pytest.Monkey
     assert four.state.progress.message == ""
     for position in (1, 2):
         to(four, position)
-        assert four.state.progress.message == "At another position"
+        assert four.state.progress.message == "Following the objects at another position."
         four.view.progress.propagate_requested.emit("both")
-        assert four.state.progress.message == "At another position; this one comes after it"
+        following = "Following the objects at another position; this one comes after it."
+        assert four.state.progress.message == following
     assert end(four, gate) == [ALL, ALL, ALL]
     assert four.state.progress.message == ""
+
+
+def test_the_dock_says_that_it_is_paused_elsewhere(four: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = begin(four, monkeypatch)
+    to(four, 1)
+    four.view.progress.pause_toggled.emit()
+    assert hint(four.state).text == "Paused at another position."
+    four.view.progress.pause_toggled.emit()
+    assert hint(four.state).text == "Following the objects at another position."
+    assert end(four, gate) == [ALL, 1, 1]
 
 
 def test_undo_elsewhere_leaves_it_alone(four: Dock, monkeypatch: pytest.MonkeyPatch) -> None:

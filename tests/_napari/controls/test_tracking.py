@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -244,7 +245,7 @@ def test_no_event_loop_is_entered_where_answers_are_taken(
         watched.viewer.dims.set_current_step((0, 1), (t, 2))
         watched.widget.propagate()
     until(lambda: len(bars(watched.viewer)) == 1)
-    assert "At another position" in watched.state.progress.message
+    assert "at another position" in watched.state.progress.message
     turns.clear()
     gate.release(3)  # the other one begins where the end of this one is told
     until(lambda: watched.state.progress.message == "")
@@ -267,6 +268,33 @@ def test_the_pace_is_that_of_the_last_seconds() -> None:
     for now in (*range(0, 100, 10), *np.arange(100, 110, 0.5)):
         pace.count(now)
     assert pace.per_second() == pytest.approx(2)
+
+
+def test_the_pace_is_that_of_the_work_not_that_of_telling(
+    bench: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A volume that is drawn holds the GUI thread; then it is told of many frames at once."""
+    bench.prompt(1, MIDDLE, 8, 10)
+    step, told = bench.fake.step, list[float | None]()
+
+    def slowly(*args: Any) -> Any:
+        time.sleep(0.05)
+        return step(*args)
+
+    monkeypatch.setattr(bench.fake, "step", slowly)
+    bench.controller.space.answered.connect(lambda *_: time.sleep(0.5 if not told else 0))
+    bench.controller.space.answered.connect(lambda *_: told.append(bench.state.progress.frames_per_second))
+    bench.propagate()
+    paces = [pace for pace in told if pace is not None]
+    assert paces
+    assert max(paces) < 1 / 0.05 + 1
+
+
+def test_what_was_done_before_a_rest_and_is_told_after_it_does_not_count() -> None:
+    pace = Pace(10.0)
+    for done in (1.0, 11.0, 12.0):
+        pace.count(done)
+    assert pace.per_second() == pytest.approx(1)
 
 
 def test_a_rest_is_no_slow_frame(bench: Dock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import napari
 import numpy as np
 import pytest
@@ -132,6 +134,41 @@ def test_undo_takes_back_the_outline_that_is_being_drawn(desk: Desk, hand: Hand)
     assert commands == [Command.UNDO]
 
 
+def around(desk: Desk) -> list[Any]:
+    """Return places on a circle that is not quite closed."""
+    return [desk.at(20 + 9 * np.sin(angle), 25 + 9 * np.cos(angle)) for angle in np.linspace(0, 5, 20)]
+
+
+def test_undo_takes_back_the_lasso_that_follows_the_mouse(desk: Desk, hand: Hand) -> None:
+    commands: list[Command] = []
+    desk.layers.commanded.connect(commands.append)
+    desk.layers.set_tool(Tool.OUTLINE)
+    hand.click(around(desk)[0])
+    for place in around(desk):
+        hand.move(place)
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert (commands, desk.prompts, len(desk.layers.shapes.data)) == ([], [], 0)
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert commands == [Command.UNDO]
+
+
+@pytest.mark.parametrize("tool", [Tool.OUTLINE, Tool.BOX])
+def test_undo_does_nothing_while_a_shape_is_dragged(desk: Desk, hand: Hand, tool: Tool) -> None:
+    commands: list[Command] = []
+    desk.layers.commanded.connect(commands.append)
+    desk.layers.set_tool(tool)
+    start, *way = around(desk)
+    hand.press(start)
+    for place in way:
+        hand.drag(place)
+    hand.key(Qt.Key.Key_Z, CONTROL)
+    assert commands == []
+    hand.release(way[-1])
+    hand.settle()
+    (said,) = desk.prompts[-1].values()
+    assert (said.mask is None, said.box is None) == ((tool is Tool.BOX), (tool is Tool.OUTLINE))
+
+
 def test_the_key_that_moves_the_view_ends_no_outline(desk: Desk, hand: Hand) -> None:
     shapes, modes = desk.layers.shapes, list[str]()
     desk.layers.set_tool(Tool.OUTLINE)
@@ -168,10 +205,9 @@ def test_an_object_that_is_chosen_while_an_outline_is_drawn_stays_the_active_one
 
 
 def test_a_lasso_that_is_left_is_closed(desk: Desk, hand: Hand) -> None:
-    path = [desk.at(20 + 9 * np.sin(angle), 25 + 9 * np.cos(angle)) for angle in np.linspace(0, 5, 20)]
     desk.layers.set_tool(Tool.OUTLINE)
-    hand.click(path[0])
-    for place in path:
+    hand.click(around(desk)[0])
+    for place in around(desk):
         hand.move(place)
     desk.layers.set_tool(Tool.POINT)
     hand.settle()

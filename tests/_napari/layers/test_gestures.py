@@ -295,6 +295,36 @@ def test_keys_are_heard_on_all_our_layers_and_on_no_other(desk: Desk, hand: Hand
 
 
 @gui
+def test_a_key_in_the_turn_of_a_click_is_of_what_was_clicked_on(desk: Desk, hand: Hand) -> None:
+    """As where both have waited for a viewer that was busy."""
+    heard: list[tuple[Command, list[int], int]] = []
+    desk.layers.commanded.connect(
+        lambda command: heard.append((command, desk.active[-1:], len(desk.prompts)))
+    )
+    desk.layers.set_each_click_new(True)
+    desk.layers.set_tool(Tool.POINT)
+    hand.click(desk.at(10, 10))
+    told = len(desk.prompts)
+    hand.press(desk.at(30, 30))
+    hand.release(desk.at(30, 30))
+    hand.key(Qt.Key.Key_K)
+    (new,) = {key.obj for key in desk.prompts[-1]} - {1}
+    assert heard == [(Command.LOCK, [new], told + 1)]
+
+
+@gui
+def test_a_key_in_the_turn_of_a_stroke_comes_after_it(desk: Desk, hand: Hand) -> None:
+    heard: list[int] = []
+    desk.layers.commanded.connect(lambda _: heard.append(len(desk.strokes)))
+    desk.layers.set_tool(Tool.BRUSH)
+    hand.settle()
+    hand.press(desk.at(10, 10))
+    hand.release(desk.at(10, 10))
+    hand.key(Qt.Key.Key_K)
+    assert heard == [1]
+
+
+@gui
 def test_undo_does_not_touch_the_labels(desk: Desk, hand: Hand) -> None:
     desk.layers.set_tool(Tool.BRUSH)
     hand.click(desk.at(10, 10))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+from napari.utils.theme import get_theme
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QCheckBox, QLabel, QMenu, QWidget
 
-from napari_sam2._napari.views.forms import ChoiceBox, Note, add_entry, menu_of, silent
+from napari_sam2._napari.views.forms import ChoiceBox, Note, add_entry, amber, menu_of, silent
 from napari_sam2._napari.views.section import Section
 from napari_sam2._napari.views.tips import with_key
 from tests._napari.views.key_reader import KEYS_OF_THE_VIEWER, KeyReader
@@ -58,11 +62,30 @@ def test_a_note_is_there_only_when_it_says_something(qtbot: QtBot) -> None:
     note = Note()
     qtbot.addWidget(note)
     assert note.isHidden()
-    note.say("Look here.", "warning", "#d98a00")
+    note.say("Look here.", "warning", warns=True)
     assert not note.isHidden()
     assert (note.text(), note.accessibleName()) == ("Look here.", "Look here.")
     note.say("")
     assert note.isHidden()
+
+
+def contrast(one: QColor, other: QColor) -> float:
+    """Return the ratio of luminances as WCAG defines it."""
+    values = [np.array(colour.getRgbF()[:3]) for colour in (one, other)]
+    linear = [np.where(each <= 0.03928, each / 12.92, ((each + 0.055) / 1.055) ** 2.4) for each in values]
+    dark, light = sorted(float(each @ (0.2126, 0.7152, 0.0722)) + 0.05 for each in linear)
+    return light / dark
+
+
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_what_warns_is_read_on_every_ground_of_a_theme(qtbot: QtBot, name: str) -> None:
+    note, theme = Note(warns=True), get_theme(name)
+    qtbot.addWidget(note)
+    palette = note.palette()
+    palette.setColor(QPalette.ColorRole.WindowText, QColor(str(theme.text)))
+    note.setPalette(palette)
+    grounds = [theme.background, theme.foreground, theme.primary, theme.highlight]
+    assert min(contrast(amber(note), QColor(str(ground))) for ground in grounds) > 3
 
 
 def test_silence_ends_as_it_was_before(qtbot: QtBot) -> None:

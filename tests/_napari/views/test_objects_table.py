@@ -277,6 +277,18 @@ def test_no_menu_without_objects(table: ObjectsTable) -> None:
     assert table.build_menu() is None
 
 
+def test_long_numbers_have_room(table: ObjectsTable) -> None:
+    """Ids are written on their swatch, which is a little narrower than the column."""
+    letters = table.fontMetrics()
+    (row,) = rows(700_000)
+    table.show_state(ObjectsState((replace(row, prompts=1234, frames=25000),), active=1))
+    for column, text in ((Column.ID, "700000"), (Column.PROMPTS, "1234"), (Column.FRAMES, "25000")):
+        assert table.columnWidth(column) >= letters.horizontalAdvance(text) + 8
+    assert table.columnWidth(Column.NAME) > 40
+    table.show_state(ObjectsState(rows(1, 2), active=1))
+    assert table.columnWidth(Column.ID) < letters.horizontalAdvance("700000")
+
+
 def test_sorting_by_worst_brings_doubtful_ones_up_and_keeps_unscored_last(table: ObjectsTable) -> None:
     sure, doubtful, unknown = rows(1, 2, 3)
     state = ObjectsState((replace(sure, worst=0.9), replace(doubtful, worst=0.2), unknown), active=2)

@@ -92,5 +92,7 @@ def test_new_object_and_seeds(row: ToolRow, qtbot: QtBot) -> None:
     row.show_other_axis("t")
     assert next_t.isVisible()
     assert next_t.text() == "Next t from this t"
+    row.show_other_axis("axis 0")
+    assert next_t.text() == "Next position from this position"
     with qtbot.waitSignal(row.seed_next_t_requested):
         next_t.trigger()

@@ -35,7 +35,7 @@ def proposed_stem(name: str, path: str | None) -> str:
 
 
 def mark_of(axis: str, position: int) -> str:
-    """Return the mark of a position along another axis, as "_t0003".
+    """Return the mark of a position along another axis, as "_t0003" or "_axis0-0003".
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ def mark_of(axis: str, position: int) -> str:
     position : int
         From 0 on.
     """
-    return f"_{re.sub(_FORBIDDEN, '', axis).replace(' ', '')}{position:04d}"
+    name = re.sub(_FORBIDDEN, "", axis).replace(" ", "")
+    return f"_{name}{'-' * name[-1:].isdigit()}{position:04d}"
 
 
 def _parts(path: str) -> tuple[str, str]:

@@ -251,7 +251,9 @@ class PromptControl:
         """Say why strokes were put back; errors that nobody foresaw are told as those of any other work."""
         if painting.locked:
             objects = ", ".join(str(obj) for obj in painting.locked)
-            warn(f"Object {objects} is locked here, the stroke was put back: unlock it to change it.")
+            several = len(painting.locked) > 1
+            who, them = (f"Objects {objects} are", "them") if several else (f"Object {objects} is", "it")
+            warn(f"{who} locked here, the stroke was put back: unlock {them} to change {them}.")
         for error in painting.errors:
             if isinstance(error, ValueError):
                 warn(f"{sentence(error)}. The stroke was put back.")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_sam2._napari.controls.prompts import PromptControl
+    from napari_sam2._napari.image.geometry import SequenceGeometry
     from napari_sam2._napari.work.desk import Desk
     from napari_sam2._napari.workspace import Sequence, Workspace
 
@@ -319,17 +320,38 @@ class SeedControl:
         """Give the masks of this index as prompts to the next one along the other axis."""
         space = self._space
         space.catch_up()
-        layers, sequence = space.layers, space.sequence
-        if layers is None or sequence is None or self._is_busy():
+        sequence = space.sequence
+        if space.layers is None or sequence is None or self._is_busy():
             return
-        axis = next(
-            (axis for axis in sequence.geometry.index if axis != sequence.geometry.channel_axis), None
-        )
-        if axis is None or sequence.geometry.index[axis] + 1 >= sequence.geometry.shape[axis]:
+        if self._next_of(sequence) is None:
             tell("There is no next index along another axis.")
+        elif sequence.waiting or sequence.paintings:  # what is not answered yet has no mask
+            space.ask(
+                lambda desk: desk.answer(),
+                lambda _: self._go_on_from(sequence),
+                label="Seeding",
+                sequence=sequence,
+            )
+        else:
+            self._go_on_from(sequence)
+
+    @staticmethod
+    def _next_of(sequence: Sequence) -> tuple[int, SequenceGeometry] | None:
+        """Return the other axis, and the next index along it; None if there is none."""
+        here = sequence.geometry
+        axis = next((axis for axis in here.index if axis != here.channel_axis), None)
+        if axis is None or here.index[axis] + 1 >= here.shape[axis]:
+            return None
+        return axis, here.at({axis: here.index[axis] + 1})
+
+    def _go_on_from(self, sequence: Sequence) -> None:
+        """Turn to the next index along the other axis, with the masks of this one, unless it was left."""
+        space, following = self._space, self._next_of(sequence)
+        layers = space.layers
+        if layers is None or following is None or space.sequence is not sequence or self._is_busy():
             return
+        axis, step = following
         wanted, names = self._masks(sequence), sequence.names
-        step = sequence.geometry.at({axis: sequence.geometry.index[axis] + 1})
         place = layers.labels.data_to_world(step.to_layer(space.frame, 0, 0))
         offset = space.viewer.dims.ndim - step.ndim
         space.viewer.dims.set_point(offset + axis, float(place[axis]))

@@ -39,15 +39,24 @@ _LONG, _CLICK = 400, "Looking"
 
 
 class Pace:
-    """How fast frames are done."""
+    """How fast frames are done.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    since : float
+        Frames that were done before do not count, as those before a rest.
+    """
+
+    def __init__(self, since: float = 0.0) -> None:
+        self._since = since
         self._times: deque[float] = deque()
 
-    def count(self, now: float) -> None:
-        """Note that a frame was done."""
-        self._times.append(now)
-        while len(self._times) > 2 and now - self._times[0] > _SPAN:  # a slow network takes longer for one
+    def count(self, done: float) -> None:
+        """Note when a frame was done, which may be told later, as while a volume is drawn."""
+        if done < self._since:
+            return
+        self._times.append(done)
+        while len(self._times) > 2 and done - self._times[0] > _SPAN:  # a slow network takes longer for one
             self._times.popleft()
 
     def per_second(self) -> float | None:
@@ -231,7 +240,7 @@ class TrackingControl:
         ways = {origin.reverse for origin in answer.result.origins if origin is not None}
         self._done |= {Step(answer.result.frame, reverse) for reverse in ways} & self._planned
         if ways:
-            self._pace.count(time.perf_counter())
+            self._pace.count(answer.made)
 
     def _end(self) -> None:
         self._stop()
@@ -290,7 +299,7 @@ class TrackingControl:
         """Pause, or go on."""
         if self.running:
             self._space.worker.paused = not self._space.worker.paused
-            self._pace = Pace()  # a rest is no slow frame
+            self._pace = Pace(time.perf_counter())  # a rest is no slow frame
             self._space.changed.emit()
 
     def _beat(self) -> None:
@@ -377,7 +386,8 @@ class TrackingControl:
         if not self.running or self._run is None or self._run.sequence is shown:
             return ""
         waits = any(run.sequence is shown for run in self._waiting)
-        return "At another position" + ("; this one comes after it" if waits else "")
+        doing = "Paused" if self._space.worker.paused else "Following the objects"
+        return f"{doing} at another position{'; this one comes after it' if waits else ''}."
 
     def close(self) -> None:
         """End all propagations; tell nobody."""

@@ -47,7 +47,7 @@ class Drawing:
         self._layer, self._with_first = layer, with_first
         self.is_on = False
         self._before, self._mode = 0, ""
-        self._pressed = self._by_hand = self._given_up = False
+        self._pressed = self._is_down = self._by_hand = self._given_up = False
         self._empty: set[bytes] = set()  # by vertices, since rows may change
         self._open: dict[bytes, Vertices] = {}
         self._words: list[str] = []
@@ -60,11 +60,12 @@ class Drawing:
     def _on_press(self, layer: Shapes, event: Any) -> Iterator[None]:  # noqa: ANN401 - napari's mouse event
         self._on_move(layer, event)
         self._pressed = not self.is_on and str(layer.mode).startswith("add_")
+        self._is_down = True
         yield
         while event.type == "mouse_move":
             self._on_drag(layer, event)
             yield
-        self._pressed = False
+        self._pressed = self._is_down = False
 
     def _on_move(self, layer: Shapes, event: Any) -> None:  # noqa: ANN401 - napari's mouse event
         """End an outline when the mouse comes back to a layer that shows another frame."""
@@ -143,11 +144,14 @@ class Drawing:
             self._layer.mode = mode
 
     def give_up(self) -> bool:
-        """Take back the outline that is being drawn by its corners; tell whether there was one."""
-        self._given_up = self.is_on and self._mode == "add_polygon"
+        """Take back the shape that is being drawn; tell whether there was one.
+
+        With the button down nothing is taken back: napari goes on with the shape until it is released.
+        """
+        was_on, self._given_up = self.is_on, self.is_on and not self._is_down
         if self._given_up:
             self.end()
-        was_on, self._given_up = self._given_up, False
+        self._given_up = False
         return was_on
 
     def void_click(self) -> None:

@@ -117,8 +117,8 @@ class PromptLayers:
         self._alongside = Alongside(image, geometry, self._layers)
         self._turn = Later(self.flush)
         self.tools = Toolbox(viewer, geometry, self.points, self.shapes, self.labels)
-        views = self._points, self._shapes, self._labels
-        self._gestures = Gestures(viewer, *views, self._intent, self.next_object, self._active_is_new)
+        self._views = self._points, self._shapes, self._labels
+        self._gestures = Gestures(viewer, *self._views, self._intent, self.next_object, self._active_is_new)
         self._wires = Connections()
         self._connect()
         self.set_active(1)
@@ -198,9 +198,8 @@ class PromptLayers:
             self._draw(prompts)
         self._settle({key.obj for key in prompts})
         if not same_prompts(prompts, self._told):
-            self.search.look_at(
-                self._geometry, {key.frame for key in difference(self._told, prompts).changed}
-            )
+            changed = difference(self._told, prompts).changed
+            self.search.look_at(self._geometry, {key.frame for key in changed})
             self._told = prompts
             self._labels.note_objects({key.obj for key in prompts})
             self.prompts_changed.emit(dict(prompts), unmeant)
@@ -247,9 +246,15 @@ class PromptLayers:
     def _paste(self) -> None:
         self._points.paste(self._geometry.frame_of(self._viewer.dims, self.labels))
 
+    def give_up(self) -> bool:
+        """Take back what is being painted or drawn; whether there was anything."""
+        return self._labels.give_up() or self._shapes.drawn.give_up()
+
     def _on_command(self, command: Command) -> None:
-        takes_back = command is Command.UNDO and (self._labels.give_up() or self._shapes.drawn.give_up())
+        takes_back = command is Command.UNDO and self.give_up()
         if not (self._gone or takes_back):  # what is being painted or drawn goes first
+            self.flush()  # also what was clicked on and painted in this very turn
+            self._labels.compare()
             self.commanded.emit(command)
 
     def _on_shuffled(self) -> None:
@@ -386,8 +391,7 @@ class PromptLayers:
     def close(self, *, remove_layers: bool) -> None:
         """Let viewer and layers go; layers that are not removed stay in the viewer as any other."""
         self._gone = True
-        views = (self._points, self._shapes, self._labels)
-        for part in (self._turn, self._gestures, self.tools, self._alongside, *views, self._wires):
+        for part in (self._turn, self._gestures, self.tools, self._alongside, *self._views, self._wires):
             part.close()
         for layer in self._layers:
             unbind_keys(layer)

@@ -11,7 +11,7 @@ from napari_sam2._napari.state import DockState, ReviewState
 from napari_sam2._napari.views import image_panel, model_panel
 from napari_sam2._napari.views.buttons import STYLE
 from napari_sam2._napari.views.files_panel import FilesPanel
-from napari_sam2._napari.views.forms import WARNING, Note
+from napari_sam2._napari.views.forms import Note
 from napari_sam2._napari.views.hints import HintKind, hint
 from napari_sam2._napari.views.image_panel import ImagePanel
 from napari_sam2._napari.views.model_panel import ModelPanel
@@ -137,7 +137,7 @@ class DockView(QWidget):
     def _show_whole(self, state: DockState) -> None:
         """Draw what depends on more than one part."""
         said = hint(state)
-        self._hint.say(said.text, said.kind.value, WARNING if said.kind is HintKind.PROBLEM else "")
+        self._hint.say(said.text, said.kind.value, warns=said.kind is HintKind.PROBLEM)
         usable = state.image.chosen is not None and not state.image.problem and not state.image.loading
         for part in (self.tools, self.progress):
             part.setEnabled(usable)

@@ -16,8 +16,13 @@ from napari_sam2._napari.views.buttons import text_colour
 if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent
 
-WARNING = "#d98a00"
-"""Amber that is readable on dark and on light ground."""
+_AMBER_ON_DARK, _AMBER_ON_LIGHT = "#ffb032", "#7a4300"
+
+
+def amber(widget: QWidget) -> QColor:
+    """Return the colour of what is wrong or doubtful, to be read on the ground that a widget writes on."""
+    on_dark = text_colour(widget).lightnessF() > 0.5
+    return QColor(_AMBER_ON_DARK if on_dark else _AMBER_ON_LIGHT)
 
 
 @contextmanager
@@ -92,14 +97,14 @@ class Note(QWidget):
     ----------
     glyph : str
         Name of the icon.
-    colour : str
-        Of the icon; empty for that of the text.
+    warns : bool
+        Whether the icon is amber, not in the colour of the text.
     """
 
-    def __init__(self, glyph: str = "info", colour: str = "", parent: QWidget | None = None) -> None:
+    def __init__(self, glyph: str = "info", *, warns: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._glyph = glyph
-        self._colour = colour
+        self._warns = warns
         self._icon = QLabel(self)
         self._text = QLabel(self)
         self._text.setWordWrap(True)
@@ -113,10 +118,10 @@ class Note(QWidget):
         self.setVisible(False)
         self._draw()
 
-    def say(self, text: str, glyph: str = "", colour: str | None = None, *, tip: str = "") -> None:
+    def say(self, text: str, glyph: str = "", *, warns: bool | None = None, tip: str = "") -> None:
         """Show a sentence, with a tooltip if more is to be said; an empty one hides the note."""
         self._glyph = glyph or self._glyph
-        self._colour = self._colour if colour is None else colour
+        self._warns = self._warns if warns is None else warns
         self._text.setText(text)
         self.setAccessibleName(text)
         self.setToolTip(tip or text)
@@ -130,7 +135,7 @@ class Note(QWidget):
 
     def _draw(self) -> None:
         size = max(16, self.fontMetrics().height())
-        colour = QColor(self._colour) if self._colour else text_colour(self)
+        colour = amber(self) if self._warns else text_colour(self)
         self._icon.setPixmap(icons.pixmap(self._glyph, colour, size, self.devicePixelRatioF()))
         self._icon.setFixedSize(QSize(size, size))
 

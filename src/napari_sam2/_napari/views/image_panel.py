@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2._napari.state import ImageState
 from napari_sam2._napari.views.buttons import GlyphButton
-from napari_sam2._napari.views.forms import WARNING, ChoiceBox, Note, form
+from napari_sam2._napari.views.forms import ChoiceBox, Note, form
 from napari_sam2._napari.views.tips import capitalised
 
 _KINDS = {"z": "z, of a stack", "t": "t, of a movie"}
@@ -41,8 +41,8 @@ class ImagePanel(QWidget):
         )
         self._channel = ChoiceBox("Channel", "What of the image the model sees.", "-")
         self._seen = Note("eye")
-        self._problem = Note("warning", WARNING)
-        self._dim, self._reason = Note("warning", WARNING), Note("info")
+        self._problem = Note("warning", warns=True)
+        self._dim, self._reason = Note("warning", warns=True), Note("info")
         self._view = GlyphButton(
             "refresh",
             "Use current view",

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QVBoxLayout, 
 
 from napari_sam2._napari.state import ModelState
 from napari_sam2._napari.views.buttons import GlyphButton
-from napari_sam2._napari.views.forms import WARNING, ChoiceBox, Note, form
+from napari_sam2._napari.views.forms import ChoiceBox, Note, form
 
 
 class ModelPanel(QWidget):
@@ -30,7 +30,7 @@ class ModelPanel(QWidget):
             "Device", "Where the network runs; auto takes a graphics card if there is one.", "-"
         )
         self._detail = Note("info")
-        self._problem = Note("warning", WARNING)
+        self._problem = Note("warning", warns=True)
         self._download = GlyphButton(
             "download", "Download", tip="Fetch the weights of this model once and keep them."
         )

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QHeaderView, QStyledItemDelegate, QStyleOptionViewIte
 from napari_sam2._napari.state import ObjectRow
 from napari_sam2._napari.views import icons
 from napari_sam2._napari.views.buttons import text_colour
-from napari_sam2._napari.views.forms import WARNING
+from napari_sam2._napari.views.forms import amber
 from napari_sam2._napari.views.objects_model import GLYPH_ROLE, Column, ObjectsModel
 from napari_sam2.confidence import DOUBTFUL
 
@@ -58,7 +58,7 @@ class ObjectsDelegate(QStyledItemDelegate):
         row = index.data(ROW_ROLE)
         if index.column() == Column.WORST and isinstance(row, ObjectRow) and (row.worst or 1.0) < DOUBTFUL:
             for role in (QPalette.ColorRole.Text, QPalette.ColorRole.HighlightedText):
-                option.palette.setColor(role, QColor(WARNING))
+                option.palette.setColor(role, amber(self._table))
             option.font.setBold(True)
 
     @staticmethod

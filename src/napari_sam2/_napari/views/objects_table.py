@@ -111,12 +111,20 @@ class ObjectsTable(QTableView):
         rows = self.verticalHeader()
         if rows is not None:
             rows.setDefaultSectionSize(max(24, self.fontMetrics().height() + 8))
-        digits = self.fontMetrics().horizontalAdvance("0")
+        digits, signs = self.fontMetrics().horizontalAdvance("0"), self._signs
         for column in Column:
-            if column == Column.NAME:
-                continue
-            signs = {Column.ID: 3, Column.PROMPTS: 2, Column.FRAMES: 4, Column.WORST: 3}.get(column, 0)
-            self.setColumnWidth(column, signs * digits + 12 if signs else 22)
+            if column != Column.NAME:
+                self.setColumnWidth(column, signs[column] * digits + 12 if column in signs else 22)
+
+    @property
+    def _signs(self) -> dict[Column, int]:
+        """How many digits there is room for."""
+        rows = self._state.rows
+        ids, prompts = [each.obj for each in rows], [each.prompts for each in rows]
+        frames = [each.frames for each in rows]
+        least = {Column.ID: (3, ids), Column.PROMPTS: (2, prompts), Column.FRAMES: (4, frames)}
+        most = {each: max(few, len(str(max(values, default=0)))) for each, (few, values) in least.items()}
+        return {**most, Column.WORST: 3}
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
         """Follow the size of the font."""
@@ -153,7 +161,9 @@ class ObjectsTable(QTableView):
         """Draw a snapshot."""
         grown = len(state.rows) != len(self._state.rows)
         moved = state.active != self._state.active
-        self._state = state
+        signs, self._state = self._signs, state
+        if signs != self._signs:
+            self._set_widths()
         self._showing = True
         try:
             self._objects.show_state(state)

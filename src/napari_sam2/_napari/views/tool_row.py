@@ -12,7 +12,7 @@ from superqt import QFlowLayout
 
 from napari_sam2._napari.state import Tool, ToolState
 from napari_sam2._napari.views.buttons import GlyphButton
-from napari_sam2._napari.views.forms import WARNING, Note, add_entry, menu_of, silent
+from napari_sam2._napari.views.forms import Note, add_entry, menu_of, silent
 from napari_sam2._napari.views.tips import with_key
 
 POSITIVE = QColor("#2ea45f")
@@ -67,7 +67,7 @@ class ToolRow(QWidget):
         self._seed = GlyphButton(
             "seed", "Seed ▾", tip="Take prompts from a layer: points, shapes or labels.", name="Seed"
         )
-        self._blocked = Note("warning", WARNING)
+        self._blocked = Note("warning", warns=True)
         self._finish_controls()
         self._lay_out()
         self._connect()
@@ -89,7 +89,7 @@ class ToolRow(QWidget):
         menu = menu_of(self._seed)
         tip = "Every point, shape or label of it becomes an object."
         add_entry(menu, "From the selected layer", tip, self.seed_requested.emit)
-        self._next_t = add_entry(menu, "Next index from this one", "", self.seed_next_t_requested.emit)
+        self._next_t = add_entry(menu, "", "", self.seed_next_t_requested.emit)
         self._seed.setMenu(menu)
         self._seed.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self._seed.setPopupMode(GlyphButton.ToolButtonPopupMode.InstantPopup)
@@ -155,6 +155,7 @@ class ToolRow(QWidget):
 
     def show_other_axis(self, name: str) -> None:
         """Offer to seed the next index of a second axis, such as "t"; an empty name takes the offer away."""
+        called = "position" if " " in name else name  # as "axis 0", which nobody has given a name
         self._next_t.setVisible(bool(name))
-        self._next_t.setText(f"Next {name} from this {name}")
-        self._next_t.setToolTip(f"Copy the masks of this {name} to the next one as prompts.")
+        self._next_t.setText(f"Next {called} from this {called}")
+        self._next_t.setToolTip(f"Copy the masks of this {called} to the next one as prompts.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,8 @@ class Answer:
         Where another session has taken the place of the one before.
     behind : frozenset of int, optional
         Frames with labels that have changed and were not told yet; None if that is as it was.
+    made : float
+        When it came of the work, by ``time.perf_counter``; it may be told later.
     """
 
     changes: tuple[LabelChange, ...] = ()
@@ -106,3 +109,4 @@ class Answer:
     value: object = None
     replaced: Replaced | None = None
     behind: frozenset[int] | None = None
+    made: float = field(default_factory=time.perf_counter)
