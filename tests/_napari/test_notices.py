@@ -16,7 +16,7 @@ from napari.utils.notifications import (
 )
 
 from napari_sam2._model.errors import CheckpointError
-from napari_sam2._napari.notices import NotWrittenError, sentence, show_failure, tell, warn, writing
+from napari_sam2._napari.notices import NotWrittenError, offer, sentence, show_failure, tell, warn, writing
 from napari_sam2.prompts import check_object_id
 from napari_sam2.refusals import ObjectLockedError
 
@@ -137,3 +137,13 @@ def test_the_rest_is_information_or_a_warning(told: list[Notification]) -> None:
         ("one", NotificationSeverity.INFO),
         ("two", NotificationSeverity.WARNING),
     ]
+
+
+def test_an_offer_says_whose_it_is_and_its_buttons_do_what_they_say(told: list[Notification]) -> None:
+    pressed = list[str]()
+    offer("Shall it?", ("Yes", lambda: pressed.append("yes")), ("No", lambda: pressed.append("no")))
+    (note,) = told
+    assert (str(note.message), note.source, str(note.severity)) == ("Shall it?", "SAM 2", "info")
+    for _, act in note.actions:
+        act(object())  # as napari does
+    assert pressed == ["yes", "no"]

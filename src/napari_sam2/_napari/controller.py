@@ -110,10 +110,10 @@ class Controller:
         self._show()
 
     def _connect(self) -> None:
-        for signal, act in self._actions():
+        buttons = ((signal, self._commands()[command]) for signal, command in self._buttons())
+        for signal, act in (*self._actions(), *buttons):
+            self._wires.connect(signal, self.space.catch_up)  # what was said before counts before
             self._wires.connect(signal, act)
-        for signal, command in self._buttons():
-            self._wires.connect(signal, self._commands()[command])
         self._wires.connect(self.space.changed, self._draw_soon)
         self._wires.connect(self.worker.activity_changed, self._draw_soon)
         self._wires.connect(self.space.viewer.dims.events.point, self._moved)

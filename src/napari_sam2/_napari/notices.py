@@ -7,13 +7,20 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from napari.utils.notifications import notification_manager, show_error, show_info, show_warning
+from napari.utils.notifications import (
+    Notification,
+    NotificationSeverity,
+    notification_manager,
+    show_error,
+    show_info,
+    show_warning,
+)
 
 from napari_sam2._model.errors import CheckpointError
 from napari_sam2.refusals import FULL_DISK, ObjectLockedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _OWN_WORDS = (ValueError, TypeError, OSError, CheckpointError)
 _MEMORY_MARKS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
@@ -119,3 +126,18 @@ def tell(text: str) -> None:
 def warn(text: str) -> None:
     """Warn the user in a notification."""
     show_warning(text)
+
+
+class _Offer(Notification):  # type: ignore[misc]  # napari has no types
+    """A notification with buttons: beside them napari writes where it comes from."""
+
+    @property
+    def source(self) -> str:
+        return "SAM 2"
+
+
+def offer(text: str, *choices: tuple[str, Callable[[], object]]) -> None:
+    """Tell the user something that can be answered by the press of a button, each with what it does."""
+    # napari calls back with the notification.
+    actions = [(name, lambda _=None, act=act: act()) for name, act in choices]
+    notification_manager.dispatch(_Offer(text, NotificationSeverity.INFO, actions))

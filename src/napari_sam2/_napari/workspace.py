@@ -263,7 +263,7 @@ class Workspace:
                 sequence=sequence,
             )
 
-    def catch_up(self) -> None:
+    def catch_up(self, *_news: object) -> None:
         """Hear of all that was said and painted until now, for whoever does not wait for the next turn."""
         if self.layers is not None:
             self.layers.tell()

@@ -69,3 +69,13 @@ def test_of_locked_objects_the_dock_says_where_to_unlock_them(bench: Dock) -> No
     with pytest.raises(ValueError, match="object 1 is locked") as caught:
         bench.wait()
     assert sentence(caught.value) == "Object 1 is locked: unlock it in the table first"
+
+
+def test_a_button_in_the_turn_of_a_click_is_of_what_was_clicked_on(bench: Dock) -> None:
+    """As where both have waited for a viewer that was busy."""
+    bench.prompt(1, MIDDLE, 8, 10)
+    bench.view.objects.object_activated.emit(2)
+    bench.layers.points.add((MIDDLE, 16, 10))
+    bench.view.progress.propagate_active_requested.emit()
+    bench.wait()
+    assert {obj: bool((bench.labels[MIDDLE + 1] == obj).any()) for obj in (1, 2)} == {1: False, 2: True}

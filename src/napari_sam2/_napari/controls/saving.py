@@ -6,12 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import Notification, NotificationSeverity, notification_manager
 from qtpy.QtCore import QTimer
 
 from napari_sam2._napari.controls.left_layers import LeftLayers, left_whole
 from napari_sam2._napari.controls.many_files import proposed_stem
-from napari_sam2._napari.notices import reason, tell
+from napari_sam2._napari.notices import offer, reason, tell
 from napari_sam2._napari.state import FilesState
 from napari_sam2._napari.work.answers import Answer
 from napari_sam2._napari.work.autosave import About, Autosave, WorkGroup, read_recovery
@@ -236,15 +235,10 @@ class SavingControl:
         return left_whole(self._space.viewer.layers, self._sequences.group.image, axis)
 
     def _offer_crashed(self, newest: Work) -> None:
-        notification_manager.dispatch(
-            Notification(
-                f"Work on this image was not saved: {newest.text}. It can be brought back.",
-                severity=NotificationSeverity.INFO,
-                actions=[
-                    ("Bring it back", lambda _=None: self.recover(newest)),
-                    ("Delete it", lambda _=None: self.discard(newest)),
-                ],
-            )
+        offer(
+            f"Work on this image was not saved: {newest.text}. It can be brought back.",
+            ("Bring it back", partial(self.recover, newest)),
+            ("Delete it", partial(self.discard, newest)),
         )
 
     def choose_recent(self, index: int) -> None:
