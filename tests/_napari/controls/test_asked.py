@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from napari_sam2._napari.notices import sentence
 from napari_sam2._napari.views.objects_table import ObjectsTable
+from napari_sam2.prompts import PromptKey
 from tests._napari.dock import MIDDLE, Dock, until
 from tests.fakes import click
 
@@ -79,3 +81,23 @@ def test_a_button_in_the_turn_of_a_click_is_of_what_was_clicked_on(bench: Dock) 
     bench.view.progress.propagate_active_requested.emit()
     bench.wait()
     assert {obj: bool((bench.labels[MIDDLE + 1] == obj).any()) for obj in (1, 2)} == {1: False, 2: True}
+
+
+def test_what_is_said_of_several_objects_at_once_is_one_step_of_undo(bench: Dock) -> None:
+    places = {1: (8, 10), 2: (16, 10), 3: (15, 4)}
+    for obj, (y, x) in places.items():
+        bench.prompt(obj, MIDDLE, y, x)
+    labels, points = bench.labels.copy(), bench.layers.points
+    points.selected_data = {0, 2}
+    points.remove_selected()
+    bench.wait()
+    assert bench.session.prompts.keys() == {PromptKey(2, MIDDLE)}
+    assert bench.state.progress.undo_label == "Remove prompts (2 places)"
+    bench.view.progress.undo_requested.emit()
+    bench.wait()
+    np.testing.assert_array_equal(bench.labels, labels)
+    assert len(points.data) == 3
+    assert bench.state.progress.undo_label == f"Prompt (object 3, frame {MIDDLE})"
+    bench.view.progress.redo_requested.emit()
+    bench.wait()
+    assert bench.session.prompts.keys() == {PromptKey(2, MIDDLE)}

@@ -9,7 +9,7 @@ from napari_sam2._napari.controls.candidates import CandidateControl
 from napari_sam2._napari.layers.ids import check_allowed, next_id
 from napari_sam2._napari.notices import sentence, tell, warn
 from napari_sam2._napari.state import Tool, ToolState
-from napari_sam2._napari.work.painting import Painting, Saying, declare, take_frame
+from napari_sam2._napari.work.painting import Painting, Saying, Together, declare, take_frame
 from napari_sam2._napari.work.worker import Fate, Priority
 from napari_sam2.lineage import Daughters
 from napari_sam2.prompts import FramePrompts, PromptKey, check_object_id, difference
@@ -85,10 +85,12 @@ class PromptControl:
         self._before()
         self._space.prompted.emit({key.obj for key in wanted.changed})
         sequence.declared = dict(declared)
-        for key in (*wanted.removed, *wanted.changed):
+        keys = (*wanted.removed, *wanted.changed)
+        together = Together(len(keys)) if len(keys) > 1 else None
+        for key in keys:
             prompts = wanted.changed.get(key, FramePrompts())
             known = sequence.known_before(key)
-            self._send_one(sequence, Saying(key, prompts, known, key in certain, key in unmeant))
+            self._send_one(sequence, Saying(key, prompts, known, key in certain, key in unmeant, together))
         self._go_on({key.obj for key in wanted.changed})
 
     def expect(self, daughters: Daughters) -> None:

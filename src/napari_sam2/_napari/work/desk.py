@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_sam2._napari.image.network_view import View
     from napari_sam2._napari.layers.strokes import Stroke
     from napari_sam2._napari.work.opening import Opening
+    from napari_sam2._napari.work.painting import Together
     from napari_sam2._napari.work.propagation import Scope
     from napari_sam2._napari.work.versions import ViewStep
     from napari_sam2.frame_result import FrameResult
@@ -250,13 +251,19 @@ class Desk:
         with self.opened.postponed():
             return self.answer() if self.said.take_back(self.opened, key, prompts) else None
 
-    def declare(self, key: PromptKey, prompts: FramePrompts) -> Generator[None, None, Answer]:
-        """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel."""
+    def declare(
+        self, key: PromptKey, prompts: FramePrompts, together: Together | None = None
+    ) -> Generator[None, None, Answer]:
+        """Say what the prompt layers say of an object on a frame; a mask alone is taken pixel by pixel.
+
+        What is said together of several is one step of undo.
+        """
         session = self.opened
         if not prompts.is_empty:
             yield from self._answer_times.answer_steps(session, key, prompts)
         verb = "Remove prompts" if prompts.is_empty else "Prompt"
-        with self.said.prompted(session, key, f"{verb} (object {key.obj}, frame {key.frame})"):
+        where = f"{together.places} places" if together else f"object {key.obj}, frame {key.frame}"
+        with self.said.prompted(session, key, f"{verb} ({where})", together):
             result = say(session, key, prompts)
         return self.answer(result)
 

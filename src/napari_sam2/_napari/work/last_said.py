@@ -62,14 +62,16 @@ class LastSaid:
             self.run, self._spreads = run, False
 
     @contextmanager
-    def prompted(self, session: Session, key: PromptKey, label: str) -> Iterator[None]:
-        """Make what is said inside by prompts a step of its own, which `take_back` may take back."""
-        click = _Click(
-            object(), key, session.prompts.get(key, FramePrompts()), self.run if self._spreads else None
-        )
+    def prompted(self, session: Session, key: PromptKey, label: str, run: Hashable = None) -> Iterator[None]:
+        """Make what is said inside by prompts a step of its own, which `take_back` may take back.
+
+        With a `run` it is one step with all that is said in it, and stays.
+        """
+        before = session.prompts.get(key, FramePrompts())
+        click = _Click(object() if run is None else run, key, before, self.run if self._spreads else None)
         with self.noted(session, click.run), session.grouped(label, click.run):
             yield
-        self._click = click
+        self._click = click if run is None else None
 
     def take_back(self, session: Session, key: PromptKey, prompts: FramePrompts) -> bool:
         """Take back the last click, with what spread from it, as if it had never been.

@@ -210,6 +210,8 @@ class Saying:
         Whether it is all that counts, whatever is there, as what a script says.
     is_unmeant : bool
         Whether it takes back a click that was not meant, as the first of a double click.
+    together : Together, optional
+        What else is said at the same time, as where points of several objects are deleted.
     """
 
     key: PromptKey
@@ -217,6 +219,20 @@ class Saying:
     known: FramePrompts | None = None
     is_certain: bool = False
     is_unmeant: bool = False
+    together: Together | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """Several objects or frames of which something is said at the same time: one step of undo.
+
+    Attributes
+    ----------
+    places : int
+        How many.
+    """
+
+    places: int
 
 
 def declare(
@@ -236,6 +252,6 @@ def declare(
     if not saying.is_certain:
         prompts = refine(prompts, known, desk.session.prompts.get(key, FramePrompts()))
     without = desk.take_back(key, prompts) if saying.is_unmeant else None
-    answer = without or (yield from desk.declare(key, prompts))
+    answer = without or (yield from desk.declare(key, prompts, saying.together))
     heard[key] = saying.prompts  # now: what fails was not heard
     return answer
