@@ -288,6 +288,42 @@ def test_a_load_that_waits_is_not_for_another_image(
     assert [text.split(" ")[0] for text in told] == ["Saved"]
 
 
+def test_nothing_is_loaded_in_place_of_what_could_not_be_saved(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    path = tmp_path / "cells.sam2.json"
+    bench.view.files.save_requested.emit(str(path))
+    bench.prompt(1, MIDDLE, 8, 10)
+    held = HeldSteps(bench, monkeypatch, "save_steps")
+    monkeypatch.setattr("napari_sam2.io.atomic._exchange", refuse_to_write)
+    bench.view.files.save_requested.emit(str(tmp_path / "others.sam2.json"))
+    assert held.entered.wait(20)
+    bench.view.files.load_requested.emit(str(path))
+    held.gate.set()
+    with pytest.raises(OSError, match="the disk is full"):
+        bench.wait()
+    bench.wait()
+    assert [text.split(" ")[0] for text in told] == ["Saved"]
+    assert bench.session.objects == (1,)
+
+
+def refuse_to_write(*_: object) -> None:
+    raise OSError("the disk is full")
+
+
+def test_a_load_that_waits_ends_with_the_dock(
+    bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    bench.prompt(1, MIDDLE, 8, 10)
+    path, held = tmp_path / "cells.sam2.json", HeldSteps(bench, monkeypatch, "save_steps")
+    bench.view.files.save_requested.emit(str(path))
+    assert held.entered.wait(20)
+    bench.view.files.load_requested.emit(str(path))
+    threading.Timer(0.1, held.gate.set).start()
+    bench.controller.close()
+    assert (bench.failures, told, path.is_file()) == ([], [], True)
+
+
 @pytest.mark.parametrize("clicked", [True, False])
 def test_what_is_said_while_a_session_is_saved_is_not_in_the_file_and_not_taken_for_saved(
     bench: Dock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str], clicked: bool

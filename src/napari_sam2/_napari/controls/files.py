@@ -105,7 +105,7 @@ class FileControl:
                 partial(run.save, place),
                 partial(self._saved, run),
                 label="Saving",
-                failed=lambda _: self._pending.end(),
+                failed=lambda _: self._pending.fail(),
                 sequence=sequence,
                 fate=Fate.TOLD,
             )

@@ -88,7 +88,7 @@ class Saving:
 
 
 class PendingSaves:
-    """What waits until all is saved that is being saved."""
+    """What waits until all is saved that is being saved; where that fails, it is not done."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -98,8 +98,13 @@ class PendingSaves:
         """Count one more."""
         self._count += 1
 
+    def fail(self) -> None:
+        """Count one less, which is in no file: whoever loads another session now would lose it."""
+        self._next = None
+        self.end()
+
     def end(self) -> None:
-        """Count one less, saved or not; after the last go on with what waits."""
+        """Count one less; after the last go on with what waits."""
         self._count -= 1
         if not self._count and self._next is not None:
             call, self._next = self._next, None
