@@ -22,7 +22,8 @@ from qtpy.QtCore import QMetaMethod, QMetaObject, QObject
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2._napari.controller import Controller
-from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames, pause
+from napari_sam2._napari.layers.outline import is_preview
+from tests._napari.dock import COUNT, MIDDLE, Dock, add_frames, frames, pause, until
 from tests._napari.hand import Hand
 from tests._napari.layers.test_prompt_layers_end import connections
 from tests._napari.test_whole import Docked, docked
@@ -147,6 +148,13 @@ class Work:
         self.clicks += 1
         self.dock.wait()
 
+    def preview(self) -> None:
+        """Rest on an object until its outline is shown: the layer for that is made once, and stays."""
+        for x in (5, 6):
+            self.hand.move(self.dock.layers.geometry.to_layer(MIDDLE, 6, x))
+            pause(11)
+        until(lambda: any(map(is_preview, self.dock.viewer.layers)))
+
     def _click_by_mouse(self, place: Any) -> None:
         """Come to a place and click there; vispy keeps a click until the mouse has moved twice after it."""
         for act in (self.hand.move, self.hand.move, self.hand.click):
@@ -168,6 +176,7 @@ def nothing_grows(work: Work) -> None:
     """See that after the first clicks there is no more of anything, each time that it is counted."""
     dock = work.dock
     first, *later = TIMES
+    work.preview()
     work.until(first)
     session = dock.session
     counts, threads, connected = [held()], threading.active_count(), listeners(dock)
