@@ -33,6 +33,17 @@ def test_a_log_is_read_up_to_a_line_that_is_cut_off(log: Path) -> None:
     }
 
 
+def test_steps_that_were_made_again_are_those_of_the_last_time(tmp_path: Path) -> None:
+    """A run that was killed at step 60 went on from its checkpoint at step 30."""
+    steps = [(20, 0.1), (40, 0.2), (60, 0.3), (40, 0.6), (60, 0.7), (80, 0.8)]
+    lines: list[dict[str, object]] = [{"step": step, "minutes": step / 10, "j": j} for step, j in steps]
+    lines.insert(3, {"step": 60, "minutes": 6.0, "validation": {"mine": 0.5}})
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    curves = read_curves(tmp_path / "log.jsonl")
+    assert curves.training == ((2.0, 0.1), (4.0, 0.6), (6.0, 0.7), (8.0, 0.8))
+    assert curves.validation == {}
+
+
 def test_the_picture_has_a_line_for_each_curve(log: Path, tmp_path: Path) -> None:
     draw_curve(log, tmp_path / "curve.png")
     picture = np.asarray(Image.open(tmp_path / "curve.png"))
@@ -44,7 +55,7 @@ def test_the_picture_has_a_line_for_each_curve(log: Path, tmp_path: Path) -> Non
 def test_a_higher_j_is_drawn_higher(tmp_path: Path) -> None:
     heights = []
     for value in (0.2, 0.9):
-        entries = [{"minutes": minutes, "validation": {"mine": value}} for minutes in (1.0, 2.0)]
+        entries = [{"step": at, "minutes": at, "validation": {"mine": value}} for at in (1, 2)]
         (tmp_path / "log.jsonl").write_text("\n".join(json.dumps(entry) for entry in entries))
         draw_curve(tmp_path / "log.jsonl", tmp_path / "curve.png")
         line = (np.asarray(Image.open(tmp_path / "curve.png"))[:, :700] == (190, 60, 40)).all(2)

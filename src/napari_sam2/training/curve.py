@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 Point = tuple[float, float]
@@ -44,7 +46,10 @@ class Curves:
 
 
 def read_curves(log: Path) -> Curves:
-    """Read the log of a run; a last line that is cut off is left out.
+    """Read the log of a run.
+
+    A last line that is cut off is left out, and so is what was told of steps that were made once more, as
+    after a stop between two checkpoints.
 
     Parameters
     ----------
@@ -53,16 +58,34 @@ def read_curves(log: Path) -> Curves:
     """
     training: list[Point] = []
     validation: dict[str, list[Point]] = {}
-    for line in log.read_text().splitlines():
-        try:
-            entry: dict[str, Any] = json.loads(line)
-        except json.JSONDecodeError:
-            continue
+    for entry in _made_last(_entries(log)):
         if "j" in entry:
             training.append((entry["minutes"], entry["j"]))
         for name, value in entry.get("validation", {}).items():
             validation.setdefault(name, []).append((entry["minutes"], value))
     return Curves(tuple(training), {name: tuple(points) for name, points in validation.items()})
+
+
+def _entries(log: Path) -> Iterator[dict[str, Any]]:
+    for line in log.read_text().splitlines():
+        with suppress(json.JSONDecodeError):
+            yield json.loads(line)
+
+
+def _made_last(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out entries of steps that later ones are of, too."""
+    kept: list[dict[str, Any]] = []
+    for entry in entries:
+        while kept and not _follows(entry, kept[-1]):
+            kept.pop()
+        kept.append(entry)
+    return kept
+
+
+def _follows(entry: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether an entry is of a later step, or of the validation after the same one."""
+    is_validation = "j" in before and "j" not in entry
+    return bool(entry["step"] > before["step"] or (entry["step"] == before["step"] and is_validation))
 
 
 def draw_curve(log: Path, out: Path) -> None:
