@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2._napari.controls.ahead import AheadControl
 from napari_sam2._napari.controls.files import FileControl
+from napari_sam2._napari.controls.history import HistoryControl
 from napari_sam2._napari.controls.image import ImageControl
 from napari_sam2._napari.controls.model import ModelControl
 from napari_sam2._napari.controls.objects import ObjectControl
@@ -22,9 +23,7 @@ from napari_sam2._napari.model_choices import ModelChoice, load
 from napari_sam2._napari.notices import tell
 from napari_sam2._napari.state import DockState, ProgressState
 from napari_sam2._napari.wiring import Connections, Later
-from napari_sam2._napari.work.answers import back_of, forth_of
-from napari_sam2._napari.work.desk import Desk
-from napari_sam2._napari.work.worker import Fate, InferenceWorker
+from napari_sam2._napari.work.worker import InferenceWorker
 from napari_sam2._napari.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -36,16 +35,12 @@ if TYPE_CHECKING:
     from napari_sam2._napari.layers.prompt_layers import PromptLayers
     from napari_sam2._napari.settings import Settings
     from napari_sam2._napari.views.dock_view import DockView
-    from napari_sam2._napari.work.answers import Answer
     from napari_sam2._napari.work.autosave import Autosave
-    from napari_sam2._napari.work.versions import ViewStep
-    from napari_sam2._napari.workspace import Sequence
     from napari_sam2.prompts import PromptKey
 
 # The dock is drawn at most so often, in milliseconds: each time the whole window is put together anew, with
 # the canvas in it, which takes long where that is done without a graphics card.
 _DRAW_EVERY, _DRAW_WHILE_TRACKING = 30, 200
-_DOING = {"Undone": "Undoing", "Done again": "Redoing"}
 
 
 class Controller:
@@ -96,6 +91,9 @@ class Controller:
         self.review = ReviewControl(space, self.prompts, self.objects.reveal)
         self.seeds = SeedControl(space, self.prompts)
         self.sequences.renewals.before = self.seeds.cancel
+        self.history = HistoryControl(
+            space, self.sequences, self.prompts, self.objects, self.seeds, self.ahead
+        )
         self.saving = SavingControl(space, self.sequences, self.prompts, autosave, settings)
         self.image.may_end = self._may_end
         self.files = FileControl(space, self.saving, self.sequences, view.files.ask_whether_to_replace)
@@ -110,8 +108,9 @@ class Controller:
         self._show()
 
     def _connect(self) -> None:
-        buttons = ((signal, self._commands()[command]) for signal, command in self._buttons())
-        for signal, act in (*self._actions(), *buttons):
+        for signal, command in self._buttons():
+            self._wires.connect(signal, partial(self._press, command))
+        for signal, act in self._actions():
             self._wires.connect(signal, self.space.catch_up)  # what was said before counts before
             self._wires.connect(signal, act)
         self._wires.connect(self.space.changed, self._draw_soon)
@@ -192,8 +191,8 @@ class Controller:
             Command.DIVIDES_HERE: self.objects.divides_here,
             Command.NEXT_DOUBTFUL: self.review.next_doubtful,
             Command.LOCK: self.objects.lock_here,
-            Command.UNDO: self.undo,
-            Command.REDO: self.redo,
+            Command.UNDO: self.history.undo,
+            Command.REDO: self.history.redo,
         }
 
     # --- layers come and go
@@ -238,6 +237,13 @@ class Controller:
         if self._may_end():
             self.files.load(path)
 
+    def _press(self, command: Command) -> None:
+        """Do what a button asks for as its key does."""
+        if self.space.layers is None:
+            self._command(command)
+        else:
+            self.space.layers.command(command)
+
     def _command(self, command: Command) -> None:
         self._commands()[command]()
 
@@ -278,77 +284,6 @@ class Controller:
         self.sequences.renewals.cancel()
         self.seeds.cancel()
         self.tracking.cancel()
-
-    def undo(self) -> None:
-        """Take back the last step; a click that has spread by itself goes with what it spread."""
-        if self.space.layers is not None and self.space.layers.give_up():
-            return
-        if self.sequences.renewals.running:
-            self.sequences.renewals.cancel()
-            return
-        seeding = self.seeds.running_here
-
-        def step_back(desk: Desk) -> Answer:
-            if seeding is not None and not seeding.said:  # it ended before it began
-                return desk.answer(value="Seed")
-            return desk.undo()
-
-        self._step("Undone", self.space.place_of_step(back_of), step_back, Desk.undo_step)
-
-    def redo(self) -> None:
-        """Do the step again that was taken back last."""
-        self._step("Done again", self.space.place_of_step(forth_of), Desk.redo, Desk.redo_step)
-
-    def _step(
-        self,
-        verb: str,
-        sequence: Sequence | None,
-        step: Callable[[Desk], Answer],
-        elsewhere: Callable[[Desk, ViewStep], Answer],
-    ) -> None:
-        """Take a step back or forth; one to another view or network is taken at all positions."""
-        if sequence is None or not sequence.is_open:
-            return
-        self.space.interrupted.emit(sequence)
-        self.ahead.leave()  # it was outlined for what was said then
-
-        def take(desk: Desk) -> Answer:
-            answer = step(desk)
-            return answer if sequence.is_left else self.space.model.follow(answer)
-
-        self.space.ask(
-            take,
-            lambda answer: self._stepped(sequence, verb, elsewhere, answer),
-            label=_DOING[verb],
-            sequence=sequence,
-            fate=Fate.DONE,
-            in_order=True,
-        )
-
-    def _stepped(
-        self,
-        sequence: Sequence,
-        verb: str,
-        elsewhere: Callable[[Desk, ViewStep], Answer],
-        answer: Answer,
-    ) -> None:
-        """Draw the prompts after a step back or forth, and say in the status bar what it was."""
-        self.prompts.show(sequence)
-        self.objects.return_to_origin()
-        self.prompts.go_back()
-        self.prompts.candidates.look()
-        step = None if answer.replaced is None else answer.replaced.step
-        if step is not None:
-            self._step_elsewhere(sequence, lambda desk: elsewhere(desk, step), _DOING[verb])
-        if answer.value:
-            self.space.viewer.status = f"{verb}: {answer.value}"
-
-    def _step_elsewhere(self, sequence: Sequence, step: Callable[[Desk], Answer], label: str) -> None:
-        """Take a step to another view or network at all other positions."""
-        for each in self.sequences.touched():
-            if each is not sequence:
-                shown = partial(_show, self.prompts, each)
-                self.space.ask(step, shown, sequence=each, label=label, in_order=True)
 
     def _answered(self, key: PromptKey) -> None:
         self.ahead.answered(key)
@@ -393,7 +328,3 @@ class Controller:
         self.models.close()
         self.worker.close(self.saving.last_words())
         self.image.close()
-
-
-def _show(prompts: PromptControl, sequence: Sequence, _answer: Answer) -> None:
-    prompts.show(sequence)

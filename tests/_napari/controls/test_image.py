@@ -201,7 +201,7 @@ def test_the_choice_holds_when_the_model_sees_something_else(bench: Dock) -> Non
     bench.view.image.letter_chosen.emit(1)
     bench.wait()
     assert bench.session.geometry.axes == "tyx"
-    bench.controller.undo()
+    bench.view.progress.undo_requested.emit()
     bench.wait()
     assert (bench.session.geometry.axes, bench.state.image.letter) == ("tyx", 1)
     image.contrast_limits = (30, 200)

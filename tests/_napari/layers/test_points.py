@@ -111,6 +111,31 @@ def test_defaults_that_a_script_sets_are_told_beside_a_selected_point(view: Poin
     assert told == [(5, True)]
 
 
+def heard(view: PointsView) -> list[tuple[int, bool]]:
+    """Keep what is told, and follow it as the dock does."""
+    told: list[tuple[int, bool]] = []
+    view.defaults_changed.connect(lambda obj, positive: told.append((obj, positive)))
+    view.defaults_changed.connect(lambda obj, positive: view.set_next(obj, positive=positive))
+    return told
+
+
+@pytest.mark.parametrize("symbols", [["disc", "disc"], ["disc", "star"]])
+def test_defaults_that_a_script_sets_may_be_those_of_the_selected_points(
+    view: PointsView, symbols: list[str]
+) -> None:
+    view.layer.add([[1, 1, 1], [1, 2, 2]])
+    view.layer.symbol = symbols
+    view.set_next(5, positive=False)
+    told = heard(view)
+    view.layer.selected_data = {0, 1}
+    assert told == [], "napari says it, not the script"
+    view.layer.feature_defaults = {"object": 1, "positive": True}
+    assert told == [(1, True)]
+    view.set_next(5, positive=False)
+    view.layer.selected_data = {0, 1}  # again, of which no selection tells
+    assert told == [(1, True)]
+
+
 @pytest.mark.parametrize(
     "change",
     [

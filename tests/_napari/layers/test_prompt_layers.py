@@ -270,6 +270,16 @@ def test_a_script_may_set_what_follows_on_a_point_or_a_shape(desk: Desk) -> None
     assert desk.layers.labels.selected_label == 6
 
 
+def test_a_script_may_turn_to_the_object_of_a_selected_point(desk: Desk) -> None:
+    desk.layers.points.add([2, 1, 1])
+    desk.layers.set_active(4)
+    desk.layers.points.selected_data = {0}
+    settle()
+    assert (desk.active, desk.layers.active) == ([], 4)
+    desk.layers.points.feature_defaults = {"object": 1, "positive": True}
+    assert (desk.active, desk.layers.active) == ([1], 1)
+
+
 def test_a_script_may_set_whose_the_next_shape_is(desk: Desk) -> None:
     desk.layers.shapes.feature_defaults = {"object": 4}
     assert desk.active == [4]

@@ -67,7 +67,7 @@ class PointsView:
     ) -> None:
         self.geometry, self._colours, self._dims = geometry, colours, dims
         self._obj, self._positive = 1, True
-        self._setting = False
+        self._setting = self._selecting = False
         self._unmeant: set[PromptKey] = set()
         self._copied: tuple[npt.NDArray[Any], ...] | None = None
         self.layer = Points(
@@ -88,6 +88,8 @@ class PointsView:
             self._wires.connect(emitter, self._on_touched)
         for emitter in (events.data, dims.events.point, dims.events.order, dims.events.ndisplay):
             self._wires.connect_last(emitter, self._fit_size)
+        for emitter in (events.current_size, events.current_border_width, events.current_symbol):
+            self._wires.connect(emitter, self._on_size)
         self._wires.connect(events.feature_defaults, self._on_defaults)
         self._wires.connect(self.layer.selected_data.events.items_changed, self._on_touched)
         self.set_next(1, positive=True)
@@ -122,7 +124,7 @@ class PointsView:
 
     def restore_next(self) -> None:
         """Say it again: napari takes the values of a point that is selected."""
-        self._setting = True
+        self._setting, self._selecting = True, False
         try:
             obj = object_column(self.layer.feature_defaults, 1, 0)[0]  # 0 after all points were removed
             if (obj, self._defaults()[1]) != (self._obj, self._positive):
@@ -139,10 +141,14 @@ class PointsView:
             bool(sign_column(table, 1)[0]),
         )
 
+    def _on_size(self, _event: object = None) -> None:
+        self._selecting = True  # napari takes size, width and symbol of points that it selects, then features
+
     def _on_defaults(self, _event: object = None) -> None:
+        selecting, self._selecting = self._selecting, False
         if self._setting or self._defaults() == (self._obj, self._positive):
             return
-        if self._are_of_selection():
+        if selecting and self._are_of_selection():
             self.restore_next()
         else:
             self.defaults_changed.emit(*self._defaults())

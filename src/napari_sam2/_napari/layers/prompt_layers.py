@@ -79,7 +79,7 @@ class PromptLayers:
     hovered : Signal(int, float, float), unhovered : Signal()
         The cursor rests with the point tool at frame, y, x; it has left that place.
     commanded : Signal(Command)
-        A key was pressed.
+        A key was pressed, or the button beside it.
     colours_changed : Signal()
         The user shuffled the colours.
     removed : Signal()
@@ -128,7 +128,7 @@ class PromptLayers:
         wires.connect(events.removed, self._on_layer_removed)
         wires.connect(self._viewer.layers.selection.events.active, self._on_selected)
         for layer in self._layers:
-            bind_keys(layer, self._on_command)
+            bind_keys(layer, self.command)
         bind_copies(self.points, self._points.copy_selected, self._paste)
         for signal in (self._points.touched, self._shapes.touched, self._gestures.released):
             signal.connect(self._turn_soon)
@@ -246,15 +246,14 @@ class PromptLayers:
     def _paste(self) -> None:
         self._points.paste(self._geometry.frame_of(self._viewer.dims, self.labels))
 
-    def give_up(self) -> bool:
-        """Take back what is being painted or drawn; whether there was anything."""
-        return self._labels.give_up() or self._shapes.drawn.give_up()
+    def command(self, command: Command) -> None:
+        """Ask for what a key stands for, or the button beside it; what was said and painted comes before.
 
-    def _on_command(self, command: Command) -> None:
-        takes_back = command is Command.UNDO and self.give_up()
-        if not (self._gone or takes_back):  # what is being painted or drawn goes first
-            self.flush()  # also what was clicked on and painted in this very turn
-            self._labels.compare()
+        Undo takes back what is just being painted or drawn, if there is anything.
+        """
+        takes_back = command is Command.UNDO and (self._labels.give_up() or self._shapes.drawn.give_up())
+        if not (self._gone or takes_back):
+            self.tell()
             self.commanded.emit(command)
 
     def _on_shuffled(self) -> None:

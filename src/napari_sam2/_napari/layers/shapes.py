@@ -96,6 +96,7 @@ class ShapesView:
         viewer: ViewerModel,
     ) -> None:
         self.geometry, self._colours, self._obj = geometry, colours, 1
+        self._selected: set[int] = set()
         self._given: dict[PromptKey, PromptBox] = {}
         self._masks: dict[bytes, PackedMask] = {}
         self._unions: dict[tuple[bytes, ...], PackedMask] = {}
@@ -116,7 +117,7 @@ class ShapesView:
         for emitter in (events.features, events.properties, events.set_data, events.mode):
             self._wires.connect(emitter, self._on_touched)
         self._wires.connect(events.feature_defaults, self._on_defaults)
-        self._wires.connect(self.layer.selected_data.events.items_changed, self._on_touched)
+        self._wires.connect(self.layer.selected_data.events.items_changed, self._on_selected)
         self.set_next(1)
 
     def _on_data(self, event: Any) -> None:  # noqa: ANN401 - napari's event
@@ -136,6 +137,10 @@ class ShapesView:
     def _on_touched(self, _event: object = None) -> None:
         self.touched.emit()
 
+    def _on_selected(self, *_news: object) -> None:
+        self._selected = set(self.layer.selected_data)
+        self.touched.emit()
+
     # --- whose the next shape is
 
     def set_next(self, obj: int) -> None:
@@ -145,7 +150,7 @@ class ShapesView:
 
     def restore_next(self) -> None:
         """Say it again: napari takes the values of a shape that is selected."""
-        table = self.layer.feature_defaults
+        self._selected, table = set(self.layer.selected_data), self.layer.feature_defaults
         if OBJECT not in table or table[OBJECT].to_numpy()[0] != self._obj:
             self.layer.feature_defaults = {OBJECT: self._obj}
         with self.layer.block_update_properties():
@@ -155,9 +160,8 @@ class ShapesView:
         obj = int(object_column(self.layer.feature_defaults, 1, self._obj)[0])
         if obj == self._obj:
             return
-        rows = [row for row in self.layer.selected_data if row < len(self.layer.data)]
-        if set(self.objects()[rows].tolist()) == {obj}:  # napari takes the values of those it selects
-            self.restore_next()
+        if set(self.layer.selected_data) != self._selected:  # some versions take the values of those selected
+            self.restore_next()  # before anybody else hears that they are
         else:
             self.defaults_changed.emit(obj)
 
