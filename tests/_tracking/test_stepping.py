@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from napari_sam2._model.results import Prediction, suppress_overlaps
+from napari_sam2._model.sam2 import Sam2
 from napari_sam2._tracking.memory_bank import MemoryBank
 from napari_sam2._tracking.stepping import (
     Bank,
@@ -71,6 +72,19 @@ def test_answers_do_not_depend_on_the_groups(non_overlap_memory: bool) -> None:
             assert one.memory is not None
             assert other.memory is not None
             torch.testing.assert_close(one.memory, other.memory, atol=0.05, rtol=0.02)
+
+
+def test_no_more_masks_are_enlarged_than_are_remembered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An enlarged one has sixteen times the pixels."""
+    model, seen = small_model(), list[int]()
+
+    def enlarge(low_res: torch.Tensor) -> torch.Tensor:
+        seen.append(len(low_res))
+        return Sam2.enlarge(model, low_res)
+
+    monkeypatch.setattr(model, "enlarge", enlarge)
+    steps(model, [bank_of(model, obj) for obj in range(5)], 2)
+    assert seen == [2, 2, 1]
 
 
 def test_memories_that_lie_beside_the_window_are_seen_there() -> None:

@@ -297,28 +297,29 @@ def remember_groups(
     if model.config.memory_frames == 0:
         yield [Outcome(prediction, None) for prediction in predictions]
         return
-    masks = _memory_masks(model, features, predictions)
+    apart = _masks_apart(model, features, predictions) if model.config.non_overlap_memory else None
 
     def remember(part: Sequence[int]) -> list[Outcome]:
-        large = torch.cat([masks[i] for i in part])
         object_logits = torch.cat([predictions[i].object_logits for i in part])
         with torch.inference_mode(), model.runtime.autocast():
             seen = ImageFeatures.stacked([features[i] for i in part])
+            if apart is None:
+                large = model.enlarge(torch.cat([predictions[i].low_res for i in part]))
+            else:
+                large = torch.cat([apart[i] for i in part])
             memory = model.encode_memory(seen, large, object_logits, binarize=False).to(_MEMORY_DTYPE)
         return [Outcome(predictions[i], memory[row : row + 1].clone()) for row, i in enumerate(part)]
 
-    for stretch in _stretches([mask.shape[-1] for mask in masks]):
+    for stretch in _stretches([prediction.low_res.shape[-1] for prediction in predictions]):
         yield from groups.run(stretch, remember)
 
 
-def _memory_masks(
+def _masks_apart(
     model: Sam2, features: Sequence[ImageFeatures], predictions: Sequence[Prediction]
 ) -> list[Tensor]:
-    """Enlarge masks; those that were seen in the same window do not overlap where the network wants it so."""
+    """Enlarge masks; those that were seen in the same window do not overlap."""
     with torch.inference_mode(), model.runtime.autocast():
         masks = [model.enlarge(prediction.low_res) for prediction in predictions]
-        if not model.config.non_overlap_memory:
-            return masks
         alike: dict[int, list[int]] = {}
         for index, each in enumerate(features):
             alike.setdefault(id(each), []).append(index)
