@@ -12,6 +12,7 @@ from napari_sam2 import seeding
 from napari_sam2.io import read_session
 from napari_sam2.prompts import FramePrompts, PromptKey
 from napari_sam2.session import Session
+from napari_sam2.volume import Volume
 from tests._cli.fake_session import FakeSession, two_squares
 from tests.fakes import SHAPE, FakeModel, click, plain_frames
 
@@ -44,10 +45,57 @@ def test_labels_of_one_frame() -> None:
 @pytest.mark.parametrize("axes", [(0, 1), (1, 2)])
 def test_labels_with_axes_of_one_position(axes: tuple[int, ...]) -> None:
     labels = two_squares()
-    longer = np.expand_dims(labels, axes)
-    assert seeding.mask_seeds(longer, labels.shape, 0) == seeding.mask_seeds(labels, labels.shape, 0)
-    one = labels[2][np.newaxis]
-    assert seeding.mask_seeds(one, labels.shape, 5) == seeding.mask_seeds(labels[2], labels.shape, 5)
+    volume = Volume(labels.astype(np.uint8))
+    np.testing.assert_array_equal(seeding.shown_labels(np.expand_dims(labels, axes), volume), labels)
+    np.testing.assert_array_equal(seeding.shown_labels(labels[2:3], volume), labels[2])
+
+
+SEEN = Volume(np.zeros((4, 2, 5, 9, 8), np.uint8), axis=2, index={0: 3}, channel=1)
+"""Of (t, c, z, y, x) the slices at one time of one channel."""
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ("tczyx", np.s_[3, 1]),
+        ("tzyx", np.s_[3]),
+        ("czyx", np.s_[1]),
+        ("zyx", np.s_[:]),
+        ("tcyx", np.s_[3, 1]),
+        ("tyx", np.s_[3]),
+        ("yx", np.s_[:]),
+    ],
+)
+def test_labels_may_miss_axes_of_the_images(kept: str, shown: tuple[int, ...]) -> None:
+    lengths = {axis: SEEN.data.shape["tczyx".index(axis)] for axis in kept}
+    labels = np.arange(np.prod(list(lengths.values()))).reshape(list(lengths.values()))
+    np.testing.assert_array_equal(seeding.shown_labels(labels, SEEN), labels[shown])
+
+
+def test_labels_of_one_channel_of_several() -> None:
+    """That axis is there, and has one position, not the second that is seen of the images."""
+    labels = np.arange(4 * 5 * 9 * 8).reshape(4, 1, 5, 9, 8)
+    np.testing.assert_array_equal(seeding.shown_labels(labels, SEEN), labels[3, 0])
+
+
+def test_frames_come_first_and_colours_are_left_out() -> None:
+    volume = Volume(np.zeros((2, 9, 5, 8, 3), np.uint8), axis=2, index={0: 1}, channel="rgb")
+    labels = np.arange(2 * 9 * 5 * 8).reshape(2, 9, 5, 8)
+    np.testing.assert_array_equal(seeding.shown_labels(labels, volume), labels[1].transpose(1, 0, 2))
+    np.testing.assert_array_equal(seeding.shown_labels(labels[1], volume), labels[1].transpose(1, 0, 2))
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 5, 9, 7), (4, 2, 6, 9, 8), (3, 5, 9, 8), (4, 1, 2, 5, 9, 8), (9,)])
+def test_labels_with_other_axes_are_told(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="have other axes than images of shape"):
+        seeding.shown_labels(np.zeros(shape, np.uint8), SEEN)
+
+
+def test_labels_that_fit_in_two_ways_are_told() -> None:
+    """Nothing says whether the first axis is that of times or of channels."""
+    volume = Volume(np.zeros((4, 4, 5, 9, 8), np.uint8), axis=2, index={0: 3, 1: 1})
+    with pytest.raises(ValueError, match="more than one way"):
+        seeding.shown_labels(np.zeros((4, 5, 9, 8), np.uint8), volume)
 
 
 def test_labels_that_do_not_fit() -> None:

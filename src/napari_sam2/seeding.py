@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.io import SessionDocument
     from napari_sam2.session import Session
+    from napari_sam2.volume import Volume
 
 _PLANES_TO_LOOK_AT = 16
 _MANY_VALUES, _MANY_PIECES = 16, 8
@@ -131,12 +134,72 @@ def _stored_labels(path: Path) -> NDArray[Any]:
     return np.asarray(arrays["labels"])
 
 
-def fitting(labels: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
-    """Leave out axes of length 1, as (t, c, z, y, x) has them, where labels fit a sequence without."""
-    if labels.shape in {shape, shape[1:]}:
-        return labels
-    longer = labels.reshape([length for length in labels.shape if length != 1])
-    return longer if longer.shape in {shape, shape[1:]} else labels
+def shown_labels(labels: NDArray[np.integer], volume: Volume) -> NDArray[np.integer]:
+    """Take of a label image what a sequence shows of its images.
+
+    Parameters
+    ----------
+    labels : array of integers
+        With the axes of the images. Those may be missing along which one position is shown, the colours, and
+        in labels of one frame that of the frames; axes of length 1 do not count.
+    volume : Volume
+        The images as frames.
+
+    Returns
+    -------
+    array of integers
+        (frames, H, W), or (H, W) of one frame.
+
+    Raises
+    ------
+    ValueError
+        If the labels have other axes, or more than one way fits.
+    """
+    shown = {volume.shape, volume.frame_shape}
+    short = labels.reshape([length for length in labels.shape if length != 1])
+    for each in (labels, short):
+        if each.shape in shown:
+            return each
+    frames = int(volume.options()["axis"]) % len(volume.data.shape)
+    fixed = _shown_positions(volume)
+    fitting = _fitting_axes(labels.shape, volume.data.shape, fixed, set(fixed)) or _fitting_axes(
+        labels.shape, volume.data.shape, fixed, {frames, *fixed}
+    )
+    if len(fitting) != 1:
+        why = "have other axes than" if not fitting else "can be laid in more than one way on"
+        raise ValueError(
+            f"Labels of shape {labels.shape} {why} images of shape {tuple(volume.data.shape)}, of which "
+            f"{volume.shape} is shown (frames, height, width): give labels of what is shown, or of all."
+        )
+    (axes,) = fitting
+    taken = labels[tuple(_at(axis, n, fixed) for axis, n in zip(axes, labels.shape, strict=True))]
+    left = [axis for axis in axes if axis not in fixed]
+    return np.moveaxis(taken, left.index(frames), 0) if frames in left else taken
+
+
+def _shown_positions(volume: Volume) -> dict[int, int]:
+    """Positions that are shown of axes which are neither frames, rows nor columns."""
+    colour = {len(volume.data.shape) - 1: 0} if volume.channels == 3 else {}
+    return {int(axis): int(at) for axis, at in volume.options()["index"].items()} | colour
+
+
+def _fitting_axes(
+    lengths: Sequence[int], shape: Sequence[int], fixed: Mapping[int, int], missing: AbstractSet[int]
+) -> list[tuple[int, ...]]:
+    """Find the ways in which the axes of labels can be axes of images of which some may be missing."""
+    every = range(len(shape))
+    return [
+        axes
+        for axes in combinations(every, len(lengths))
+        if set(every).difference(axes) <= missing
+        and all(n == shape[axis] or (n == 1 and axis in fixed) for axis, n in zip(axes, lengths, strict=True))
+    ]
+
+
+def _at(axis: int, length: int, fixed: Mapping[int, int]) -> int | slice:
+    if axis not in fixed:
+        return slice(None)
+    return fixed[axis] if length > 1 else 0
 
 
 def mask_seeds(labels: NDArray[np.integer], shape: tuple[int, int, int], frame: int) -> Seeds:
@@ -153,7 +216,6 @@ def mask_seeds(labels: NDArray[np.integer], shape: tuple[int, int, int], frame: 
     """
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"a label image holds whole numbers, not {labels.dtype}.")
-    labels = fitting(labels, shape)
     if labels.shape == shape[1:]:
         planes = {frame: labels}
     elif labels.shape == shape:

@@ -11,7 +11,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_sam2.io import export_labels
+from napari_sam2.io import ctc, export_labels
 
 Array = np.ndarray[Any, Any]
 
@@ -89,6 +89,31 @@ def test_labels_that_do_not_fit_the_challenge_are_told(tmp_path: Path) -> None:
         export_labels(tmp_path / "01_RES", labels)
     with pytest.raises(ValueError, match=r"\(t, y, x\)"):
         export_labels(tmp_path / "01_RES", labels[0])
+    assert names(tmp_path) == []
+
+
+def test_pieces_have_labels_that_are_left(tmp_path: Path) -> None:
+    """Above the largest label there are none where that is the last which the format has."""
+    labels = np.zeros((7, 24, 20), np.uint16)
+    labels[::2, 2:5, 2:5] = 65535
+    labels[:, 10:13, 2:5] = 2
+    export_labels(tmp_path / "01_RES", labels)
+    assert rows(tmp_path / "01_RES") == [
+        [1, 2, 2, 65535],
+        [2, 0, 6, 0],
+        [3, 4, 4, 1],
+        [4, 6, 6, 3],
+        [65535, 0, 0, 0],
+    ]
+    np.testing.assert_array_equal(masks(tmp_path / "01_RES")[:, 3, 3], [65535, 0, 1, 0, 3, 0, 4])
+
+
+def test_more_pieces_than_labels_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctc, "_LARGEST", 3)
+    labels = np.zeros((8, 24, 20), np.uint16)
+    labels[::2, 2:5, 2:5] = 2
+    with pytest.raises(ValueError, match="up to 3, 4 are needed"):
+        export_labels(tmp_path / "01_RES", labels)
     assert names(tmp_path) == []
 
 

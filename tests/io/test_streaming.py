@@ -148,6 +148,19 @@ def test_finishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_image(tmp_path / "a.zarr").array[0, 0, 0] == 2
 
 
+def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    create_labels(tmp_path / "disk" / "old.zarr", SHAPE)
+    (tmp_path / "a.zarr").symlink_to(tmp_path / "disk" / "old.zarr")
+    labels = create_labels(tmp_path / "part.zarr", SHAPE)
+    labels[0, 0, 0] = 7
+    labels.flush()
+    finish_labels(tmp_path / "part.zarr", tmp_path / "a.zarr")
+    assert (tmp_path / "a.zarr").is_symlink()
+    assert open_image(tmp_path / "disk" / "old.zarr").array[0, 0, 0] == 7
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.zarr", "disk"]
+
+
 def test_labels_that_are_deleted_are_not_made_anew(tmp_path: Path) -> None:
     made = tmp_path / "part.zarr"
     labels = create_labels(made, SHAPE)

@@ -10,9 +10,10 @@ import numpy as np
 from cyclopts import Parameter
 from rich.console import Console
 
+from napari_sam2 import seeding
 from napari_sam2._cli import arguments
 from napari_sam2._cli.arguments import ImageOptions, ModelOptions
-from napari_sam2._cli.opening import labels_for, open_model, open_session, read_labels
+from napari_sam2._cli.opening import open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, watch
 from napari_sam2._cli.scoring import document, evaluate_session, table
 from napari_sam2._cli.worst_frames import worst_frames
@@ -58,7 +59,7 @@ def evaluate(
     _check(images, labels, clicks, json, worst)
     stored = read_labels(labels or images)
     session = open_session(images, open_model(model), image, view=model)
-    truth = labels_for(stored, session, image)
+    truth = seeding.shown_labels(stored, session.volume)
     truth = truth[np.newaxis] if truth.ndim == 2 else truth  # one frame
     evaluation = evaluate_session(
         session, truth, lambda results, total: watch(results, total=total), every=every, clicks=clicks

@@ -86,35 +86,3 @@ def read_labels(path: Path) -> NDArray[np.integer]:
     """Read a label image whole, see `napari_sam2.seeding.read_labels`."""
     arguments.check_input(path)
     return seeding.read_labels(path)
-
-
-def labels_for(stored: NDArray[np.integer], session: Session, options: ImageOptions) -> NDArray[np.integer]:
-    """Bring labels into the order (frames, H, W) of a sequence, or (H, W) of one of its frames."""
-    labels = seeding.fitting(stored, session.volume.shape)
-    fits = labels.ndim <= 3 and labels.shape[-2:] == session.volume.frame_shape
-    return labels if fits else label_frames(labels, options, session.volume.options()["axis"])
-
-
-def label_frames(labels: NDArray[np.integer], options: ImageOptions, axis: int) -> NDArray[np.integer]:
-    """Bring labels into the order (frames, H, W) as the images are: same axis, same fixed positions."""
-    index = {
-        _axis(axis, labels.ndim): at for axis, at in (arguments.parse_index(options.index) or {}).items()
-    }
-    axes = [axis for axis in range(labels.ndim) if axis not in index]
-    taken = labels[tuple(index.get(axis, slice(None)) for axis in range(labels.ndim))]
-    if taken.ndim == 2:  # one frame
-        return taken[np.newaxis]
-    axis = _axis(axis, labels.ndim)
-    if taken.ndim != 3 or axis not in axes:
-        raise ValueError(
-            f"Labels of shape {labels.shape} with the frames along axis {axis} and index {index} are "
-            f"not a sequence of pictures: fix the other axes by --index AXIS:I."
-        )
-    return np.moveaxis(taken, axes.index(axis), 0)
-
-
-def _axis(axis: int, ndim: int) -> int:
-    """Count an axis from the front."""
-    if not -ndim <= axis < ndim:
-        raise ValueError(f"There is no axis {axis}: the labels have {ndim}, counted from 0.")
-    return axis % ndim

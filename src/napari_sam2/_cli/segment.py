@@ -15,12 +15,13 @@ from napari_sam2 import seeding
 from napari_sam2._cli import arguments, seeds
 from napari_sam2._cli.arguments import ImageOptions, KeepingOptions, ModelOptions
 from napari_sam2._cli.inputs import Inputs
-from napari_sam2._cli.opening import labels_for, open_model, open_session, read_labels
+from napari_sam2._cli.opening import open_model, open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, stop_on_interrupt, watch
 from napari_sam2._cli.rescue import kept_elsewhere, kept_so_far
 from napari_sam2._cli.unfinished import Unfinished
 from napari_sam2.feature_store import check_feature_folder
 from napari_sam2.io import StreamedLabels
+from napari_sam2.io.atomic import followed
 from napari_sam2.io.ctc import check_ids
 from napari_sam2.io.zarr_folder import is_zarr
 from napari_sam2.selection import SelectionRules
@@ -96,7 +97,7 @@ def segment(
         raise ValueError("--mask-frame goes with --mask: it says where a label image of one frame belongs.")
     if keeping.feature_folder is not None:
         check_feature_folder(keeping.feature_folder)
-    unfinished = Unfinished(output, keeping.checkpoint_seconds) if keeping.labels_on_disk else None
+    unfinished = Unfinished(followed(output), keeping.checkpoint_seconds) if keeping.labels_on_disk else None
     drawn = seeds.seeds_of(map(arguments.parse_click, click), map(arguments.parse_box, box))
     if not drawn and mask is None and session is None:
         raise ValueError("Nothing to track: give --click, --box, --mask or --session.")
@@ -106,7 +107,7 @@ def segment(
         stored = None if mask is None else read_labels(mask)
         dtype = _label_type(drawn, stored, saved)
         tracked = _open(images, image, model, saved, _kept(keeping, unfinished, dtype))
-        labels = None if stored is None else labels_for(stored, tracked, image)
+        labels = None if stored is None else seeding.shown_labels(stored, tracked.volume)
         given = _all_seeds(drawn, tracked, labels, mask_frame, saved, output)
         chosen = arguments.parse_frames(frames, len(tracked.labels))
         seeding.plant(tracked, given)

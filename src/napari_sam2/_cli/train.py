@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from napari_sam2 import seeding
 from napari_sam2._cli import arguments
 from napari_sam2._cli.arguments import ImageOptions
-from napari_sam2._cli.opening import labels_for, open_session, read_labels
+from napari_sam2._cli.opening import open_session, read_labels
 from napari_sam2._cli.progress import INTERRUPTED, Run, stop_on_interrupt
 from napari_sam2._cli.scoring import evaluate_session
 from napari_sam2.io import open_image
@@ -91,7 +92,7 @@ def validation(paths: tuple[Path, ...], model: Sam2) -> Mapping[str, float]:
 
 def _score(path: Path, model: Sam2) -> float:
     session = open_session(path, model, ImageOptions())
-    return evaluate_session(session, labels_for(read_labels(path), session, ImageOptions()), _unwatched).j
+    return evaluate_session(session, seeding.shown_labels(read_labels(path), session.volume), _unwatched).j
 
 
 def _unwatched(results: Iterable[FrameResult], total: int) -> Run:  # noqa: ARG001

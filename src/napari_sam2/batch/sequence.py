@@ -288,7 +288,8 @@ def _seeds(sequence: SequencePlan, saved: SavedSession | None, volume: Volume) -
         stored = seeding.session_seeds(io.SessionDocument(saved.document, saved.arrays))
     drawn: seeding.Seeds = {}
     if sequence.seeds is not None:
-        drawn = seeding.mask_seeds(seeding.read_labels(sequence.seeds), volume.shape, sequence.seeds_frame)
+        labels = seeding.shown_labels(seeding.read_labels(sequence.seeds), volume)
+        drawn = seeding.mask_seeds(labels, volume.shape, sequence.seeds_frame)
     seeds = seeding.merged(stored, drawn)
     if not seeds:
         given = sequence.session or sequence.seeds

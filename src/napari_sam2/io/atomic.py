@@ -43,7 +43,7 @@ def replacing_all(*paths: Path) -> Iterator[tuple[Path, ...]]:
     OSError
         If the file system refuses.
     """
-    paths = tuple(path.resolve() if path.is_symlink() else path for path in paths)
+    paths = tuple(map(followed, paths))
     for path in paths:
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(
@@ -58,6 +58,11 @@ def replacing_all(*paths: Path) -> Iterator[tuple[Path, ...]]:
             _discard(temporary)
             _name(error, temporary, path)
         raise
+
+
+def followed(path: Path) -> Path:
+    """Return what a link leads to, or the path itself: results are written there, and links stay."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def _discard(temporary: Path) -> None:

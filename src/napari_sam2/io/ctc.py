@@ -7,7 +7,8 @@ follows is one more child of the part before. A daughter that is there before he
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,9 @@ from napari_sam2.io.planes import check_replaceable, checked_plane
 
 if TYPE_CHECKING:
     from napari_sam2.io.planes import LabelArray, LabelPlanes
+
+
+_LARGEST = 65535  # a label image of the challenge has 16 bits
 
 
 class _Span(NamedTuple):
@@ -69,9 +73,9 @@ def check_ctc(path: Path) -> None:
 
 def check_ids(largest: int) -> None:
     """Raise ValueError where labels are too large for such a result."""
-    if largest > np.iinfo(np.uint16).max:
+    if largest > _LARGEST:
         raise ValueError(
-            f"a Cell Tracking Challenge result has labels up to 65535, {largest} are needed: "
+            f"a Cell Tracking Challenge result has labels up to {_LARGEST}, {largest} are needed: "
             "export as OME-Zarr or TIFF, or give the objects lower numbers"
         )
 
@@ -130,12 +134,11 @@ def _spans(pieces: Mapping[int, list[_Piece]], parents: Mapping[int, int]) -> di
         if child in pieces and mother in pieces:
             births.setdefault(mother, []).append(pieces[child][0].begin)
     numbered: dict[int, list[tuple[int, _Piece]]] = {}
-    free = max(pieces, default=0) + 1
+    free = _free_labels(pieces)
     for label, whole in pieces.items():
         cut = _cut(whole, births.get(label, ()))
-        numbered[label] = list(zip([label, *range(free, free + len(cut) - 1)], cut, strict=True))
-        free += len(cut) - 1
-    check_ids(free - 1)
+        numbered[label] = list(zip([label, *islice(free, len(cut) - 1)], cut, strict=True))
+    check_ids(max((number for named in numbered.values() for number, _ in named), default=0))
     spans = {}
     for label, named in numbered.items():
         mothers = numbered.get(parents.get(label, 0), [])
@@ -143,6 +146,14 @@ def _spans(pieces: Mapping[int, list[_Piece]], parents: Mapping[int, int]) -> di
         of = [before[-1] if before else 0, *(number for number, _ in named[:-1])]
         spans[label] = [_Span(n, *piece, parent) for (n, piece), parent in zip(named, of, strict=True)]
     return spans
+
+
+def _free_labels(taken: Collection[int]) -> Iterator[int]:
+    """Give labels that no object has: those above, once the format has no more those between them."""
+    largest = max(taken, default=0)
+    above = range(largest + 1, _LARGEST + 1)
+    between = (label for label in range(1, largest) if label not in taken)
+    return chain(above, between, count(max(largest, _LARGEST) + 1))
 
 
 def _renamed(frame: LabelArray, t: int, spans: Mapping[int, Sequence[_Span]]) -> npt.NDArray[np.uint16]:

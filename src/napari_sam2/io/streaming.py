@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 from yaozarrs.write.v05 import prepare_image
 
-from napari_sam2.io.atomic import remove
+from napari_sam2.io.atomic import followed, remove
 from napari_sam2.io.exporting import TILE, check_label_image, label_image, pyramid_steps
 from napari_sam2.io.zarr_folder import ZarrFolder, check_zarr
 
@@ -169,6 +169,8 @@ def create_labels(
 def finish_labels(made: Path, path: Path) -> None:
     """Give labels that are complete, and flushed, their name; older labels of that name are replaced.
 
+    A link stays, and what it leads to is replaced.
+
     Raises
     ------
     FileExistsError
@@ -178,6 +180,7 @@ def finish_labels(made: Path, path: Path) -> None:
     """
     check_zarr(made)
     check_label_image(path)
+    path = followed(path)
     aside = made.with_name(f".{made.name}.replaced")
     remove(aside)
     if path.exists():
