@@ -16,11 +16,19 @@ from napari_sam2.training.fluorescence import paint_fluorescence
 from napari_sam2.training.layout import BLOBS, ORGANELLES, RODS, TILES, Layout, LayoutRules
 from napari_sam2.training.membranes import paint_membranes
 from napari_sam2.training.phase_contrast import paint_phase_contrast
+from napari_sam2.training.phase_ring import _through_ring, paint_phase_ring
 from napari_sam2.training.scenes import draw_layout
 from napari_sam2.training.shapes import Shapes, draw_shapes
 
 Painter = Callable[[Layout, Shapes, Draws], Tensor]
-PAINTERS = (paint_anything, paint_fluorescence, paint_phase_contrast, paint_membranes, paint_electron)
+PAINTERS = (
+    paint_anything,
+    paint_fluorescence,
+    paint_phase_contrast,
+    paint_phase_ring,
+    paint_membranes,
+    paint_electron,
+)
 ONLY = {
     BLOBS: (1.0, 0.0, 0.0, 0.0),
     RODS: (0.0, 1.0, 0.0, 0.0),
@@ -62,7 +70,12 @@ def _steepness(image: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("paint", "kind"),
-    [(paint_phase_contrast, RODS), (paint_fluorescence, BLOBS), (paint_electron, ORGANELLES)],
+    [
+        (paint_phase_contrast, RODS),
+        (paint_phase_ring, RODS),
+        (paint_fluorescence, BLOBS),
+        (paint_electron, ORGANELLES),
+    ],
 )
 def test_labels_follow_the_border_that_is_seen(paint: Painter, kind: int) -> None:
     """Images change most just where labels say that objects end, less on either side."""
@@ -89,6 +102,34 @@ def test_rods_are_dark_and_their_halo_bright() -> None:
     # One in ten is the negative of the others.
     assert darker >= 30
     assert brighter >= 24
+
+
+def test_rods_are_darker_than_the_light_beside_them_also_between_walls() -> None:
+    """Walls may be darker still."""
+    layout, shapes = _scene(RODS, batch=40)
+    image = paint_phase_ring(layout, shapes, _draws(1))
+    inside, halo, far = shapes.edge < -2, (shapes.edge > 1.5) & (shapes.edge < 4), shapes.edge > 12
+    levels = [[image[i][region[i]].mean() for region in (inside, halo, far)] for i in range(40)]
+    assert sum(bool(body < light) for body, light, _ in levels) >= 30
+    assert 3 <= sum(bool(wall < body) for body, _, wall in levels) <= 20
+
+
+def test_gaps_in_a_crowd_are_brighter_than_what_is_around_it() -> None:
+    """What the ring lets through is added to the light of the medium, between bodies most."""
+    layout, shapes = _scene(RODS, batch=40)
+    image = paint_phase_ring(layout, shapes, _draws(1))
+    gap, far = (shapes.edge > 1) & (shapes.seam < 1), shapes.edge > 12
+    seen = [scene for scene in range(40) if gap[scene].sum() > 20 and far[scene].sum() > 20]
+    brighter = sum(bool(image[i][gap[i]].mean() > image[i][far[i]].mean()) for i in seen)
+    assert len(seen) > 10
+    assert brighter > 0.7 * len(seen)
+
+
+def test_halos_do_not_come_round_to_the_other_side() -> None:
+    late = torch.zeros(1, 1, 64, 64)
+    late[..., :6] = 1
+    image = _through_ring(late, torch.full((1,), 3.0), _draws(2))
+    assert image[..., -6:].abs().max() < 0.02 * image[..., :12].abs().max()
 
 
 def test_walls_of_a_tissue_are_where_the_labels_meet() -> None:
@@ -130,9 +171,9 @@ def test_texture_moves_with_its_object() -> None:
 def test_manners_fit_the_kind() -> None:
     kinds = torch.tensor([BLOBS, RODS, TILES, ORGANELLES]).repeat_interleave(300)
     manner = draw_manners(kinds, _draws())
-    assert not ((kinds == RODS) & (manner >= 3)).any()
-    assert ((manner == 4) & (kinds == ORGANELLES)).sum() > 200
-    assert set(manner.tolist()) == set(range(5))
+    assert not ((kinds == RODS) & (manner >= 4)).any()
+    assert ((manner == 5) & (kinds == ORGANELLES)).sum() > 200
+    assert set(manner.tolist()) == set(range(6))
 
 
 def test_scenes_of_a_batch_do_not_mix() -> None:

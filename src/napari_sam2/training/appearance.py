@@ -14,19 +14,28 @@ from napari_sam2.training.fluorescence import paint_fluorescence
 from napari_sam2.training.layout import BLOBS, ORGANELLES, RODS, TILES
 from napari_sam2.training.membranes import paint_membranes
 from napari_sam2.training.phase_contrast import paint_phase_contrast
+from napari_sam2.training.phase_ring import paint_phase_ring
 
 if TYPE_CHECKING:
     from napari_sam2.training.draws import Draws
     from napari_sam2.training.layout import Layout
     from napari_sam2.training.shapes import Shapes
 
-_MANNERS = (paint_anything, paint_fluorescence, paint_phase_contrast, paint_membranes, paint_electron)
+_MANNERS = (
+    paint_anything,
+    paint_fluorescence,
+    paint_phase_contrast,
+    paint_phase_ring,
+    paint_membranes,
+    paint_electron,
+)
+_PHASES = (_MANNERS.index(paint_phase_contrast), _MANNERS.index(paint_phase_ring))
 # How often each kind of scene is painted in each manner.
 _SHARES = {
-    BLOBS: (0.3, 0.54, 0.06, 0.05, 0.05),
-    RODS: (0.25, 0.2, 0.55, 0.0, 0.0),
-    TILES: (0.25, 0.0, 0.0, 0.55, 0.2),
-    ORGANELLES: (0.15, 0.05, 0.0, 0.0, 0.8),
+    BLOBS: (0.3, 0.54, 0.03, 0.03, 0.05, 0.05),
+    RODS: (0.2, 0.15, 0.25, 0.4, 0.0, 0.0),
+    TILES: (0.25, 0.0, 0.0, 0.0, 0.55, 0.2),
+    ORGANELLES: (0.15, 0.05, 0.0, 0.0, 0.0, 0.8),
 }
 
 
@@ -39,7 +48,8 @@ def render(layout: Layout, shapes: Shapes, draws: Draws) -> Tensor:
         if len(rows):
             image[rows] = paint(layout.rows(rows), shapes.rows(rows), draws)
     # Most electron micrographs and half of the phase contrast images have light to spare.
-    lit = (manner == _MANNERS.index(paint_phase_contrast)) & draws.chance(0.5, len(manner))
+    phases = torch.tensor(_PHASES, device=manner.device)
+    lit = torch.isin(manner, phases) & draws.chance(0.5, len(manner))
     return photograph(image, lit | (manner == _MANNERS.index(paint_electron)), draws) * 255
 
 

@@ -39,7 +39,7 @@ class LayoutRules:
         Share of sequences with frames that are left out or repeated.
     """
 
-    kinds: tuple[float, float, float, float] = (0.34, 0.28, 0.16, 0.22)
+    kinds: tuple[float, float, float, float] = (0.31, 0.34, 0.14, 0.21)
     diameter: tuple[float, float] = (0.1, 0.5)
     max_objects: int = 18
     volumes: float = 0.5
