@@ -393,7 +393,7 @@ class TestEvaluate:
         wrong.write_bytes(sequence.read_bytes()[:3000])
         assert "cannot be read as labels" in call("evaluate", sequence, wrong)[2]
         np.savez(wrong, labels=np.stack([fake.truth] * 2))
-        assert "have other axes than" in call("evaluate", sequence, wrong)[2]
+        assert "do not fit images" in call("evaluate", sequence, wrong)[2]
 
 
 class TestDemo:

@@ -87,14 +87,14 @@ def test_frames_come_first_and_colours_are_left_out() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 2, 5, 9, 7), (4, 2, 6, 9, 8), (3, 5, 9, 8), (4, 1, 2, 5, 9, 8), (9,)])
 def test_labels_with_other_axes_are_told(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="have other axes than images of shape"):
+    with pytest.raises(ValueError, match="do not fit images of shape"):
         seeding.shown_labels(np.zeros(shape, np.uint8), SEEN)
 
 
 def test_labels_that_fit_in_two_ways_are_told() -> None:
     """Nothing says whether the first axis is that of times or of channels."""
     volume = Volume(np.zeros((4, 4, 5, 9, 8), np.uint8), axis=2, index={0: 3, 1: 1})
-    with pytest.raises(ValueError, match="more than one way"):
+    with pytest.raises(ValueError, match="in more than one way"):
         seeding.shown_labels(np.zeros((4, 5, 9, 8), np.uint8), volume)
 
 

@@ -166,10 +166,11 @@ def shown_labels(labels: NDArray[np.integer], volume: Volume) -> NDArray[np.inte
         labels.shape, volume.data.shape, fixed, {frames, *fixed}
     )
     if len(fitting) != 1:
-        why = "have other axes than" if not fitting else "can be laid in more than one way on"
+        images = f"images of shape {tuple(volume.data.shape)}"
         raise ValueError(
-            f"Labels of shape {labels.shape} {why} images of shape {tuple(volume.data.shape)}, of which "
-            f"{volume.shape} is shown (frames, height, width): give labels of what is shown, or of all."
+            f"Labels of shape {labels.shape} "
+            + (f"fit {images} in more than one way. " if fitting else f"do not fit {images}. ")
+            + f"Of those {volume.shape} is shown (frames, height, width): give labels of that, or of all."
         )
     (axes,) = fitting
     taken = labels[tuple(_at(axis, n, fixed) for axis, n in zip(axes, labels.shape, strict=True))]

@@ -9,7 +9,7 @@ the image, and what is left are halos, and bright gaps in a crowd (as a convolut
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,15 +25,21 @@ if TYPE_CHECKING:
 _MARGIN = 4  # a fraction of the side that is added, so that no halo comes round to the other side
 
 
+class _Walls(NamedTuple):
+    """Their light, and how much of a pixel is theirs, both (B, T, S, S)."""
+
+    level: Tensor
+    share: Tensor
+
+
 def paint_phase_ring(layout: Layout, shapes: Shapes, draws: Draws) -> Tensor:
     """Draw phase contrast images (B, T, S, S) by way of the optics; soft as small bodies are."""
     batch = len(layout.kind)
     thin = layout.short[:, 0, 0]
-    late = _thickness(layout, shapes, draws)
-    image = _ground(layout, shapes, draws) - wide(
-        draws.log_uniform(batch, low=0.2, high=1.1)
-    ) * _through_ring(late, thin, draws)
-    image = torch.lerp(image, *_walls(layout, shapes, draws))
+    dark = _through_ring(_thickness(layout, shapes, draws), thin, draws)
+    image = _ground(layout, shapes, draws) - wide(draws.log_uniform(batch, low=0.2, high=1.1)) * dark
+    walls = _walls(layout, shapes, draws)
+    image = torch.lerp(image, walls.level, walls.share)
     return torch.where(wide(draws.chance(0.08, batch)), 1 - image, image).clamp(min=0)
 
 
@@ -82,8 +88,8 @@ def _ground(layout: Layout, shapes: Shapes, draws: Draws) -> Tensor:
     return wide(draws.uniform(batch, low=0.4, high=0.9)) + wide(draws.uniform(batch, high=0.04)) * slow
 
 
-def _walls(layout: Layout, shapes: Shapes, draws: Draws) -> tuple[Tensor, Tensor]:
-    """Level of what confines bodies, dark or bright, and how much of it is seen; often nothing does."""
+def _walls(layout: Layout, shapes: Shapes, draws: Draws) -> _Walls:
+    """Draw what confines bodies, dark or bright; often nothing does."""
     batch, size = len(layout.kind), shapes.edge.shape[-1]
     thin = layout.short[:, 0, 0]
     away = wide(thin * draws.log_uniform(batch, low=0.25, high=3.0))
@@ -91,4 +97,4 @@ def _walls(layout: Layout, shapes: Shapes, draws: Draws) -> tuple[Tensor, Tensor
     uneven = cloud(layout, 4 * layout.radius, draws.uniform(batch, high=0.02), size, draws)[:, :, 0]
     level = wide(draws.uniform(batch, low=0.0, high=1.0).square()) + 0.03 * uneven
     share = wide(draws.sometimes(draws.uniform(batch, low=0.6, high=1.0), 0.4))
-    return level, share * torch.sigmoid((shapes.edge - away) / soft)
+    return _Walls(level, share * torch.sigmoid((shapes.edge - away) / soft))
