@@ -110,6 +110,16 @@ def test_labels_on_disk_are_those_of_a_run_in_memory(
     assert (folder / "b.sam2.json").exists()
 
 
+def test_labels_on_disk_go_where_a_link_leads_to(folder: Path, model: Path) -> None:
+    (folder / "disk").mkdir()
+    (folder / "a.ome.zarr").symlink_to(folder / "disk" / "b.ome.zarr")
+    given = ["--click", "1:1,30,30", "--model", model, "--labels-on-disk"]
+    for _ in range(2):  # the second time there is something to replace
+        assert run("segment", "cells.tif", "a.ome.zarr", *given) == 0
+        assert (folder / "a.ome.zarr").is_symlink()
+        assert [each.name for each in (folder / "disk").iterdir()] == ["b.ome.zarr"]
+
+
 def test_labels_on_disk_are_an_ome_zarr(
     folder: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

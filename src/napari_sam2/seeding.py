@@ -160,22 +160,27 @@ def shown_labels(labels: NDArray[np.integer], volume: Volume) -> NDArray[np.inte
     for each in (labels, short):
         if each.shape in shown:
             return each
-    frames = int(volume.options()["axis"]) % len(volume.data.shape)
-    fixed = _shown_positions(volume)
-    fitting = _fitting_axes(labels.shape, volume.data.shape, fixed, set(fixed)) or _fitting_axes(
-        labels.shape, volume.data.shape, fixed, {frames, *fixed}
-    )
-    if len(fitting) != 1:
-        images = f"images of shape {tuple(volume.data.shape)}"
-        raise ValueError(
-            f"Labels of shape {labels.shape} "
-            + (f"fit {images} in more than one way. " if fitting else f"do not fit {images}. ")
-            + f"Of those {volume.shape} is shown (frames, height, width): give labels of that, or of all."
-        )
-    (axes,) = fitting
+    frames, fixed = int(volume.options()["axis"]) % len(volume.data.shape), _shown_positions(volume)
+    axes = _axes_of(labels.shape, volume, frames, fixed)
     taken = labels[tuple(_at(axis, n, fixed) for axis, n in zip(axes, labels.shape, strict=True))]
     left = [axis for axis in axes if axis not in fixed]
     return np.moveaxis(taken, left.index(frames), 0) if frames in left else taken
+
+
+def _axes_of(
+    lengths: Sequence[int], volume: Volume, frames: int, fixed: Mapping[int, int]
+) -> tuple[int, ...]:
+    """Tell which axes of the images labels have; that of the frames is missing only if nothing else fits."""
+    shape = tuple(volume.data.shape)
+    fitting = _fitting_axes(lengths, shape, fixed, set(fixed))
+    fitting = fitting or _fitting_axes(lengths, shape, fixed, {frames, *fixed})
+    if len(fitting) == 1:
+        return fitting[0]
+    verb = "fit, in more than one way," if fitting else "do not fit"
+    raise ValueError(
+        f"Labels of shape {tuple(lengths)} {verb} images of shape {shape}. Of those {volume.shape} is shown "
+        "(frames, height, width): give labels of that, or of all."
+    )
 
 
 def _shown_positions(volume: Volume) -> dict[int, int]:

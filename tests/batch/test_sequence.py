@@ -235,6 +235,18 @@ class TestPrompts:
         plan = SequencePlan("a", images, session=tmp_path / "a.sam2.json")
         assert "in pixels of level 0" in run_sequence(task_of(plan, level=1), model).error
 
+    def test_seeds_with_the_axes_of_the_images(self, tmp_path: Path) -> None:
+        """Of both, the second channel is taken; in the first, seeds would be others."""
+        plan = write_sequence(tmp_path, frames=3)
+        assert plan.seeds is not None
+        np.save(plan.images, np.stack([noisy_frames(3, 0), noisy_frames(3, 1)], axis=1))
+        seeds = np.zeros((3, 2, *drawn().shape), np.uint16)
+        seeds[0] = np.stack([np.where(drawn(), 7, 0), drawn()])
+        np.save(plan.seeds, seeds)
+        task = task_of(plan, volume={"channel": 1})
+        assert run_sequence(task, model).status == "done"
+        assert set(np.unique(read(task.labels)[0])) == {0, 1, 2}
+
     def test_large_ids(self, tmp_path: Path) -> None:
         plan = write_sequence(tmp_path, frames=2)
         assert plan.seeds is not None

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_sam2.training.anything import paint_anything
-from napari_sam2.training.appearance import draw_manners, render
+from napari_sam2.training.appearance import _MANNERS, draw_manners, render
 from napari_sam2.training.draws import Draws
 from napari_sam2.training.electron import paint_electron
 from napari_sam2.training.fluorescence import paint_fluorescence
@@ -21,14 +20,6 @@ from napari_sam2.training.scenes import draw_layout
 from napari_sam2.training.shapes import Shapes, draw_shapes
 
 Painter = Callable[[Layout, Shapes, Draws], Tensor]
-PAINTERS = (
-    paint_anything,
-    paint_fluorescence,
-    paint_phase_contrast,
-    paint_phase_ring,
-    paint_membranes,
-    paint_electron,
-)
 ONLY = {
     BLOBS: (1.0, 0.0, 0.0, 0.0),
     RODS: (0.0, 1.0, 0.0, 0.0),
@@ -51,7 +42,7 @@ def _scene(kind: int, batch: int = 8, frames: int = 2, seed: int = 0) -> tuple[L
 
 
 @pytest.mark.parametrize("kind", list(ONLY))
-@pytest.mark.parametrize("paint", PAINTERS)
+@pytest.mark.parametrize("paint", _MANNERS)
 def test_every_manner_paints_every_kind(paint: Painter, kind: int) -> None:
     layout, shapes = _scene(kind, batch=3)
     image = paint(layout, shapes, _draws(1))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_sam2.training.paint import attached, cloud, local_grid, wide
+from napari_sam2.training.paint import attached, bell, cloud, local_grid, wide
 from napari_sam2.training.shapes import Shapes, pick
 
 if TYPE_CHECKING:
@@ -50,9 +50,11 @@ def _thickness(layout: Layout, shapes: Shapes, draws: Draws) -> Tensor:
     height = (1 - shapes.depth.square()).clamp(min=0).pow(flat / 2)
     spread = draws.uniform(batch, 1, 1, high=0.2)
     density = 1 + draws.normal(batch, 1, count) * spread
-    length = layout.short[:, 0, 0] * draws.uniform(batch, low=0.5, high=2.5)
-    texture = attached(layout, shapes, local_grid(layout, shapes), length, draws)
-    touching = (1 - (-(shapes.seam / wide(0.15 * layout.short[:, 0, 0] + 0.3)).square()).exp()) ** 0.5
+    thin = layout.short[:, 0, 0]
+    texture = attached(
+        layout, shapes, local_grid(layout, shapes), thin * draws.uniform(batch, low=0.5, high=2.5), draws
+    )
+    touching = (1 - bell(shapes.seam, 0.15 * thin + 0.3)).sqrt()
     joined = torch.lerp(torch.ones_like(height), touching, wide(draws.uniform(batch)))
     uneven = 1 + wide(draws.uniform(batch, high=0.2)) * texture
     return height * joined * pick(density, shapes.nearest) * uneven
